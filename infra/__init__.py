@@ -1,0 +1,1 @@
+"""What runs the rest: the command line, the processes of the stack, a private broker."""

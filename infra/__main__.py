@@ -1,0 +1,1 @@
+"""`python -m infra`: the command line."""

@@ -1,0 +1,114 @@
+"""Engines on SQLite (or what a URL names) set up so that what is committed survives a power loss."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+
+from shared.errors import StorageError, StorageUnavailable
+
+# How long a statement waits for another process's transaction before the caller has to try again.
+BUSY_TIMEOUT = 5.0
+
+# SQLite's primary result codes for what passes by itself: https://www.sqlite.org/rescode.html
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_PRIMARY_CODE = 0xFF
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine for readers and writers. Raises StorageError where the database cannot be opened.
+
+    On SQLite: WAL, so that readers never block the writer nor it them; `synchronous=FULL`, without which a power loss
+    takes back what was committed; and `BEGIN IMMEDIATE`, since a transaction that reads first fails when it writes.
+    """
+    try:
+        if url.get_backend_name() != "sqlite":
+            return create_engine(url, pool_pre_ping=True)
+        _make_folder(url)
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    except (NoSuchModuleError, ImportError) as error:
+        raise StorageError(
+            f"no driver for {shown(url)}: {error} (for PostgreSQL: pip install psycopg[binary])"
+        ) from error
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def shown(url: URL) -> str:
+    """A database URL for people, without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that commits at the end of the block.
+
+    Raises StorageUnavailable for what passes (locked, full, away) and StorageError for what does not.
+    """
+    with translated(engine.url), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees the database as it is at its first statement, and takes no lock a writer would feel."""
+    with translated(engine.url), engine.connect() as connection:
+        yield connection.execution_options(stockwire_reading=True)
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """SQLAlchemy's errors as ours, at the edge."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _explain(error, url) from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"database {shown(url)}: {error}") from error
+
+
+def _make_folder(url: URL) -> None:
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # SQLAlchemy begins transactions itself, by the event below; sqlite3 must not do so too.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("stockwire_reading")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _explain(error: DBAPIError, url: URL) -> StorageError:
+    where = shown(url)
+    reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        if code in _PASSING:
+            return StorageUnavailable(f"database {where} cannot be written for now: {reason}")
+        if code == sqlite3.SQLITE_READONLY:
+            return StorageError(f"database {where} is read-only: give this user write permission on file and folder")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return StorageError(f"database {where} is damaged or no SQLite file ({reason}): put back a copy of it")
+        if code == sqlite3.SQLITE_CANTOPEN:
+            return StorageError(f"database {where} cannot be opened: check that folder and file can be written")
+    elif isinstance(error, OperationalError) or error.connection_invalidated:
+        return StorageUnavailable(f"database {where} does not answer: {reason}")
+    return StorageError(f"database {where}: {reason}")

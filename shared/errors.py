@@ -1,0 +1,83 @@
+"""Every error Stockwire raises on purpose; each message is one line that says what to do.
+
+StockwireError
+├── SettingsError            a setting, an argument or a file that cannot be used as it is
+├── InvalidEvent             bytes that are no event by the contract; also prices and symbols on their own
+├── BrokerError
+│   ├── BrokerUnavailable    nothing answers, or the connection was lost: worth trying again
+│   ├── BrokerRefused        RabbitMQ answered and said no: credentials, virtual host, permissions
+│   ├── TopologyConflict     a queue or exchange exists with other arguments
+│   └── PublishError         events that RabbitMQ did not confirm, each with why
+├── StorageError             a database that cannot be used as it is
+│   └── StorageUnavailable   locked, full or away for now: worth trying again
+├── ProviderError            a price that a provider could not deliver, or the provider as a whole
+├── SyncRunning              another sync holds the lock
+└── ProcessError             a process of the stack that could not be started or kept running
+"""
+
+from collections.abc import Mapping
+
+
+class StockwireError(Exception):
+    """The root: whatever is raised below it reaches a user as its message alone."""
+
+
+class SettingsError(StockwireError):
+    pass
+
+
+class InvalidEvent(StockwireError, ValueError):
+    pass
+
+
+class BrokerError(StockwireError):
+    pass
+
+
+class BrokerUnavailable(BrokerError):
+    pass
+
+
+class BrokerRefused(BrokerError):
+    pass
+
+
+class TopologyConflict(BrokerError):
+    pass
+
+
+class PublishError(BrokerError):
+    """`failures` maps the id of each event that was not confirmed to the reason."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        self.failures = dict(failures)
+        super().__init__(self._summary())
+
+    def _summary(self) -> str:
+        event_id, reason = next(iter(self.failures.items()))
+        if len(self.failures) == 1:
+            return f"event {event_id} was not published: {reason}"
+        return f"{len(self.failures)} events were not published; the first is {event_id}: {reason}"
+
+    def __reduce__(self) -> tuple[type["PublishError"], tuple[dict[str, str]]]:
+        return type(self), (self.failures,)
+
+
+class StorageError(StockwireError):
+    pass
+
+
+class StorageUnavailable(StorageError):
+    pass
+
+
+class ProviderError(StockwireError):
+    pass
+
+
+class SyncRunning(StockwireError):
+    pass
+
+
+class ProcessError(StockwireError):
+    pass

@@ -1,0 +1,1 @@
+"""RabbitMQ by way of amqpstorm, which nothing outside this folder imports."""

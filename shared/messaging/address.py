@@ -1,0 +1,106 @@
+"""Where the broker is: an AMQP URL taken apart, whose password no text of it shows."""
+
+import ssl
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+DEFAULT_HEARTBEAT = 10
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """`heartbeat` is in seconds; `tls` is None for plain `amqp://`.
+
+    Source: https://www.rabbitmq.com/docs/uri-spec and https://www.rabbitmq.com/docs/uri-query-parameters
+    """
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    virtual_host: str = "/"
+    heartbeat: int = DEFAULT_HEARTBEAT
+    tls: "TlsOptions | None" = None
+
+    @classmethod
+    def parse(cls, url: str) -> "BrokerAddress":
+        """An `amqp://` or `amqps://` URL; what it leaves out is guest, guest, localhost, 5672 (5671) and `/`.
+
+        Query parameters: `heartbeat` and, with TLS, `cacertfile`, `certfile`, `keyfile`, `verify`
+        (`verify_peer` or `verify_none`) and `server_name_indication`. Raises ValueError, without the password.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("is not an AMQP URL such as amqp://user:password@host:5672/") from error
+        if parts.scheme not in ("amqp", "amqps") or not url.startswith(f"{parts.scheme}://"):
+            raise ValueError("is not an AMQP URL such as amqp://user:password@host:5672/")
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        heartbeat = _parse_heartbeat(query.pop("heartbeat", str(DEFAULT_HEARTBEAT)))
+        secure = parts.scheme == "amqps"
+        tls = TlsOptions.take(query) if secure else None
+        if query:
+            raise ValueError(f"has a query parameter that is not known: {next(iter(query))}")
+        return cls(
+            host=parts.hostname or "localhost",
+            port=port or (5671 if secure else 5672),
+            username=unquote(parts.username or "guest"),
+            password=unquote(parts.password or "guest"),
+            virtual_host=unquote(parts.path.removeprefix("/")) or "/",
+            heartbeat=heartbeat,
+            tls=tls,
+        )
+
+    def __str__(self) -> str:
+        """For people: scheme, host, port and virtual host, without credentials."""
+        scheme = "amqps" if self.tls else "amqp"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}/{quote(self.virtual_host, safe='') if self.virtual_host != '/' else ''}"
+
+    def url(self, scheme: str = "amqp") -> str:
+        """A URL with the credentials in it, for libraries that connect by themselves."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
+        return f"{scheme}://{credentials}@{host}:{self.port}/{quote(self.virtual_host, safe='')}"
+
+
+@dataclass(frozen=True)
+class TlsOptions:
+    """How to check the broker's certificate, and which one to show; the system's authorities by default."""
+
+    cacertfile: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    verify: bool = True
+    server_name: str | None = None
+
+    @classmethod
+    def take(cls, query: dict[str, str]) -> "TlsOptions":
+        """Take the TLS parameters out of a URL's query. Raises ValueError."""
+        verify = query.pop("verify", "verify_peer")
+        if verify not in ("verify_peer", "verify_none"):
+            raise ValueError(f"has verify={verify}: use verify_peer or verify_none")
+        return cls(
+            cacertfile=query.pop("cacertfile", None),
+            certfile=query.pop("certfile", None),
+            keyfile=query.pop("keyfile", None),
+            verify=verify == "verify_peer",
+            server_name=query.pop("server_name_indication", None),
+        )
+
+    def context(self) -> ssl.SSLContext:
+        """Raises OSError (ssl.SSLError is one) for a file that cannot be used."""
+        context = ssl.create_default_context(cafile=self.cacertfile)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.certfile:
+            context.load_cert_chain(self.certfile, self.keyfile)
+        return context
+
+
+def _parse_heartbeat(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 600:
+        raise ValueError(f"has heartbeat={text}: use 1 to 600 seconds")
+    return int(text)

@@ -1,0 +1,130 @@
+"""A channel in confirm mode that keeps many messages in flight and accounts for every one of them.
+
+Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
+"""
+
+import queue
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from pamqp import commands
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+
+from shared.errors import BrokerError
+from shared.messaging.connection import RPC_TIMEOUT, Connection, Frames, translated
+from shared.messaging.message import Message
+from shared.messaging.topology import declare_exchanges
+
+_FRAMES = frozenset({"Basic.Ack", "Basic.Nack", "Basic.Return", "ContentHeader", "ContentBody"})
+
+
+class ChannelClosed(BrokerError):
+    """RabbitMQ closed the channel, and with it gave up what was unconfirmed on it."""
+
+
+class ConfirmTimeout(BrokerError):
+    """Nothing was confirmed for as long as the publisher is ready to wait."""
+
+
+class ConfirmChannel:
+    """Numbers what it sends as the broker does, from 1; `unconfirmed` and `failures` say what became of it.
+
+    One thread uses it. `failures` maps the id of each message that was refused or returned to the reason.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """Raises BrokerError."""
+        self._connection = connection
+        self.unconfirmed: dict[int, Message] = {}
+        self.failures: dict[str, str] = {}
+        self._sent = 0
+        self._return: Any = None
+        with translated(connection):
+            self._channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+            declare_exchanges(self._channel)
+            # Not confirm_deliveries(), after which amqpstorm waits for each confirm by itself.
+            self._channel.rpc_request(commands.Confirm.Select())
+        self._frames = Frames(connection, self._channel, _FRAMES)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send without waiting. Raises BrokerError; what `unconfirmed` holds then is not known to have arrived."""
+        frames: list[Any] = []
+        for message in messages:
+            self._sent += 1
+            self.unconfirmed[self._sent] = message
+            frames += self._marshal(message)
+        with translated(self._connection):
+            self._channel.write_frames(frames)
+
+    def collect(self, down_to: int, timeout: float) -> None:
+        """Take in confirms until at most `down_to` messages are unconfirmed.
+
+        Raises ConfirmTimeout where none arrives for `timeout` seconds, ChannelClosed, or BrokerUnavailable.
+        """
+        deadline = time.monotonic() + timeout
+        while len(self.unconfirmed) > down_to:
+            try:
+                frame = self._frames.get(max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise ConfirmTimeout(self._why_late(timeout)) from None
+            if self._take(frame):
+                deadline = time.monotonic() + timeout
+
+    def _take(self, frame: Any) -> bool:
+        """Account for one frame; says whether it settled anything."""
+        match frame.name:
+            case "Basic.Ack":
+                self._settle(frame)
+            case "Basic.Nack":
+                for message in self._settle(frame):
+                    self.failures.setdefault(message.id, "RabbitMQ refused it (nack): a queue is full or failed")
+            case "Basic.Return":
+                self._return = frame
+                return False
+            case "ContentHeader":
+                self._note_return(frame)
+                return False
+            case "Channel.Close":
+                raise ChannelClosed(f"RabbitMQ closed the channel: {frame.reply_text}")
+            case _:
+                return False
+        return True
+
+    def _settle(self, frame: Any) -> list[Message]:
+        if not frame.multiple:
+            message = self.unconfirmed.pop(frame.delivery_tag, None)
+            return [] if message is None else [message]
+        tags = []
+        for tag in self.unconfirmed:
+            if tag > frame.delivery_tag:
+                break
+            tags.append(tag)
+        return [self.unconfirmed.pop(tag) for tag in tags]
+
+    def _note_return(self, header: Any) -> None:
+        """The broker sends a returned message back before it confirms it; its header says which one it is."""
+        event_id = header.properties.message_id or "(without id)"
+        self.failures[event_id] = (
+            f"no queue is bound for {self._return.routing_key}: start a consumer first"
+            " (./stockwire consume history declares its own)"
+        )
+
+    def _why_late(self, timeout: float) -> str:
+        if self._connection.is_blocked:
+            return "RabbitMQ has blocked publishers (memory or disk alarm): free some, and publish again"
+        return f"not confirmed within {timeout:g} s"
+
+    def _marshal(self, message: Message) -> list[Any]:
+        properties = dict(message.properties)
+        if "type" in properties:
+            properties["message_type"] = properties.pop("type")
+        size = self._connection.max_frame_size - 8
+        return [
+            commands.Basic.Publish(
+                exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory
+            ),
+            ContentHeader(body_size=len(message.body), properties=commands.Basic.Properties(**properties)),
+            *(ContentBody(message.body[start : start + size]) for start in range(0, len(message.body), size)),
+        ]

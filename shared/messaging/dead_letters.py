@@ -1,0 +1,137 @@
+"""Dead letters: how one is written, and how they are looked at, replayed and dropped."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from amqpstorm.exception import AMQPChannelError
+from pamqp import encode
+
+from shared.errors import SettingsError
+from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
+from shared.messaging.message import Delivery, Message
+from shared.messaging.publisher import Publisher
+from shared.messaging.subscription import Subscription
+from shared.messaging.topology import DEAD_EXCHANGE, dead_queue_name
+from shared.times import format_instant
+
+REASON = "x-stockwire-reason"
+QUEUE = "x-stockwire-queue"
+ROUTING_KEY = "x-stockwire-routing-key"
+DIED_AT = "x-stockwire-died-at"
+
+_MAX_REASON = 1000
+_QUIET = 2.0
+_BATCH = 200
+_NOT_FOUND = 404
+
+
+def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
+    """What goes to the dead letters of `queue` in place of a delivery: the same body, and why in the headers."""
+    headers = {
+        **_encodable(delivery.headers),
+        REASON: reason[:_MAX_REASON],
+        QUEUE: queue,
+        ROUTING_KEY: delivery.routing_key,
+        DIED_AT: format_instant(now),
+    }
+    properties = {**delivery.properties, "headers": headers, "delivery_mode": 2}
+    return Message(DEAD_EXCHANGE, queue, delivery.body, properties)
+
+
+def reason_of(delivery: Delivery) -> str:
+    """Why it is dead: our reason, or RabbitMQ's where it set the message aside by itself."""
+    ours = delivery.headers.get(REASON)
+    if ours:
+        return str(ours)
+    theirs = delivery.headers.get("x-first-death-reason", "not said")
+    return "its consumers died of it, again and again" if theirs == "delivery_limit" else str(theirs)
+
+
+def count(connection: Connection, queue: str) -> int | None:
+    """How many dead letters `queue` has; None where it has never had a place for them."""
+    try:
+        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+        declared = channel.queue.declare(dead_queue_name(queue), passive=True)
+        channel.close()
+    except AMQPChannelError as error:
+        if error.error_code == _NOT_FOUND:
+            return None
+        raise
+    return int(declared["message_count"])
+
+
+def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
+    """The first dead letters of `queue`, at most `limit`, which stay where they are."""
+    found: list[Delivery] = []
+    _read(connection, queue, limit, lambda batch, _: found.extend(batch))
+    return found
+
+
+def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:
+    """Send what lies dead now back to `queue` itself, each removed once RabbitMQ has confirmed it; says how many."""
+
+    def send_back(batch: list[Delivery], subscription: Subscription) -> None:
+        publisher.publish(_revived(delivery, queue) for delivery in batch)
+        subscription.acknowledge(batch[-1], and_all_before=True)
+
+    return _read(connection, queue, None, send_back)
+
+
+def drop(connection: Connection, queue: str) -> int:
+    """Throw the dead letters of `queue` away; says how many."""
+    _checked_count(connection, queue)
+    with translated(connection):
+        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+        return int(channel.queue.purge(dead_queue_name(queue))["message_count"])
+
+
+def _read(
+    connection: Connection,
+    queue: str,
+    limit: int | None,
+    use: Callable[[list[Delivery], Subscription], None],
+) -> int:
+    """Pass dead letters to `use` in batches; what it does not acknowledge stays."""
+    there = _checked_count(connection, queue)
+    wanted = there if limit is None else min(limit, there)
+    read = 0
+    with translated(connection):
+        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+    subscription = Subscription(connection, channel)
+    if wanted:
+        subscription.start(dead_queue_name(queue), _BATCH if limit is None else wanted)
+    while read < wanted:
+        batch = subscription.take(min(_BATCH, wanted - read), timeout=_QUIET)
+        if not batch:
+            break
+        use(batch, subscription)
+        read += len(batch)
+    with translated(connection):
+        channel.close()
+    return read
+
+
+def _checked_count(connection: Connection, queue: str) -> int:
+    with translated(connection):
+        there = count(connection, queue)
+    if there is None:
+        raise SettingsError(f"no queue {dead_queue_name(queue)} exists: {queue}'s consumer declares it when it runs")
+    return there
+
+
+def _revived(delivery: Delivery, queue: str) -> Message:
+    headers = {name: value for name, value in delivery.headers.items() if not name.startswith("x-")}
+    return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})
+
+
+def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers that can be sent again; AMQP knows types that only come in."""
+    kept = {}
+    for name, value in headers.items():
+        try:
+            encode.field_table({name: value})
+        except (TypeError, ValueError):
+            continue
+        kept[name] = value
+    return kept

@@ -1,0 +1,121 @@
+"""The loop that runs a consumer, through every loss of the broker, until it is asked to stop."""
+
+import logging
+from collections.abc import Sequence
+
+from shared.backoff import Backoff
+from shared.errors import BrokerError, BrokerUnavailable, PublishError
+from shared.messaging.address import BrokerAddress
+from shared.messaging.connection import RPC_TIMEOUT, Connection, connect, translated
+from shared.messaging.consumer import Consumer
+from shared.messaging.policy import Policy
+from shared.messaging.publisher import Publisher
+from shared.messaging.subscription import StopRequested, Subscription, SubscriptionEnded
+from shared.messaging.topology import QueueSpec, declare_queue, queue_name
+from shared.settings import Settings
+from shared.signals import Stop
+
+log = logging.getLogger(__name__)
+
+PREFETCH = 1000
+MAX_BATCH = 500
+# A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
+# RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
+SUSPICIOUS = 3
+
+
+def run_consumer(
+    consumer: Consumer, settings: Settings, stop: Stop, *, queue: str | None = None, patterns: Sequence[str] = ()
+) -> None:
+    """Consume until `stop` is requested; `queue` and `patterns` replace the consumer's own.
+
+    Raises BrokerError where the broker cannot be reached at the start, TopologyConflict, and what the handler raises
+    that is neither a fault of an event nor passing.
+    """
+    spec = QueueSpec(
+        name=queue or queue_name(consumer.name),
+        patterns=tuple(patterns) or consumer.patterns,
+        dropped=tuple(pattern for pattern in consumer.patterns if patterns and pattern not in patterns),
+        single_active=consumer.single_active,
+        transient=consumer.transient,
+    )
+    address = settings.amqp_url
+    connection = connect(address, consumer.name)
+    try:
+        with consumer.open(settings) as handler, Publisher(address, f"{consumer.name} dead letters") as publisher:
+            policy = Policy(consumer, spec.name, handler, publisher, stop)
+            _Runner(address, consumer.name, spec, policy, stop).run(connection)
+    except BaseException:
+        connection.abandon()
+        raise
+
+
+class _Runner:
+    def __init__(self, address: BrokerAddress, name: str, spec: QueueSpec, policy: Policy, stop: Stop) -> None:
+        self._address = address
+        self._name = name
+        self._spec = spec
+        self._policy = policy
+        self._stop = stop
+        self._prefetch = PREFETCH
+        self._backoff = Backoff()
+
+    def run(self, connection: Connection) -> None:
+        try:
+            while True:
+                connection = self._consume(connection)
+        except StopRequested:
+            log.info("stopped")
+
+    def _consume(self, connection: Connection) -> Connection:
+        """Work until the connection or the subscription ends; returns the next connection, or raises StopRequested."""
+        try:
+            while True:
+                self._subscribe_and_work(connection)
+        except StopRequested:
+            connection.finish()
+            raise
+        except (BrokerUnavailable, SubscriptionEnded, PublishError) as error:
+            connection.abandon()
+            log.warning("%s; connecting again", error)
+        except BaseException:
+            connection.abandon()
+            raise
+        return self._reconnect()
+
+    def _reconnect(self) -> Connection:
+        while not self._stop.wait(self._backoff.next()):
+            try:
+                return connect(self._address, self._name)
+            except BrokerError as error:
+                # Refusals too: a broker that is starting up may not know its users yet.
+                log.warning("%s; trying again", error)
+        raise StopRequested
+
+    def _subscribe_and_work(self, connection: Connection) -> None:
+        """Declare everything, consume, and return when messages should come in another number at a time."""
+        with translated(connection):
+            channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+            declare_queue(channel, self._spec)
+        subscription = Subscription(connection, channel)
+        with self._stop.calling(subscription.wake):
+            subscription.start(self._spec.name, self._prefetch)
+            log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
+            self._backoff.reset()
+            self._work(subscription)
+        # What has been delivered and not acknowledged goes back to the queue with its channel.
+        with translated(connection):
+            channel.close()
+
+    def _work(self, subscription: Subscription) -> None:
+        while True:
+            batch = subscription.take(MAX_BATCH)
+            suspicious = any(delivery.attempts >= SUSPICIOUS for delivery in batch)
+            if suspicious and self._prefetch > 1:
+                log.warning("messages have come back %d times or more: taking them one at a time", SUSPICIOUS)
+                self._prefetch = 1
+                return
+            self._policy.process(batch, subscription)
+            if not suspicious and self._prefetch == 1:
+                self._prefetch = PREFETCH
+                return

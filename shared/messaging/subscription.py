@@ -1,0 +1,134 @@
+"""Receiving: deliveries that wake their consumer as they arrive, and come as a batch where more than one is there."""
+
+import queue
+from collections.abc import Callable
+from typing import Any
+
+import amqpstorm
+
+from shared.errors import BrokerError
+from shared.messaging.connection import Connection, translated
+from shared.messaging.message import Delivery
+
+_PROPERTIES = (
+    ("content_type", "content_type"),
+    ("content_encoding", "content_encoding"),
+    ("headers", "headers"),
+    ("delivery_mode", "delivery_mode"),
+    ("message_id", "message_id"),
+    ("timestamp", "timestamp"),
+    ("message_type", "type"),
+    ("app_id", "app_id"),
+)
+
+
+class SubscriptionEnded(BrokerError):
+    """RabbitMQ closed the channel, or cancelled the consumer, as it does when its queue is deleted."""
+
+
+class StopRequested(Exception):
+    pass
+
+
+class Subscription:
+    """One consumer on one channel: `take` is for one thread, `wake` for any, signal handlers included."""
+
+    def __init__(self, connection: Connection, channel: amqpstorm.Channel) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._arrived: queue.SimpleQueue[Delivery | Exception] = queue.SimpleQueue()
+        self._interruption: Exception | None = None
+        self._on_frame = _assemble(self._arrived.put, channel.on_frame)
+        channel.on_frame = self._on_frame  # type: ignore[method-assign]
+        connection.failures.listeners.append(self._arrived.put)
+
+    def start(self, queue_name: str, prefetch: int) -> None:
+        """Ask for messages, at most `prefetch` unacknowledged at a time. Raises BrokerError."""
+        with translated(self._connection):
+            self._channel.basic.qos(prefetch_count=prefetch)
+            self._channel.basic.consume(queue=queue_name)
+        if self._connection.failures:
+            raise self._connection.lost()
+
+    def take(self, limit: int, timeout: float | None = None) -> list[Delivery]:
+        """Wait for a delivery; return it with those that have arrived behind it, at most `limit`.
+
+        None at all after `timeout` seconds.
+        Raises what ended the subscription: StopRequested, SubscriptionEnded or BrokerUnavailable.
+        """
+        batch: list[Delivery] = []
+        if self._interruption is not None:
+            raise self._interruption
+        try:
+            item = self._arrived.get(timeout=timeout)
+            while not isinstance(item, Exception):
+                batch.append(item)
+                if len(batch) == limit:
+                    return batch
+                item = self._arrived.get_nowait()
+        except queue.Empty:
+            return batch
+        self._interruption = self._translate(item)
+        if batch:
+            return batch
+        raise self._interruption
+
+    def wake(self) -> None:
+        """Make `take` raise StopRequested after what has arrived before."""
+        self._arrived.put(StopRequested())
+
+    def acknowledge(self, delivery: Delivery, *, and_all_before: bool = False) -> None:
+        """Raises BrokerError; what is not acknowledged comes again on another channel."""
+        with translated(self._connection):
+            self._channel.basic.ack(delivery.tag, multiple=and_all_before)
+
+    def _translate(self, error: Exception) -> Exception:
+        return error if isinstance(error, BrokerError | StopRequested) else self._connection.lost(error)
+
+
+def _assemble(put: Callable[[Delivery | Exception], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A frame handler for amqpstorm's reader thread that puts deliveries together and passes other frames on."""
+    deliver: Any = None
+    header: Any = None
+    parts: list[bytes] = []
+    missing = 0
+
+    def on_frame(frame: Any) -> None:
+        nonlocal deliver, header, missing
+        name = frame.name
+        if name == "ContentBody":
+            parts.append(frame.value)
+            missing -= len(frame.value)
+        elif name == "Basic.Deliver":
+            deliver = frame
+            return
+        elif name == "ContentHeader":
+            header = frame
+            missing = frame.body_size
+        else:
+            pass_on(frame)
+            if name == "Basic.Cancel":
+                put(SubscriptionEnded("RabbitMQ cancelled the consumer (was its queue deleted?)"))
+            elif name == "Channel.Close":
+                put(SubscriptionEnded(f"RabbitMQ closed the channel: {frame.reply_text}"))
+            return
+        if not missing:
+            put(
+                Delivery(
+                    tag=deliver.delivery_tag,
+                    exchange=deliver.exchange,
+                    routing_key=deliver.routing_key,
+                    redelivered=deliver.redelivered,
+                    body=b"".join(parts),
+                    properties=_properties(header.properties),
+                )
+            )
+            parts.clear()
+
+    return on_frame
+
+
+def _properties(properties: Any) -> dict[str, Any]:
+    """AMQP's properties by their names in the specification, those that are set."""
+    found = ((theirs, getattr(properties, ours)) for ours, theirs in _PROPERTIES)
+    return {name: value for name, value in found if value is not None}

@@ -1,0 +1,128 @@
+"""Every exchange, queue, binding and routing key there is, and the one place that declares them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amqpstorm import Channel
+from amqpstorm.exception import AMQPChannelError
+
+from shared.errors import BrokerError, BrokerUnavailable, TopologyConflict
+from shared.symbols import routing_token
+
+EXCHANGE = "market_data"
+DEAD_EXCHANGE = "market_data.dead"
+
+LIVE_PRICES = "stock.*.price"
+BACKFILLED_PRICES = "stock.*.backfill"
+EVERYTHING = "#"
+
+# What kills its consumer this often is set aside. The consumer takes suspects one at a time long before that, so that
+# their neighbours, delivered along with them, stay far below the limit.
+DELIVERY_LIMIT = 20
+
+_PRECONDITION_FAILED = 406
+
+
+@dataclass(frozen=True)
+class QueueSpec:
+    """A consumer's queue and the routing patterns bound to it; its dead letters go to `<name>.dead`.
+
+    `dropped` are patterns to unbind, where an earlier run bound them. A `transient` queue belongs to one connection,
+    goes with it, and has no dead letters.
+    """
+
+    name: str
+    patterns: Sequence[str]
+    dropped: Sequence[str] = ()
+    single_active: bool = False
+    transient: bool = False
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        if self.transient:
+            return {}
+        return {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": DEAD_EXCHANGE,
+            "x-dead-letter-routing-key": self.name,
+            # Dead-lettering that survives a crash needs both of these.
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-delivery-limit": DELIVERY_LIMIT,
+            **({"x-single-active-consumer": True} if self.single_active else {}),
+        }
+
+
+def queue_name(consumer: str) -> str:
+    return f"stockwire.{consumer}"
+
+
+def dead_queue_name(queue: str) -> str:
+    return f"{queue}.dead"
+
+
+def price_key(symbol: str) -> str:
+    return f"stock.{routing_token(symbol)}.price"
+
+
+def backfill_key(symbol: str) -> str:
+    return f"stock.{routing_token(symbol)}.backfill"
+
+
+def alert_key(symbol: str, condition: str) -> str:
+    return f"alert.{routing_token(symbol)}.{condition}"
+
+
+def declare_exchanges(channel: Channel) -> None:
+    """Raises TopologyConflict where one exists as something else."""
+    for name, kind in ((EXCHANGE, "topic"), (DEAD_EXCHANGE, "direct")):
+        try:
+            channel.exchange.declare(name, exchange_type=kind, durable=True)
+        except AMQPChannelError as error:
+            raise _conflict(error, f"exchange {name}", "delete it and start again") from error
+
+
+def declare_queue(channel: Channel, spec: QueueSpec) -> None:
+    """The exchanges, the queue with its bindings, and the queue of its dead letters. Raises TopologyConflict."""
+    declare_exchanges(channel)
+    if not spec.transient:
+        declare_dead_queue(channel, spec.name)
+    try:
+        channel.queue.declare(
+            spec.name,
+            durable=not spec.transient,
+            exclusive=spec.transient,
+            auto_delete=spec.transient,
+            arguments=spec.arguments,
+        )
+    except AMQPChannelError as error:
+        raise _queue_conflict(error, spec.name) from error
+    for pattern in spec.dropped:
+        channel.queue.unbind(spec.name, EXCHANGE, pattern)
+    for pattern in spec.patterns:
+        channel.queue.bind(spec.name, EXCHANGE, pattern)
+
+
+def declare_dead_queue(channel: Channel, queue: str) -> None:
+    """Where the rejects of `queue` are kept until somebody looks. Raises TopologyConflict.
+
+    Looking counts as a delivery, and RabbitMQ 4 sets a limit of 20 unless told otherwise.
+    """
+    dead = dead_queue_name(queue)
+    try:
+        channel.queue.declare(dead, durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 1_000_000})
+    except AMQPChannelError as error:
+        raise _queue_conflict(error, dead) from error
+    channel.queue.bind(dead, DEAD_EXCHANGE, queue)
+
+
+def _queue_conflict(error: AMQPChannelError, queue: str) -> BrokerError:
+    way_out = f"empty and delete it (rabbitmqctl delete_queue {queue}) and start again, or name another with --queue"
+    return _conflict(error, f"queue {queue}", way_out)
+
+
+def _conflict(error: AMQPChannelError, what: str, way_out: str) -> BrokerError:
+    if error.error_code == _PRECONDITION_FAILED:
+        return TopologyConflict(f"{what} exists with other arguments: {way_out} ({error})")
+    return BrokerUnavailable(f"{what} could not be declared: {error}")

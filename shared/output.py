@@ -1,0 +1,76 @@
+"""What commands print: a table on a terminal, plain aligned text in a pipe, CSV or JSON on request."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def print_rows(
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    output: Format = Format.TABLE,
+    *,
+    right: Sequence[str] = (),
+    empty: str = "nothing yet",
+) -> None:
+    """Print rows by these columns; a missing value is empty, in JSON null. Columns named in `right` align right.
+
+    A table without rows is the sentence `empty`, on stderr.
+    """
+    if output is Format.JSON:
+        _print_json(columns, rows)
+    elif output is Format.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows(chain([columns], (_cells(columns, row) for row in rows)))
+    else:
+        _print_table(columns, [_cells(columns, row) for row in rows], right, empty)
+
+
+def _print_json(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """One row a line, so that a long result streams and still is one array."""
+    separator = "[\n"
+    for row in rows:
+        sys.stdout.write(separator + json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False))
+        separator = ",\n"
+    sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str], empty: str) -> None:
+    if not rows:
+        print(empty, file=sys.stderr)
+    elif sys.stdout.isatty():
+        table = Table(header_style="bold", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table, markup=False)
+    else:
+        _print_plain([columns, *rows], [column in right for column in columns])
+
+
+def _print_plain(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = zip(line, widths, right, strict=True)
+        print(
+            "  ".join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in cells).rstrip()
+        )
+
+
+def _cells(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
+    values = (row.get(column) for column in columns)
+    return ["" if value is None else str(value) for value in values]

@@ -1,0 +1,115 @@
+"""The settings: one frozen object, read once from the environment and `.env`, and passed on."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from dotenv import dotenv_values
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from shared.errors import InvalidEvent, SettingsError
+from shared.messaging.address import BrokerAddress
+from shared.schedule import Schedule
+from shared.symbols import check_symbol
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var"
+PREFIX = "STOCKWIRE_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process needs to know; field `symbols` is the setting `STOCKWIRE_SYMBOLS`, and so on.
+
+    Relative SQLite paths are below the project's folder, whatever folder the process was started in.
+    """
+
+    amqp_url: BrokerAddress = field(default_factory=lambda: BrokerAddress.parse("amqp://guest:guest@localhost:5672/"))
+    history_url: URL = field(default_factory=lambda: parse_database_url("sqlite:///var/history.db"))
+    alerts_url: URL = field(default_factory=lambda: parse_database_url("sqlite:///var/alerts.db"))
+    results_url: URL = field(default_factory=lambda: parse_database_url("sqlite:///var/celery.db"))
+    provider: tuple[str, ...] = ("simulated",)
+    symbols: tuple[str, ...] = ("AAPL", "MSFT", "GOOG", "AMZN", "META")
+    schedule: Schedule = field(default_factory=lambda: Schedule.parse("5m"))
+    replay_file: Path | None = None
+
+
+def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT / ".env") -> Settings:
+    """The settings of this process; the environment goes before `.env`.
+
+    Raises SettingsError, naming the setting, for a value that cannot be used and for an unknown `STOCKWIRE_*` name.
+    """
+    environ = os.environ if environ is None else environ
+    values = {**_read_dotenv(dotenv), **environ}
+    known = {PREFIX + each.name.upper(): each.name for each in fields(Settings)}
+    arguments = {}
+    for name, value in values.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise SettingsError(f"{name} is no setting of Stockwire: use one of {', '.join(known)}")
+        arguments[known[name]] = _parse(name, value)
+    return Settings(**arguments)
+
+
+def parse_database_url(text: str) -> URL:
+    """A SQLAlchemy URL, with a relative SQLite path made absolute below the project's folder. Raises ValueError."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ValueError("is not a database URL such as sqlite:///var/history.db") from error
+    database = url.database
+    if url.get_backend_name() != "sqlite" or not database or database == ":memory:" or database.startswith("file:"):
+        return url
+    return url.set(database=str(ROOT / database))
+
+
+def parse_symbols(text: str) -> tuple[str, ...]:
+    """`AAPL,BRK.B`, spaces and repetitions dropped, lower case raised. Raises ValueError."""
+    symbols = [part.upper() for part in re.split(r"[,\s]+", text) if part]
+    if not symbols:
+        raise ValueError("names no symbol")
+    try:
+        return tuple(dict.fromkeys(check_symbol(symbol) for symbol in symbols))
+    except InvalidEvent as error:
+        raise ValueError(str(error)) from error
+
+
+def parse_providers(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise ValueError("names no provider")
+    return names
+
+
+def parse_replay_file(text: str) -> Path | None:
+    return ROOT / Path(text).expanduser() if text else None
+
+
+_PARSERS = {
+    "AMQP_URL": BrokerAddress.parse,
+    "HISTORY_URL": parse_database_url,
+    "ALERTS_URL": parse_database_url,
+    "RESULTS_URL": parse_database_url,
+    "PROVIDER": parse_providers,
+    "SYMBOLS": parse_symbols,
+    "SCHEDULE": Schedule.parse,
+    "REPLAY_FILE": parse_replay_file,
+}
+
+
+def _parse(name: str, value: str) -> object:
+    try:
+        return _PARSERS[name.removeprefix(PREFIX)](value)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from error
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {name: value or "" for name, value in dotenv_values(path).items()} if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error

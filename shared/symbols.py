@@ -1,0 +1,20 @@
+"""Ticker symbols, and how one travels in a routing key."""
+
+import re
+
+from shared.errors import InvalidEvent
+
+_SYMBOL = re.compile(r"[A-Z0-9.\-^=:/_]{1,32}")
+
+
+def check_symbol(symbol: object) -> str:
+    """The symbol as the exchange writes it, upper case; raises InvalidEvent for any other form."""
+    if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
+        shown = repr(symbol)[:40]
+        raise InvalidEvent(f"symbol {shown} is not 1-32 characters of A-Z 0-9 . - ^ = : / _")
+    return symbol
+
+
+def routing_token(symbol: str) -> str:
+    """The symbol as one word of a topic key, in which a dot would separate words: `BRK.B` is `BRK-B`."""
+    return symbol.replace(".", "-")

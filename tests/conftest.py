@@ -1,0 +1,59 @@
+"""Real parts for the tests: one private RabbitMQ for the whole run, a virtual host of its own for each test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.broker import PrivateBroker, private_broker
+from shared.errors import ProcessError
+from shared.messaging.address import BrokerAddress
+
+
+def unavailable(reason: str) -> None:
+    """Skip for want of something that cannot be installed here; under CI nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
+    folder: Path = tmp_path_factory.mktemp("rabbitmq")
+    try:
+        broker = private_broker(folder)
+        running = broker.__enter__()
+    except ProcessError as error:
+        unavailable(str(error))
+        raise
+    try:
+        yield running
+    finally:
+        broker.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def virtual_hosts(rabbitmq: PrivateBroker) -> Iterator[str]:
+    """Names of empty virtual hosts, made ten at a time because each call of rabbitmqctl takes a second."""
+
+    def made() -> Iterator[str]:
+        while True:
+            names = [f"test-{uuid.uuid4().hex[:8]}" for _ in range(10)]
+            quoted = ",".join(f'<<"{name}">>' for name in names)
+            rabbitmq.rabbitmqctl(
+                "eval",
+                f"[begin rabbit_vhost:add(V, <<>>), rabbit_auth_backend_internal:set_permissions("
+                f'<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"tests">>) end || V <- [{quoted}]].',
+            )
+            yield from names
+
+    return made()
+
+
+@pytest.fixture
+def broker(rabbitmq: PrivateBroker, virtual_hosts: Iterator[str]) -> BrokerAddress:
+    """A virtual host that no other test has touched."""
+    return replace(rabbitmq.address, virtual_host=next(virtual_hosts))

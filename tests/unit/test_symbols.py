@@ -1,0 +1,19 @@
+import pytest
+
+from shared.errors import InvalidEvent
+from shared.symbols import check_symbol, routing_token
+
+
+@pytest.mark.parametrize("symbol", ["A", "BRK.B", "^GSPC", "EURUSD=X", "SBIN:NSE", "BTC/USD", "X" * 32])
+def test_a_symbol_as_the_exchange_writes_it_is_taken(symbol: str) -> None:
+    assert check_symbol(symbol) == symbol
+
+
+@pytest.mark.parametrize("symbol", ["", "aapl", "A B", "A*", "#", "X" * 33, "Ä", None, 5, "A\n"])
+def test_any_other_form_is_refused(symbol: object) -> None:
+    with pytest.raises(InvalidEvent, match="symbol"):
+        check_symbol(symbol)
+
+
+def test_a_dot_travels_as_a_dash() -> None:
+    assert routing_token("BRK.B") == "BRK-B"
