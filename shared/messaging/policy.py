@@ -52,7 +52,7 @@ class Policy:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 self._when_able(events)
-            except (StockwireError, StopRequested) as error:
+            except (StockwireError, StopRequested, BrokenPipeError) as error:
                 if not isinstance(error, InvalidEvent):
                     raise
                 return self._blame(good, str(error), subscription)

@@ -1,6 +1,7 @@
 """The loop that runs a consumer, through every loss of the broker, until it is asked to stop."""
 
 import logging
+import uuid
 from collections.abc import Sequence
 
 from shared.backoff import Backoff
@@ -32,8 +33,9 @@ def run_consumer(
     Raises BrokerError where the broker cannot be reached at the start, TopologyConflict, and what the handler raises
     that is neither a fault of an event nor passing.
     """
+    own = f"{queue_name(consumer.name)}.{uuid.uuid4().hex[:8]}" if consumer.transient else queue_name(consumer.name)
     spec = QueueSpec(
-        name=queue or queue_name(consumer.name),
+        name=queue or own,
         patterns=tuple(patterns) or consumer.patterns,
         dropped=tuple(pattern for pattern in consumer.patterns if patterns and pattern not in patterns),
         single_active=consumer.single_active,

@@ -1,0 +1,40 @@
+"""`stockwire consume`, which `python -m consumers` is too."""
+
+from typing import Annotated
+
+import typer
+
+from consumers.registry import BUILT_IN, find_consumer
+from shared.logs import set_up_logs
+from shared.messaging.runner import run_consumer
+from shared.output import print_rows
+from shared.settings import load_settings
+from shared.signals import stop_on_signals
+
+
+def consume(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="history, alerts, tail, or module:object for one of yours."),
+    ] = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(help="Routing pattern in place of the consumer's own, such as stock.AAPL.price. Repeatable."),
+    ] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Queue in place of stockwire.NAME; processes on one queue share its work.")
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the consumers there are.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, tracebacks included.")] = False,
+) -> None:
+    """Run one consumer in the foreground; Ctrl-C or SIGTERM ends it cleanly."""
+    if show_list:
+        rows = [{"name": each, "does": about} for each, (_, about) in BUILT_IN.items()]
+        print_rows(("name", "does"), rows)
+        return
+    if name is None:
+        raise typer.BadParameter("name a consumer, or use --list", ctx=context, param_hint="NAME")
+    with stop_on_signals() as stop:
+        set_up_logs(name, verbose=verbose)
+        run_consumer(find_consumer(name), load_settings(), stop, queue=queue, patterns=pattern or ())

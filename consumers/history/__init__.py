@@ -1,0 +1,1 @@
+"""The history consumer: every price, once, for good."""

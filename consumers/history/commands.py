@@ -1,0 +1,63 @@
+"""`stockwire history`, `latest` and `symbols`: what is stored."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from consumers.history.models import COLUMNS
+from consumers.history.queries import latest as newest_prices
+from consumers.history.queries import open_for_reading, prices, stored_symbols
+from shared.output import Format, print_rows
+from shared.settings import load_settings
+from shared.symbols import check_symbol
+from shared.times import parse_moment, utc_now
+
+_NUMBERS = ("price", "volume", "rows")
+
+OutputFormat = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+
+def parse_time(text: str) -> datetime:
+    """For options: an ISO date or time, or an age."""
+    try:
+        return parse_moment(text, utc_now())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+Moment = Annotated[
+    datetime | None,
+    typer.Option(parser=parse_time, metavar="T", help="An ISO date or time (UTC), or an age such as 90m, 24h, 7d."),
+]
+
+
+def history(
+    symbol: Annotated[str, typer.Argument(help="As the exchange writes it, such as AAPL or BRK.B.")],
+    since: Moment = None,
+    until: Moment = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the newest N.")] = None,
+    output: OutputFormat = Format.TABLE,
+) -> None:
+    """Stored prices of one symbol, oldest first: from --since up to, but not including, --until."""
+    symbol = check_symbol(symbol.upper())
+    engine = open_for_reading(load_settings())
+    rows = prices(engine, symbol, since, until, limit)
+    print_rows(COLUMNS, rows, output, right=_NUMBERS, empty=f"no prices of {symbol} are stored for that time")
+
+
+def latest(
+    symbols: Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="All where none is named.")] = None,
+    output: OutputFormat = Format.TABLE,
+) -> None:
+    """The newest stored price of each symbol."""
+    wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
+    rows = newest_prices(open_for_reading(load_settings()), wanted)
+    print_rows(COLUMNS, rows, output, right=_NUMBERS, empty="no prices of these symbols are stored")
+
+
+def symbols(output: OutputFormat = Format.TABLE) -> None:
+    """What is stored: each symbol and provider, from when to when, and how many rows."""
+    rows = stored_symbols(open_for_reading(load_settings()))
+    columns = ("symbol", "provider", "first", "last", "rows")
+    print_rows(columns, rows, output, right=_NUMBERS, empty="no prices are stored yet")

@@ -1,0 +1,38 @@
+"""The command line: every command, put together."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from consumers.commands import consume
+from consumers.history.commands import history, latest, symbols
+from shared.settings import ROOT
+
+cli = typer.Typer(
+    name="stockwire",
+    help="An event-driven stock price pipeline: Celery, RabbitMQ and SQLite.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def test(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[PYTEST ARGUMENT]...", help="Handed to pytest.")
+    ] = None,
+) -> None:
+    """Install what the tests need and run them all."""
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments or [])])  # noqa: S606 - pytest takes over
+
+
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+cli.command(rich_help_panel="Run")(consume)
+cli.command(rich_help_panel="Query")(history)
+cli.command(rich_help_panel="Query")(latest)
+cli.command(rich_help_panel="Query")(symbols)
+cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON)(test)
