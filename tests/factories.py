@@ -1,0 +1,113 @@
+"""Small makers of events, bodies and messages: valid as they come, each field changed by name."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from shared.events import CONTENT_TYPE, PriceAlert, StockData, price_alert_id, stock_data_id
+from shared.messaging.message import Delivery, Message, price_message
+from shared.messaging.topology import EXCHANGE, price_key
+
+AS_OF = datetime(2024, 11, 20, 9, 59, 58, tzinfo=UTC)
+NOW = datetime(2024, 11, 20, 10, 0, 3, 120000, tzinfo=UTC)
+
+
+class Missing:
+    """Given for a field, leaves it out."""
+
+
+MISSING = Missing()
+
+
+def stock_data(
+    symbol: str = "AAPL",
+    price: str | Decimal = "187.44",
+    as_of: datetime = AS_OF,
+    provider: str = "simulated",
+    **fields: Any,
+) -> StockData:
+    """A STOCK_DATA event observed 5.12 s after `as_of`, with the id that the contract gives it."""
+    event = StockData(
+        id=stock_data_id(provider, symbol, as_of),
+        symbol=symbol,
+        price=Decimal(price),
+        currency="USD",
+        as_of=as_of,
+        provider=provider,
+        observed_at=as_of + (NOW - AS_OF),
+    )
+    return replace(event, **fields)
+
+
+def price_series(
+    prices: Sequence[str], symbol: str = "AAPL", start: datetime = AS_OF, **fields: Any
+) -> list[StockData]:
+    """One event a price, a second apart."""
+    return [stock_data(symbol, price, start + timedelta(seconds=index), **fields) for index, price in enumerate(prices)]
+
+
+def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
+    """The PRICE_ALERT that rule 1, `AAPL crossing up 187`, raises on `event`."""
+    event = event or stock_data()
+    alert = PriceAlert(
+        id=price_alert_id(1, "target", event.id),
+        rule_id=1,
+        rule_name="target",
+        condition="crossing_up",
+        symbol=event.symbol,
+        price=event.price,
+        previous_price=Decimal("186.5"),
+        threshold=Decimal(187),
+        as_of=event.as_of,
+        triggered_at=event.observed_at + timedelta(milliseconds=2),
+        event_id=event.id,
+    )
+    return replace(alert, **fields)
+
+
+def stock_body(envelope: dict[str, Any] | None = None, **data: Any) -> bytes:
+    """The JSON of a valid STOCK_DATA event with fields of `data`, and of its envelope, replaced or MISSING."""
+    return changed_body(stock_data().encode(), envelope or {}, data)
+
+
+def changed_body(body: bytes, envelope: dict[str, Any], data: dict[str, Any]) -> bytes:
+    """The same event with other fields; floats that are no JSON are written as Python writes them."""
+    fields = json.loads(body)
+    fields["data"] = _without_missing(fields["data"] | data)
+    return json.dumps(_without_missing(fields | envelope)).encode()
+
+
+def message(event: StockData | None = None, *, backfill: bool = False) -> Message:
+    """A STOCK_DATA event as it is published."""
+    return price_message(event or stock_data(), backfill=backfill)
+
+
+def messages(count: int, symbol: str = "AAPL") -> list[Message]:
+    """So many different events of one symbol, a second apart."""
+    return [price_message(stock_data(symbol, as_of=AS_OF + timedelta(seconds=index))) for index in range(count)]
+
+
+def raw_message(body: bytes, *, symbol: str = "AAPL", message_id: str = "raw") -> Message:
+    """Any bytes at all on a live price's routing key."""
+    properties = {"message_id": message_id, "content_type": CONTENT_TYPE, "delivery_mode": 2}
+    return Message(EXCHANGE, price_key(symbol), body, properties)
+
+
+def delivery(body: bytes | None = None, *, tag: int = 1, redelivered: bool = False, **properties: Any) -> Delivery:
+    """A message as a consumer gets it."""
+    sent = message()
+    return Delivery(
+        tag=tag,
+        exchange=sent.exchange,
+        routing_key=sent.routing_key,
+        redelivered=redelivered,
+        body=sent.body if body is None else body,
+        properties={**sent.properties, **properties},
+    )
+
+
+def _without_missing(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not MISSING}
