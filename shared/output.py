@@ -57,7 +57,7 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
             table.add_column(column, justify="right" if column in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
-        Console().print(table, markup=False)
+        Console(markup=False, highlight=False, emoji=False).print(table)
     else:
         _print_plain([columns, *rows], [column in right for column in columns])
 
@@ -65,10 +65,9 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
 def _print_plain(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     for line in lines:
-        cells = zip(line, widths, right, strict=True)
-        print(
-            "  ".join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in cells).rstrip()
-        )
+        columns = zip(line, widths, right, strict=True)
+        cells = (cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in columns)
+        print("  ".join(cells).rstrip())
 
 
 def _cells(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
