@@ -7,12 +7,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import settings
+
 from shared.events import CONTENT_TYPE, PriceAlert, StockData, price_alert_id, stock_data_id
 from shared.messaging.message import Delivery, Message, price_message
 from shared.messaging.topology import EXCHANGE, price_key
 
 AS_OF = datetime(2024, 11, 20, 9, 59, 58, tzinfo=UTC)
 NOW = datetime(2024, 11, 20, 10, 0, 3, 120000, tzinfo=UTC)
+
+# A machine that is busy with something else is no fault of the code.
+property_test = settings(deadline=None)
 
 
 class Missing:

@@ -1,0 +1,62 @@
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from shared.locks import file_lock
+
+
+def hold(path: Path, told: Connection) -> None:
+    with file_lock(path) as had:
+        told.send(had)
+        time.sleep(60)
+
+
+def test_one_holder_at_a_time(tmp_path: Path) -> None:
+    with file_lock(tmp_path / "var" / "sync.lock") as first:
+        assert first
+        with file_lock(tmp_path / "var" / "sync.lock") as second:
+            assert not second
+    with file_lock(tmp_path / "var" / "sync.lock") as third:
+        assert third
+
+
+def test_whoever_waits_gives_up_in_time(tmp_path: Path) -> None:
+    with file_lock(tmp_path / "lock"):
+        before = time.monotonic()
+        with file_lock(tmp_path / "lock", wait=0.2) as had:
+            assert not had
+        assert 0.2 <= time.monotonic() - before < 5
+
+
+def test_an_error_in_the_block_frees_the_lock(tmp_path: Path) -> None:
+    try:
+        with file_lock(tmp_path / "lock"):
+            raise KeyError
+    except KeyError:
+        pass
+    with file_lock(tmp_path / "lock") as had:
+        assert had
+
+
+def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    holder = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path / "lock", theirs))
+    holder.start()
+    try:
+        assert ours.poll(30)
+        assert ours.recv()
+        with file_lock(tmp_path / "lock") as had:
+            assert not had
+        assert holder.pid
+        os.kill(holder.pid, signal.SIGKILL)
+        with file_lock(tmp_path / "lock", wait=10) as had:
+            assert had
+    finally:
+        holder.kill()
+        holder.join()
+        holder.close()
+        ours.close()
+        theirs.close()

@@ -1,0 +1,74 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.prices import format_price, from_float, parse_price, read_price
+from tests.factories import property_test
+
+# Every price of at most 15 significant digits whose text has at most 32 characters.
+prices = st.integers(1, 10**15 - 1).flatmap(
+    lambda digits: st.integers(-15, 0).map(lambda exponent: Decimal(digits).scaleb(exponent))
+)
+
+
+@pytest.mark.parametrize("text", ["412.5", "200", "0.5", "0.0000001", "999999999999999", "0.123456789012345", "1"])
+def test_a_canonical_price_is_taken_and_written_as_it_was(text: str) -> None:
+    assert parse_price(text) == Decimal(text)
+    assert format_price(parse_price(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["412.50", "0412", "200.", ".5", "2e2", "-1", "0", "0.0", "", "1 ", "NaN", "1\n", "\uff11"]
+)
+def test_any_other_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_price(text)
+
+
+@pytest.mark.parametrize("value", [1, 1.5, None, True, Decimal("1.5"), ["1"], b"1"])
+def test_a_price_that_is_no_text_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a decimal string"):
+        parse_price(value)
+
+
+@pytest.mark.parametrize("text", ["1234567890123456", "1.234567890123456", "0.00001234567890123456"])
+def test_a_16th_significant_digit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="more than 15 significant digits"):
+        parse_price(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [("412.50", "412.5"), ("200.00", "200"), (" 3 ", "3"), ("007.10", "7.1"), ("0.10", "0.1"), ("75.0875", "75.0875")],
+)
+def test_files_may_write_zeros_that_say_nothing(text: str, price: str) -> None:
+    assert format_price(read_price(text)) == price
+
+
+@pytest.mark.parametrize("text", ["", "-1", "n/a", "1e3", "0.00", "1,234.5", "NaN", "$1", "1.2.3", "1234567890123456"])
+def test_what_is_no_price_in_a_file_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_price(text)
+
+
+@property_test
+@given(prices)
+def test_every_price_reads_back_as_it_is_written(price: Decimal) -> None:
+    text = format_price(price)
+    assert parse_price(text) == price
+    assert format_price(parse_price(text)) == text
+
+
+@property_test
+@given(prices)
+def test_every_price_survives_a_float_digit_for_digit(price: Decimal) -> None:
+    assert from_float(float(price)) == price
+    assert format_price(from_float(float(price))) == format_price(price)
+
+
+def test_16_digits_would_not_survive_a_float() -> None:
+    """Why the limit is where it is."""
+    price = Decimal(9007199254740993)
+    assert from_float(float(price)) != price

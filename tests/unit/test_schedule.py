@@ -1,0 +1,71 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from celery.schedules import crontab, schedule
+
+from shared.schedule import Schedule
+
+
+@pytest.mark.parametrize("text", ["5m", "1s", "90s", "1h", "1d"])
+def test_a_duration_runs_every_so_often(text: str) -> None:
+    parsed = Schedule.parse(text)
+    assert str(parsed) == text
+    assert isinstance(parsed.as_celery(), schedule)
+    assert parsed.as_celery().run_every == parsed.every
+
+
+@pytest.mark.parametrize("text", ["0 * * * *", "*/5 9-16 * * 1-5", "0 0 1 1 *", "15,45 * * * mon-fri"])
+def test_a_crontab_of_five_fields_is_taken(text: str) -> None:
+    parsed = Schedule.parse(text)
+    assert str(parsed) == text
+    assert isinstance(parsed.as_celery(), crontab)
+
+
+def test_the_fields_stand_in_crontabs_own_order() -> None:
+    """minute, hour, day of month, month, day of week: Celery takes them in another order."""
+    every = Schedule.parse("1 2 3 4 5").as_celery()
+    assert (every.minute, every.hour, every.day_of_month, every.month_of_year, every.day_of_week) == (
+        {1},
+        {2},
+        {3},
+        {4},
+        {5},
+    )
+
+
+def test_hourly_is_due_on_the_hour() -> None:
+    hourly = Schedule.parse("0 * * * *").as_celery()
+    hourly.nowfun = lambda: datetime(2024, 11, 20, 9, 40, tzinfo=UTC)
+    assert hourly.remaining_estimate(datetime(2024, 11, 20, 9, 0, tzinfo=UTC)) == timedelta(minutes=20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "0s",
+        "-5m",
+        "soon",
+        "* * * *",
+        "* * * * * *",
+        "61 * * * *",
+        "* 25 * * *",
+        "* * 0 * *",
+        "*/0 * * * *",
+        "a b c d e",
+        "*/5",
+        "0,30",
+        "5m 5m",
+        "* * * * 8",
+        "*/x * * * *",
+    ],
+)
+def test_any_other_form_is_refused_with_a_reason(text: str) -> None:
+    with pytest.raises(ValueError, match=r"duration|crontab"):
+        Schedule.parse(text)
+
+
+def test_blanks_around_it_do_not_matter() -> None:
+    assert Schedule.parse("  0   *  * * * ") == Schedule.parse("0 * * * *")
+    assert Schedule.parse(" 5m ") == Schedule.parse("5m")
