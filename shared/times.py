@@ -26,7 +26,7 @@ def parse_instant(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(f"{text!r} is outside the years 1 to 9999") from error
+        raise ValueError(f"{text[:40]!r} is outside the years 1 to 9999") from error
 
 
 def format_instant(instant: datetime) -> str:

@@ -372,6 +372,25 @@ def test_nesting_of_any_depth_is_refused_with_a_reason(field: str, depth: int) -
         decode_event(nested(depth, field), NOW)
 
 
+def test_a_reason_is_short_whatever_the_body() -> None:
+    """It goes into a header and into the log."""
+    long = "x" * 60_000
+    far = "0001-01-01T00:00:00." + "1" * 60_000 + "+05:00"
+    changes: list[dict[str, Any]] = [
+        *({field: long} for field in ("symbol", "price", "currency", "as_of", "provider", "market_state")),
+        *({field: [long]} for field in ("symbol", "price", "currency", "volume")),
+        {"as_of": far},
+    ]
+    for change in changes:
+        with pytest.raises(InvalidEvent) as caught:
+            decoded(stock_body(**change))
+        assert len(str(caught.value)) < 200, change
+    for envelope in ({"type": long}, {"subject": long}, {"specversion": long}, {"id": long}, {"time": far}):
+        with pytest.raises(InvalidEvent) as caught:
+            decoded(stock_body(envelope))
+        assert len(str(caught.value)) < 200, envelope
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
