@@ -1,0 +1,1 @@
+"""The alerts consumer: rules on prices, and an alert each time one comes true."""

@@ -1,0 +1,103 @@
+"""`stockwire rules` and `stockwire alerts`: what to watch for, and what was raised."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from sqlalchemy import Engine
+
+from consumers.alerts.models import create_schema
+from consumers.alerts.rulebook import add_rule, list_rules, remove_rule
+from consumers.alerts.rules import parse_condition
+from consumers.alerts.store import read_alerts
+from shared.database import open_engine, reading
+from shared.errors import SettingsError
+from shared.events import PriceAlert
+from shared.output import Format, print_rows
+from shared.settings import load_settings
+from shared.times import format_sortable, parse_moment, utc_now
+
+_EFFECT = "a running alerts consumer takes this up within 2 seconds"
+_RULE_COLUMNS = ("id", "name", "rule", "created_at")
+# The fields of PRICE_ALERT's data, in their order.
+_ALERT_COLUMNS = tuple(field.name for field in fields(PriceAlert) if field.name != "id")
+# What a line on a terminal has room for.
+_ALERT_TABLE = ("as_of", "symbol", "price", "rule_name", "condition", "threshold", "previous_price", "triggered_at")
+_NUMBERS = ("id", "price", "threshold", "previous_price")
+
+OutputFormat = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+rules = typer.Typer(help="Alert rules: add, list and remove them.", no_args_is_help=True)
+
+
+def parse_time(text: str) -> datetime:
+    """For options: an ISO date or time, or an age."""
+    try:
+        return parse_moment(text, utc_now())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+# A negative price is for us to explain; it is no option.
+@rules.command(context_settings={"ignore_unknown_options": True})
+def add(
+    name: Annotated[str, typer.Argument(help="What to call it; it stands in every alert.")],
+    condition: Annotated[
+        list[str],
+        typer.Argument(help='SYMBOL CONDITION PRICE, such as "AAPL crossing up 200"; "*" is every symbol.'),
+    ],
+) -> None:
+    """Add a rule. Conditions: above, below, crossing, crossing up, crossing down."""
+    unknown = next((word for word in condition if word.startswith("--")), None)
+    if unknown:
+        raise typer.BadParameter(f"there is no option {unknown}")
+    try:
+        rule = add_rule(_open(), name, parse_condition(" ".join(condition)), utc_now())
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    print(f"added rule {rule.name}: {rule.terms} ({_EFFECT})")
+
+
+@rules.command("list")
+def show(output: OutputFormat = Format.TABLE) -> None:
+    """Every rule, oldest first."""
+    rows = [
+        {"id": rule.id, "name": rule.name, "rule": str(rule.terms), "created_at": format_sortable(created_at)}
+        for rule, created_at in list_rules(_open())
+    ]
+    empty = 'no rules yet: add one (./stockwire rules add NAME "AAPL crossing up 200")'
+    print_rows(_RULE_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
+
+
+@rules.command()
+def remove(name: Annotated[str, typer.Argument(help="As ./stockwire rules list shows it.")]) -> None:
+    """Remove a rule; the alerts it raised stay."""
+    rule = remove_rule(_open(), name)
+    print(f"removed rule {rule.name}: {rule.terms} ({_EFFECT})")
+
+
+def alerts(
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=parse_time,
+            metavar="T",
+            help="Raised since then: an ISO date or time (UTC), or an age such as 90m, 24h, 7d.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the newest N.")] = None,
+    output: OutputFormat = Format.TABLE,
+) -> None:
+    """Alerts raised, oldest first."""
+    columns = _ALERT_TABLE if output is Format.TABLE else _ALERT_COLUMNS
+    with reading(_open()) as connection:
+        rows = (alert.data() for alert in read_alerts(connection, since, limit))
+        print_rows(columns, rows, output, right=_NUMBERS, empty="no alerts were raised in that time")
+
+
+def _open() -> Engine:
+    """The alerts database, made where there is none. Raises StorageError."""
+    engine = open_engine(load_settings().alerts_url)
+    create_schema(engine)
+    return engine
