@@ -94,6 +94,10 @@ class PrivateBroker:
             self.stop()
             raise
 
+    @property
+    def running(self) -> bool:
+        return bool(self._processes) and all(process.poll() is None for process in self._processes)
+
     def stop(self) -> None:
         """Stop in good order, or by force after 30 s."""
         for process in reversed(self._processes):

@@ -8,6 +8,9 @@ import typer
 
 from consumers.commands import consume
 from consumers.history.commands import history, latest, symbols
+from infra.dead import dead
+from infra.doctor import doctor
+from infra.up import up
 from shared.settings import ROOT
 
 cli = typer.Typer(
@@ -31,8 +34,11 @@ def test(
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
+cli.command(rich_help_panel="Run")(up)
 cli.command(rich_help_panel="Run")(consume)
 cli.command(rich_help_panel="Query")(history)
 cli.command(rich_help_panel="Query")(latest)
 cli.command(rich_help_panel="Query")(symbols)
+cli.add_typer(dead, name="dead", rich_help_panel="Maintain")
+cli.command(rich_help_panel="Maintain")(doctor)
 cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON)(test)

@@ -2,6 +2,9 @@
 
 import os
 import sys
+import tempfile
+import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -21,4 +24,13 @@ def run(app: typer.Typer, name: str) -> NoReturn:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - a defect of ours; whoever runs us gets a line, not a traceback
+        where = _keep_traceback()
+        sys.exit(f"stockwire: defect: {type(error).__name__}: {error} (traceback in {where}; please report it)")
     sys.exit(0)
+
+
+def _keep_traceback() -> Path:
+    with tempfile.NamedTemporaryFile("w", prefix="stockwire-", suffix=".traceback", delete=False) as file:
+        traceback.print_exc(file=file)
+    return Path(file.name)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
@@ -45,7 +46,7 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
     environ = os.environ if environ is None else environ
     values = {**_read_dotenv(dotenv), **environ}
     known = {PREFIX + each.name.upper(): each.name for each in fields(Settings)}
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for name, value in values.items():
         if not name.startswith(PREFIX):
             continue
@@ -101,7 +102,7 @@ _PARSERS = {
 }
 
 
-def _parse(name: str, value: str) -> object:
+def _parse(name: str, value: str) -> Any:
     try:
         return _PARSERS[name.removeprefix(PREFIX)](value)
     except ValueError as error:

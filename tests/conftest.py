@@ -7,10 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, make_url
 
 from infra.broker import PrivateBroker, private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
+from shared.settings import ROOT
+from tests.postgresql import NoServer, postgresql_server
 
 
 def unavailable(reason: str) -> None:
@@ -57,3 +61,45 @@ def virtual_hosts(rabbitmq: PrivateBroker) -> Iterator[str]:
 def broker(rabbitmq: PrivateBroker, virtual_hosts: Iterator[str]) -> BrokerAddress:
     """A virtual host that no other test has touched."""
     return replace(rabbitmq.address, virtual_host=next(virtual_hosts))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server_url() -> Iterator[str]:
+    try:
+        server = postgresql_server()
+        url = server.__enter__()
+    except NoServer as error:
+        unavailable(str(error))
+        raise
+    try:
+        yield url
+    finally:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture
+def postgresql(postgresql_server_url: str) -> str:
+    """The URL of an empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    engine = create_engine(postgresql_server_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return postgresql_server_url.removesuffix("postgres") + name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """An empty database, once of each kind that Stockwire knows."""
+    if request.param == "sqlite":
+        return make_url(f"sqlite:///{tmp_path / 'test.db'}")
+    return make_url(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture(scope="session")
+def real_prices() -> Path:
+    """415,080 real prices: columns date, symbol, open, high, low, close, volume, dividend, split."""
+    path = ROOT.parent / "shared" / "market-data" / "sp500-daily-2018-2021.csv.gz"
+    if not path.exists():
+        unavailable(f"the real prices are not at {path}")
+    return path

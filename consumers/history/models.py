@@ -7,6 +7,7 @@ live prices is a small number. `price_history` shows all of it as text and numbe
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     Connection,
     Double,
@@ -45,6 +46,7 @@ price = Table(
     Column("currency", Text),
     Column("volume", BigInteger),
     Column("lag", BigInteger, nullable=False),
+    CheckConstraint("price > 0"),
     sqlite_with_rowid=False,
 )
 

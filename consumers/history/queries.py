@@ -50,7 +50,8 @@ def prices(
 
 def latest(engine: Engine, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The newest row of `price_history` of each symbol, or of these, by symbol."""
-    newest = select(func.max(price.c.as_of)).where(price.c.series_id == series.c.id).scalar_subquery()
+    other = price.alias()
+    newest = select(func.max(other.c.as_of)).where(other.c.series_id == series.c.id).scalar_subquery()
     query = _history().where(price.c.as_of == newest).order_by(series.c.symbol, price.c.as_of, series.c.provider)
     if symbols:
         query = query.where(series.c.symbol.in_(symbols))

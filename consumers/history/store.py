@@ -1,9 +1,9 @@
 """Writing prices: a batch a transaction, each price once, the latest observation of it kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, select
+from sqlalchemy import Connection, Engine, Executable, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.history.models import price, series
@@ -11,7 +11,8 @@ from shared.database import writing
 from shared.events import StockData
 from shared.times import to_micros
 
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+# The two dialects whose INSERT has ON CONFLICT, in the same words.
+_INSERTS: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 SeriesKey = tuple[str, str]
 
@@ -58,11 +59,12 @@ class PriceStore:
 def _upsert(dialect: str) -> Executable:
     insert = _INSERTS[dialect](price)
     new = insert.excluded
-    return insert.on_conflict_do_update(
+    statement: Executable = insert.on_conflict_do_update(
         index_elements=[price.c.series_id, price.c.as_of],
         set_={"price": new.price, "currency": new.currency, "volume": new.volume, "lag": new.lag},
         where=new.lag > price.c.lag,
     )
+    return statement
 
 
 def _row(event: StockData, series_id: int) -> dict[str, Any]:

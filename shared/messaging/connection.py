@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import amqpstorm
+from amqpstorm import connection as amqpstorm
+from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPConnectionError, AMQPError
 from amqpstorm.io import IO
 from pamqp import exceptions as pamqp_exceptions
@@ -106,7 +107,7 @@ class Connection(amqpstorm.Connection):
             poller="poll",
             lazy=True,
         )
-        self._io = BoundedIO(self.parameters, self.failures, self._read_buffer)
+        self._io: BoundedIO = BoundedIO(self.parameters, self.failures, self._read_buffer)
 
     @property
     def _exceptions(self) -> list[Exception]:
@@ -186,12 +187,12 @@ class Frames:
     the connection is lost.
     """
 
-    def __init__(self, connection: Connection, channel: amqpstorm.Channel, names: frozenset[str]) -> None:
+    def __init__(self, connection: Connection, channel: Channel, names: frozenset[str]) -> None:
         self._connection = connection
         self._names = names
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._pass_on = channel.on_frame
-        channel.on_frame = self._on_frame  # type: ignore[method-assign]
+        channel.on_frame = self._on_frame  # type: ignore[method-assign, assignment]
         connection.failures.listeners.append(self._queue.put)
         if connection.failures:
             self._queue.put(connection.failures[0])

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from amqpstorm.exception import AMQPChannelError
 from pamqp import encode
 
 from shared.errors import SettingsError
@@ -12,7 +11,7 @@ from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.messaging.message import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscription import Subscription
-from shared.messaging.topology import DEAD_EXCHANGE, dead_queue_name
+from shared.messaging.topology import DEAD_EXCHANGE, count_messages, dead_queue_name
 from shared.times import format_instant
 
 REASON = "x-stockwire-reason"
@@ -23,7 +22,6 @@ DIED_AT = "x-stockwire-died-at"
 _MAX_REASON = 1000
 _QUIET = 2.0
 _BATCH = 200
-_NOT_FOUND = 404
 
 
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
@@ -32,7 +30,7 @@ def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> M
         **_encodable(delivery.headers),
         REASON: reason[:_MAX_REASON],
         QUEUE: queue,
-        ROUTING_KEY: delivery.routing_key,
+        ROUTING_KEY: delivery.headers.get(ROUTING_KEY, delivery.routing_key),
         DIED_AT: format_instant(now),
     }
     properties = {**delivery.properties, "headers": headers, "delivery_mode": 2}
@@ -49,16 +47,8 @@ def reason_of(delivery: Delivery) -> str:
 
 
 def count(connection: Connection, queue: str) -> int | None:
-    """How many dead letters `queue` has; None where it has never had a place for them."""
-    try:
-        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
-        declared = channel.queue.declare(dead_queue_name(queue), passive=True)
-        channel.close()
-    except AMQPChannelError as error:
-        if error.error_code == _NOT_FOUND:
-            return None
-        raise
-    return int(declared["message_count"])
+    """How many dead letters `queue` has; None where it has never had a place for them. Raises BrokerError."""
+    return count_messages(connection, dead_queue_name(queue))
 
 
 def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
@@ -113,15 +103,16 @@ def _read(
 
 
 def _checked_count(connection: Connection, queue: str) -> int:
-    with translated(connection):
-        there = count(connection, queue)
+    there = count(connection, queue)
     if there is None:
         raise SettingsError(f"no queue {dead_queue_name(queue)} exists: {queue}'s consumer declares it when it runs")
     return there
 
 
 def _revived(delivery: Delivery, queue: str) -> Message:
+    """The message as it was, but for its routing key, which is the queue's name now and the old one in a header."""
     headers = {name: value for name, value in delivery.headers.items() if not name.startswith("x-")}
+    headers[ROUTING_KEY] = delivery.headers.get(ROUTING_KEY, delivery.routing_key)
     return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})
 
 

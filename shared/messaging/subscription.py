@@ -4,7 +4,7 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-import amqpstorm
+from amqpstorm.channel import Channel
 
 from shared.errors import BrokerError
 from shared.messaging.connection import Connection, translated
@@ -33,13 +33,13 @@ class StopRequested(Exception):
 class Subscription:
     """One consumer on one channel: `take` is for one thread, `wake` for any, signal handlers included."""
 
-    def __init__(self, connection: Connection, channel: amqpstorm.Channel) -> None:
+    def __init__(self, connection: Connection, channel: Channel) -> None:
         self._connection = connection
         self._channel = channel
         self._arrived: queue.SimpleQueue[Delivery | Exception] = queue.SimpleQueue()
         self._interruption: Exception | None = None
         self._on_frame = _assemble(self._arrived.put, channel.on_frame)
-        channel.on_frame = self._on_frame  # type: ignore[method-assign]
+        channel.on_frame = self._on_frame  # type: ignore[method-assign, assignment]
         connection.failures.listeners.append(self._arrived.put)
 
     def start(self, queue_name: str, prefetch: int) -> None:

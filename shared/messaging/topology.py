@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amqpstorm import Channel
+from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPChannelError
 
 from shared.errors import BrokerError, BrokerUnavailable, TopologyConflict
+from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.symbols import routing_token
 
 EXCHANGE = "market_data"
@@ -21,6 +22,7 @@ EVERYTHING = "#"
 # their neighbours, delivered along with them, stay far below the limit.
 DELIVERY_LIMIT = 20
 
+_NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
 
 
@@ -115,6 +117,31 @@ def declare_dead_queue(channel: Channel, queue: str) -> None:
     except AMQPChannelError as error:
         raise _queue_conflict(error, dead) from error
     channel.queue.bind(dead, DEAD_EXCHANGE, queue)
+
+
+def count_consumers(connection: Connection, queue: str) -> int:
+    """How many consumers `queue` has; 0 where it does not exist. Raises BrokerError."""
+    declared = _inspect(connection, queue)
+    return declared["consumer_count"] if declared else 0
+
+
+def count_messages(connection: Connection, queue: str) -> int | None:
+    """How many messages `queue` holds ready; None where it does not exist. Raises BrokerError."""
+    declared = _inspect(connection, queue)
+    return declared["message_count"] if declared else None
+
+
+def _inspect(connection: Connection, queue: str) -> dict[str, int] | None:
+    with translated(connection):
+        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+        try:
+            declared: dict[str, int] = channel.queue.declare(queue, passive=True)
+        except AMQPChannelError as error:
+            if error.error_code == _NOT_FOUND:
+                return None
+            raise
+        channel.close()
+    return declared
 
 
 def _queue_conflict(error: AMQPChannelError, queue: str) -> BrokerError:

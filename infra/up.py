@@ -1,0 +1,134 @@
+"""`stockwire up`: the whole pipeline in one terminal."""
+
+import os
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from infra.broker import PrivateBroker, private_broker
+from infra.live import Market, feed, view
+from infra.stack import CONSUMERS, PRODUCER, Stack
+from shared.database import shown
+from shared.errors import BrokerUnavailable, ProcessError
+from shared.locks import file_lock
+from shared.logs import set_up_logs
+from shared.messaging.address import BrokerAddress
+from shared.messaging.connection import connect
+from shared.messaging.topology import count_consumers, queue_name
+from shared.settings import PREFIX, VAR, Settings, load_settings
+from shared.signals import Stop, stop_on_signals
+from shared.times import parse_duration
+
+_TICK = 0.5
+_READY_TIMEOUT = 30
+
+
+def parse_duration_option(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def up(
+    provider: Annotated[str | None, typer.Option(help="Where prices come from; STOCKWIRE_PROVIDER otherwise.")] = None,
+    symbols: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The watch list; STOCKWIRE_SYMBOLS otherwise.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(metavar="5s", help="How often to sync; STOCKWIRE_SCHEDULE otherwise.")
+    ] = None,
+    duration: Annotated[
+        timedelta | None,
+        typer.Option("--for", parser=parse_duration_option, metavar="60s", help="End by itself after this long."),
+    ] = None,
+) -> None:
+    """Run the pipeline: a broker if none answers, the producer, the history and alerts consumers."""
+    options = {"PROVIDER": provider, "SYMBOLS": symbols, "SCHEDULE": every}
+    overrides = {PREFIX + name: value for name, value in options.items() if value is not None}
+    settings = load_settings({**os.environ, **overrides})
+    set_up_logs("up")
+    with stop_on_signals() as stop, file_lock(VAR / "up.lock") as mine:
+        if not mine:
+            raise ProcessError("./stockwire up runs here already: end that one first")
+        with _broker(settings) as private:
+            address = private.address if private else settings.amqp_url
+            settings = replace(settings, amqp_url=address)
+            if private:
+                overrides[f"{PREFIX}AMQP_URL"] = address.url()
+            with Stack(VAR / "log", overrides) as stack:
+                _run(stack, settings, private, stop, duration)
+
+
+@contextmanager
+def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
+    """None where the configured broker answers, else a node of our own."""
+    try:
+        connect(settings.amqp_url, "up").finish()
+    except BrokerUnavailable:
+        folder = VAR / "rabbitmq"
+        _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {folder})")
+        with private_broker(folder) as private:
+            yield private
+    else:
+        yield None
+
+
+def _run(
+    stack: Stack, settings: Settings, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
+) -> None:
+    _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {VAR / 'log'}")
+    # Consumers first: an event that finds no queue is refused.
+    stack.start(CONSUMERS)
+    _wait_for_consumers(stack, settings.amqp_url, stop)
+    title = f"{', '.join(settings.provider)}, every {settings.schedule}"
+    market = Market()
+    with feed(settings) as events, view(title) as screen:
+        stack.start(PRODUCER)
+        screen.say(f"syncing {', '.join(settings.symbols)} from {title}")
+        deadline = time.monotonic() + duration.total_seconds() if duration else None
+        while not (stop.requested or (deadline and time.monotonic() >= deadline)):
+            try:
+                event = events.get(timeout=_TICK)
+            except queue.Empty:
+                for notice in _revive(stack, private):
+                    screen.say(notice)
+            else:
+                market.take(event)
+                screen.show(event)
+            screen.refresh(market)
+    _say(f"ending; {market}")
+
+
+def _revive(stack: Stack, private: PrivateBroker | None) -> list[str]:
+    notices = []
+    if private and not private.running:
+        notices.append("RabbitMQ ended; starting it again")
+        private.stop()
+        private.start()
+    return notices + stack.revive()
+
+
+def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> None:
+    """Until each consumer has its queue. Raises ProcessError for one that does not get there."""
+    deadline = time.monotonic() + _READY_TIMEOUT
+    connection = connect(address, "up")
+    try:
+        while not all(count_consumers(connection, queue_name(name)) for name in CONSUMERS):
+            stack.revive()
+            if time.monotonic() > deadline:
+                raise ProcessError(f"the consumers did not start within {_READY_TIMEOUT} s: see {VAR / 'log'}")
+            if stop.wait(0.2):
+                return
+    finally:
+        connection.finish()
+
+
+def _say(notice: str) -> None:
+    print(f"stockwire: {notice}", flush=True)

@@ -1,0 +1,66 @@
+"""A PostgreSQL server for the tests: loopback only, its data in a folder that goes with it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.broker import free_port
+
+START_TIMEOUT = 30
+
+
+class NoServer(Exception):
+    pass
+
+
+@contextmanager
+def postgresql_server() -> Iterator[str]:
+    """Yields its URL for SQLAlchemy. Raises NoServer where PostgreSQL is not installed."""
+    binaries = _find_binaries()
+    folder = Path(tempfile.mkdtemp(prefix="stockwire-postgresql-"))
+    user = None
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root.
+        user = "postgres"
+        shutil.chown(folder, user, user)
+    port = free_port()
+    data = folder / "data"
+    initdb = [binaries / "initdb", "--auth=trust", "--username=stockwire", "--no-sync", "--pgdata", data]
+    subprocess.run(initdb, user=user, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, *options], user=user, cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        _wait_until_ready(binaries, port, server, folder)
+        yield f"postgresql+psycopg://stockwire@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+def _find_binaries() -> Path:
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    found = shutil.which("initdb")
+    if found:
+        places.insert(0, Path(found).resolve().parent)
+    for place in places:
+        if (place / "initdb").exists() and (place / "postgres").exists():
+            return place
+    raise NoServer("PostgreSQL is not installed (apt-get install postgresql): nothing to test against")
+
+
+def _wait_until_ready(binaries: Path, port: int, server: "subprocess.Popen[bytes]", folder: Path) -> None:
+    ready = [binaries / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
+    deadline = time.monotonic() + START_TIMEOUT
+    while subprocess.run(ready, check=False).returncode:
+        assert server.poll() is None, (folder / "log").read_text()
+        assert time.monotonic() < deadline, "PostgreSQL did not start in time"
+        time.sleep(0.1)
