@@ -1,0 +1,99 @@
+"""The arrows between the packages, read from their source: producer -> shared <- consumers, infra -> all of them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("producer", "consumers", "shared", "infra")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+# Whoever is named first must not import who is named behind.
+FORBIDDEN: dict[str, tuple[str, ...]] = {
+    "shared": ("producer", "consumers", "infra", "tests", "benchmarks", "examples"),
+    "producer": ("consumers", "infra", "tests", "benchmarks", "examples"),
+    "consumers": ("producer", "infra", "tests", "benchmarks", "examples"),
+    "consumers.history": ("consumers.alerts",),
+    "consumers.alerts": ("consumers.history",),
+    "infra": ("tests", "benchmarks", "examples"),
+}
+LIBRARIES_OF_MESSAGING = ("amqpstorm", "pamqp")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(source: str, module: str, *, package: bool = False) -> Iterator[str]:
+    """Every module that this source may import, by its full name; `from a import b` may mean the module a.b."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            here = module.split(".")
+            base = here[: len(here) - node.level + package] if node.level else []
+            whole = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{whole}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if name in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value)
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def violations(module: str, imported: Iterator[str]) -> list[str]:
+    found = []
+    for name in imported:
+        for package, forbidden in FORBIDDEN.items():
+            if within(module, package) and any(within(name, each) for each in forbidden):
+                found.append(f"{module} imports {name}")
+        if any(within(name, each) for each in LIBRARIES_OF_MESSAGING) and not within(module, "shared.messaging"):
+            found.append(f"{module} imports {name}, which only shared.messaging may")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
+    found = imports(path.read_text(), module_name(path), package=path.name == "__init__.py")
+    assert violations(module_name(path), found) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("producer.tasks", "import consumers"),
+        ("producer.tasks", "from consumers.history import store"),
+        ("producer.tasks", "from infra import stack"),
+        ("consumers.tail", "def f():\n    from producer.celery_app import app"),
+        ("consumers.history.handler", "from consumers import alerts"),
+        ("consumers.history.handler", "from ..alerts import rules"),
+        ("consumers.alerts.handler", "import consumers.history.store as store"),
+        ("shared.events", "from producer import providers"),
+        ("shared.events", "import importlib\nimportlib.import_module('consumers.tail')"),
+        ("shared.events", "import amqpstorm"),
+        ("producer.tasks", "from amqpstorm.channel import Channel"),
+        ("infra.doctor", "import pamqp.commands"),
+        ("infra.cli", "from tests.factories import stock_data"),
+    ],
+)
+def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None:
+    assert violations(module, imports(source, module)) != []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("infra.cli", "from consumers.history.commands import app\nimport producer.celery_app"),
+        ("producer.tasks", "from shared.messaging.publisher import Publisher\nimport amqp"),
+        ("consumers.registry", "from consumers.history import handler\nfrom consumers.alerts import handler"),
+        ("shared.messaging.connection", "import amqpstorm\nfrom pamqp import commands"),
+    ],
+)
+def test_an_import_along_the_arrows_is_fine(module: str, source: str) -> None:
+    assert violations(module, imports(source, module)) == []
