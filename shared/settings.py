@@ -60,8 +60,9 @@ def parse_database_url(text: str) -> URL:
     """A SQLAlchemy URL, with a relative SQLite path made absolute below the project's folder. Raises ValueError."""
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        raise ValueError("is not a database URL such as sqlite:///var/history.db") from error
+    except (ArgumentError, ValueError):
+        # Without the error's own text, which may quote a piece of a password.
+        raise ValueError("is not a database URL such as sqlite:///var/history.db") from None
     database = url.database
     if url.get_backend_name() != "sqlite" or not database or database == ":memory:" or database.startswith("file:"):
         return url

@@ -36,6 +36,9 @@ class BrokerAddress:
             raise ValueError("is not an AMQP URL such as amqp://user:password@host:5672/") from error
         if parts.scheme not in ("amqp", "amqps") or not url.startswith(f"{parts.scheme}://"):
             raise ValueError("is not an AMQP URL such as amqp://user:password@host:5672/")
+        if "#" in url or "@" in parts.path + parts.query:
+            # Most likely a password: read on, and a piece of it would pass for the host, or show in a message.
+            raise ValueError("has a / ? # or @ that must be percent-encoded: %2F %3F %23 %40")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         heartbeat = _parse_heartbeat(query.pop("heartbeat", str(DEFAULT_HEARTBEAT)))
         secure = parts.scheme == "amqps"

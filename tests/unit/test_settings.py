@@ -1,0 +1,143 @@
+import traceback
+from pathlib import Path
+
+import pytest
+
+from shared.errors import SettingsError
+from shared.settings import ROOT, Settings, load_settings, parse_symbols
+
+SECRET = "s3cr3t"
+NOWHERE = Path("/nowhere/.env")
+
+
+def loaded(**values: str) -> Settings:
+    return load_settings({f"STOCKWIRE_{name}": value for name, value in values.items()}, NOWHERE)
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    settings = load_settings({}, NOWHERE)
+    assert settings == Settings()
+    assert settings.amqp_url.url() == "amqp://guest:guest@localhost:5672/%2F"
+    assert [url.render_as_string() for url in (settings.history_url, settings.alerts_url, settings.results_url)] == [
+        f"sqlite:///{ROOT}/var/{name}.db" for name in ("history", "alerts", "celery")
+    ]
+    assert settings.provider == ("simulated",)
+    assert settings.symbols == ("AAPL", "MSFT", "GOOG", "AMZN", "META")
+    assert str(settings.schedule) == "5m"
+
+
+def test_every_setting_is_read_from_the_environment() -> None:
+    settings = loaded(
+        AMQP_URL="amqps://u:p@rabbit/v",
+        HISTORY_URL="postgresql+psycopg://u:p@db/history",
+        ALERTS_URL="sqlite:////data/alerts.db",
+        RESULTS_URL="sqlite:///results.db",
+        PROVIDER="yahoo, stooq,yahoo",
+        SYMBOLS="aapl, BRK.B  AAPL",
+        SCHEDULE="0 * * * *",
+        REPLAY_FILE="prices.csv.gz",
+    )
+    assert str(settings.amqp_url) == "amqps://rabbit:5671/v"
+    assert settings.history_url.host == "db"
+    assert settings.alerts_url.database == "/data/alerts.db"
+    assert settings.results_url.database == str(ROOT / "results.db")
+    assert settings.provider == ("yahoo", "stooq")
+    assert settings.symbols == ("AAPL", "BRK.B")
+    assert str(settings.schedule) == "0 * * * *"
+    assert settings.replay_file == ROOT / "prices.csv.gz"
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "# a comment\nSTOCKWIRE_SCHEDULE=1h\nexport STOCKWIRE_PROVIDER='replay'\nSTOCKWIRE_SYMBOLS=\"IBM\"\nOTHER=1\n"
+    )
+    settings = load_settings({"STOCKWIRE_SCHEDULE": "1m", "PATH": "/bin"}, file)
+    assert str(settings.schedule) == "1m"
+    assert settings.provider == ("replay",)
+    assert settings.symbols == ("IBM",)
+
+
+@pytest.mark.parametrize("name", ["STOCKWIRE_SYMBOL", "STOCKWIRE_", "STOCKWIRE_amqp_url", "STOCKWIRE_LOG"])
+def test_an_unknown_name_is_refused_and_the_known_ones_are_named(name: str, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=1\n")
+    for environ, dotenv in (({name: "1"}, NOWHERE), ({}, file)):
+        with pytest.raises(SettingsError, match=rf"^{name} is no setting.*STOCKWIRE_SYMBOLS"):
+            load_settings(environ, dotenv)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AMQP_URL", ""),
+        ("AMQP_URL", "localhost"),
+        ("AMQP_URL", "amqp://h:port/"),
+        ("HISTORY_URL", ""),
+        ("HISTORY_URL", "history.db"),
+        ("ALERTS_URL", "postgresql://u:p@h:port/db"),
+        ("RESULTS_URL", "nonsense"),
+        ("PROVIDER", " , "),
+        ("SYMBOLS", ""),
+        ("SYMBOLS", "AAPL,#"),
+        ("SYMBOLS", "X" * 33),
+        ("SCHEDULE", ""),
+        ("SCHEDULE", "5"),
+        ("SCHEDULE", "* * * *"),
+        ("SCHEDULE", "99 * * * *"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_in_one_line(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^STOCKWIRE_{name}: [^\n]+$"):
+        loaded(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AMQP_URL", f"amqp://u:{SECRET}@h:port/"),
+        ("AMQP_URL", f"http://u:{SECRET}@h/"),
+        ("AMQP_URL", f"amqp://u:{SECRET}@h/?nonsense=1"),
+        ("AMQP_URL", f"amqp://u:12/{SECRET}@h/"),
+        ("AMQP_URL", f"amqp://u:12?{SECRET}@h/"),
+        ("HISTORY_URL", f"postgresql://u:{SECRET}@h:port/db"),
+        ("HISTORY_URL", f"postgresql://u:p@h:{SECRET}/db"),
+        ("HISTORY_URL", f"u:{SECRET}@h"),
+    ],
+)
+def test_a_bad_value_is_refused_without_its_password(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(**{name: value})
+    assert SECRET not in str(caught.value)
+    assert SECRET not in "".join(traceback.format_exception_only(caught.value))
+
+
+def test_the_text_of_settings_shows_no_password() -> None:
+    settings = loaded(AMQP_URL=f"amqp://u:{SECRET}@h/", HISTORY_URL=f"postgresql://u:{SECRET}@h/db")
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings)
+
+
+def test_a_relative_sqlite_path_is_below_the_project_whatever_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert loaded(HISTORY_URL="sqlite:///var/x.db").history_url.database == str(ROOT / "var/x.db")
+    assert loaded(HISTORY_URL="sqlite:////abs/x.db").history_url.database == "/abs/x.db"
+    assert loaded(HISTORY_URL="sqlite:///:memory:").history_url.database == ":memory:"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"STOCKWIRE_SYMBOLS=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+        load_settings({}, file)
+
+
+def test_nothing_of_a_settings_object_can_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Settings().symbols = ()  # type: ignore[misc]
+
+
+def test_a_watch_list_may_be_written_as_people_write_it() -> None:
+    assert parse_symbols(" aapl;".replace(";", ",") + "\nbrk.b\tAAPL,,^gspc ") == ("AAPL", "BRK.B", "^GSPC")
