@@ -1,5 +1,7 @@
 """`stockwire rules` and `stockwire alerts`: what to watch for, and what was raised."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +11,7 @@ from sqlalchemy import Engine
 
 from consumers.alerts.models import create_schema
 from consumers.alerts.rulebook import add_rule, list_rules, remove_rule
-from consumers.alerts.rules import parse_condition
+from consumers.alerts.rules import check_name, parse_condition
 from consumers.alerts.store import read_alerts
 from shared.database import open_engine, reading
 from shared.errors import SettingsError
@@ -42,38 +44,45 @@ def parse_time(text: str) -> datetime:
 # A negative price is for us to explain; it is no option.
 @rules.command(context_settings={"ignore_unknown_options": True})
 def add(
-    name: Annotated[str, typer.Argument(help="What to call it; it stands in every alert.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it; it stands in every alert.")],
     condition: Annotated[
         list[str],
-        typer.Argument(help='SYMBOL CONDITION PRICE, such as "AAPL crossing up 200"; "*" is every symbol.'),
+        typer.Argument(
+            metavar="CONDITION...", help='SYMBOL CONDITION PRICE, such as "AAPL crossing up 200"; "*" is every symbol.'
+        ),
     ],
 ) -> None:
     """Add a rule. Conditions: above, below, crossing, crossing up, crossing down."""
-    unknown = next((word for word in condition if word.startswith("--")), None)
+    unknown = next((word for word in (name, *condition) if word.startswith("--")), None)
     if unknown:
         raise typer.BadParameter(f"there is no option {unknown}")
     try:
-        rule = add_rule(_open(), name, parse_condition(" ".join(condition)), utc_now())
+        check_name(name)
+        terms = parse_condition(" ".join(condition))
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    with _database() as engine:
+        rule = add_rule(engine, name, terms, utc_now())
     print(f"added rule {rule.name}: {rule.terms} ({_EFFECT})")
 
 
 @rules.command("list")
 def show(output: OutputFormat = Format.TABLE) -> None:
     """Every rule, oldest first."""
-    rows = [
-        {"id": rule.id, "name": rule.name, "rule": str(rule.terms), "created_at": format_sortable(created_at)}
-        for rule, created_at in list_rules(_open())
-    ]
+    with _database() as engine:
+        rows = [
+            {"id": rule.id, "name": rule.name, "rule": str(rule.terms), "created_at": format_sortable(created_at)}
+            for rule, created_at in list_rules(engine)
+        ]
     empty = 'no rules yet: add one (./stockwire rules add NAME "AAPL crossing up 200")'
     print_rows(_RULE_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
 
 
 @rules.command()
-def remove(name: Annotated[str, typer.Argument(help="As ./stockwire rules list shows it.")]) -> None:
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="As ./stockwire rules list shows it.")]) -> None:
     """Remove a rule; the alerts it raised stay."""
-    rule = remove_rule(_open(), name)
+    with _database() as engine:
+        rule = remove_rule(engine, name)
     print(f"removed rule {rule.name}: {rule.terms} ({_EFFECT})")
 
 
@@ -91,13 +100,17 @@ def alerts(
 ) -> None:
     """Alerts raised, oldest first."""
     columns = _ALERT_TABLE if output is Format.TABLE else _ALERT_COLUMNS
-    with reading(_open()) as connection:
+    with _database() as engine, reading(engine) as connection:
         rows = (alert.data() for alert in read_alerts(connection, since, limit))
         print_rows(columns, rows, output, right=_NUMBERS, empty="no alerts were raised in that time")
 
 
-def _open() -> Engine:
+@contextmanager
+def _database() -> Iterator[Engine]:
     """The alerts database, made where there is none. Raises StorageError."""
     engine = open_engine(load_settings().alerts_url)
-    create_schema(engine)
-    return engine
+    try:
+        create_schema(engine)
+        yield engine
+    finally:
+        engine.dispose()

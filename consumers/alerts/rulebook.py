@@ -7,14 +7,13 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from consumers.alerts.engine import RuleBook
 from consumers.alerts.models import counters, rules
-from consumers.alerts.rules import Condition, Rule, Terms, check_name
+from consumers.alerts.rules import Condition, Rule, Terms
 from shared.database import reading, writing
 from shared.errors import SettingsError
 
 
 def add_rule(engine: Engine, name: str, terms: Terms, now: datetime) -> Rule:
-    """Keep a new rule. Raises SettingsError for a name that is taken, ValueError for one that is none."""
-    check_name(name)
+    """Keep a new rule, under a name that `check_name` allows. Raises SettingsError where it is taken."""
     with writing(engine) as connection:
         revision = _begin_change(connection)
         taken = connection.execute(select(rules).where(rules.c.name == name)).one_or_none()
