@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.alerts.commands import alerts, rules
 from consumers.commands import consume
 from consumers.history.commands import history, latest, symbols
 from infra.dead import dead
@@ -39,6 +40,8 @@ cli.command(rich_help_panel="Run")(consume)
 cli.command(rich_help_panel="Query")(history)
 cli.command(rich_help_panel="Query")(latest)
 cli.command(rich_help_panel="Query")(symbols)
+cli.command(rich_help_panel="Query")(alerts)
+cli.add_typer(rules, name="rules", rich_help_panel="Watch")
 cli.add_typer(dead, name="dead", rich_help_panel="Maintain")
 cli.command(rich_help_panel="Maintain")(doctor)
 cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON)(test)

@@ -1,0 +1,124 @@
+"""Real processes for the tests: started, read while they run, and ended with the test that has them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from shared.settings import ROOT
+
+DEADLINE = 30.0
+
+
+def until(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
+    """Poll until the condition holds; fails the test with `what` was waited for."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for {what}"
+        time.sleep(0.05)
+
+
+class Process:
+    """A child in a session of its own; `output` is what it has printed so far, both streams."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], folder: Path = ROOT) -> None:
+        self._child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def wait_for(self, text: str, timeout: float = DEADLINE) -> None:
+        deadline = time.monotonic() + timeout
+        while text not in self.output:
+            assert self.running, f"it ended without saying {text!r}:\n{self.output}"
+            assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for {text!r}:\n{self.output}"
+            time.sleep(0.02)
+
+    def send(self, number: signal.Signals) -> None:
+        self._child.send_signal(number)
+
+    def wait(self, timeout: float = DEADLINE) -> int:
+        """The exit status, once it has ended by itself."""
+        status = self._child.wait(timeout)
+        self._reader.join(5)
+        return status
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = DEADLINE) -> int:
+        self.send(number)
+        return self.wait(timeout)
+
+    def end(self) -> None:
+        """By force, with everything it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        self._reader.join(5)
+        assert self._child.stdout
+        self._child.stdout.close()
+
+    def _read(self) -> None:
+        assert self._child.stdout
+        for line in self._child.stdout:
+            self._lines.append(line.decode(errors="replace"))
+
+
+@contextmanager
+def running(*command: str, environment: Mapping[str, str], folder: Path = ROOT) -> Iterator[Process]:
+    """A process for one block; `python` and `./stockwire` mean those of this checkout."""
+    words = [sys.executable, *command[1:]] if command[0] == "python" else list(command)
+    process = Process(words, environment, folder)
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def stockwire(
+    *arguments: str, environment: Mapping[str, str] | None = None, folder: Path = ROOT, timeout: float = 60
+) -> "subprocess.CompletedProcess[str]":
+    """Run one command of ./stockwire to its end."""
+    return subprocess.run(
+        [folder / "stockwire", *arguments],
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def copy_checkout(folder: Path) -> Path:
+    """The project as a fresh clone has it, with a `var` of its own and this checkout's .venv."""
+    copy = folder / "stockwire"
+    ignored = shutil.ignore_patterns("var", ".venv", ".git", ".*_cache", "__pycache__", ".env", ".hypothesis")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
