@@ -1,0 +1,134 @@
+"""`stockwire rules` and `stockwire alerts`, as a user types them."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
+
+from consumers.alerts import commands
+from consumers.alerts.handler import AlertHandler
+from shared.database import open_engine
+from shared.errors import SettingsError
+from tests.factories import NOW, price_series
+
+Command = Callable[..., str]
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.add_typer(commands.rules, name="rules")
+app.command()(commands.alerts)
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = f"sqlite:///{tmp_path / 'alerts.db'}"
+    monkeypatch.setenv("STOCKWIRE_ALERTS_URL", url)
+    return url
+
+
+@pytest.fixture
+def stockwire(url: str) -> Command:
+    """Runs a command and gives what it prints on stdout; raises what it raises."""
+
+    def run(*words: str, exit_code: int = 0) -> str:
+        result = CliRunner().invoke(app, words)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == exit_code, result.output
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture
+def raised(url: str, stockwire: Command) -> list[str]:
+    """The ids of three events that raised an alert each."""
+    stockwire("rules", "add", "up", "AAPL crossing up 200")
+    events = price_series(["199", "201", "199", "200", "199", "200.5"])
+    engine = open_engine(make_url(url))
+    AlertHandler(engine, lambda messages: len(list(messages)), clock=lambda: NOW)(events)
+    engine.dispose()
+    return [events[1].id, events[3].id, events[5].id]
+
+
+def test_a_rule_is_added_listed_and_removed(stockwire: Command) -> None:
+    said = stockwire("rules", "add", "breakout", "AAPL crossing up 200.00")
+    assert said == (
+        "added rule breakout: AAPL crossing up 200 (a running alerts consumer takes this up within 2 seconds)\n"
+    )
+    stockwire("rules", "add", "stop loss", "msft", "crossing", "down", "90.5")
+    assert [line.split()[:6] for line in stockwire("rules", "list").splitlines()] == [
+        ["id", "name", "rule", "created_at"],
+        ["1", "breakout", "AAPL", "crossing", "up", "200"],
+        ["2", "stop", "loss", "MSFT", "crossing", "down"],
+    ]
+    assert "removed rule breakout: AAPL crossing up 200" in stockwire("rules", "remove", "breakout")
+    [left] = json.loads(stockwire("rules", "list", "--format", "json"))
+    assert (left["id"], left["name"], left["rule"]) == (2, "stop loss", "MSFT crossing down 90.5")
+
+
+def test_without_rules_and_alerts_there_is_nothing_to_see(stockwire: Command) -> None:
+    assert stockwire("rules", "list") == ""
+    assert stockwire("alerts") == ""
+    assert json.loads(stockwire("alerts", "--format", "json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["x", "AAPL above -5"], "'-5' is negative"),
+        (["x", "AAPL", "above", "-5"], "'-5' is negative"),
+        (["x", "AAPL above 1234567890.123456"], "more than 15 significant digits"),
+        (["x", "AAPL moving up 5% in 1h"], "use one of above, below, crossing, crossing up, crossing down"),
+        (["x", "AAPL"], "write SYMBOL CONDITION PRICE"),
+        (["", "AAPL above 5"], "is no name"),
+    ],
+)
+def test_what_cannot_be_a_rule_is_one_clear_line(stockwire: Command, words: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        stockwire("rules", "add", *words)
+    assert "\n" not in str(caught.value)
+    assert stockwire("rules", "list") == ""
+
+
+def test_a_name_twice_or_unknown_is_one_clear_line(stockwire: Command) -> None:
+    stockwire("rules", "add", "x", "AAPL above 5")
+    with pytest.raises(SettingsError, match="rule 'x' exists"):
+        stockwire("rules", "add", "x", "AAPL above 6")
+    with pytest.raises(SettingsError, match="there is no rule 'y'"):
+        stockwire("rules", "remove", "y")
+
+
+def test_an_option_there_is_not_is_wrong_usage(stockwire: Command) -> None:
+    stockwire("rules", "add", "x", "AAPL", "above", "5", "--frequency", "once", exit_code=2)
+    assert stockwire("rules", "list") == ""
+
+
+def test_alerts_as_json_have_the_fields_of_the_event(stockwire: Command, raised: list[str]) -> None:
+    alerts = json.loads(stockwire("alerts", "--format", "json"))
+    assert [alert["event_id"] for alert in alerts] == raised
+    assert alerts[0] == {
+        "rule_id": 1,
+        "rule_name": "up",
+        "condition": "crossing_up",
+        "symbol": "AAPL",
+        "price": "201",
+        "previous_price": "199",
+        "threshold": "200",
+        "as_of": "2024-11-20T09:59:59Z",
+        "triggered_at": "2024-11-20T10:00:03.120000Z",
+        "event_id": raised[0],
+    }
+
+
+def test_alerts_come_oldest_first_within_since_and_limit(stockwire: Command, raised: list[str]) -> None:
+    newest = csv.DictReader(io.StringIO(stockwire("alerts", "--limit", "2", "--format", "csv")))
+    assert [row["event_id"] for row in newest] == raised[1:]
+    assert len(stockwire("alerts", "--since", "2024-11-20").splitlines()) == 1 + len(raised)
+    assert stockwire("alerts", "--since", "2024-11-20T10:00:04") == ""
+    stockwire("alerts", "--since", "soon", exit_code=2)
