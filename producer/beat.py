@@ -1,0 +1,128 @@
+"""When syncs are sent: at once and then every so often, or by crontab; by one beat a machine, and never late."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from celery.beat import BeatLazyFunc, Scheduler, SchedulingError
+from celery.schedules import schedule as interval_schedule
+
+from shared.locks import file_lock
+from shared.schedule import Schedule
+from shared.settings import VAR
+from shared.times import EPOCH, format_instant, utc_now
+
+log = logging.getLogger(__name__)
+
+BEAT_LOCK = "beat.lock"
+# In seconds: how soon a beat that stands by notices that the other one is gone.
+STANDBY = 1.0
+
+_DAY = timedelta(days=1)
+
+
+def lifetime(schedule: Schedule) -> timedelta:
+    """How long a sync is worth running: the shortest time between two of them.
+
+    For a crontab it is reckoned from its minutes and hours, as if it ran every day.
+    """
+    if schedule.every:
+        return schedule.every
+    crontab = schedule.as_celery()
+    minutes = sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute)
+    following = [*minutes[1:], minutes[0] + _DAY // timedelta(minutes=1)]
+    return timedelta(minutes=min(after - before for before, after in zip(minutes, following, strict=True)))
+
+
+def beat_entry(schedule: Schedule) -> dict[str, Any]:
+    """Celery's entry for the sync on this schedule.
+
+    The sync's instant is fixed when it is sent, so that a sync delivered twice publishes the same ids twice. What no
+    worker took for one interval expires: it would run late, on top of the next.
+    """
+    entry = {
+        "task": "producer.sync",
+        "kwargs": {"at": BeatLazyFunc(lambda: format_instant(utc_now()))},
+        "options": {"expires": lifetime(schedule).total_seconds(), "retry_policy": dict(_UNTIL_IT_IS_BACK)},
+    }
+    if schedule.every is None:
+        return entry | {"schedule": schedule.as_celery()}
+    # Last run long ago: the first one is due at once.
+    return entry | {"schedule": interval_schedule(schedule.every, nowfun=steady_clock()), "last_run_at": EPOCH}
+
+
+def steady_clock() -> Callable[[], datetime]:
+    """A clock that starts at the present time and then goes evenly, however the machine's own clock is set."""
+    start, mark = utc_now(), time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - mark)
+
+
+class SingleScheduler(Scheduler):  # type: ignore[misc]
+    """Sends what is due for as long as it holds the machine's lock, and stands by while another beat does.
+
+    It keeps no file of the schedule, which a crash could leave truncated.
+    """
+
+    folder: Path = VAR
+    # The worker that this beat is embedded in; None for a beat of its own.
+    parent: int | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lock: ExitStack | None = None
+        self._waiting = False
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; returns the seconds until it should be called again."""
+        if self.parent is not None and os.getppid() != self.parent:
+            # The worker was killed: a beat that outlives it would go on by itself, on settings of old.
+            raise SystemExit
+        if self._lock is None and not self._take_over():
+            return STANDBY
+        return float(super().tick(*args, **kwargs) or 0)
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        log.info("sending %s", entry.task)
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            log.error("%s; the next one is sent on schedule", error)
+
+    def close(self) -> None:
+        super().close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _take_over(self) -> bool:
+        with ExitStack() as stack:
+            if not stack.enter_context(file_lock(self.folder / BEAT_LOCK)):
+                if not self._waiting:
+                    log.info("another beat runs on this machine: standing by")
+                self._waiting = True
+                return False
+            self._lock = stack.pop_all()
+        # What came due while another beat was at work has been sent: begin as if just started.
+        self.data.clear()
+        self._heap = None
+        self.setup_schedule()
+        return True
+
+
+def _report_retry(error: Exception, seconds: float) -> None:
+    log.warning("RabbitMQ does not take the sync (%s): trying again in %.1f s", error, seconds)
+
+
+# A sync that cannot be sent for a while is sent when RabbitMQ is back, or expires.
+_UNTIL_IT_IS_BACK = {
+    "max_retries": None,
+    "interval_start": 0.2,
+    "interval_step": 0.5,
+    "interval_max": 5.0,
+    "errback": _report_retry,
+}

@@ -1,0 +1,111 @@
+"""The Celery app: nothing is read and nothing connects before it is used.
+
+Source of the settings' meaning: https://docs.celeryq.dev/en/stable/userguide/configuration.html
+"""
+
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from producer.beat import beat_entry, lifetime
+from producer.worker import connect_signals
+from shared.errors import SettingsError
+from shared.messaging.address import TlsOptions
+from shared.settings import Settings, load_settings
+
+# Not a queue of events: it says so in its name, and stands on an exchange of its own.
+QUEUE = "celery.sync"
+KEEP_RESULTS = timedelta(days=7)
+
+# A sync may take longer than a short interval, but not for ever.
+SHORTEST_LIMIT = timedelta(minutes=1)
+LONGEST_LIMIT = timedelta(minutes=15)
+GRACE = timedelta(seconds=15)
+
+
+def configure() -> dict[str, Any]:
+    """Celery's configuration of this process. A setting that cannot be used ends it, with the one line that says so."""
+    try:
+        return configuration(load_settings())
+    except SettingsError as error:
+        raise SystemExit(f"stockwire: {error}") from None
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Celery's configuration by our settings, which stand in it as `stockwire`. Raises SettingsError."""
+    address = settings.amqp_url
+    limit = min(max(lifetime(settings.schedule), SHORTEST_LIMIT), LONGEST_LIMIT)
+    return {
+        "stockwire": settings,
+        "broker_url": address.url(),
+        "broker_use_ssl": address.tls is not None and tls_arguments(address.tls),
+        "broker_heartbeat": address.heartbeat,
+        "broker_transport_options": {
+            "confirm_publish": True,
+            "client_properties": {"connection_name": "stockwire celery"},
+        },
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A sync that loses its connection comes again, under the same ids; the first run of it must not go on beside.
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "result_backend": results_url(settings),
+        "result_extended": True,
+        "result_expires": KEEP_RESULTS,
+        "task_queues": [queue()],
+        "task_default_queue": QUEUE,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_soft_time_limit": limit.total_seconds(),
+        "task_time_limit": (limit + GRACE).total_seconds(),
+        "worker_prefetch_multiplier": 1,
+        # One syncs; the other says at once, of a sync that comes due meanwhile, that it was skipped.
+        "worker_concurrency": 2,
+        "include": ["producer.tasks"],
+        "enable_utc": True,
+        "timezone": "UTC",
+        "beat_scheduler": "producer.beat:SingleScheduler",
+        "beat_schedule": {"sync": beat_entry(settings.schedule)},
+        "beat_max_loop_interval": 1,
+    }
+
+
+def queue() -> Queue:
+    """Durable, and of the type that Celery's own retries need, whatever a virtual host's default is."""
+    exchange = Exchange(QUEUE, type="direct", durable=True)  # type: ignore[no-untyped-call]
+    arguments = {"x-queue-type": "classic"}
+    return Queue(QUEUE, exchange, QUEUE, durable=True, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+
+
+def tls_arguments(tls: TlsOptions) -> dict[str, Any]:
+    """The same TLS as `TlsOptions.context` makes, in py-amqp's words; without a name it checks the host's."""
+    return {
+        "ca_certs": tls.cacertfile,
+        "certfile": tls.certfile,
+        "keyfile": tls.keyfile,
+        "cert_reqs": ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE,
+        **({"server_hostname": tls.server_name} if tls.verify else {}),
+    }
+
+
+def results_url(settings: Settings) -> str:
+    """Celery's name for the database of results, whose folder is made. Raises SettingsError."""
+    url = settings.results_url
+    if url.get_backend_name() == "sqlite" and url.database:
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"STOCKWIRE_RESULTS_URL: {url.database} cannot be made: {error.strerror}") from error
+    return f"db+{url.render_as_string(hide_password=False)}"
+
+
+app = Celery("stockwire")
+app.add_defaults(configure)
+connect_signals()

@@ -1,0 +1,134 @@
+"""Recorded prices, played back one step a sync: all the rows that share the next recorded time are one step."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from producer.providers.quote import Quote
+from producer.recordings import BadRow, Recorded, Recording, read_time
+from shared.errors import ProviderError
+from shared.times import format_instant, parse_instant
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReplayProvider:
+    """Plays `file` back; `cursor` is a file that remembers, across restarts, how far it got.
+
+    Rows may stand in any order. A sync of the same instant as the last one gets the same step again. The cursor counts
+    for this file alone: with another one, playback begins at its beginning.
+    """
+
+    name: ClassVar[str] = "replay"
+
+    file: Path
+    cursor: Path
+
+    def quotes(self, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
+        """Raises ProviderError at the end of the recording, and SettingsError for a file that cannot be used."""
+        last = self._load_cursor()
+        if last is not None and last.at == at:
+            step = self._read_step(symbols, lambda time: time == last.step)
+        else:
+            step = self._read_step(symbols, lambda time: last is None or time > last.step)
+        if step is None:
+            raise ProviderError(self._at_the_end(last))
+        self._save_cursor(_Cursor(at, step.time))
+        nothing = ProviderError(f"{self.file.name} has no price of it at {format_instant(step.time)}")
+        return {symbol: step.quotes.get(symbol, nothing) for symbol in symbols}
+
+    def _read_step(self, symbols: Sequence[str], allowed: Callable[[datetime], bool]) -> "_Step | None":
+        """The earliest step of the allowed times that has a price of any of these symbols."""
+        wanted = set(symbols)
+        step: _Step | None = None
+        times = _Times()
+
+        def is_wanted(symbol: str, time: str) -> bool:
+            moment = times[time]
+            if moment is None or symbol.strip() not in wanted:
+                return False
+            return (step is None or moment <= step.time) and allowed(moment)
+
+        with Recording(self.file) as recording:
+            for row in recording.rows(is_wanted):
+                if isinstance(row, BadRow):
+                    log.warning("%s line %d: %s", self.file.name, row.line, row.reason)
+                elif step is None or row.as_of < step.time:
+                    step = _Step(row.as_of, {row.symbol: _to_quote(row)})
+                else:
+                    step.quotes[row.symbol] = _to_quote(row)
+        return step
+
+    def _at_the_end(self, last: "_Cursor | None") -> str:
+        if last is None:
+            return f"{self.file} has no price of any symbol on the watch list"
+        return (
+            f"{self.file} has no prices after {format_instant(last.step)}: delete {self.cursor} to play it again,"
+            " or choose another provider"
+        )
+
+    def _load_cursor(self) -> "_Cursor | None":
+        try:
+            saved = json.loads(self.cursor.read_text())
+            if saved["file"] != str(self.file):
+                return None
+            return _Cursor(parse_instant(saved["at"]), parse_instant(saved["step"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.warning("%s cannot be read (%s): playing %s from its beginning", self.cursor, error, self.file)
+            return None
+
+    def _save_cursor(self, cursor: "_Cursor") -> None:
+        saved = {"file": str(self.file), "at": format_instant(cursor.at), "step": format_instant(cursor.step)}
+        beside = self.cursor.with_suffix(".new")
+        try:
+            self.cursor.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(json.dumps(saved))
+            beside.replace(self.cursor)
+        except OSError as error:
+            raise ProviderError(f"{self.cursor} cannot be written: {error.strerror}") from error
+
+
+@dataclass(frozen=True)
+class _Cursor:
+    """The sync that was served last, and the recorded time it was served."""
+
+    at: datetime
+    step: datetime
+
+
+@dataclass(frozen=True)
+class _Step:
+    time: datetime
+    quotes: dict[str, Quote | ProviderError]
+
+
+class _Times(dict[str, datetime | None]):
+    """Times by their text, each read once; None for what is no time."""
+
+    def __missing__(self, text: str) -> datetime | None:
+        try:
+            moment: datetime | None = read_time(text)
+        except ValueError:
+            moment = None
+        self[text] = moment
+        return moment
+
+
+def _to_quote(row: Recorded) -> Quote:
+    return Quote(
+        price=row.price,
+        as_of=row.as_of,
+        currency=row.currency,
+        volume=row.volume,
+        open=row.open,
+        high=row.high,
+        low=row.low,
+        previous_close=row.previous_close,
+    )

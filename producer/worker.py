@@ -1,0 +1,47 @@
+"""What a worker does at its start, beside what its configuration says: Celery calls these as signals."""
+
+import logging
+import os
+import warnings
+from typing import Any
+
+from celery import signals
+from celery.platforms import SecurityWarning
+
+from shared.database import open_engine, writing
+from shared.errors import StorageError
+
+
+def connect_signals() -> None:
+    signals.celeryd_init.connect(check_before_start)
+    signals.worker_init.connect(leave_out_neighbours)
+    signals.beat_embedded_init.connect(follow_worker)
+    signals.after_setup_logger.connect(quieten_amqpstorm)
+
+
+def check_before_start(conf: Any, **_: Any) -> None:
+    """End the worker, with the one line that says why, where it could not keep its results."""
+    # Celery warns of root because a pickle in a message can run anything; this worker reads JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    try:
+        engine = open_engine(conf.stockwire.results_url)
+        with writing(engine):
+            pass
+        engine.dispose()
+    except StorageError as error:
+        raise SystemExit(f"stockwire: {error}") from None
+
+
+def leave_out_neighbours(sender: Any, **_: Any) -> None:
+    """Workers have nothing to tell each other: without gossip and mingle there is a queue less, and no wait."""
+    sender.options.update(without_gossip=True, without_mingle=True)
+
+
+def follow_worker(sender: Any, **_: Any) -> None:
+    """Let an embedded beat go when its worker is gone."""
+    sender.scheduler.parent = os.getppid()
+
+
+def quieten_amqpstorm(**_: Any) -> None:
+    """It logs with tracebacks what it also raises; we report what is raised."""
+    logging.getLogger("amqpstorm").setLevel(logging.CRITICAL)
