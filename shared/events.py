@@ -230,7 +230,7 @@ def _load(body: bytes) -> dict[str, Any]:
         raise InvalidEvent("empty body")
     _check_size(body)
     try:
-        envelope = json.loads(body.decode(), parse_constant=_refuse_constant)
+        envelope = _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidEvent(f"not UTF-8: byte {error.start} cannot be decoded") from error
     except (ValueError, RecursionError) as error:
@@ -242,6 +242,10 @@ def _load(body: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+# Made once: json.loads would make one for every body.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _check_size(body: bytes) -> None:
