@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from amqpstorm.exception import AMQPChannelError
 from pamqp import commands
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
@@ -56,7 +57,10 @@ class ConfirmChannel:
             self.unconfirmed[self._sent] = message
             frames += self._marshal(message)
         with translated(self._connection):
-            self._channel.write_frames(frames)
+            try:
+                self._channel.write_frames(frames)
+            except AMQPChannelError as error:
+                raise ChannelClosed(f"RabbitMQ closed the channel: {error}") from error
 
     def collect(self, down_to: int, timeout: float) -> None:
         """Take in confirms until at most `down_to` messages are unconfirmed.

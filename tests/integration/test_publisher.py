@@ -101,6 +101,22 @@ def test_events_on_a_channel_that_rabbitmq_closes_are_named_and_the_next_publish
         assert publisher.publish(messages(3)) == 3
 
 
+def test_a_channel_closed_while_the_caller_is_still_making_events_is_one_failure(broker: BrokerAddress) -> None:
+    """And no lost connection, after which all of it would be tried again."""
+
+    def slowly() -> Iterator[Message]:
+        for number in range(1000):
+            if number % 100 == 0:
+                time.sleep(0.05)
+            yield Message("nowhere", "", b"", {"message_id": f"event-{number}"})
+
+    with Publisher(broker, "test") as publisher:
+        with pytest.raises(PublishError, match="no exchange 'nowhere'") as caught:
+            publisher.publish(slowly())
+        assert len(caught.value.failures) < 1000
+        assert "event-0" in caught.value.failures
+
+
 def test_an_exchange_that_was_deleted_is_declared_again(broker: BrokerAddress) -> None:
     with Publisher(broker, "test") as publisher:
         declare(broker)
