@@ -49,6 +49,11 @@ class ConfirmChannel:
             self._channel.rpc_request(commands.Confirm.Select())
         self._frames = Frames(connection, self._channel, _FRAMES)
 
+    @property
+    def settled(self) -> int:
+        """How many messages RabbitMQ has confirmed or refused."""
+        return self._sent - len(self.unconfirmed)
+
     def send(self, messages: Sequence[Message]) -> None:
         """Send without waiting. Raises BrokerError; what `unconfirmed` holds then is not known to have arrived."""
         frames: list[Any] = []

@@ -38,19 +38,24 @@ class Publisher:
         """Publish all, wait once until RabbitMQ has confirmed them, and say how many those were.
 
         Messages are taken from the iterable 100 at a time, at most 1000 are in flight. A connection that is lost on
-        the way is made again and what was unconfirmed is sent again under the same ids, until the time-out. Raises
+        the way is made again and what was unconfirmed is sent again under the same ids, until the time-out, which
+        starts again only with what is confirmed. Raises
         PublishError naming every event that was refused, returned or not confirmed (after a time-out or a closed
         channel, what the iterable still holds is not taken), and BrokerError where no connection can be made at all.
         """
         outbox = _Outbox(messages)
         failures: dict[str, str] = {}
+        deadline = 0.0
         channel = self._channel or self._open()
         while True:
+            settled = channel.settled
             try:
                 self._send(outbox, channel)
             except BrokerUnavailable as error:
+                if not deadline or channel.settled > settled:
+                    deadline = time.monotonic() + self._timeout
                 outbox.put_back(channel)
-                channel = self._reconnect(outbox, failures | channel.failures, error)
+                channel = self._reconnect(outbox, failures | channel.failures, error, deadline)
             except (ChannelClosed, ConfirmTimeout) as error:
                 outbox.put_back(channel)
                 self._abandon()
@@ -93,20 +98,21 @@ class Publisher:
             raise
         return self._channel
 
-    def _reconnect(self, outbox: "_Outbox", failures: dict[str, str], error: BrokerError) -> ConfirmChannel:
-        """A new channel before the time-out, or PublishError."""
+    def _reconnect(
+        self, outbox: "_Outbox", failures: dict[str, str], error: BrokerError, deadline: float
+    ) -> ConfirmChannel:
+        """A new channel before the deadline, or PublishError."""
         log.warning("%s; connecting again", error)
-        deadline = time.monotonic() + self._timeout
         backoff = Backoff()
-        while True:
-            self._abandon()
+        self._abandon()
+        while time.monotonic() < deadline:
             time.sleep(backoff.next())
             try:
                 return self._open()
             except (BrokerUnavailable, BrokerRefused) as again:
                 # A broker that is starting up may refuse its own users for a moment.
-                if time.monotonic() > deadline:
-                    raise PublishError(outbox.failed(again) | failures) from again
+                error = again
+        raise PublishError(outbox.failed(error) | failures) from error
 
     def _abandon(self) -> None:
         if self._connection is not None:

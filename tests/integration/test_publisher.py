@@ -170,3 +170,19 @@ def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(broker: Brok
         assert between.accepted == 2
     stored = [delivery.properties["message_id"] for delivery in taken(broker, queue, waiting(broker, queue) or 0)]
     assert set(stored) == {each.id for each in sent}
+
+
+def test_a_connection_that_breaks_at_every_publish_is_given_up_after_the_time_out(broker: BrokerAddress) -> None:
+    """It can be made again each time, so that only the lack of progress ends it."""
+    declare(broker)
+    sent = messages(3)
+    with proxy(broker) as between, Publisher(between.address, "test", timeout=1) as publisher:
+        publisher.publish(messages(1))
+        between.cut_on, between.cuts = BASIC_PUBLISH, 1_000_000
+        before = time.monotonic()
+        with pytest.raises(PublishError) as caught:
+            publisher.publish(sent)
+        assert time.monotonic() - before < 10
+        assert set(caught.value.failures) == {each.id for each in sent}
+        between.cuts = 0
+        assert publisher.publish(sent) == 3
