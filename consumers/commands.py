@@ -1,5 +1,6 @@
 """`stockwire consume`, which `python -m consumers` is too."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -36,5 +37,5 @@ def consume(
     if name is None:
         raise typer.BadParameter("name a consumer, or use --list", ctx=context, param_hint="NAME")
     with stop_on_signals() as stop:
-        set_up_logs(name, verbose=verbose)
+        set_up_logs(name, logging.DEBUG if verbose else logging.INFO)
         run_consumer(find_consumer(name), load_settings(), stop, queue=queue, patterns=pattern or ())

@@ -91,7 +91,7 @@ class Market:
             self.lines[event.symbol] = Line(event, line.event.price, line.count + 1)
 
     def __str__(self) -> str:
-        return f"{self.prices_seen} prices and {self.alerts_seen} alerts passed"
+        return f"prices passed: {self.prices_seen}, alerts: {self.alerts_seen}"
 
 
 class PlainView:

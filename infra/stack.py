@@ -83,7 +83,9 @@ class Stack:
                 continue
             child.falls = 1 if time.monotonic() - child.started > SETTLED else child.falls + 1
             if child.falls >= MAX_FALLS:
-                raise ProcessError(f"{child.name} keeps ending: {child.last_words()} (all of it: {child.log})")
+                raise ProcessError(
+                    f"{child.name} keeps ending: {child.last_words()} (all of it: {child.log.relative_to(ROOT)})"
+                )
             notices.append(f"{child.name} ended (exit status {code}: {child.last_words()}); starting it again")
             child.start()
         return notices

@@ -1,5 +1,6 @@
 """`stockwire up`: the whole pipeline in one terminal."""
 
+import logging
 import os
 import queue
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +23,7 @@ from shared.logs import set_up_logs
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect
 from shared.messaging.topology import count_consumers, queue_name
-from shared.settings import PREFIX, VAR, Settings, load_settings
+from shared.settings import PREFIX, ROOT, VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
 from shared.times import parse_duration
 
@@ -53,7 +55,7 @@ def up(
     options = {"PROVIDER": provider, "SYMBOLS": symbols, "SCHEDULE": every}
     overrides = {PREFIX + name: value for name, value in options.items() if value is not None}
     settings = load_settings({**os.environ, **overrides})
-    set_up_logs("up")
+    set_up_logs("up", logging.WARNING)
     with stop_on_signals() as stop, file_lock(VAR / "up.lock") as mine:
         if not mine:
             raise ProcessError("./stockwire up runs here already: end that one first")
@@ -73,7 +75,7 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
         connect(settings.amqp_url, "up").finish()
     except BrokerUnavailable:
         folder = VAR / "rabbitmq"
-        _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {folder})")
+        _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {_below(folder)})")
         with private_broker(folder) as private:
             yield private
     else:
@@ -83,7 +85,7 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
 def _run(
     stack: Stack, settings: Settings, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
 ) -> None:
-    _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {VAR / 'log'}")
+    _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {_below(VAR / 'log')}")
     # Consumers first: an event that finds no queue is refused.
     stack.start(CONSUMERS)
     _wait_for_consumers(stack, settings.amqp_url, stop)
@@ -123,11 +125,16 @@ def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> Non
         while not all(count_consumers(connection, queue_name(name)) for name in CONSUMERS):
             stack.revive()
             if time.monotonic() > deadline:
-                raise ProcessError(f"the consumers did not start within {_READY_TIMEOUT} s: see {VAR / 'log'}")
+                raise ProcessError(f"the consumers did not start within {_READY_TIMEOUT} s: see {_below(VAR / 'log')}")
             if stop.wait(0.2):
                 return
     finally:
         connection.finish()
+
+
+def _below(path: Path) -> str:
+    """A path as seen from the project's folder."""
+    return str(path.relative_to(ROOT))
 
 
 def _say(notice: str) -> None:

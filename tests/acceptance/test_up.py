@@ -1,0 +1,119 @@
+"""The whole pipeline by README's first command, in a copy of the project with a `var` of its own."""
+
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.messaging.address import BrokerAddress
+from tests.processes import copy_checkout, running, stockwire, until
+
+UP_TIMEOUT = 90.0
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return copy_checkout(tmp_path)
+
+
+@pytest.fixture
+def ask(checkout: Path) -> Callable[..., Any]:
+    """Run a query command there and read its JSON; an empty list before there is anything to query."""
+
+    def asked(*words: str) -> Any:
+        done = stockwire(*words, "--format", "json", folder=checkout)
+        return json.loads(done.stdout or "[]")
+
+    return asked
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The command lines of what runs in or below a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve().is_relative_to(folder):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Callable[..., Any]) -> None:
+    assert stockwire("rules", "add", "any", "AAPL above 0.01", folder=checkout).returncode == 0
+    options = ("--every", "1s", "--symbols", "AAPL,BRK.B")
+    with running(str(checkout / "stockwire"), "up", *options, environment={}, folder=checkout) as up:
+        up.wait_for("starting a private one")
+        up.wait_for("ALERT any", UP_TIMEOUT)
+        until(lambda: len(ask("history", "BRK.B")) >= 3, "three prices of BRK.B")
+        assert {row["provider"] for row in ask("latest")} == {"simulated"}
+        assert [row["symbol"] for row in ask("symbols")] == ["AAPL", "BRK.B"]
+        assert "(simulated)" in up.output
+        [alert] = ask("alerts")
+        assert (alert["rule_name"], alert["condition"], alert["symbol"]) == ("any", "above", "AAPL")
+        assert processes_in(checkout)
+        assert up.stop(signal.SIGINT, timeout=60) == 0
+    assert "Traceback" not in up.output
+    assert processes_in(checkout) == []
+    results = sqlite3.connect(checkout / "var" / "celery.db").execute("select status, result from celery_taskmeta")
+    rows = results.fetchall()
+    results.connection.close()
+    assert {status for status, _ in rows} == {"SUCCESS"}
+    assert sum(json.loads(result)["published"] for _, result in rows) >= 6
+
+
+def test_up_uses_a_broker_that_answers_and_ends_by_itself(
+    checkout: Path, ask: Callable[..., Any], broker: BrokerAddress
+) -> None:
+    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    options = ("--every", "1s", "--for", "6s")
+    with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
+        second = stockwire("up", folder=checkout, environment=environment)
+        assert second.returncode == 1
+        assert "already" in second.stderr
+        assert up.wait(60) == 0
+    assert "private" not in up.output
+    assert len(ask("symbols")) == 5
+    assert processes_in(checkout) == []
+
+
+def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: BrokerAddress) -> None:
+    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
+        up.wait_for("syncing")
+        [victim] = [
+            int(process.name)
+            for process in Path("/proc").glob("[0-9]*")
+            if b"consumers\0history" in _command_line(process) and (process / "cwd").resolve() == checkout
+        ]
+        os.kill(victim, signal.SIGKILL)
+        up.wait_for("history ended")
+        up.wait_for("starting it again")
+        assert up.stop() == 0
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(["--every", "often"], "STOCKWIRE_SCHEDULE"), (["--symbols", "a b!"], "STOCKWIRE_SYMBOLS")],
+)
+def test_a_bad_option_is_one_line(checkout: Path, arguments: list[str], word: str) -> None:
+    done = stockwire("up", *arguments, folder=checkout)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert word in done.stderr
+
+
+def test_wrong_usage_exits_with_2(checkout: Path) -> None:
+    assert stockwire("up", "--for", "soon", folder=checkout).returncode == 2
+    assert stockwire("nonsense", folder=checkout).returncode == 2
