@@ -1,6 +1,7 @@
 """Engines on SQLite (or what a URL names) set up so that what is committed survives a power loss."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
+from shared.backoff import Backoff
 from shared.errors import StorageError, StorageUnavailable
 
 # How long a statement waits for another process's transaction before the caller has to try again.
@@ -86,9 +88,24 @@ def _make_folder(url: URL) -> None:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # SQLAlchemy begins transactions itself, by the event below; sqlite3 must not do so too.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait by itself where several processes switch the same new file at once."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    backoff = Backoff(first=0.01, cap=0.1)
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(backoff.next())
+        else:
+            return
 
 
 def _begin_immediate(connection: Connection) -> None:
