@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
 from celery.beat import BeatLazyFunc, Scheduler, SchedulingError
 from celery.schedules import schedule as interval_schedule
+from kombu.exceptions import KombuError
 
 from shared.locks import file_lock
 from shared.schedule import Schedule
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 BEAT_LOCK = "beat.lock"
 # In seconds: how soon a beat that stands by notices that the other one is gone.
 STANDBY = 1.0
+TRY_AGAIN = 5.0
 
 _DAY = timedelta(days=1)
 
@@ -82,8 +85,14 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
         if self.parent is not None and os.getppid() != self.parent:
             # The worker was killed: a beat that outlives it would go on by itself, on settings of old.
             raise SystemExit
-        if self._lock is None and not self._take_over():
-            return STANDBY
+        try:
+            if self._lock is None and not self._take_over():
+                return STANDBY
+            # Connects, waiting for as long as it takes; past this point a failure would lose what is due.
+            self.producer  # noqa: B018 - a property
+        except (AMQPError, KombuError, OSError) as error:
+            log.error("beat cannot send: %s; trying again", error)
+            return TRY_AGAIN
         return float(super().tick(*args, **kwargs) or 0)
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:

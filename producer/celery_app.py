@@ -12,10 +12,11 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from producer.beat import beat_entry, lifetime
+from producer.providers import make_providers
 from producer.worker import connect_signals
 from shared.errors import SettingsError
 from shared.messaging.address import TlsOptions
-from shared.settings import Settings, load_settings
+from shared.settings import VAR, Settings, load_settings
 
 # Not a queue of events: it says so in its name, and stands on an exchange of its own.
 QUEUE = "celery.sync"
@@ -30,7 +31,9 @@ GRACE = timedelta(seconds=15)
 def configure() -> dict[str, Any]:
     """Celery's configuration of this process. A setting that cannot be used ends it, with the one line that says so."""
     try:
-        return configuration(load_settings())
+        settings = load_settings()
+        make_providers(settings, VAR)
+        return configuration(settings)
     except SettingsError as error:
         raise SystemExit(f"stockwire: {error}") from None
 

@@ -1,20 +1,19 @@
 """From quotes to events on the exchange: what one sync does, as plain functions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from producer.providers import Provider, Quote, make_providers
-from shared.errors import InvalidEvent, ProviderError, PublishError
+from shared.errors import InvalidEvent, ProviderError, PublishError, SettingsError
 from shared.events import StockData, stock_data_id
+from shared.locks import file_lock
 from shared.messaging.message import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 from shared.times import utc_now
-
-# Below the project's `var/`; whoever syncs holds it, so that two syncs never overlap.
-SYNC_LOCK = "sync.lock"
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,22 @@ class SyncReport:
     published: Mapping[str, StockData]
     failed: Mapping[str, str]
     unconfirmed: Sequence[str] = ()
+
+
+@contextmanager
+def sync_lock(folder: Path, *, wait: float = 0) -> Iterator[bool]:
+    """Whoever syncs holds it, so that two syncs never overlap; yields whether it was had within `wait` seconds.
+
+    Raises SettingsError where there can be no lock in `folder`.
+    """
+    path = folder / "sync.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+    with file_lock(path, wait=wait) as held:
+        yield held
 
 
 def run_sync(settings: Settings, symbols: Sequence[str], at: datetime, folder: Path) -> SyncReport:

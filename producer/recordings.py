@@ -113,11 +113,11 @@ class Recording:
         try:
             return next(self._reader, None)
         except UnicodeDecodeError as error:
-            raise SettingsError(f"{self.path} is not UTF-8 text: byte {error.object[error.start]:#04x}") from error
+            raise SettingsError(f"{self.path} is not UTF-8 text after line {self._reader.line_num}") from error
         except EOFError as error:
             raise SettingsError(f"{self.path} is cut off after line {self._reader.line_num}") from error
         except gzip.BadGzipFile as error:
-            raise SettingsError(f"{self.path} is not a gzip file: {error}") from error
+            raise SettingsError(f"{self.path} is not a gzip file") from error
         except (zlib.error, OSError) as error:
             raise SettingsError(f"{self.path} is damaged after line {self._reader.line_num}: {error}") from error
 

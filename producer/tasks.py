@@ -9,9 +9,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.beat import lifetime
 from producer.celery_app import app
-from producer.market_service import SYNC_LOCK, SyncReport, run_sync
+from producer.market_service import SyncReport, run_sync, sync_lock
 from shared.errors import BrokerError, ProviderError, StockwireError
-from shared.locks import file_lock
 from shared.settings import VAR, Settings
 from shared.times import format_instant, parse_instant, utc_now
 
@@ -33,7 +32,7 @@ def sync(
     settings: Settings = self.app.conf.stockwire
     moment = parse_instant(at) if at else utc_now()
     outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
-    with file_lock(VAR / SYNC_LOCK) as held:
+    with sync_lock(VAR) as held:
         if not held:
             return {**outcome, "skipped": "another sync is running"}
         outcome, left, error = attempt(settings, symbols or settings.symbols, moment, outcome)
@@ -81,7 +80,7 @@ def add_report(so_far: Mapping[str, Any], report: SyncReport) -> dict[str, Any]:
 def pick_wait(retries: int) -> float:
     """Seconds before the next try: twice as long each time up to a minute, and jittered."""
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2**retries)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - not for secrets
+    return round(random.uniform(longest / 2, longest), 1)  # noqa: S311 - not for secrets
 
 
 def is_in_time(wait: float, at: datetime, settings: Settings) -> bool:

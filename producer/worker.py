@@ -3,13 +3,16 @@
 import logging
 import os
 import warnings
+from contextlib import suppress
 from typing import Any
 
 from celery import signals
 from celery.platforms import SecurityWarning
 
 from shared.database import open_engine, writing
-from shared.errors import StorageError
+from shared.errors import BrokerRefused, BrokerUnavailable, StorageError
+from shared.messaging.connection import connected
+from shared.settings import Settings
 
 
 def connect_signals() -> None:
@@ -20,16 +23,31 @@ def connect_signals() -> None:
 
 
 def check_before_start(conf: Any, **_: Any) -> None:
-    """End the worker, with the one line that says why, where it could not keep its results."""
+    """End the worker, with the one line that says why, for what waiting will not mend.
+
+    A broker that is away is no such thing: Celery waits for it.
+    """
     # Celery warns of root because a pickle in a message can run anything; this worker reads JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
-        engine = open_engine(conf.stockwire.results_url)
-        with writing(engine):
-            pass
-        engine.dispose()
-    except StorageError as error:
+        check_results(conf.stockwire)
+        check_broker(conf.stockwire)
+    except (StorageError, BrokerRefused) as error:
         raise SystemExit(f"stockwire: {error}") from None
+
+
+def check_results(settings: Settings) -> None:
+    """Raises StorageError where results could not be kept."""
+    engine = open_engine(settings.results_url)
+    with writing(engine):
+        pass
+    engine.dispose()
+
+
+def check_broker(settings: Settings) -> None:
+    """Raises BrokerRefused where RabbitMQ answers and says no."""
+    with suppress(BrokerUnavailable), connected(settings.amqp_url, "producer check"):
+        pass
 
 
 def leave_out_neighbours(sender: Any, **_: Any) -> None:

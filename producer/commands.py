@@ -1,0 +1,115 @@
+"""The producer's commands for the command line: one sync now, and the replay of a recording."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from producer.market_service import SyncReport, run_sync, sync_lock
+from producer.recordings import BadRow, Recording
+from producer.replaying import Replay
+from shared.errors import InvalidEvent, SettingsError, SyncRunning
+from shared.messaging.publisher import Publisher
+from shared.output import print_rows
+from shared.settings import VAR, Settings, load_settings, parse_symbols
+from shared.signals import stop_on_signals
+from shared.symbols import check_symbol
+from shared.times import utc_now
+
+# In seconds: how long a sync waits for the one that runs already.
+PATIENCE = 60.0
+
+
+def sync(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; without any, STOCKWIRE_SYMBOLS.")] = None,
+) -> None:
+    """Fetch prices and publish them now; exits 1 if any symbol failed."""
+    settings = load_settings()
+    good, malformed = check_symbols(symbols or settings.symbols)
+    report = sync_in_turn(settings, good, VAR) if good else SyncReport({}, {})
+    rows = (event.data() for event in report.published.values())
+    if report.published:
+        print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
+    failed = {**report.failed, **malformed}
+    for symbol, reason in failed.items():
+        print(f"{symbol} failed: {reason}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A CSV file of recorded prices, plain or .gz.", show_default=False)],
+    symbols: Annotated[str | None, typer.Option(help="Only these, such as AAPL,BRK.B.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Events a second; without it, as fast as can be.")
+    ] = None,
+    backfill: Annotated[bool, typer.Option("--backfill", help="As history: stored, but never seen by alerts.")] = False,
+) -> None:
+    """Publish recorded prices as events; exits 1 if any row had to be skipped."""
+    settings = load_settings()
+    wanted = None if symbols is None else _parse_wanted(symbols)
+    with (
+        stop_on_signals() as stop,
+        Recording(file) as recording,
+        Publisher(settings.amqp_url, "replay") as publisher,
+        shown_progress(recording.size) as progress,
+    ):
+
+        def report(row: BadRow) -> None:
+            progress.console.print(
+                f"{file} line {row.line}: {row.reason}", markup=False, highlight=False, soft_wrap=True
+            )
+
+        def advance(position: int) -> None:
+            progress.update(progress.task_ids[0], completed=position)
+
+        run = Replay(recording, publisher, report, advance, wanted, rate, backfill)
+        try:
+            run.run(stop)
+        finally:
+            progress.stop()
+            print(f"published {run.published} events, skipped {run.skipped} rows", flush=True)
+    if run.skipped:
+        raise typer.Exit(1)
+
+
+def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Those that are symbols, once each and in upper case, and why the others are none."""
+    good: dict[str, None] = {}
+    malformed: dict[str, str] = {}
+    for symbol in symbols:
+        try:
+            good[check_symbol(symbol.upper())] = None
+        except InvalidEvent as error:
+            malformed[symbol] = str(error)
+    return list(good), malformed
+
+
+def sync_in_turn(settings: Settings, symbols: Sequence[str], folder: Path) -> SyncReport:
+    """Sync after the one that runs already, if any does. Raises SyncRunning after a minute of that."""
+    with sync_lock(folder, wait=PATIENCE) as held:
+        if not held:
+            raise SyncRunning(f"another sync has been running for {PATIENCE:.0f} s: try again when it has ended")
+        return run_sync(settings, symbols, utc_now(), folder)
+
+
+@contextmanager
+def shown_progress(size: int) -> Iterator[Progress]:
+    """A bar of `size` bytes on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("replaying"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task("replay", total=size)
+        yield progress
+
+
+def _parse_wanted(text: str) -> frozenset[str]:
+    try:
+        return frozenset(parse_symbols(text))
+    except ValueError as error:
+        raise SettingsError(f"--symbols: {error}") from error
