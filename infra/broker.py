@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.install import find_server, install_server
+from infra.leftovers import end_leftovers, remember
 from shared.errors import BrokerError, ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect
 
 START_TIMEOUT = 90
 STOP_TIMEOUT = 30
+LEADERS = "processes"
 
 
 def free_port() -> int:
@@ -87,7 +89,7 @@ class PrivateBroker:
                         start_new_session=True,
                     )
                 )
-        (self.folder / "groups").write_text(" ".join(str(process.pid) for process in self._processes))
+        remember(self.folder / LEADERS, (process.pid for process in self._processes))
         try:
             self._wait_until_up()
         except BaseException:
@@ -103,7 +105,7 @@ class PrivateBroker:
         for process in reversed(self._processes):
             _end_group(process)
         self._processes.clear()
-        (self.folder / "groups").unlink(missing_ok=True)
+        (self.folder / LEADERS).unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End it as a power loss would: nothing is flushed, nobody is told."""
@@ -152,33 +154,13 @@ class PrivateBroker:
 @contextmanager
 def private_broker(folder: Path) -> Iterator[PrivateBroker]:
     """A node with its data in `folder`, installed first where it has to be. Raises ProcessError."""
-    end_leftovers(folder)
+    end_leftovers(folder / LEADERS)
     broker = PrivateBroker(folder, find_server() or install_server())
     broker.start()
     try:
         yield broker
     finally:
         broker.stop()
-
-
-def end_leftovers(folder: Path) -> None:
-    """End a node that an earlier process left behind in `folder` when it was killed."""
-    try:
-        groups = [int(word) for word in (folder / "groups").read_text().split()]
-    except (FileNotFoundError, ValueError):
-        return
-    for group in reversed(groups):
-        if _belongs_to(group, folder):
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
-    (folder / "groups").unlink(missing_ok=True)
-
-
-def _belongs_to(group: int, folder: Path) -> bool:
-    """Whether the process group is one we started in `folder`, and not another that was given its number since."""
-    with suppress(OSError):
-        return f"HOME={folder}".encode() in Path(f"/proc/{group}/environ").read_bytes().split(b"\0")
-    return False
 
 
 def _find_epmd(server: Path) -> str:

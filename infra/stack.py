@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infra.leftovers import end_leftovers, remember
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -62,17 +63,18 @@ class Stack:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         """`folder` gets a log file a process; `environment` is added to each one's."""
         self._folder = folder
+        self._leaders = folder / "processes"
         self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
         self._children: list[Child] = []
 
     def start(self, commands: Mapping[str, list[str]]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         for name, command in commands.items():
             log = self._folder / f"{name}.log"
             log.write_text("")
             child = Child(name, command, log, self._environment)
             child.start()
             self._children.append(child)
+        self._remember()
 
     def revive(self) -> list[str]:
         """Start again what has fallen over; says what that was. Raises ProcessError for what keeps falling."""
@@ -88,9 +90,12 @@ class Stack:
                 )
             notices.append(f"{child.name} ended (exit status {code}: {child.last_words()}); starting it again")
             child.start()
+            self._remember()
         return notices
 
     def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        end_leftovers(self._leaders)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -105,3 +110,7 @@ class Stack:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()
+        self._leaders.unlink(missing_ok=True)
+
+    def _remember(self) -> None:
+        remember(self._leaders, (child.process.pid for child in self._children))

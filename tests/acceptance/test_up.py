@@ -97,6 +97,21 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
         assert up.stop() == 0
 
 
+def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broker: BrokerAddress) -> None:
+    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    command = str(checkout / "stockwire")
+    with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as first:
+        first.wait_for("AAPL")
+        first.send(signal.SIGKILL)
+        first.wait()
+    orphans = processes_in(checkout)
+    assert any("celery" in each for each in orphans)
+    with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as second:
+        second.wait_for("AAPL")
+        assert second.stop() == 0
+    assert processes_in(checkout) == []
+
+
 def _command_line(process: Path) -> bytes:
     try:
         return (process / "cmdline").read_bytes()
