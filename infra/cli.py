@@ -12,6 +12,7 @@ from consumers.history.commands import history, latest, symbols
 from infra.dead import dead
 from infra.doctor import doctor
 from infra.up import up
+from producer.commands import replay, sync
 from shared.settings import ROOT
 
 cli = typer.Typer(
@@ -36,6 +37,8 @@ def test(
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 cli.command(rich_help_panel="Run")(up)
+cli.command(rich_help_panel="Run")(sync)
+cli.command(rich_help_panel="Run")(replay)
 cli.command(rich_help_panel="Run")(consume)
 cli.command(rich_help_panel="Query")(history)
 cli.command(rich_help_panel="Query")(latest)
