@@ -197,6 +197,12 @@ class Proxy:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
+    def cut(self) -> None:
+        """Cut every connection there is; new ones are taken."""
+        for each in list(self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         for each in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
