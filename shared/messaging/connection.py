@@ -252,6 +252,11 @@ def translated(connection: Connection) -> Iterator[None]:
     except (AMQPError, OSError) as error:
         if connection.failures or connection.is_closed:
             raise connection.lost(error) from error
+        if getattr(error, "error_code", None) == _ACCESS_REFUSED:
+            raise BrokerRefused(
+                f"RabbitMQ at {connection.address} refused user {connection.address.username!r} a permission:"
+                f" grant it with rabbitmqctl set_permissions ({error})"
+            ) from error
         raise BrokerUnavailable(f"RabbitMQ closed the channel: {error}") from error
 
 

@@ -1,13 +1,14 @@
 """Every exchange, queue, binding and routing key there is, and the one place that declares them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPChannelError
 
-from shared.errors import BrokerError, BrokerUnavailable, TopologyConflict
+from shared.errors import TopologyConflict
 from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.symbols import routing_token
 
@@ -79,10 +80,8 @@ def alert_key(symbol: str, condition: str) -> str:
 def declare_exchanges(channel: Channel) -> None:
     """Raises TopologyConflict where one exists as something else."""
     for name, kind in ((EXCHANGE, "topic"), (DEAD_EXCHANGE, "direct")):
-        try:
+        with _conflicts(f"exchange {name}", "delete it and start again"):
             channel.exchange.declare(name, exchange_type=kind, durable=True)
-        except AMQPChannelError as error:
-            raise _conflict(error, f"exchange {name}", "delete it and start again") from error
 
 
 def declare_queue(channel: Channel, spec: QueueSpec) -> None:
@@ -90,7 +89,7 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
     declare_exchanges(channel)
     if not spec.transient:
         declare_dead_queue(channel, spec.name)
-    try:
+    with _queue_conflicts(spec.name):
         channel.queue.declare(
             spec.name,
             durable=not spec.transient,
@@ -98,8 +97,6 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
             auto_delete=spec.transient,
             arguments=spec.arguments,
         )
-    except AMQPChannelError as error:
-        raise _queue_conflict(error, spec.name) from error
     for pattern in spec.dropped:
         channel.queue.unbind(spec.name, EXCHANGE, pattern)
     for pattern in spec.patterns:
@@ -112,10 +109,8 @@ def declare_dead_queue(channel: Channel, queue: str) -> None:
     Looking counts as a delivery, and RabbitMQ 4 sets a limit of 20 unless told otherwise.
     """
     dead = dead_queue_name(queue)
-    try:
+    with _queue_conflicts(dead):
         channel.queue.declare(dead, durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 1_000_000})
-    except AMQPChannelError as error:
-        raise _queue_conflict(error, dead) from error
     channel.queue.bind(dead, DEAD_EXCHANGE, queue)
 
 
@@ -144,12 +139,16 @@ def _inspect(connection: Connection, queue: str) -> dict[str, int] | None:
     return declared
 
 
-def _queue_conflict(error: AMQPChannelError, queue: str) -> BrokerError:
+def _queue_conflicts(queue: str) -> AbstractContextManager[None]:
     way_out = f"empty and delete it (rabbitmqctl delete_queue {queue}) and start again, or name another with --queue"
-    return _conflict(error, f"queue {queue}", way_out)
+    return _conflicts(f"queue {queue}", way_out)
 
 
-def _conflict(error: AMQPChannelError, what: str, way_out: str) -> BrokerError:
-    if error.error_code == _PRECONDITION_FAILED:
-        return TopologyConflict(f"{what} exists with other arguments: {way_out} ({error})")
-    return BrokerUnavailable(f"{what} could not be declared: {error}")
+@contextmanager
+def _conflicts(what: str, way_out: str) -> Iterator[None]:
+    try:
+        yield
+    except AMQPChannelError as error:
+        if error.error_code != _PRECONDITION_FAILED:
+            raise
+        raise TopologyConflict(f"{what} exists with other arguments: {way_out} ({error})") from error
