@@ -43,6 +43,9 @@ class Policy:
                 good.append((delivery, self._decode(delivery, now)))
             except InvalidEvent as error:
                 self._set_aside(delivery, str(error), subscription)
+            except Exception as error:
+                log.debug("the decoder failed", exc_info=True)
+                self._set_aside(delivery, f"cannot be decoded: {type(error).__name__}: {error}", subscription)
         if good:
             self._handle(good, subscription)
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from shared.messaging import policy
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, reason_of
+from shared.messaging.message import Delivery
 from shared.messaging.publisher import Publisher
 from shared.settings import ROOT
 from tests.factories import AS_OF, message, messages, raw_message, stock_body, stock_data
@@ -323,6 +325,23 @@ class TestInvalidEvents:
             eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
             eventually(lambda: len(handler.ids) == 5)
         assert [reason_of(delivery) for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
+
+    def test_a_decoder_that_fails_in_another_way_sets_the_event_aside_too(self, broker: BrokerAddress) -> None:
+        """A consumer of somebody's own must not die of one message, again and again."""
+
+        def careless(delivery: Delivery, _now: datetime) -> Any:
+            return {"AAPL": delivery}[delivery.routing_key.split(".")[1]]
+
+        queue = declare(broker)
+        bad = message(stock_data("MSFT"))
+        publish(broker, message(), bad, message(stock_data(price="188")))
+        seen: list[Any] = []
+        with running(Consumer("test", ("#",), opened(seen.extend), decode=careless), broker):
+            eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
+            eventually(lambda: len(seen) == 2)
+        (dead,) = dead_letters(broker, queue)
+        assert dead.properties["message_id"] == bad.id
+        assert "KeyError: 'MSFT'" in reason_of(dead)
 
 
 class TestFailingHandlers:
