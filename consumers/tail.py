@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from shared.errors import InvalidEvent
-from shared.events import PriceAlert, StockData, decode_event
+from shared.events import Event, StockData, decode_event
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.message import Delivery
 from shared.messaging.topology import EVERYTHING
@@ -23,22 +23,18 @@ def describe(delivery: Delivery, now: datetime) -> str:
     except InvalidEvent as error:
         shown = delivery.body[:_MAX_SHOWN].decode(errors="replace")
         return f"{delivery.routing_key}  invalid ({error}): {shown!r}"
-    return (
-        f"{delivery.routing_key}  {_describe_price(event) if isinstance(event, StockData) else _describe_alert(event)}"
-    )
+    return f"{delivery.routing_key}  {describe_event(event)}"
 
 
-def _describe_price(event: StockData) -> str:
-    price = " ".join(filter(None, (format_price(event.price), event.currency)))
-    return f"{event.symbol} {price}  as of {format_instant(event.as_of)}  {event.provider}"
-
-
-def _describe_alert(alert: PriceAlert) -> str:
-    words = alert.condition.replace("_", " ")
-    return (
-        f"ALERT {alert.rule_name}: {alert.symbol} {format_price(alert.price)} {words} {format_price(alert.threshold)}"
-        f"  as of {format_instant(alert.as_of)}"
-    )
+def describe_event(event: Event) -> str:
+    """A price, or an alert, for people."""
+    price = format_price(event.price)
+    as_of = format_instant(event.as_of)
+    if isinstance(event, StockData):
+        money = " ".join(filter(None, (price, event.currency)))
+        return f"{event.symbol} {money} as of {as_of} ({event.provider})"
+    condition = f"{event.condition.replace('_', ' ')} {format_price(event.threshold)}"
+    return f"ALERT {event.rule_name}: {event.symbol} {condition}, at {price} as of {as_of}"
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from shared.messaging.connection import Connection, connected
 from shared.messaging.message import Delivery
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import queue_name
+from shared.options import OutputFormat
 from shared.output import Format, print_rows
 from shared.settings import load_settings
 from shared.times import format_instant
@@ -27,7 +28,6 @@ Queue = Annotated[
     str, typer.Argument(metavar="QUEUE", help="A consumer's name or its queue: history, stockwire.history, …")
 ]
 Limit = Annotated[int, typer.Option(min=1, max=_MAX_LISTED, metavar="N", help="At most so many, from the oldest.")]
-OutputFormat = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
 def full_queue_name(text: str) -> str:

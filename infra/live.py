@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from consumers.tail import describe_event
 from shared.errors import BrokerError
 from shared.events import Event, PriceAlert, StockData, decode_event
 from shared.messaging.consumer import Consumer, Handler
@@ -98,7 +99,7 @@ class PlainView:
     """A line an event, for logs and pipes."""
 
     def show(self, event: Event) -> None:
-        print(_alert_text(event) if isinstance(event, PriceAlert) else _price_text(event), flush=True)
+        print(describe_event(event), flush=True)
 
     def say(self, notice: str) -> None:
         print(f"stockwire: {notice}", flush=True)
@@ -143,7 +144,7 @@ def _render(market: Market, title: str) -> Group:
         as_of = format_instant(event.as_of)
         table.add_row(symbol, price, _change(line), as_of, Text(event.provider), str(line.count))
     waiting = [] if market.lines else [Text("waiting for the first sync", style="dim")]
-    alerts = [Text(_alert_text(alert), style="bold yellow") for alert in market.alerts]
+    alerts = [Text(describe_event(alert), style="bold yellow") for alert in market.alerts]
     return Group(table, *waiting, *alerts, Text("Ctrl-C ends it", style="dim"))
 
 
@@ -152,16 +153,3 @@ def _change(line: Line) -> Text:
         return Text("")
     percent = (line.event.price - line.before) / line.before * 100
     return Text(f"{percent:+.2f} %", style="green" if percent > 0 else "red" if percent < 0 else "")
-
-
-def _price_text(event: StockData) -> str:
-    price = " ".join(filter(None, (format_price(event.price), event.currency)))
-    return f"{event.symbol} {price} as of {format_instant(event.as_of)} ({event.provider})"
-
-
-def _alert_text(alert: PriceAlert) -> str:
-    condition = alert.condition.replace("_", " ")
-    return (
-        f"ALERT {alert.rule_name}: {alert.symbol} {condition} {format_price(alert.threshold)},"
-        f" at {format_price(alert.price)} as of {format_instant(alert.as_of)}"
-    )

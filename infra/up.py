@@ -23,19 +23,12 @@ from shared.logs import set_up_logs
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect
 from shared.messaging.topology import count_consumers, queue_name
+from shared.options import Duration
 from shared.settings import PREFIX, ROOT, VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
-from shared.times import parse_duration
 
 _TICK = 0.5
 _READY_TIMEOUT = 30
-
-
-def parse_duration_option(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def up(
@@ -46,10 +39,7 @@ def up(
     every: Annotated[
         str | None, typer.Option(metavar="5s", help="How often to sync; STOCKWIRE_SCHEDULE otherwise.")
     ] = None,
-    duration: Annotated[
-        timedelta | None,
-        typer.Option("--for", parser=parse_duration_option, metavar="60s", help="End by itself after this long."),
-    ] = None,
+    duration: Duration = None,
 ) -> None:
     """Run the pipeline: a broker if none answers, the producer, the history and alerts consumers."""
     options = {"PROVIDER": provider, "SYMBOLS": symbols, "SCHEDULE": every}

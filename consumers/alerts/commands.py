@@ -3,22 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import Engine
 
-from consumers.alerts.models import create_schema
+from consumers.alerts.models import SCHEMA
 from consumers.alerts.rulebook import add_rule, list_rules, remove_rule
 from consumers.alerts.rules import check_name, parse_condition
 from consumers.alerts.store import read_alerts
 from shared.database import open_engine, reading
 from shared.errors import SettingsError
 from shared.events import PriceAlert
+from shared.options import Moment, Newest, OutputFormat
 from shared.output import Format, print_rows
+from shared.schema import create_schema
 from shared.settings import load_settings
-from shared.times import format_sortable, parse_moment, utc_now
+from shared.times import format_sortable, utc_now
 
 _EFFECT = "a running alerts consumer takes this up within 2 seconds"
 _RULE_COLUMNS = ("id", "name", "rule", "created_at")
@@ -28,17 +29,7 @@ _ALERT_COLUMNS = tuple(field.name for field in fields(PriceAlert) if field.name 
 _ALERT_TABLE = ("as_of", "symbol", "price", "rule_name", "condition", "threshold", "previous_price", "triggered_at")
 _NUMBERS = ("id", "price", "threshold", "previous_price")
 
-OutputFormat = Annotated[Format, typer.Option("--format", help="How to print it.")]
-
 rules = typer.Typer(help="Alert rules: add, list and remove them.", no_args_is_help=True)
-
-
-def parse_time(text: str) -> datetime:
-    """For options: an ISO date or time, or an age."""
-    try:
-        return parse_moment(text, utc_now())
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 # A negative price is for us to explain; it is no option.
@@ -87,18 +78,11 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="As ./stockw
 
 
 def alerts(
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=parse_time,
-            metavar="T",
-            help="Raised since then: an ISO date or time (UTC), or an age such as 90m, 24h, 7d.",
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the newest N.")] = None,
+    since: Moment = None,
+    limit: Newest = None,
     output: OutputFormat = Format.TABLE,
 ) -> None:
-    """Alerts raised, oldest first."""
+    """Alerts raised (since --since, by our clock), oldest first."""
     columns = _ALERT_TABLE if output is Format.TABLE else _ALERT_COLUMNS
     with _database() as engine, reading(engine) as connection:
         rows = (alert.data() for alert in read_alerts(connection, since, limit))
@@ -110,7 +94,7 @@ def _database() -> Iterator[Engine]:
     """The alerts database, made where there is none. Raises StorageError."""
     engine = open_engine(load_settings().alerts_url)
     try:
-        create_schema(engine)
+        create_schema(engine, SCHEMA)
         yield engine
     finally:
         engine.dispose()

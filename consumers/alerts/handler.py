@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from consumers.alerts.engine import RuleBook, Watermark, raise_alert
-from consumers.alerts.models import create_schema
+from consumers.alerts.models import SCHEMA
 from consumers.alerts.outbox import Publish, publish_owed
 from consumers.alerts.rulebook import load_rule_book
 from consumers.alerts.rules import Condition, Terms
@@ -20,6 +20,7 @@ from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import LIVE_PRICES
 from shared.prices import format_price
+from shared.schema import create_schema
 from shared.settings import Settings
 from shared.times import format_instant, utc_now
 
@@ -96,7 +97,7 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
     """
     engine = open_engine(settings.alerts_url)
     try:
-        create_schema(engine)
+        create_schema(engine, SCHEMA)
         log.info("raising alerts by the rules in %s", shown(engine.url))
         with Publisher(settings.amqp_url, "alerts", timeout=PUBLISH_TIMEOUT) as publisher:
             _settle_debts(engine, publisher)

@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Double,
-    Engine,
     Index,
     Integer,
     MetaData,
@@ -21,14 +19,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     insert,
-    inspect,
-    text,
 )
 from sqlalchemy.types import TypeDecorator
 
-from shared.database import reading, shown, writing
-from shared.errors import StorageError
 from shared.prices import from_float
+from shared.schema import Schema
 from shared.times import from_micros, to_micros
 
 
@@ -117,50 +112,23 @@ _owed = alerts.c.published_at.is_(None)
 Index("alerts_owed", alerts.c.id, sqlite_where=_owed, postgresql_where=_owed)
 Index("alerts_triggered", alerts.c.triggered_at)
 
-VIEW = "price_alerts"
-
-_INSTANT = {
-    # Rounded down by hand, since SQLite's division rounds towards zero, also before 1970.
-    "sqlite": "strftime('%Y-%m-%dT%H:%M:%S', ({0} - (({0} % 1000000) + 1000000) % 1000000) / 1000000, 'unixepoch')"
-    " || printf('.%06dZ', (({0} % 1000000) + 1000000) % 1000000)",
-    "postgresql": "to_char(timestamp 'epoch' + {0} * interval '1 microsecond', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
-}
-
-
-def create_schema(engine: Engine) -> None:
-    """Make what is missing; several processes may do so at once. Raises StorageError."""
-    dialect = engine.dialect.name
-    if dialect not in _INSTANT:
-        raise StorageError(f"database {shown(engine.url)}: alerts are kept in SQLite or PostgreSQL, not in {dialect}")
-    with reading(engine) as connection:
-        if _is_complete(connection):
-            return
-    with writing(engine) as connection:
-        if dialect == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('stockwire.alerts'))"))
-        if not _is_complete(connection):
-            metadata.create_all(connection)
-            connection.execute(insert(counters).values(revision=0, batches=0))
-            connection.execute(text(_view(_INSTANT[dialect])))
-
-
-def _is_complete(connection: Connection) -> bool:
-    return inspect(connection).has_table(VIEW)
-
-
-def _view(instant: str) -> str:
-    return f"""
-        CREATE VIEW {VIEW} AS
+SCHEMA = Schema(
+    name="alerts",
+    metadata=metadata,
+    view="price_alerts",
+    select="""
         SELECT symbol,
-               {instant.format("as_of")} AS as_of,
+               {instant[as_of]} AS as_of,
                price,
                rule_name,
                condition,
                threshold,
                previous_price,
-               {instant.format("triggered_at")} AS triggered_at,
-               {instant.format("published_at")} AS published_at,
+               {instant[triggered_at]} AS triggered_at,
+               {instant[published_at]} AS published_at,
                rule_id,
                event_id
         FROM alerts
-    """  # noqa: S608 - put together from constants
+    """,
+    first_rows=(insert(counters).values(revision=0, batches=0),),
+)

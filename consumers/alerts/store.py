@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Executable, RowMapping, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.alerts.engine import Watermark
 from consumers.alerts.models import alerts, counters, watermarks
 from shared.events import PriceAlert, price_alert_id
+from shared.schema import insert_into
 
-_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _FETCH = 10_000
 
 
@@ -40,10 +39,10 @@ def save_batch(connection: Connection, moved: Mapping[str, Watermark], raised: S
         {"symbol": symbol, "as_of": mark.as_of, "price": mark.price, "revision": mark.revision}
         for symbol, mark in moved.items()
     ]
-    insert = _INSERTS[connection.dialect.name]
-    connection.execute(_upserting(insert), rows)
+    dialect = connection.dialect.name
+    connection.execute(_upsert(dialect), rows)
     if raised:
-        absent = insert(alerts).on_conflict_do_nothing(index_elements=["rule_id", "event_id"])
+        absent = insert_into(alerts, dialect).on_conflict_do_nothing(index_elements=["rule_id", "event_id"])
         connection.execute(absent, [_fields(alert) for alert in raised])
     connection.execute(update(counters).values(batches=counters.c.batches + 1))
 
@@ -74,8 +73,8 @@ def read_alerts(
         yield _alert(row)
 
 
-def _upserting(insert: Any) -> Executable:
-    statement = insert(watermarks)
+def _upsert(dialect: str) -> Executable:
+    statement = insert_into(watermarks, dialect)
     new = statement.excluded
     upsert: Executable = statement.on_conflict_do_update(
         index_elements=[watermarks.c.symbol],

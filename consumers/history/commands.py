@@ -1,6 +1,5 @@
 """`stockwire history`, `latest` and `symbols`: what is stored."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,35 +7,19 @@ import typer
 from consumers.history.models import COLUMNS
 from consumers.history.queries import latest as newest_prices
 from consumers.history.queries import open_for_reading, prices, stored_symbols
+from shared.options import Moment, Newest, OutputFormat
 from shared.output import Format, print_rows
 from shared.settings import load_settings
 from shared.symbols import check_symbol
-from shared.times import parse_moment, utc_now
 
 _NUMBERS = ("price", "volume", "rows")
-
-OutputFormat = Annotated[Format, typer.Option("--format", help="How to print it.")]
-
-
-def parse_time(text: str) -> datetime:
-    """For options: an ISO date or time, or an age."""
-    try:
-        return parse_moment(text, utc_now())
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-Moment = Annotated[
-    datetime | None,
-    typer.Option(parser=parse_time, metavar="T", help="An ISO date or time (UTC), or an age such as 90m, 24h, 7d."),
-]
 
 
 def history(
     symbol: Annotated[str, typer.Argument(help="As the exchange writes it, such as AAPL or BRK.B.")],
     since: Moment = None,
     until: Moment = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the newest N.")] = None,
+    limit: Newest = None,
     output: OutputFormat = Format.TABLE,
 ) -> None:
     """Stored prices of one symbol, oldest first: from --since up to, but not including, --until."""

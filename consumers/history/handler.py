@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from consumers.history.models import create_schema
+from consumers.history.models import SCHEMA
 from consumers.history.store import PriceStore
 from shared.database import open_engine, shown
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
 from shared.prices import format_price
+from shared.schema import create_schema
 from shared.settings import Settings
 from shared.times import format_instant
 
@@ -25,7 +26,7 @@ def open_history(settings: Settings) -> Iterator[Handler]:
     """The handler on the database of `settings`. Raises StorageError where it cannot be written."""
     engine = open_engine(settings.history_url)
     try:
-        create_schema(engine)
+        create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         log.info("storing prices in %s", shown(engine.url))
         say = _teller()

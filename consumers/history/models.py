@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     Double,
     Engine,
     ForeignKey,
@@ -18,13 +17,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    inspect,
-    text,
 )
 from sqlalchemy.engine import URL
 
-from shared.database import reading, shown, writing
+from shared.database import reading, shown
 from shared.errors import StorageError
+from shared.schema import Schema, is_complete
 
 metadata = MetaData()
 
@@ -52,52 +50,30 @@ price = Table(
 
 COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
 
-_INSTANT = {
-    # Rounded down by hand, since SQLite's division rounds towards zero, also before 1970.
-    "sqlite": "strftime('%Y-%m-%dT%H:%M:%S', ({0} - (({0} % 1000000) + 1000000) % 1000000) / 1000000, 'unixepoch')"
-    " || printf('.%06dZ', (({0} % 1000000) + 1000000) % 1000000)",
-    "postgresql": "to_char(timestamp 'epoch' + ({0}) * interval '1 microsecond', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
-}
-
-
-def create_schema(engine: Engine) -> None:
-    """Make what is missing; several processes may do so at once. Raises StorageError."""
-    dialect = engine.dialect.name
-    if dialect not in _INSTANT:
-        raise StorageError(f"database {shown(engine.url)}: history is kept in SQLite or PostgreSQL, not in {dialect}")
-    with writing(engine) as connection:
-        if dialect == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('stockwire.history'))"))
-        if not _is_complete(connection):
-            metadata.create_all(connection)
-            connection.execute(text(_view(_INSTANT[dialect])))
+SCHEMA = Schema(
+    name="history",
+    metadata=metadata,
+    view="price_history",
+    select="""
+        SELECT symbol,
+               {instant[price.as_of]} AS as_of,
+               price,
+               currency,
+               volume,
+               provider,
+               {instant[price.as_of + lag]} AS observed_at
+        FROM price JOIN series ON series.id = price.series_id
+    """,
+)
 
 
 def check_schema(engine: Engine) -> None:
     """Raises StorageError where no history consumer has run on this database yet."""
     with reading(engine) as connection:
-        complete = _is_complete(connection)
+        complete = is_complete(connection, SCHEMA)
     if not complete:
         raise nothing_stored(engine.url)
 
 
 def nothing_stored(url: URL) -> StorageError:
     return StorageError(f"no prices are stored at {shown(url)} yet: run ./stockwire up, or ./stockwire consume history")
-
-
-def _is_complete(connection: Connection) -> bool:
-    return inspect(connection).has_table("price_history")
-
-
-def _view(instant: str) -> str:
-    return f"""
-        CREATE VIEW price_history AS
-        SELECT symbol,
-               {instant.format("price.as_of")} AS as_of,
-               price,
-               currency,
-               volume,
-               provider,
-               {instant.format("(price.as_of + lag)")} AS observed_at
-        FROM price JOIN series ON series.id = price.series_id
-    """  # noqa: S608 - put together from constants

@@ -1,18 +1,15 @@
 """Writing prices: a batch a transaction, each price once, the latest observation of it kept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Executable, select
 
 from consumers.history.models import price, series
 from shared.database import writing
 from shared.events import StockData
+from shared.schema import insert_into
 from shared.times import to_micros
-
-# The two dialects whose INSERT has ON CONFLICT, in the same words.
-_INSERTS: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 SeriesKey = tuple[str, str]
 
@@ -50,14 +47,14 @@ class PriceStore:
 
     def _make_series(self, connection: Connection, symbol: str, provider: str) -> int:
         values = {"symbol": symbol, "provider": provider}
-        insert = _INSERTS[connection.dialect.name](series)
+        insert = insert_into(series, connection.dialect.name)
         connection.execute(insert.values(values).on_conflict_do_nothing())
         row = connection.execute(select(series.c.id).where(series.c.symbol == symbol, series.c.provider == provider))
         return int(row.scalar_one())
 
 
 def _upsert(dialect: str) -> Executable:
-    insert = _INSERTS[dialect](price)
+    insert = insert_into(price, dialect)
     new = insert.excluded
     statement: Executable = insert.on_conflict_do_update(
         index_elements=[price.c.series_id, price.c.as_of],

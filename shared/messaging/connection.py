@@ -8,6 +8,7 @@ ones; and whoever waits for a frame sleeps in steps of 10 ms.
 import contextlib
 import queue
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -217,7 +218,7 @@ class Frames:
 def connect(address: BrokerAddress, name: str) -> Connection:
     """Open a connection; `name` is what RabbitMQ's own tools show for it.
 
-    Raises BrokerUnavailable where nothing answers, and BrokerRefused where RabbitMQ says no.
+    Raises BrokerUnavailable where nothing answers, and BrokerRefused where RabbitMQ says no or is not who it should be.
     """
     try:
         connection = Connection(address, name)
@@ -227,6 +228,11 @@ def connect(address: BrokerAddress, name: str) -> Connection:
         connection.open()
     except (AMQPError, OSError) as error:
         connection.abandon()
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            raise BrokerRefused(
+                f"the certificate of RabbitMQ at {address} is not trusted ({error.__cause__.verify_message}):"
+                " name the authority that signed it by ?cacertfile=… in STOCKWIRE_AMQP_URL"
+            ) from error
         raise connection.lost(error) from error
     connection.opened = True
     return connection

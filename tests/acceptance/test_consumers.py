@@ -164,7 +164,7 @@ def test_tail_prints_what_passes_and_leaves_no_queue(
                 Message(EXCHANGE, "stock.X.price", b"oops", {"message_id": "1"}),
             ]
         )
-        tail.wait_for("stock.BRK-B.price  BRK.B 412.5 USD  as of 2024-11-20T09:59:58Z  simulated")
+        tail.wait_for("stock.BRK-B.price  BRK.B 412.5 USD as of 2024-11-20T09:59:58Z (simulated)")
         tail.wait_for("stock.X.price  invalid (not JSON")
         queue = tail.output.split("consuming ")[1].split(" ")[0]
         assert tail.stop() == 0

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from consumers.alerts.handler import AlertHandler, open_alerts
-from consumers.alerts.models import create_schema
+from consumers.alerts.models import SCHEMA
 from consumers.alerts.rulebook import add_rule
 from consumers.alerts.rules import parse_condition
 from consumers.alerts.store import load_watermarks, owed_alerts, read_alerts
@@ -29,6 +29,7 @@ from shared.messaging.message import Delivery, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, declare_queue, queue_name
+from shared.schema import create_schema
 from shared.settings import ROOT, Settings
 from tests.factories import NOW, price_series, stock_data
 
@@ -139,7 +140,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 def world(broker: BrokerAddress, tmp_path: Path) -> Iterator[World]:
     url = make_url(f"sqlite:///{tmp_path / 'alerts.db'}")
     engine = open_engine(url)
-    create_schema(engine)
+    create_schema(engine, SCHEMA)
     with connected(broker, "test") as connection:
         channel = connection.channel(rpc_timeout=10)
         declare_queue(channel, QueueSpec(queue_name("alerts"), (LIVE_PRICES,), single_active=True))

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts import handler as module
 from consumers.alerts.handler import AlertHandler, alert_line
-from consumers.alerts.models import create_schema
+from consumers.alerts.models import SCHEMA
 from consumers.alerts.rulebook import add_rule, remove_rule
 from consumers.alerts.rules import parse_condition
 from consumers.alerts.store import owed_alerts, read_alerts
@@ -21,6 +21,7 @@ from shared.database import open_engine, reading
 from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.message import Message
+from shared.schema import create_schema
 from tests.factories import AS_OF, NOW, price_alert, price_series, stock_data
 
 ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
@@ -55,7 +56,7 @@ def fake_broker() -> FakeBroker:
 @pytest.fixture
 def engine(database_url: URL) -> Iterator[Engine]:
     engine = open_engine(database_url)
-    create_schema(engine)
+    create_schema(engine, SCHEMA)
     yield engine
     engine.dispose()
 
@@ -208,7 +209,7 @@ def test_a_locked_database_is_a_passing_fault(
 ) -> None:
     monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
-    create_schema(engine)
+    create_schema(engine, SCHEMA)
     add_rule(engine, "up", parse_condition("AAPL above 200"), NOW)
     events = price_series(["201"])
     handle = handler(engine, fake_broker)

@@ -10,13 +10,14 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from consumers.alerts.handler import AlertHandler
-from consumers.alerts.models import create_schema
+from consumers.alerts.models import SCHEMA
 from consumers.alerts.rulebook import add_rule
 from consumers.alerts.rules import parse_condition
 from consumers.alerts.store import read_alerts
 from shared.database import open_engine, reading
 from shared.events import StockData
 from shared.prices import read_price
+from shared.schema import create_schema
 from tests.factories import NOW, stock_data
 
 BATCH = 500
@@ -46,7 +47,7 @@ def expected_alerts(path: Path) -> list[tuple[str, str, Decimal]]:
 
 def test_two_rules_over_real_prices_give_the_alerts_that_plain_python_gives(real_prices: Path, tmp_path: Path) -> None:
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
-    create_schema(engine)
+    create_schema(engine, SCHEMA)
     add_rule(engine, "breakout", parse_condition("AAPL crossing up 200"), NOW)
     add_rule(engine, "cheap", parse_condition("AAPL below 150"), NOW)
     published: list[str] = []

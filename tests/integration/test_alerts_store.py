@@ -10,13 +10,14 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts.engine import Watermark
-from consumers.alerts.models import create_schema, rules
+from consumers.alerts.models import SCHEMA, rules
 from consumers.alerts.rulebook import add_rule, list_rules, load_rule_book, remove_rule
 from consumers.alerts.rules import parse_condition
 from consumers.alerts.store import load_watermarks, owed_alerts, read_alerts, read_counters, save_batch
 from shared.database import open_engine, reading, writing
 from shared.errors import SettingsError, StorageError
 from shared.events import PriceAlert
+from shared.schema import create_schema
 from tests.factories import AS_OF, NOW, price_alert, price_series
 
 RULE = parse_condition("AAPL crossing up 200")
@@ -25,7 +26,7 @@ RULE = parse_condition("AAPL crossing up 200")
 @pytest.fixture
 def engine(database_url: URL) -> Iterator[Engine]:
     engine = open_engine(database_url)
-    create_schema(engine)
+    create_schema(engine, SCHEMA)
     yield engine
     engine.dispose()
 
@@ -127,7 +128,7 @@ def test_several_processes_may_make_the_schema_and_add_rules_at_once(database_ur
         engine = open_engine(database_url)
         start.wait()
         try:
-            create_schema(engine)
+            create_schema(engine, SCHEMA)
             add_rule(engine, f"rule {number}", RULE, NOW)
         except Exception as error:  # noqa: BLE001 - told by the assertion below
             failures.append(error)
@@ -153,5 +154,5 @@ def test_another_kind_of_database_is_refused_by_name() -> None:
         dialect = type("Dialect", (), {"name": "mysql"})
 
     with pytest.raises(StorageError, match="SQLite or PostgreSQL, not in mysql") as caught:
-        create_schema(Elsewhere())  # type: ignore[arg-type]
+        create_schema(Elsewhere(), SCHEMA)  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)

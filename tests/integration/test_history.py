@@ -14,12 +14,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
-from consumers.history.models import create_schema
+from consumers.history.models import SCHEMA
 from consumers.history.queries import latest, open_for_reading, prices, stored_symbols
 from consumers.history.store import PriceStore
 from shared.database import open_engine, reading, writing
 from shared.errors import StorageError, StorageUnavailable
 from shared.events import StockData
+from shared.schema import create_schema
 from shared.settings import Settings
 from tests.factories import AS_OF, price_series, stock_data
 
@@ -27,7 +28,7 @@ from tests.factories import AS_OF, price_series, stock_data
 @pytest.fixture
 def engine(database_url: URL) -> Iterator[Engine]:
     engine = open_engine(database_url)
-    create_schema(engine)
+    create_schema(engine, SCHEMA)
     yield engine
     engine.dispose()
 
@@ -178,7 +179,7 @@ def test_the_schema_may_be_made_by_several_processes_at_once(database_url: URL) 
     def make() -> None:
         with opened(database_url) as engine:
             try:
-                create_schema(engine)
+                create_schema(engine, SCHEMA)
             except StorageError as error:
                 failures.append(error)
 
@@ -198,7 +199,7 @@ def test_a_commit_survives_a_power_loss_and_readers_do_not_block(sqlite_url: URL
 
 def test_a_reader_in_the_middle_of_a_result_does_not_hold_up_the_writer(sqlite_url: URL) -> None:
     with opened(sqlite_url) as engine:
-        create_schema(engine)
+        create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         store.save(price_series(["1", "2", "3"]))
         rows = prices(engine, "AAPL")
@@ -210,7 +211,7 @@ def test_a_reader_in_the_middle_of_a_result_does_not_hold_up_the_writer(sqlite_u
 def test_a_locked_database_is_a_passing_fault(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.1)
     with opened(sqlite_url) as engine:
-        create_schema(engine)
+        create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         with opened(sqlite_url) as other, writing(other), pytest.raises(StorageUnavailable, match="locked"):
             store.save([stock_data()])
@@ -226,7 +227,7 @@ def test_a_file_that_is_no_database_is_named(sqlite_url: URL) -> None:
 
 def test_a_read_only_database_is_named(sqlite_url: URL) -> None:
     with opened(sqlite_url) as engine:
-        create_schema(engine)
+        create_schema(engine, SCHEMA)
     read_only = make_url(f"sqlite:///file:{sqlite_url.database}?mode=ro&uri=true")
     with opened(read_only) as engine, pytest.raises(StorageError, match="read-only"):
         PriceStore(engine).save([stock_data()])
