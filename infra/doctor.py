@@ -1,44 +1,64 @@
 """`stockwire doctor`: checks everything the pipeline stands on, and says what to do about each fault."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import typer
 from sqlalchemy.engine import URL
 
-from infra.install import find_server
+from infra.install import WAYS_TO_GET_ONE, find_server
+from infra.stack import CONSUMERS
+from producer.providers import make_providers
 from shared.database import open_engine, reading, shown, writing
-from shared.errors import StockwireError
-from shared.messaging.connection import connected
-from shared.messaging.topology import count_messages, dead_queue_name, queue_name
+from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
+from shared.messaging.connection import Connection, connected
+from shared.messaging.topology import count_consumers, count_messages, dead_queue_name, queue_name
+from shared.prices import format_price
 from shared.settings import PREFIX, Settings, load_settings
+from shared.times import format_instant, utc_now
 
-Check = Callable[[Settings], Iterator[str]]
+Check = Callable[[], Iterator[str]]
 
 
 def doctor() -> None:
     """Check settings, broker, databases and provider; exit 1 where something needs doing."""
+    settings: Settings | None = None
     try:
         settings = load_settings()
     except StockwireError as error:
         _report("settings", fault=str(error))
-        raise typer.Exit(1) from error
-    healthy = True
-    for name, check in _CHECKS.items():
-        try:
-            for finding in check(settings):
-                _report(name, finding)
-        except StockwireError as error:
-            _report(name, fault=str(error))
-            healthy = False
-    if not healthy:
+    checks = _checks(settings) if settings else []
+    results = [_passes(name, check) for name, check in checks]
+    if not settings or not all(results):
         raise typer.Exit(1)
 
 
+def _checks(settings: Settings) -> list[tuple[str, Check]]:
+    databases = (settings.history_url, settings.alerts_url, settings.results_url)
+    return [
+        ("settings", lambda: _check_settings(settings)),
+        ("broker", lambda: _check_broker(settings)),
+        *(("database", lambda url=url: _check_database(url)) for url in databases),
+        ("provider", lambda: _check_providers(settings)),
+    ]
+
+
+def _passes(name: str, check: Check) -> bool:
+    """Run a check, printing what it finds; it raises StockwireError at a fault."""
+    try:
+        for finding in check():
+            _report(name, finding)
+    except StockwireError as error:
+        _report(name, fault=str(error))
+        return False
+    return True
+
+
 def _report(name: str, finding: str = "", fault: str = "") -> None:
-    mark = "FAULT" if fault else "ok"
-    coloured = typer.style(f"{mark:<5}", fg="red" if fault else "green", bold=True)
-    typer.echo(f"{coloured}  {name:<9}  {fault or finding}")  # which drops the colour in a pipe
+    mark = typer.style(f"{'FAULT' if fault else 'ok':<5}", fg="red" if fault else "green", bold=True)
+    typer.echo(f"{mark}  {name:<8}  {fault or finding}")  # without colour in a pipe
 
 
 def _check_settings(settings: Settings) -> Iterator[str]:
@@ -49,33 +69,51 @@ def _check_settings(settings: Settings) -> Iterator[str]:
 def _check_broker(settings: Settings) -> Iterator[str]:
     try:
         with connected(settings.amqp_url, "doctor") as connection:
-            properties = connection.server_properties
-            yield f"{_text(properties['product'])} {_text(properties['version'])} at {settings.amqp_url}"
-            for name in map(queue_name, ("history", "alerts")):
-                waiting = count_messages(connection, name)
-                if waiting is None:
-                    yield f"{name} is not there yet: its consumer declares it when it runs"
-                else:
-                    dead = count_messages(connection, dead_queue_name(name)) or 0
-                    yield f"{name}: {waiting} waiting, {dead} dead"
-    except StockwireError:
+            about = connection.server_properties
+            yield f"{_text(about['product'])} {_text(about['version'])} at {settings.amqp_url}"
+            for name in CONSUMERS:
+                yield _describe_queue(connection, queue_name(name))
+    except BrokerUnavailable as error:
         server = find_server()
-        yield f"installed for a private node: {server or 'no rabbitmq-server (up installs it where apt-get can)'}"
-        raise
+        way_out = f"./stockwire up runs a private one ({server})" if server else WAYS_TO_GET_ONE
+        raise BrokerUnavailable(f"no RabbitMQ answers at {settings.amqp_url}: {way_out}") from error
 
 
-def _check_databases(settings: Settings) -> Iterator[str]:
-    for url in (settings.history_url, settings.alerts_url, settings.results_url):
-        engine = open_engine(url)
-        try:
-            with writing(engine):
-                pass
+def _describe_queue(connection: Connection, queue: str) -> str:
+    waiting = count_messages(connection, queue)
+    if waiting is None:
+        return f"{queue} is not there yet: its consumer declares it when it first runs"
+    dead = count_messages(connection, dead_queue_name(queue)) or 0
+    look = f" (./stockwire dead list {queue})" if dead else ""
+    consumers = count_consumers(connection, queue)
+    return f"{queue}: {waiting} waiting, {consumers} consuming, {dead} dead{look}"
+
+
+def _check_database(url: URL) -> Iterator[str]:
+    engine = open_engine(url)
+    try:
+        with writing(engine):
+            pass
+        if engine.dialect.name == "sqlite":
             with reading(engine) as connection:
-                if engine.dialect.name == "sqlite":
-                    connection.exec_driver_sql("PRAGMA quick_check(1)").one()
-            yield f"{shown(url)} can be read and written"
-        finally:
-            engine.dispose()
+                verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            if verdict != "ok":
+                raise StorageError(f"database {shown(url)} is damaged ({verdict}): put back a copy of it")
+        yield f"{shown(url)} can be read and written"
+    finally:
+        engine.dispose()
+
+
+def _check_providers(settings: Settings) -> Iterator[str]:
+    symbol = settings.symbols[0]
+    # In a folder of its own, so that a provider that remembers how far it got does not move on.
+    with tempfile.TemporaryDirectory() as folder:
+        for provider in make_providers(settings, Path(folder)):
+            quote = provider.quotes([symbol], utc_now())[symbol]
+            if isinstance(quote, ProviderError):
+                raise ProviderError(f"{provider.name} has no price of {symbol}: {quote}")
+            price = f"{format_price(quote.price)} {quote.currency or ''}".strip()
+            yield f"{provider.name}: {symbol} {price} as of {format_instant(quote.as_of)}"
 
 
 def _text(value: object) -> str:
@@ -86,10 +124,3 @@ def _shown(value: object) -> str:
     if isinstance(value, URL):
         return shown(value)
     return ",".join(value) if isinstance(value, tuple) else str(value or "")
-
-
-_CHECKS: dict[str, Check] = {
-    "settings": _check_settings,
-    "broker": _check_broker,
-    "databases": _check_databases,
-}
