@@ -160,13 +160,18 @@ def running(
 
 
 class Proxy:
-    """A TCP proxy in front of a broker that can fall silent, or cut so many connections when it sees certain bytes."""
+    """A TCP proxy in front of a broker, which can be broken in several ways.
+
+    `silent`: it swallows what comes; `stuck`: it reads no more; `cuts`: so many connections end as soon as the bytes
+    `cut_on` come by.
+    """
 
     def __init__(self, target: BrokerAddress) -> None:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = replace(target, port=self._listener.getsockname()[1])
         self.silent = threading.Event()
+        self.stuck = threading.Event()
         self.cut_on = b""
         self.cuts = 0
         self.accepted = 0
@@ -188,6 +193,8 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                while self.stuck.is_set():
+                    time.sleep(0.02)
                 if self.cuts and self.cut_on in data:
                     self.cuts -= 1
                     break
@@ -196,6 +203,10 @@ class Proxy:
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def answer(self, data: bytes) -> None:
+        """Send these bytes to the latest client, as if they came from the broker."""
+        self._sockets[-2].sendall(data)
 
     def cut(self) -> None:
         """Cut every connection there is; new ones are taken."""
