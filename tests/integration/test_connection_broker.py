@@ -80,6 +80,19 @@ class TestTls:
             eventually(lambda: len(handler.ids) == 3000)
         assert handler.ids == [each.id for each in sent]
 
+    def test_a_certificate_that_nobody_vouches_for_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        with pytest.raises(BrokerRefused, match="certificate") as caught:
+            connect(over_tls(own_broker, tls_port, ""), "test")
+        assert "cacertfile" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_certificate_for_another_host_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        trusted = f"cacertfile={own_broker.folder}/ca.pem"
+        with pytest.raises(BrokerRefused, match="certificate"):
+            connect(over_tls(own_broker, tls_port, trusted, host="127.0.0.1"), "test")
+        named = f"{trusted}&server_name_indication=localhost"
+        connect(over_tls(own_broker, tls_port, named, host="127.0.0.1"), "test").finish()
+
     def test_checking_can_be_switched_off_by_name(self, own_broker: PrivateBroker, tls_port: int) -> None:
         connect(over_tls(own_broker, tls_port, "verify=verify_none"), "test").finish()
 
