@@ -24,7 +24,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect
 from shared.messaging.topology import count_consumers, queue_name
 from shared.options import Duration
-from shared.settings import PREFIX, ROOT, VAR, Settings, load_settings
+from shared.settings import PREFIX, ROOT, UP_BROKER, UP_LOCK, VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
 
 _TICK = 0.5
@@ -46,7 +46,7 @@ def up(
     overrides = {PREFIX + name: value for name, value in options.items() if value is not None}
     settings = load_settings({**os.environ, **overrides})
     set_up_logs("up", logging.WARNING)
-    with stop_on_signals() as stop, file_lock(VAR / "up.lock") as mine:
+    with stop_on_signals() as stop, file_lock(UP_LOCK, wait=1) as mine:
         if not mine:
             raise ProcessError("./stockwire up runs here already: end that one first")
         with _broker(settings) as private:
@@ -67,7 +67,12 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
         folder = VAR / "rabbitmq"
         _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {_below(folder)})")
         with private_broker(folder) as private:
-            yield private
+            UP_BROKER.touch(mode=0o600)
+            UP_BROKER.write_text(private.address.url())
+            try:
+                yield private
+            finally:
+                UP_BROKER.unlink(missing_ok=True)
     else:
         yield None
 

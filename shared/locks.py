@@ -7,6 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock right now."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def file_lock(path: Path, *, wait: float = 0) -> Iterator[bool]:
     """Hold the lock for the block, waiting up to `wait` seconds for it; yields whether it was had."""

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from shared.errors import InvalidEvent, SettingsError
+from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
 from shared.schedule import Schedule
 from shared.symbols import check_symbol
@@ -19,6 +20,10 @@ from shared.symbols import check_symbol
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 PREFIX = "STOCKWIRE_"
+
+# A running `up` holds the lock, and writes down its private broker's URL, so that commands beside it find that broker.
+UP_LOCK = VAR / "up.lock"
+UP_BROKER = VAR / "up.amqp"
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,12 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT / ".env") -> Settings:
-    """The settings of this process; the environment goes before `.env`.
+    """The settings of this process; the environment goes before `.env`, and that before a running `up`'s broker.
 
     Raises SettingsError, naming the setting, for a value that cannot be used and for an unknown `STOCKWIRE_*` name.
     """
     environ = os.environ if environ is None else environ
-    values = {**_read_dotenv(dotenv), **environ}
+    values = {**_running_broker(), **_read_dotenv(dotenv), **environ}
     known = {PREFIX + each.name.upper(): each.name for each in fields(Settings)}
     arguments: dict[str, Any] = {}
     for name, value in values.items():
@@ -108,6 +113,12 @@ def _parse(name: str, value: str) -> Any:
         return _PARSERS[name.removeprefix(PREFIX)](value)
     except ValueError as error:
         raise SettingsError(f"{name}: {error}") from error
+
+
+def _running_broker() -> dict[str, str]:
+    if UP_BROKER.exists() and is_locked(UP_LOCK):
+        return {f"{PREFIX}AMQP_URL": UP_BROKER.read_text()}
+    return {}
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

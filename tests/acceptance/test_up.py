@@ -57,6 +57,9 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
         [alert] = ask("alerts")
         assert (alert["rule_name"], alert["condition"], alert["symbol"]) == ("any", "above", "AAPL")
         assert processes_in(checkout)
+        # A command beside it finds the private broker.
+        assert stockwire("sync", "MSFT", folder=checkout).returncode == 0
+        until(lambda: ask("history", "MSFT"), "the price synced beside it")
         assert up.stop(signal.SIGINT, timeout=60) == 0
     assert "Traceback" not in up.output
     assert processes_in(checkout) == []
@@ -73,6 +76,7 @@ def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
     options = ("--every", "1s", "--for", "6s")
     with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
+        up.wait_for("broker")
         second = stockwire("up", folder=checkout, environment=environment)
         assert second.returncode == 1
         assert "already" in second.stderr
