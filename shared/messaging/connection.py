@@ -274,7 +274,7 @@ def _unmarshal(kind: int, data: bytes) -> tuple[int, Any]:
     """
     try:
         _, channel_id, frame = pamqp_frame.unmarshal(data)
-    except (pamqp_exceptions.PAMQPException, ValueError, struct.error, LookupError) as error:
+    except (pamqp_exceptions.PAMQPException, ValueError, struct.error, LookupError, RecursionError) as error:
         if kind != _HEADER_FRAME:
             raise ValueError(f"undecodable frame: {error}") from error
         _, channel_id, _ = _FRAME_HEADER.unpack_from(data)

@@ -22,6 +22,8 @@ DIED_AT = "x-stockwire-died-at"
 _MAX_REASON = 1000
 _QUIET = 2.0
 _BATCH = 200
+# How many levels deeper the publisher may stand in the stack than whoever tries what it can encode.
+_ROOM = 20
 
 
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
@@ -117,12 +119,15 @@ def _revived(delivery: Delivery, queue: str) -> Message:
 
 
 def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers that can be sent again; AMQP knows types that only come in."""
+    """The headers that can be sent again; AMQP knows types that only come in, and tables in tables without end."""
     kept = {}
     for name, value in headers.items():
+        deeper = value
+        for _ in range(_ROOM):
+            deeper = [deeper]
         try:
-            encode.field_table({name: value})
-        except (TypeError, ValueError):
+            encode.field_table({name: deeper})
+        except (TypeError, ValueError, RecursionError):
             continue
         kept[name] = value
     return kept

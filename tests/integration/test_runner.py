@@ -1,4 +1,5 @@
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pamqp import commands
+from pamqp import frame as pamqp_frame
 
 from infra.broker import PrivateBroker
 from shared.errors import BrokerRefused, BrokerUnavailable, InvalidEvent, PublishError, StorageError, StorageUnavailable
@@ -250,6 +253,26 @@ def opened(handler: Any) -> Any:
     return give
 
 
+def publish_nested(broker: BrokerAddress, depth: int) -> None:
+    """A message whose one header is a table in a table in a table, as no library would write it."""
+
+    def table(value: bytes) -> bytes:
+        return struct.pack(">I", len(value) + 2) + b"\x01k" + value
+
+    value = b"V"
+    for _ in range(depth):
+        value = b"F" + table(value)
+    with channel_to(broker) as channel:
+        channel.rpc_request(commands.Confirm.Select())
+        header = struct.pack(">HHQH", 60, 0, 1, 1 << 13) + table(value)
+        frames = pamqp_frame.marshal(commands.Basic.Publish(exchange="", routing_key=QUEUE_NAME), channel.channel_id)
+        for kind, payload in ((2, header), (3, b"?")):
+            frames += struct.pack(">BHI", kind, channel.channel_id, len(payload)) + payload + b"\xce"
+        channel._connection._io.write_to_socket(frames)
+        # Whatever is answered next is answered after it.
+        channel.queue.declare(QUEUE_NAME, passive=True)
+
+
 class TestInvalidEvents:
     def test_they_are_set_aside_with_the_reason_and_their_neighbours_are_handled(self, broker: BrokerAddress) -> None:
         bodies = {
@@ -311,6 +334,18 @@ class TestInvalidEvents:
                 publish(broker, replace(raw_message(b"?"), properties=properties))
             eventually(lambda: waiting(broker, f"{queue}.dead") == len(strange))
         assert {reason_of(delivery)[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
+
+    def test_headers_nested_to_any_depth_do_not_matter(self, broker: BrokerAddress) -> None:
+        """They end neither the connection that reads them nor the publisher that sends them on."""
+        queue = declare(broker)
+        depths = [1, 50, *range(100, 360, 10), 400, 5000]
+        with running(Recorder(), broker) as run:
+            for depth in depths:
+                publish_nested(broker, depth)
+            eventually(lambda: not run.alive or waiting(broker, f"{queue}.dead") == len(depths))
+        dead = dead_letters(broker, queue)
+        assert len(dead) == len(depths)
+        assert {reason_of(delivery)[:8] for delivery in dead} == {"not JSON"}
 
     def test_a_handler_may_reject_an_event_that_decoded(self, broker: BrokerAddress) -> None:
         def choosy(events: Sequence[Any]) -> None:
