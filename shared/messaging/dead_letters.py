@@ -22,6 +22,7 @@ DIED_AT = "x-stockwire-died-at"
 _MAX_REASON = 1000
 _QUIET = 2.0
 _BATCH = 200
+_MAX_PREFETCH = 65_535
 # How many levels deeper the publisher may stand in the stack than whoever tries what it can encode.
 _ROOM = 20
 
@@ -54,7 +55,7 @@ def count(connection: Connection, queue: str) -> int | None:
 
 
 def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
-    """The first dead letters of `queue`, at most `limit`, which stay where they are."""
+    """The first dead letters of `queue`, at most `limit` and 65,535, which stay where they are."""
     found: list[Delivery] = []
     _read(connection, queue, limit, lambda batch, _: found.extend(batch))
     return found
@@ -92,7 +93,7 @@ def _read(
         channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
     subscription = Subscription(connection, channel)
     if wanted:
-        subscription.start(dead_queue_name(queue), _BATCH if limit is None else wanted)
+        subscription.start(dead_queue_name(queue), _BATCH if limit is None else min(wanted, _MAX_PREFETCH))
     while read < wanted:
         batch = subscription.take(min(_BATCH, wanted - read), timeout=_QUIET)
         if not batch:

@@ -102,6 +102,16 @@ def test_looking_often_drops_none(broker: BrokerAddress, connection: Connection)
         eventually(lambda: count(connection, TEST) == 2)
 
 
+def test_looking_at_more_than_a_prefetch_can_say_is_fine(
+    broker: BrokerAddress, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AMQP says it in 16 bits."""
+    bury(broker, 2)
+    monkeypatch.setattr("shared.messaging.dead_letters.count_messages", lambda *_: 70_000)
+    monkeypatch.setattr("shared.messaging.dead_letters._QUIET", 0.2)
+    assert len(look(connection, TEST, 1_000_000)) == 2
+
+
 def test_looking_at_none_and_where_there_are_none(broker: BrokerAddress, connection: Connection) -> None:
     bury(broker, 0)
     assert look(connection, TEST, 10) == []
