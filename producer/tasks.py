@@ -31,10 +31,10 @@ def sync(
     """
     settings: Settings = self.app.conf.stockwire
     moment = parse_instant(at) if at else utc_now()
-    outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
     with sync_lock(VAR) as held:
         if not held:
-            return {**outcome, "skipped": "another sync is running"}
+            return {"at": format_instant(moment), **(so_far or {}), "skipped": "another sync is running"}
+        outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
         outcome, left, error = attempt(settings, symbols or settings.symbols, moment, outcome)
     wait = pick_wait(self.request.retries)
     if left and self.request.retries < MAX_RETRIES and is_in_time(wait, moment, settings):

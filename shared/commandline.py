@@ -1,6 +1,5 @@
 """Running a command line so that no traceback reaches a user."""
 
-import os
 import sys
 import tempfile
 import traceback
@@ -18,10 +17,6 @@ def run(app: typer.Typer, name: str) -> NoReturn:
         app(prog_name=name)
     except StockwireError as error:
         sys.exit(f"stockwire: {' '.join(str(error).split())}")
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; what is still buffered must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a defect of ours; whoever runs us gets a line, not a traceback
