@@ -45,7 +45,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     return {
         "stockwire": settings,
         "broker_url": address.url(),
-        "broker_use_ssl": address.tls is not None and tls_arguments(address.tls),
+        "broker_use_ssl": address.tls is not None and tls_arguments(address.tls, address.host),
         "broker_heartbeat": address.heartbeat,
         "broker_transport_options": {
             "confirm_publish": True,
@@ -87,14 +87,17 @@ def queue() -> Queue:
     return Queue(QUEUE, exchange, QUEUE, durable=True, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
-def tls_arguments(tls: TlsOptions) -> dict[str, Any]:
-    """The same TLS as `TlsOptions.context` makes, in py-amqp's words; without a name it checks the host's."""
+def tls_arguments(tls: TlsOptions, host: str) -> dict[str, Any]:
+    """The same TLS as `TlsOptions.context` makes, in py-amqp's words.
+
+    The host's name is given too, since kombu makes 127.0.0.1 of localhost, which no certificate is for.
+    """
     return {
         "ca_certs": tls.cacertfile,
         "certfile": tls.certfile,
         "keyfile": tls.keyfile,
         "cert_reqs": ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE,
-        **({"server_hostname": tls.server_name} if tls.verify else {}),
+        **({"server_hostname": tls.server_name or host} if tls.verify else {}),
     }
 
 

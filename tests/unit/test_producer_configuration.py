@@ -70,13 +70,14 @@ def test_tls_is_checked_as_the_address_says(settings: Settings) -> None:
         return made
 
     assert tls("amqp://host/") is False
-    assert tls("amqps://host/?cacertfile=ca.pem") == {
+    assert tls("amqps://localhost/?cacertfile=ca.pem") == {
         "ca_certs": "ca.pem",
         "certfile": None,
         "keyfile": None,
         "cert_reqs": ssl.CERT_REQUIRED,
-        "server_hostname": None,  # kombu puts the host's name here
+        "server_hostname": "localhost",
     }
+    assert dict(tls("amqps://host/?server_name_indication=name") or {})["server_hostname"] == "name"
     assert "server_hostname" not in dict(tls("amqps://host/?verify=verify_none") or {})
 
 
