@@ -17,6 +17,7 @@ from shared.settings import Settings
 
 def connect_signals() -> None:
     signals.celeryd_init.connect(check_before_start)
+    signals.beat_init.connect(check_beat)
     signals.worker_init.connect(leave_out_neighbours)
     signals.beat_embedded_init.connect(follow_worker)
     signals.after_setup_logger.connect(quieten_amqpstorm)
@@ -33,6 +34,14 @@ def check_before_start(conf: Any, **_: Any) -> None:
         check_results(conf.stockwire)
         check_broker(conf.stockwire)
     except (StorageError, BrokerRefused) as error:
+        raise SystemExit(f"stockwire: {error}") from None
+
+
+def check_beat(sender: Any, **_: Any) -> None:
+    """The same for a beat of its own, which keeps no results."""
+    try:
+        check_broker(sender.app.conf.stockwire)
+    except BrokerRefused as error:
         raise SystemExit(f"stockwire: {error}") from None
 
 

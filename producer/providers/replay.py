@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from producer.providers.quote import Quote
 from producer.recordings import BadRow, Recorded, Recording, read_time
-from shared.errors import ProviderError
+from shared.errors import ProviderError, SettingsError
 from shared.times import format_instant, parse_instant
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,14 @@ class ReplayProvider:
     cursor: Path
 
     def quotes(self, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
-        """Raises ProviderError at the end of the recording, and SettingsError for a file that cannot be used."""
+        """Raises ProviderError at the end of the recording, and for a file that cannot be used."""
         last = self._load_cursor()
-        if last is not None and last.at == at:
-            step = self._read_step(symbols, lambda time: time == last.step)
-        else:
-            step = self._read_step(symbols, lambda time: last is None or time > last.step)
+        try:
+            step = self._read_step(symbols, _allowed_times(last, at))
+        except SettingsError as error:
+            raise ProviderError(str(error)) from error
+        if step is None and last is not None and last.at == at:
+            step = _Step(last.step, {})
         if step is None:
             raise ProviderError(self._at_the_end(last))
         self._save_cursor(_Cursor(at, step.time))
@@ -107,6 +109,15 @@ class _Cursor:
 class _Step:
     time: datetime
     quotes: dict[str, Quote | ProviderError]
+
+
+def _allowed_times(last: _Cursor | None, at: datetime) -> Callable[[datetime], bool]:
+    """Which recorded times may be played at `at`: after the last step, or that step once more for the same sync."""
+    if last is None:
+        return lambda _time: True
+    if last.at == at:
+        return lambda time: time == last.step
+    return lambda time: time > last.step
 
 
 class _Times(dict[str, datetime | None]):

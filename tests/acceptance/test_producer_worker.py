@@ -257,3 +257,10 @@ def test_a_setting_that_cannot_be_used_is_one_line(
         assert line in worker.output
         assert len(worker.output.splitlines()) == 1
         assert "wrong" not in worker.output
+
+
+def test_a_beat_of_its_own_ends_where_it_is_refused(start: Start, broker: BrokerAddress) -> None:
+    with start(*CELERY, "beat", AMQP_URL=broker.url().replace("guest@", "wrong@")) as beat:
+        assert beat.wait() == 1
+        assert "refused user 'guest': check user and password" in beat.output
+        assert "Traceback" not in beat.output

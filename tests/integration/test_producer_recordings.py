@@ -203,6 +203,7 @@ def test_each_sync_plays_the_next_step_and_a_retry_the_same(player: Player) -> N
     assert player.play() == {"AAPL": "12", "MSFT": "22"}
     assert player.play("MSFT", later=0) == {"MSFT": "22"}
     assert player.play("AAPL", later=0) == {"AAPL": "12"}
+    assert player.play("IBM", later=0) == {"IBM": "steps.csv.gz has no price of it at 2020-01-03T00:00:00Z"}
 
 
 def test_a_bad_row_costs_its_symbol_alone(player: Player) -> None:
@@ -231,6 +232,12 @@ def test_a_cursor_that_was_cut_off_begins_again(player: Player, content: str) ->
     player.play()
     player.cursor.write_text(content.replace("FILE", str(player.file)))
     assert player.play() == {"AAPL": "11", "MSFT": "21"}
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_of_the_provider(player: Player) -> None:
+    player.file.unlink()
+    with pytest.raises(ProviderError, match=r"steps\.csv\.gz cannot be read"):
+        player.play()
 
 
 def test_another_file_is_played_from_its_beginning(player: Player, write: Write) -> None:
