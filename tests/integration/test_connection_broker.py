@@ -19,10 +19,12 @@ from shared.messaging.connection import connect
 from shared.messaging.consumer import consumer
 from shared.messaging.message import Message
 from shared.messaging.publisher import Publisher
+from shared.settings import ROOT
 from tests.conftest import unavailable
 from tests.factories import message, messages, stock_data
 from tests.harness import Recorder, Running, consumers_of, declare, eventually, publish, running, taken, waiting
 
+COMPOSE_CONFIG = ROOT / "infra/rabbitmq/rabbitmq.conf"
 EC_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
@@ -58,7 +60,8 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Itera
         f"listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.cacertfile = {folder}/ca.pem\n"
         f"ssl_options.certfile = {folder}/server.pem\nssl_options.keyfile = {folder}/server.key\n"
     )
-    broker = PrivateBroker(folder, server, extra_config=tls)
+    # Along with them, the configuration that docker-compose.yml mounts: this node shows that RabbitMQ takes it.
+    broker = PrivateBroker(folder, server, extra_config=COMPOSE_CONFIG.read_text() + tls)
     broker.start()
     try:
         yield broker
@@ -106,6 +109,11 @@ class TestTls:
             with pytest.raises(BrokerError) as caught:
                 connect(address, "test")
             assert "\n" not in str(caught.value)
+
+
+def test_the_configuration_for_containers_lets_guest_in_from_other_hosts(own_broker: PrivateBroker) -> None:
+    found = own_broker.rabbitmqctl("eval", "application:get_env(rabbit, loopback_users).")
+    assert found.strip() == "{ok,[]}"
 
 
 def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(own_broker: PrivateBroker) -> None:

@@ -1,0 +1,26 @@
+"""The tree passes its own checks: one command, `./stockwire test`, is all there is to run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.settings import ROOT
+
+TOOLS = Path(sys.executable).parent
+
+# A snippet in a document is laid out for its reader.
+CHECKS = {
+    "lint": ["ruff", "check", "--no-cache", "--output-format=concise", "."],
+    "format": ["ruff", "format", "--no-cache", "--check", "--exclude=*.md", "."],
+    "types": ["mypy", "--no-error-summary"],
+}
+
+
+@pytest.mark.parametrize("words", CHECKS.values(), ids=CHECKS)
+def test_the_code_passes(words: list[str]) -> None:
+    tool, *arguments = words
+    done = subprocess.run([TOOLS / tool, *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"{' '.join(words[:2])}:\n{done.stdout}{done.stderr}", pytrace=False)

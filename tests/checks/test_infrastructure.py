@@ -1,0 +1,210 @@
+"""What can be checked of the container files without a Docker engine."""
+
+import fnmatch
+import importlib.util
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+from ruamel.yaml import YAML
+
+from shared.settings import PREFIX, ROOT, Settings, load_settings
+
+TOOLS = Path(sys.executable).parent
+DOCKERFILE = ROOT / "infra/docker/Dockerfile"
+COMPOSE = ROOT / "docker-compose.yml"
+EXAMPLE = ROOT / ".env.example"
+KNOWN = {PREFIX + each.name.upper() for each in fields(Settings)}
+OURS = ("worker", "beat", "history", "alerts")
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The file as Compose reads it where no variable is set."""
+    text = _VARIABLE.sub(lambda match: match[2] or "", COMPOSE.read_text())
+    return dict(YAML(typ="safe").load(text))
+
+
+def run_tool(*words: str) -> None:
+    done = subprocess.run([TOOLS / words[0], *words[1:]], cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"{words[0]}:\n{done.stdout}{done.stderr}", pytrace=False)
+
+
+def copied() -> list[str]:
+    """What the Dockerfile takes into the image."""
+    return [
+        source
+        for line in re.findall(r"^COPY (.+)$", DOCKERFILE.read_text(), re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+
+
+class TestCompose:
+    def test_it_is_valid_by_the_compose_specification(self) -> None:
+        run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE))
+
+    def test_it_has_a_broker_a_worker_one_beat_and_each_consumer(self, compose: dict[str, Any]) -> None:
+        assert set(compose["services"]) == {"rabbitmq", *OURS}
+        beats = [name for name, service in compose["services"].items() if "beat" in service.get("command", [])]
+        assert beats == ["beat"]
+        assert compose["services"]["beat"]["scale"] == 1
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_a_command_resolves_to_a_module_in_the_image(self, name: str, compose: dict[str, Any]) -> None:
+        command = compose["services"][name]["command"]
+        module = command[2]
+        assert command[:2] in (["celery", "-A"], ["python", "-m"])
+        assert importlib.util.find_spec(module) is not None
+        assert f"{module}/" in copied()
+
+    @pytest.mark.parametrize("name", ["history", "alerts"])
+    def test_a_consumer_is_one_that_exists(self, name: str, compose: dict[str, Any]) -> None:
+        assert compose["services"][name]["command"] == ["python", "-m", "consumers", name]
+        listed = subprocess.run(
+            [sys.executable, "-m", "consumers", "--list"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert re.search(rf"\b{name}\b", listed.stdout)
+
+    @pytest.mark.parametrize("name", ["worker", "beat"])
+    def test_celery_knows_the_command(self, name: str, compose: dict[str, Any]) -> None:
+        command = compose["services"][name]["command"]
+        run_tool(*command, "--help")
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_every_setting_is_known_and_can_be_used_without_an_env_file(
+        self, name: str, compose: dict[str, Any], tmp_path: Path
+    ) -> None:
+        environment = compose["services"][name]["environment"]
+        assert set(environment) <= KNOWN
+        settings = load_settings(environment, tmp_path / ".env")
+        assert settings.amqp_url.host == "rabbitmq"
+        for each in fields(Settings):
+            if each.name != "amqp_url":
+                assert getattr(settings, each.name) == getattr(Settings(), each.name)
+
+    def test_every_variable_has_a_default_and_is_a_setting(self) -> None:
+        variables = _VARIABLE.findall(COMPOSE.read_text())
+        assert variables
+        assert {name for name, _ in variables} <= KNOWN
+        assert len(variables) == COMPOSE.read_text().count(":-")
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_databases_are_on_the_volume(self, name: str, compose: dict[str, Any]) -> None:
+        """The container's ROOT is /app."""
+        service = compose["services"][name]
+        assert "var:/app/var" in service["volumes"]
+        for setting in ("HISTORY", "ALERTS", "RESULTS"):
+            assert service["environment"][f"STOCKWIRE_{setting}_URL"].startswith("sqlite:///var/")
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_ours_wait_for_the_broker_come_back_and_have_time_to_finish(
+        self, name: str, compose: dict[str, Any]
+    ) -> None:
+        service = compose["services"][name]
+        assert service["depends_on"] == {"rabbitmq": {"condition": "service_healthy"}}
+        assert service["restart"] == "unless-stopped"
+        assert service["init"] is True
+        assert service["cap_drop"] == ["ALL"]
+        if name != "beat":
+            assert service["stop_grace_period"] in ("45s", "1m")
+
+    def test_the_broker_keeps_its_data_under_its_own_name(self, compose: dict[str, Any]) -> None:
+        rabbitmq = compose["services"]["rabbitmq"]
+        assert re.fullmatch(r"rabbitmq:4\.\d+-management", rabbitmq["image"])
+        assert rabbitmq["hostname"] == "rabbitmq"
+        assert "rabbitmq:/var/lib/rabbitmq" in rabbitmq["volumes"]
+        assert rabbitmq["healthcheck"]["test"][:2] == ["CMD", "rabbitmq-diagnostics"]
+
+    def test_published_ports_are_bound_to_this_machine_alone(self, compose: dict[str, Any]) -> None:
+        ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+        assert ports
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+
+    def test_the_broker_is_reached_over_a_network_without_a_way_out(self, compose: dict[str, Any]) -> None:
+        assert compose["networks"]["messages"]["internal"] is True
+        outside = {name for name, service in compose["services"].items() if "outside" in service["networks"]}
+        assert outside == {"rabbitmq", "worker"}
+        assert all("messages" in service["networks"] for service in compose["services"].values())
+
+    def test_every_volume_and_mounted_file_exists(self, compose: dict[str, Any]) -> None:
+        for service in compose["services"].values():
+            for volume in service["volumes"]:
+                source = volume.split(":")[0]
+                assert (ROOT / source).is_file() if source.startswith("./") else source in compose["volumes"]
+
+
+class TestTheImage:
+    def test_hadolint_has_nothing_to_say(self) -> None:
+        run_tool("hadolint", "--failure-threshold", "info", str(DOCKERFILE))
+
+    def test_what_it_copies_exists_and_is_not_ignored(self) -> None:
+        taken = (ROOT / ".dockerignore").read_text().split("\n")
+        for source in copied():
+            assert (ROOT / source).exists(), source
+            assert f"!{source}" in taken, source
+
+    def test_it_holds_every_package_there_is(self) -> None:
+        packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+        assert {source.rstrip("/") for source in copied()} == packages | {"requirements.txt"}
+
+    @pytest.mark.parametrize("name", [".env", "var/history.db", ".git/config", ".venv/bin/python", "tests/conftest.py"])
+    def test_nothing_else_gets_into_it(self, name: str) -> None:
+        ignored = False
+        for line in (ROOT / ".dockerignore").read_text().splitlines():
+            pattern = line.strip()
+            if not pattern or pattern.startswith("#"):
+                continue
+            wanted = pattern.startswith("!")
+            if fnmatch.fnmatch(name, f"{pattern.lstrip('!')}*"):
+                ignored = not wanted
+        assert ignored
+
+    def test_it_runs_as_a_user_who_may_write_only_where_the_databases_are(self) -> None:
+        text = DOCKERFILE.read_text()
+        user = re.search(r"^USER (\d+)$", text, re.MULTILINE)
+        assert user
+        assert int(user[1]) >= 1000
+        assert f"--uid {user[1]}" in text
+        assert "--owner stockwire" in text
+
+    def test_its_python_is_pinned_to_a_minor_version_that_the_project_takes(self) -> None:
+        base = re.search(r"^FROM python:3\.(\d+)-slim$", DOCKERFILE.read_text(), re.MULTILINE)
+        assert base
+        assert int(base[1]) >= 11
+
+
+class TestExampleOfSettings:
+    @pytest.fixture
+    def uncommented(self, tmp_path: Path) -> Path:
+        """The example with every setting in force."""
+        file = tmp_path / ".env"
+        file.write_text(re.sub(r"^# (STOCKWIRE_\w+=)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
+        return file
+
+    def test_it_names_every_setting_there_is(self, uncommented: Path) -> None:
+        assert set(dotenv_values(uncommented)) == KNOWN
+
+    def test_it_says_the_defaults(self, uncommented: Path) -> None:
+        assert load_settings({}, uncommented) == Settings()
+
+    def test_as_it_stands_it_changes_nothing(self) -> None:
+        assert dotenv_values(EXAMPLE) == {}
+
+
+@pytest.mark.parametrize(
+    "path", [COMPOSE, DOCKERFILE, EXAMPLE, *sorted((ROOT / "infra/rabbitmq").iterdir())], ids=lambda path: path.name
+)
+def test_no_file_holds_a_secret(path: Path) -> None:
+    """RabbitMQ's own guest is no secret, and the only credentials that any of them names."""
+    text = path.read_text()
+    assert not re.search(r"(?i)(pass(word|wd)?|secret|token|api_?key)\s*[:=]\s*\S", text)
+    credentials = re.findall(r"://([^/@\s]+)@", text)
+    assert set(credentials) <= {"guest:guest"}
