@@ -1,31 +1,32 @@
-"""The two events, STOCK_DATA and PRICE_ALERT, as CloudEvents 1.0 in structured JSON.
+"""The two events, STOCK_DATA and PRICE_ALERT, and the ids that they always have."""
 
-Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
-"""
-
-import json
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, Self
 
+from shared.envelope import decode_envelope, encode_envelope, load_envelope
 from shared.errors import InvalidEvent
-from shared.prices import format_price, parse_price
+from shared.fields import (
+    read_currency,
+    read_instant,
+    read_optional_flag,
+    read_optional_price,
+    read_optional_text,
+    read_price,
+    read_text,
+    read_volume,
+)
+from shared.prices import format_price
 from shared.symbols import check_symbol
-from shared.times import format_instant, format_sortable, parse_instant
+from shared.times import format_instant, format_sortable
 
-CONTENT_TYPE = "application/cloudevents+json"
-MAX_BODY = 64 * 1024
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _STOCK_DATA_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "stockwire:STOCK_DATA")
 _PRICE_ALERT_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "stockwire:PRICE_ALERT")
-_CURRENCY = re.compile(r"[A-Z]{3}")
-_MAX_VOLUME = 2**63 - 1
-_MAX_TEXT = 128
 
 
 @dataclass(frozen=True)
@@ -82,28 +83,28 @@ class StockData:
 
         `now` is the reader's clock: a price made more than 5 minutes ahead of it is invalid.
         """
-        envelope, data = _decode(body, cls.TYPE)
+        envelope, data = decode_envelope(body, cls.TYPE)
         symbol = check_symbol(data.get("symbol"))
         if envelope.get("subject", symbol) != symbol:
             raise InvalidEvent(f"subject {str(envelope['subject'])[:40]!r} is not the symbol {symbol!r} of the data")
-        as_of = _instant(data, "as_of")
+        as_of = read_instant(data, "as_of")
         if as_of - now > CLOCK_TOLERANCE:
             raise InvalidEvent(f"as_of {format_instant(as_of)} is in the future (now is {format_instant(now)})")
         return cls(
-            id=_text(envelope, "id"),
+            id=read_text(envelope, "id"),
             symbol=symbol,
-            price=_price(data, "price"),
-            currency=_currency(data),
+            price=read_price(data, "price"),
+            currency=read_currency(data),
             as_of=as_of,
-            provider=_text(data, "provider"),
-            observed_at=_instant(envelope, "time"),
-            volume=_volume(data),
-            open=_optional_price(data, "open"),
-            high=_optional_price(data, "high"),
-            low=_optional_price(data, "low"),
-            previous_close=_optional_price(data, "previous_close"),
-            market_state=_optional_text(data, "market_state"),
-            delayed=_optional_flag(data, "delayed"),
+            provider=read_text(data, "provider"),
+            observed_at=read_instant(envelope, "time"),
+            volume=read_volume(data),
+            open=read_optional_price(data, "open"),
+            high=read_optional_price(data, "high"),
+            low=read_optional_price(data, "low"),
+            previous_close=read_optional_price(data, "previous_close"),
+            market_state=read_optional_text(data, "market_state"),
+            delayed=read_optional_flag(data, "delayed"),
         )
 
 
@@ -152,22 +153,22 @@ class PriceAlert:
     @classmethod
     def decode(cls, body: bytes, now: datetime) -> Self:  # noqa: ARG003 - every event decodes with the same arguments
         """The event in `body`; raises InvalidEvent with the reason."""
-        envelope, data = _decode(body, cls.TYPE)
+        envelope, data = decode_envelope(body, cls.TYPE)
         rule_id = data.get("rule_id")
         if not isinstance(rule_id, int) or isinstance(rule_id, bool):
             raise InvalidEvent("rule_id is not a whole number")
         return cls(
-            id=_text(envelope, "id"),
+            id=read_text(envelope, "id"),
             rule_id=rule_id,
-            rule_name=_text(data, "rule_name"),
-            condition=_text(data, "condition"),
+            rule_name=read_text(data, "rule_name"),
+            condition=read_text(data, "condition"),
             symbol=check_symbol(data.get("symbol")),
-            price=_price(data, "price"),
-            previous_price=_optional_price(data, "previous_price"),
-            threshold=_price(data, "threshold"),
-            as_of=_instant(data, "as_of"),
-            triggered_at=_instant(data, "triggered_at"),
-            event_id=_text(data, "event_id"),
+            price=read_price(data, "price"),
+            previous_price=read_optional_price(data, "previous_price"),
+            threshold=read_price(data, "threshold"),
+            as_of=read_instant(data, "as_of"),
+            triggered_at=read_instant(data, "triggered_at"),
+            event_id=read_text(data, "event_id"),
         )
 
 
@@ -181,7 +182,7 @@ _TYPES: Mapping[str, type[StockData] | type[PriceAlert]] = {
 
 def decode_event(body: bytes, now: datetime) -> Event:
     """An event of either type; raises InvalidEvent."""
-    kind = _load(body).get("type")
+    kind = load_envelope(body).get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise InvalidEvent(f"type {str(kind)[:40]!r} is none of {', '.join(_TYPES)}")
     return _TYPES[kind].decode(body, now)
@@ -198,118 +199,11 @@ def price_alert_id(rule_id: int, rule_name: str, event_id: str) -> str:
 
 
 def _encode(event: Event) -> bytes:
-    envelope = {
-        "specversion": "1.0",
+    attributes = {
         "id": event.id,
         "source": event.SOURCE,
         "type": event.TYPE,
         "subject": event.symbol,
         "time": format_sortable(event.observed_at),
-        "datacontenttype": "application/json",
-        "data": event.data(),
     }
-    body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    _check_size(body)
-    return body
-
-
-def _decode(body: bytes, expected: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    envelope = _load(body)
-    if envelope.get("specversion") != "1.0":
-        raise InvalidEvent("specversion is not '1.0': no CloudEvents 1.0 message")
-    if envelope.get("type") != expected:
-        raise InvalidEvent(f"type {str(envelope.get('type'))[:40]!r} is not {expected}")
-    data = envelope.get("data")
-    if not isinstance(data, dict):
-        raise InvalidEvent("data is not an object")
-    return envelope, data
-
-
-def _load(body: bytes) -> dict[str, Any]:
-    if not body:
-        raise InvalidEvent("empty body")
-    _check_size(body)
-    try:
-        envelope = _DECODER.decode(body.decode())
-    except UnicodeDecodeError as error:
-        raise InvalidEvent(f"not UTF-8: byte {error.start} cannot be decoded") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON: {error}") from error
-    if not isinstance(envelope, dict):
-        raise InvalidEvent("not a JSON object")
-    return envelope
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-# Made once: json.loads would make one for every body.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _check_size(body: bytes) -> None:
-    if len(body) > MAX_BODY:
-        raise InvalidEvent(f"body of {len(body)} bytes is over 64 KiB")
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        raise InvalidEvent(f"{name} is missing")
-    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or not value.isprintable():
-        raise InvalidEvent(f"{name} is not a printable text of 1-{_MAX_TEXT} characters")
-    return value
-
-
-def _optional_text(fields: Mapping[str, Any], name: str) -> str | None:
-    return None if fields.get(name) is None else _text(fields, name)
-
-
-def _price(fields: Mapping[str, Any], name: str) -> Decimal:
-    value = fields.get(name)
-    if value is None:
-        raise InvalidEvent(f"{name} is missing")
-    try:
-        return parse_price(value)
-    except ValueError as error:
-        raise InvalidEvent(f"{name} {error}") from error
-
-
-def _optional_price(fields: Mapping[str, Any], name: str) -> Decimal | None:
-    return None if fields.get(name) is None else _price(fields, name)
-
-
-def _instant(fields: Mapping[str, Any], name: str) -> datetime:
-    value = fields.get(name)
-    if value is None:
-        raise InvalidEvent(f"{name} is missing")
-    if not isinstance(value, str):
-        raise InvalidEvent(f"{name} is not text")
-    try:
-        return parse_instant(value)
-    except ValueError as error:
-        raise InvalidEvent(f"{name} {error}") from error
-
-
-def _currency(data: Mapping[str, Any]) -> str | None:
-    value = data.get("currency")
-    if value is not None and not (isinstance(value, str) and _CURRENCY.fullmatch(value)):
-        raise InvalidEvent(f"currency {str(value)[:40]!r} is not three capital letters (ISO 4217)")
-    return value
-
-
-def _volume(data: Mapping[str, Any]) -> int | None:
-    value = data.get("volume")
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_VOLUME:
-        raise InvalidEvent(f"volume {str(value)[:40]!r} is not a whole number of 0 or more")
-    return value
-
-
-def _optional_flag(data: Mapping[str, Any], name: str) -> bool | None:
-    value = data.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidEvent(f"{name} is neither true nor false")
-    return value
+    return encode_envelope(attributes, event.data())

@@ -9,7 +9,8 @@ from typing import Any
 
 from hypothesis import settings
 
-from shared.events import CONTENT_TYPE, PriceAlert, StockData, price_alert_id, stock_data_id
+from shared.envelope import CONTENT_TYPE
+from shared.events import PriceAlert, StockData, price_alert_id, stock_data_id
 from shared.messaging.message import Delivery, Message, price_message
 from shared.messaging.topology import EXCHANGE, price_key
 

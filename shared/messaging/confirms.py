@@ -14,7 +14,8 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 from shared.errors import BrokerError
-from shared.messaging.connection import RPC_TIMEOUT, Connection, Frames, translated
+from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
+from shared.messaging.frames import Frames
 from shared.messaging.message import Message
 from shared.messaging.topology import declare_exchanges
 

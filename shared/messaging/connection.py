@@ -1,29 +1,21 @@
 """A connection whose loss is noticed at once, and which never hangs.
 
-amqpstorm 3.1.4 leaves four gaps that are closed here: socket errors go to a list that `open` has replaced; a full
-socket blocks the writer, the heartbeat and `close` without end; frames that cannot be decoded are taken for incomplete
-ones; and whoever waits for a frame sleeps in steps of 10 ms.
+amqpstorm 3.1.4 leaves gaps that are closed here and in `wire`: socket errors go to a list that `open` has replaced, and
+a full socket blocks the writer, the heartbeat and `close` without end.
 """
 
 import contextlib
-import queue
-import socket
 import ssl
-import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from amqpstorm import connection as amqpstorm
-from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPConnectionError, AMQPError
-from amqpstorm.io import IO
-from pamqp import exceptions as pamqp_exceptions
-from pamqp import frame as pamqp_frame
-from pamqp.header import ContentHeader
 
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from shared.messaging.address import BrokerAddress
+from shared.messaging.wire import BoundedIO, Failures, split_frames
 
 CONNECT_TIMEOUT = 10
 CLOSE_TIMEOUT = 5
@@ -31,58 +23,6 @@ RPC_TIMEOUT = 20
 
 _ACCESS_REFUSED = 403
 _NOT_ALLOWED = 530
-_FRAME_HEADER = struct.Struct(">BHI")
-_FRAME_END = 1
-_CONTENT_HEADER = struct.Struct(">HHQ")
-_HEADER_FRAME = 2
-
-
-class Failures(list[Exception]):
-    """amqpstorm's list of what went wrong, telling whoever listens as soon as something does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.listeners: list[Callable[[Exception], None]] = []
-
-    def append(self, error: Exception) -> None:
-        super().append(error)
-        for listener in self.listeners:
-            listener(error)
-
-
-class BoundedIO(IO):
-    """The socket, whose sends give up after the time-out instead of trying for ever."""
-
-    def write_to_socket(self, frame_data: bytes) -> None:
-        with self._wr_lock:
-            try:
-                if self.socket is None:
-                    raise OSError("not connected")
-                self.socket.sendall(frame_data)
-            except OSError as error:
-                # Part of a frame may be out: nothing more can be said on this connection.
-                self._exceptions.append(AMQPConnectionError(f"could not send: {error}"))
-                self.cut()
-
-    def cut(self) -> None:
-        """End the connection without a word; wakes every thread that reads from it or writes to it."""
-        if self.socket is not None:
-            with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
-
-    def _find_address_and_connect(self, addresses: list[Any]) -> socket.socket:
-        reason: OSError = OSError("the name has no address")
-        for family, _, _, _, address in addresses:
-            sock = self._create_socket(family)
-            try:
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                reason = error
-                sock.close()
-            else:
-                return sock
-        raise AMQPConnectionError(reason.strerror or str(reason)) from reason
 
 
 class Connection(amqpstorm.Connection):
@@ -161,58 +101,22 @@ class Connection(amqpstorm.Connection):
 
     def _read_buffer(self, data_in: bytes) -> bytes:
         """Hand every whole frame to its channel; what is left is the beginning of the next one."""
-        start, size = 0, len(data_in)
-        while size - start > _FRAME_HEADER.size:
-            kind, _, length = _FRAME_HEADER.unpack_from(data_in, start)
-            end = start + _FRAME_HEADER.size + length + _FRAME_END
-            if end > size:
-                break
-            channel_id, frame = _unmarshal(kind, data_in[start:end])
-            start = end
+        read = 0
+        for end, channel_id, frame in split_frames(data_in):
+            read = end
             self.heartbeat.register_read()
             if channel_id == 0:
-                if frame.name == "Connection.Close":
-                    self.close_frame = frame
-                self._channel0.on_frame(frame)
-                if frame.name == "Connection.Close":
-                    self.failures.append(AMQPConnectionError(frame.reply_text))
+                self._on_connection_frame(frame)
             elif channel_id in self._channels:
                 self._channels[channel_id].on_frame(frame)
-        return data_in[start:]
+        return data_in[read:]
 
-
-class Frames:
-    """The frames of one channel that somebody waits for, in order, without amqpstorm's 10 ms naps.
-
-    The reader thread puts them in; `get` gives one out as soon as it is there, and raises BrokerUnavailable as soon as
-    the connection is lost.
-    """
-
-    def __init__(self, connection: Connection, channel: Channel, names: frozenset[str]) -> None:
-        self._connection = connection
-        self._names = names
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._pass_on = channel.on_frame
-        channel.on_frame = self._on_frame  # type: ignore[method-assign, assignment]
-        connection.failures.listeners.append(self._queue.put)
-        if connection.failures:
-            self._queue.put(connection.failures[0])
-
-    def get(self, timeout: float | None) -> Any:
-        """The next frame; raises queue.Empty after `timeout` seconds, and BrokerError for a lost connection."""
-        item = self._queue.get(timeout=timeout) if timeout != 0 else self._queue.get_nowait()
-        if isinstance(item, Exception):
-            self._queue.put(item)
-            raise self._connection.lost(item)
-        return item
-
-    def _on_frame(self, frame: Any) -> None:
-        if frame.name in self._names:
-            self._queue.put(frame)
-        else:
-            self._pass_on(frame)
-            if frame.name == "Channel.Close":
-                self._queue.put(frame)
+    def _on_connection_frame(self, frame: Any) -> None:
+        if frame.name == "Connection.Close":
+            self.close_frame = frame
+        self._channel0.on_frame(frame)
+        if frame.name == "Connection.Close":
+            self.failures.append(AMQPConnectionError(frame.reply_text))
 
 
 def connect(address: BrokerAddress, name: str) -> Connection:
@@ -252,7 +156,7 @@ def connected(address: BrokerAddress, name: str) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def translated(connection: Connection) -> Iterator[None]:
-    """Amqpstorm's errors as ours, at the edge."""
+    """The library's errors as ours, at the edge."""
     try:
         yield
     except (AMQPError, OSError) as error:
@@ -264,20 +168,3 @@ def translated(connection: Connection) -> Iterator[None]:
                 f" grant it with rabbitmqctl set_permissions ({error})"
             ) from error
         raise BrokerUnavailable(f"RabbitMQ closed the channel: {error}") from error
-
-
-def _unmarshal(kind: int, data: bytes) -> tuple[int, Any]:
-    """One frame, as (channel, frame); raises ValueError, which ends the connection, for what is no AMQP.
-
-    A content header whose properties cannot be decoded still says how long its body is, and that is all a consumer
-    needs to set the message aside.
-    """
-    try:
-        _, channel_id, frame = pamqp_frame.unmarshal(data)
-    except (pamqp_exceptions.PAMQPException, ValueError, struct.error, LookupError, RecursionError) as error:
-        if kind != _HEADER_FRAME:
-            raise ValueError(f"undecodable frame: {error}") from error
-        _, channel_id, _ = _FRAME_HEADER.unpack_from(data)
-        _, _, body_size = _CONTENT_HEADER.unpack_from(data, _FRAME_HEADER.size)
-        return channel_id, ContentHeader(body_size=body_size)
-    return channel_id, frame

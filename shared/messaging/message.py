@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.events import CONTENT_TYPE, Event, PriceAlert, StockData
+from shared.envelope import CONTENT_TYPE
+from shared.events import Event, PriceAlert, StockData
 from shared.messaging.topology import EXCHANGE, alert_key, backfill_key, price_key
 
 APP_ID = "stockwire"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.envelope import CONTENT_TYPE
 from shared.errors import BrokerUnavailable, PublishError
-from shared.events import CONTENT_TYPE
 from shared.messaging.address import BrokerAddress
 from shared.messaging.message import Message, alert_message
 from shared.messaging.publisher import Publisher

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.envelope import MAX_BODY
 from shared.errors import InvalidEvent
-from shared.events import MAX_BODY, PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
+from shared.events import PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
 from tests.factories import AS_OF, MISSING, NOW, changed_body, price_alert, property_test, stock_body, stock_data
 
 FULL = stock_data(
