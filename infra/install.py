@@ -27,37 +27,38 @@ def find_server() -> Path | None:
 
 def install_server() -> Path:
     """Install Debian's package where root or sudo can do it without a question, or say every way to get one."""
-    apt_get = shutil.which("apt-get")
-    prefix = _as_root()
-    if apt_get is None or prefix is None:
-        raise ProcessError(f"no RabbitMQ answers and none is installed: {WAYS_TO_GET_ONE}")
-    print("stockwire: installing rabbitmq-server with apt-get (once)", flush=True)
-    # RUNLEVEL=1 keeps the package from starting a system-wide broker: this one is ours alone.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "rabbitmq-server"]):
-        done = subprocess.run(
-            [*prefix, apt_get, *words],
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise ProcessError(f"apt-get {words[0]} failed ({reason}): {WAYS_TO_GET_ONE}")
+    try:
+        install_package("rabbitmq-server")
+    except ProcessError as error:
+        raise ProcessError(f"no RabbitMQ answers, and {error}: {WAYS_TO_GET_ONE}") from error
     server = find_server()
     if server is None:
-        raise ProcessError(
-            f"rabbitmq-server is installed but its start script is nowhere to be found: {WAYS_TO_GET_ONE}"
-        )
+        raise ProcessError(f"rabbitmq-server is installed but its start script is in no known place: {WAYS_TO_GET_ONE}")
     return server
 
 
+def install_package(name: str) -> None:
+    """Install a Debian package, and say so. Raises ProcessError where that is not possible."""
+    apt_get = shutil.which("apt-get")
+    prefix = _as_root()
+    if apt_get is None or prefix is None:
+        raise ProcessError(f"{name} is not installed, and apt-get cannot install it here without being asked")
+    print(f"stockwire: installing {name} with apt-get (once)", flush=True)
+    # RUNLEVEL=1 keeps an init script from starting the service system-wide: ours is private.
+    settings = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
+    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", name]):
+        command = [*prefix, *settings, apt_get, *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ProcessError(f"apt-get {words[0]} failed ({reason})")
+
+
 def _as_root() -> list[str] | None:
+    """What to put before a command to run it as root; None where that would ask for a password."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
     if sudo and subprocess.run([sudo, "-n", "true"], check=False, capture_output=True).returncode == 0:
-        return [sudo, "-n", "--preserve-env=DEBIAN_FRONTEND,RUNLEVEL"]
+        return [sudo, "-n"]
     return None
