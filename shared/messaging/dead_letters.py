@@ -114,7 +114,7 @@ def _checked_count(connection: Connection, queue: str) -> int:
 
 def _revived(delivery: Delivery, queue: str) -> Message:
     """The message as it was, but for its routing key, which is the queue's name now and the old one in a header."""
-    headers = {name: value for name, value in delivery.headers.items() if not name.startswith("x-")}
+    headers = _encodable({name: value for name, value in delivery.headers.items() if not name.startswith("x-")})
     headers[ROUTING_KEY] = delivery.headers.get(ROUTING_KEY, delivery.routing_key)
     return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})
 

@@ -1,6 +1,8 @@
+import struct
 from collections.abc import Iterator
 
 import pytest
+from pamqp import commands, frame
 
 from shared.errors import BrokerUnavailable, PublishError, SettingsError
 from shared.messaging.address import BrokerAddress
@@ -139,6 +141,25 @@ def test_what_dies_again_is_not_requeued_twice_in_one_go(broker: BrokerAddress, 
         with Publisher(broker, "test") as publisher:
             assert requeue(connection, publisher, TEST) == 5
         eventually(lambda: count(connection, TEST) == 5)
+
+
+def test_headers_that_cannot_be_sent_again_are_left_out_of_what_is_requeued(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    """A text that is no UTF-8, in a message that RabbitMQ set aside by itself."""
+    declare(broker)
+    table = b"\x01kS\x00\x00\x00\x02\xff\xfe"
+    with channel_to(broker) as channel:
+        header = struct.pack(">HHQHI", 60, 0, 1, 1 << 13, len(table)) + table
+        publishing = commands.Basic.Publish(exchange="market_data.dead", routing_key=TEST)
+        frames = frame.marshal(publishing, channel.channel_id)
+        for kind, payload in ((2, header), (3, b"?")):
+            frames += struct.pack(">BHI", kind, channel.channel_id, len(payload)) + payload + b"\xce"
+        channel._connection._io.write_to_socket(frames)
+        eventually(lambda: count(connection, TEST) == 1)
+    with Publisher(broker, "test") as publisher:
+        assert requeue(connection, publisher, TEST) == 1
+    assert taken(broker, TEST, 1)[0].body == b"?"
 
 
 def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, connection: Connection) -> None:
