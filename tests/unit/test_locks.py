@@ -5,7 +5,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from shared.locks import file_lock
+from shared.locks import file_lock, is_locked
 
 
 def hold(path: Path, told: Connection) -> None:
@@ -21,6 +21,15 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
             assert not second
     with file_lock(tmp_path / "var" / "sync.lock") as third:
         assert third
+
+
+def test_whether_a_lock_is_held_can_be_seen_without_taking_it(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path / "lock")
+    with file_lock(tmp_path / "lock"):
+        assert is_locked(tmp_path / "lock")
+    assert not is_locked(tmp_path / "lock")
+    with file_lock(tmp_path / "lock") as had:
+        assert had
 
 
 def test_whoever_waits_gives_up_in_time(tmp_path: Path) -> None:

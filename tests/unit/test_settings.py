@@ -3,11 +3,20 @@ from pathlib import Path
 
 import pytest
 
+from shared import settings as settings_module
 from shared.errors import SettingsError
+from shared.locks import file_lock
 from shared.settings import ROOT, Settings, load_settings, parse_symbols
 
 SECRET = "s3cr3t"
 NOWHERE = Path("/nowhere/.env")
+
+
+@pytest.fixture(autouse=True)
+def _up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs on this machine, these tests see no `up` but their own."""
+    monkeypatch.setattr(settings_module, "UP_LOCK", tmp_path / "up.lock")
+    monkeypatch.setattr(settings_module, "UP_BROKER", tmp_path / "up.amqp")
 
 
 def loaded(**values: str) -> Settings:
@@ -56,6 +65,16 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert str(settings.schedule) == "1m"
     assert settings.provider == ("replay",)
     assert settings.symbols == ("IBM",)
+
+
+def test_the_broker_of_a_running_up_is_used_where_nothing_else_is_said(tmp_path: Path) -> None:
+    (tmp_path / "up.amqp").write_text("amqp://guest:guest@127.0.0.1:1234/")
+    (tmp_path / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://elsewhere/\n")
+    assert load_settings({}, NOWHERE).amqp_url.host == "localhost"
+    with file_lock(tmp_path / "up.lock"):
+        assert load_settings({}, NOWHERE).amqp_url.port == 1234
+        assert load_settings({}, tmp_path / ".env").amqp_url.host == "elsewhere"
+        assert load_settings({"STOCKWIRE_AMQP_URL": "amqp://here/"}, NOWHERE).amqp_url.host == "here"
 
 
 @pytest.mark.parametrize("name", ["STOCKWIRE_SYMBOL", "STOCKWIRE_", "STOCKWIRE_amqp_url", "STOCKWIRE_LOG"])
