@@ -99,7 +99,7 @@ def test_looking_leaves_them_in_place_and_in_order(broker: BrokerAddress, connec
 def test_looking_often_drops_none(broker: BrokerAddress, connection: Connection) -> None:
     """A quorum queue counts each look as a delivery, and RabbitMQ 4 drops what was delivered 20 times."""
     bury(broker, 2)
-    for _ in range(25):
+    for _ in range(21):
         assert len(look(connection, TEST, 10)) == 2
         eventually(lambda: count(connection, TEST) == 2)
 
