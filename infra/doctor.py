@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from infra.install import WAYS_TO_GET_ONE, find_server
 from infra.stack import CONSUMERS
 from producer.providers import make_providers
-from shared.database import open_engine, reading, shown, writing
+from shared.database import opened, reading, shown, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
 from shared.messaging.connection import Connection, connected
 from shared.messaging.topology import count_consumers, count_messages, dead_queue_name, queue_name
@@ -90,8 +90,7 @@ def _describe_queue(connection: Connection, queue: str) -> str:
 
 
 def _check_database(url: URL) -> Iterator[str]:
-    engine = open_engine(url)
-    try:
+    with opened(url) as engine:
         with writing(engine):
             pass
         if engine.dialect.name == "sqlite":
@@ -99,9 +98,7 @@ def _check_database(url: URL) -> Iterator[str]:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
                 raise StorageError(f"database {shown(url)} is damaged ({verdict}): put back a copy of it")
-        yield f"{shown(url)} can be read and written"
-    finally:
-        engine.dispose()
+    yield f"{shown(url)} can be read and written"
 
 
 def _check_providers(settings: Settings) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from celery import signals
 from celery.platforms import SecurityWarning
 
-from shared.database import open_engine, writing
+from shared.database import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError
 from shared.messaging.connection import connected
 from shared.settings import Settings
@@ -47,10 +47,8 @@ def check_beat(sender: Any, **_: Any) -> None:
 
 def check_results(settings: Settings) -> None:
     """Raises StorageError where results could not be kept."""
-    engine = open_engine(settings.results_url)
-    with writing(engine):
+    with opened(settings.results_url) as engine, writing(engine):
         pass
-    engine.dispose()
 
 
 def check_broker(settings: Settings) -> None:

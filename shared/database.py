@@ -42,6 +42,16 @@ def open_engine(url: URL) -> Engine:
     return engine
 
 
+@contextmanager
+def opened(url: URL) -> Iterator[Engine]:
+    """An engine for one block, whose connections are closed behind it. Raises StorageError."""
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def shown(url: URL) -> str:
     """A database URL for people, without its password."""
     return url.render_as_string(hide_password=True)
@@ -88,9 +98,14 @@ def _make_folder(url: URL) -> None:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # SQLAlchemy begins transactions itself, by the event below; sqlite3 must not do so too.
     connection.isolation_level = None
-    _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
+    try:
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error:
+        # SQLAlchemy does not know of it yet, and would leave it open.
+        connection.close()
+        raise
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

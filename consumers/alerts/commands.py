@@ -12,7 +12,7 @@ from consumers.alerts.models import SCHEMA
 from consumers.alerts.rulebook import add_rule, list_rules, remove_rule
 from consumers.alerts.rules import check_name, parse_condition
 from consumers.alerts.store import read_alerts
-from shared.database import open_engine, reading
+from shared.database import opened, reading
 from shared.errors import SettingsError
 from shared.events import PriceAlert
 from shared.options import Moment, Newest, OutputFormat
@@ -92,9 +92,6 @@ def alerts(
 @contextmanager
 def _database() -> Iterator[Engine]:
     """The alerts database, made where there is none. Raises StorageError."""
-    engine = open_engine(load_settings().alerts_url)
-    try:
+    with opened(load_settings().alerts_url) as engine:
         create_schema(engine, SCHEMA)
         yield engine
-    finally:
-        engine.dispose()

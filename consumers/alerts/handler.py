@@ -13,7 +13,7 @@ from consumers.alerts.outbox import Publish, publish_owed
 from consumers.alerts.rulebook import load_rule_book
 from consumers.alerts.rules import Condition, Terms
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
-from shared.database import open_engine, shown, writing
+from shared.database import opened, shown, writing
 from shared.errors import BrokerUnavailable, PublishError
 from shared.events import PriceAlert, StockData
 from shared.messaging.consumer import Consumer, Handler
@@ -95,15 +95,12 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
 
     Raises StorageError where the database cannot be written.
     """
-    engine = open_engine(settings.alerts_url)
-    try:
+    with opened(settings.alerts_url) as engine:
         create_schema(engine, SCHEMA)
         log.info("raising alerts by the rules in %s", shown(engine.url))
         with Publisher(settings.amqp_url, "alerts", timeout=PUBLISH_TIMEOUT) as publisher:
             _settle_debts(engine, publisher)
             yield AlertHandler(engine, publisher.publish)
-    finally:
-        engine.dispose()
 
 
 def _settle_debts(engine: Engine, publisher: Publisher) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from consumers.history.models import COLUMNS
+from consumers.history.queries import history_database, prices, stored_symbols
 from consumers.history.queries import latest as newest_prices
-from consumers.history.queries import open_for_reading, prices, stored_symbols
 from shared.options import Moment, Newest, OutputFormat
 from shared.output import Format, print_rows
 from shared.settings import load_settings
@@ -24,9 +24,9 @@ def history(
 ) -> None:
     """Stored prices of one symbol, oldest first: from --since up to, but not including, --until."""
     symbol = check_symbol(symbol.upper())
-    engine = open_for_reading(load_settings())
-    rows = prices(engine, symbol, since, until, limit)
-    print_rows(COLUMNS, rows, output, right=_NUMBERS, empty=f"no prices of {symbol} are stored for that time")
+    with history_database(load_settings()) as engine:
+        rows = prices(engine, symbol, since, until, limit)
+        print_rows(COLUMNS, rows, output, right=_NUMBERS, empty=f"no prices of {symbol} are stored for that time")
 
 
 def latest(
@@ -35,12 +35,14 @@ def latest(
 ) -> None:
     """The newest stored price of each symbol."""
     wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
-    rows = newest_prices(open_for_reading(load_settings()), wanted)
+    with history_database(load_settings()) as engine:
+        rows = newest_prices(engine, wanted)
     print_rows(COLUMNS, rows, output, right=_NUMBERS, empty="no prices of these symbols are stored")
 
 
 def symbols(output: OutputFormat = Format.TABLE) -> None:
     """What is stored: each symbol and provider, from when to when, and how many rows."""
-    rows = stored_symbols(open_for_reading(load_settings()))
+    with history_database(load_settings()) as engine:
+        rows = stored_symbols(engine)
     columns = ("symbol", "provider", "first", "last", "rows")
     print_rows(columns, rows, output, right=_NUMBERS, empty="no prices are stored yet")

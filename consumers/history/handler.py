@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from consumers.history.models import SCHEMA
 from consumers.history.store import PriceStore
-from shared.database import open_engine, shown
+from shared.database import opened, shown
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
@@ -24,8 +24,7 @@ _SAY_EVERY = 5.0
 @contextmanager
 def open_history(settings: Settings) -> Iterator[Handler]:
     """The handler on the database of `settings`. Raises StorageError where it cannot be written."""
-    engine = open_engine(settings.history_url)
-    try:
+    with opened(settings.history_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         log.info("storing prices in %s", shown(engine.url))
@@ -36,8 +35,6 @@ def open_history(settings: Settings) -> Iterator[Handler]:
             say(events)
 
         yield handle
-    finally:
-        engine.dispose()
 
 
 def _teller(clock: Callable[[], float] = time.monotonic) -> Handler:

@@ -1,6 +1,7 @@
 """Reading prices back, exactly as they were published."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, Select, func, select
 
 from consumers.history.models import check_schema, nothing_stored, price, series
-from shared.database import open_engine, reading
+from shared.database import opened, reading
 from shared.prices import format_price, from_float
 from shared.settings import Settings
 from shared.times import format_sortable, from_micros, to_micros
@@ -16,14 +17,16 @@ from shared.times import format_sortable, from_micros, to_micros
 _FETCH = 10_000
 
 
-def open_for_reading(settings: Settings) -> Engine:
-    """The history database. Raises StorageError where there is none yet."""
+@contextmanager
+def history_database(settings: Settings) -> Iterator[Engine]:
+    """The history database, for reading. Raises StorageError where there is none yet."""
     url = settings.history_url
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        # Looking must not make a file.
         raise nothing_stored(url)
-    engine = open_engine(url)
-    check_schema(engine)
-    return engine
+    with opened(url) as engine:
+        check_schema(engine)
+        yield engine
 
 
 def prices(

@@ -119,6 +119,7 @@ def test_a_consumer_killed_in_the_middle_loses_and_doubles_nothing(
         first.send(signal.SIGKILL)
         assert first.wait() == -signal.SIGKILL
     with running("python", "-m", "consumers", "history", environment=environment) as second:
+        second.wait_for("consuming")
         until(lambda: len(stored(environment)) == 3000, "every row")
         assert second.stop() == 0
     assert [price for _, price in stored(environment)] == [float(price) for price in range(1, 3001)]

@@ -10,10 +10,9 @@ from shared.settings import ROOT
 
 TOOLS = Path(sys.executable).parent
 
-# A snippet in a document is laid out for its reader.
 CHECKS = {
     "lint": ["ruff", "check", "--no-cache", "--output-format=concise", "."],
-    "format": ["ruff", "format", "--no-cache", "--check", "--exclude=*.md", "."],
+    "format": ["ruff", "format", "--no-cache", "--check", "."],
     "types": ["mypy", "--no-error-summary"],
 }
 

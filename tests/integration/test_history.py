@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -15,9 +14,9 @@ from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
 from consumers.history.models import SCHEMA
-from consumers.history.queries import latest, open_for_reading, prices, stored_symbols
+from consumers.history.queries import history_database, latest, prices, stored_symbols
 from consumers.history.store import PriceStore
-from shared.database import open_engine, reading, writing
+from shared.database import open_engine, opened, reading, writing
 from shared.errors import StorageError, StorageUnavailable
 from shared.events import StockData
 from shared.schema import create_schema
@@ -41,15 +40,6 @@ def store(engine: Engine) -> PriceStore:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> URL:
     return make_url(f"sqlite:///{tmp_path / 'history.db'}")
-
-
-@contextmanager
-def opened(url: URL) -> Iterator[Engine]:
-    engine = open_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def test_the_view_shows_prices_as_they_were_published(engine: Engine, store: PriceStore) -> None:
@@ -236,12 +226,12 @@ def test_a_read_only_database_is_named(sqlite_url: URL) -> None:
 def test_reading_where_nothing_was_stored_says_what_to_run(sqlite_url: URL) -> None:
     settings = Settings(history_url=sqlite_url)
     with pytest.raises(StorageError, match="stockwire up"):
-        open_for_reading(settings)
+        history_database(settings).__enter__()
     assert sqlite_url.database
     assert not Path(sqlite_url.database).exists(), "looking must not make a file"
     sqlite3.connect(sqlite_url.database).close()
     with pytest.raises(StorageError, match="stockwire up"):
-        open_for_reading(settings)
+        history_database(settings).__enter__()
 
 
 def test_a_database_of_another_kind_is_refused() -> None:
