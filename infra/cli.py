@@ -24,14 +24,19 @@ cli = typer.Typer(
 )
 
 
+# Most tests wait for a process most of the time. A file stays in one piece, for what its tests share.
+_IN_PARALLEL = ["-n", "3", "--dist", "loadfile"]
+
+
 def test(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[PYTEST ARGUMENT]...", help="Handed to pytest.")
     ] = None,
 ) -> None:
-    """Install what the tests need and run them all."""
+    """Install what the tests need and run them: all of them in parallel, or what the arguments say, one by one."""
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments or [])])  # noqa: S606 - pytest takes over
+    words = arguments or _IN_PARALLEL
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - pytest takes over
 
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -25,7 +25,7 @@ def write(tmp_path: Path) -> Write:
     def written(*lines: str, name: str = "prices.csv") -> Path:
         path = tmp_path / name
         text = "\n".join(lines).encode() + b"\n"
-        path.write_bytes(gzip.compress(text) if name.lower().endswith(".gz") else text)
+        path.write_bytes(gzip.compress(text, mtime=0) if name.lower().endswith(".gz") else text)
         return path
 
     return written
@@ -135,9 +135,9 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
         ("empty.csv", b"", "needs the columns symbol, price .* its first line has: nothing"),
         ("columns.csv", b"date,ticker,close\n2020-01-02,A,1\n", "needs the columns .* has: date, ticker, close"),
         ("latin.csv", b"date,symbol,close\n2020-01-02,\xe9,1\n", "latin.csv is not UTF-8 text"),
-        ("packed.csv", gzip.compress(b"date,symbol,close\n"), "packed.csv is not UTF-8 text"),
-        ("cut.csv.gz", gzip.compress(b"date,symbol,close\n2020-01-02,A,1\n")[:-12], "cut.csv.gz is cut off"),
-        ("hurt.csv.gz", gzip.compress(b"date,symbol,close\n")[:10] + b"\xff" * 40, "hurt.csv.gz is damaged"),
+        ("packed.csv", gzip.compress(b"date,symbol,close\n", mtime=0), "packed.csv is not UTF-8 text"),
+        ("cut.csv.gz", gzip.compress(b"date,symbol,close\n2020-01-02,A,1\n", mtime=0)[:-12], "cut.csv.gz is cut off"),
+        ("hurt.csv.gz", gzip.compress(b"date,symbol,close\n", mtime=0)[:10] + b"\xff" * 40, "hurt.csv.gz is damaged"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: object, message: str) -> None:
