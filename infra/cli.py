@@ -11,8 +11,10 @@ from consumers.commands import consume
 from consumers.history.commands import history, latest, symbols
 from infra.dead import dead
 from infra.doctor import doctor
+from infra.install import find_server, install_server
 from infra.up import up
 from producer.commands import replay, sync
+from shared.errors import ProcessError
 from shared.settings import ROOT
 
 cli = typer.Typer(
@@ -34,6 +36,11 @@ def test(
     ] = None,
 ) -> None:
     """Install what the tests need and run them: all of them in parallel, or what the arguments say, one by one."""
+    if find_server() is None:
+        try:
+            install_server()
+        except ProcessError as error:
+            print(f"stockwire: {error}; what needs it is skipped", file=sys.stderr)
     os.chdir(ROOT)
     words = arguments or _IN_PARALLEL
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - pytest takes over

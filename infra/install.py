@@ -6,6 +6,10 @@ import subprocess
 from pathlib import Path
 
 from shared.errors import ProcessError
+from shared.locks import file_lock
+from shared.settings import VAR
+
+APT_TIMEOUT = 600
 
 # Debian's wrapper in /usr/sbin insists on being root or rabbitmq; the script behind it runs as anybody.
 _PLACES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin", "/opt/rabbitmq/sbin")
@@ -43,15 +47,17 @@ def install_package(name: str) -> None:
     prefix = _as_root()
     if apt_get is None or prefix is None:
         raise ProcessError(f"{name} is not installed, and apt-get cannot install it here without being asked")
-    print(f"stockwire: installing {name} with apt-get (once)", flush=True)
     # RUNLEVEL=1 keeps an init script from starting the service system-wide: ours is private.
     settings = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", name]):
-        command = [*prefix, *settings, apt_get, *words]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise ProcessError(f"apt-get {words[0]} failed ({reason})")
+    install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", name]
+    with file_lock(VAR / "apt.lock", wait=APT_TIMEOUT):
+        print(f"stockwire: installing {name} with apt-get (once)", flush=True)
+        for words in (["update", "-qq"], install):
+            command = [*prefix, *settings, apt_get, *words]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            if done.returncode:
+                reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+                raise ProcessError(f"apt-get {words[0]} failed ({reason})")
 
 
 def _as_root() -> list[str] | None:

@@ -1,5 +1,6 @@
 """Dead letters: how one is written, and how they are looked at, replayed and dropped."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -57,7 +58,13 @@ def count(connection: Connection, queue: str) -> int | None:
 def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
     """The first dead letters of `queue`, at most `limit` and 65,535, which stay where they are."""
     found: list[Delivery] = []
-    _read(connection, queue, limit, lambda batch, _: found.extend(batch))
+    there = _checked_count(connection, queue)
+    wanted = min(limit, there, _MAX_PREFETCH)
+    _read(connection, queue, wanted, wanted, lambda batch, _: found.extend(batch))
+    # A quorum queue takes a moment to have back what a closed channel gives back; whoever looks next should find it.
+    deadline = time.monotonic() + _QUIET
+    while (count(connection, queue) or 0) < there and time.monotonic() < deadline:
+        time.sleep(0.02)
     return found
 
 
@@ -68,7 +75,7 @@ def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:
         publisher.publish(_revived(delivery, queue) for delivery in batch)
         subscription.acknowledge(batch[-1], and_all_before=True)
 
-    return _read(connection, queue, None, send_back)
+    return _read(connection, queue, _checked_count(connection, queue), _BATCH, send_back)
 
 
 def drop(connection: Connection, queue: str) -> int:
@@ -80,20 +87,15 @@ def drop(connection: Connection, queue: str) -> int:
 
 
 def _read(
-    connection: Connection,
-    queue: str,
-    limit: int | None,
-    use: Callable[[list[Delivery], Subscription], None],
+    connection: Connection, queue: str, wanted: int, prefetch: int, use: Callable[[list[Delivery], Subscription], None]
 ) -> int:
-    """Pass dead letters to `use` in batches; what it does not acknowledge stays."""
-    there = _checked_count(connection, queue)
-    wanted = there if limit is None else min(limit, there)
+    """Pass so many dead letters to `use` in batches; what it does not acknowledge stays. Says how many there were."""
     read = 0
     with translated(connection):
         channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
     subscription = Subscription(connection, channel)
     if wanted:
-        subscription.start(dead_queue_name(queue), _BATCH if limit is None else min(wanted, _MAX_PREFETCH))
+        subscription.start(dead_queue_name(queue), prefetch)
     while read < wanted:
         batch = subscription.take(min(_BATCH, wanted - read), timeout=_QUIET)
         if not batch:
