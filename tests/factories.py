@@ -48,6 +48,21 @@ def stock_data(
     return replace(event, **fields)
 
 
+# Every field that there is.
+FULL_STOCK_DATA = stock_data(
+    "BRK.B",
+    "412.35",
+    provider="yahoo",
+    volume=1234567,
+    open=Decimal("410.1"),
+    high=Decimal(413),
+    low=Decimal("409.99"),
+    previous_close=Decimal("410.5"),
+    market_state="REGULAR",
+    delayed=True,
+)
+
+
 def price_series(
     prices: Sequence[str], symbol: str = "AAPL", start: datetime = AS_OF, **fields: Any
 ) -> list[StockData]:

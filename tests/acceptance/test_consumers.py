@@ -45,15 +45,6 @@ BAD_BODIES = {
 
 
 @pytest.fixture
-def environment(broker: BrokerAddress, tmp_path: Path) -> dict[str, str]:
-    return {
-        "STOCKWIRE_AMQP_URL": broker.url(),
-        "STOCKWIRE_HISTORY_URL": f"sqlite:///{tmp_path / 'history.db'}",
-        "STOCKWIRE_ALERTS_URL": f"sqlite:///{tmp_path / 'alerts.db'}",
-    }
-
-
-@pytest.fixture
 def publisher(broker: BrokerAddress) -> Iterator[Publisher]:
     with Publisher(broker, "test") as publisher:
         yield publisher

@@ -1,11 +1,8 @@
 """`sync` and `replay` as processes: what they print, where, and their exit status."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,53 +10,21 @@ import pytest
 
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
-from shared.settings import ROOT
 from shared.times import utc_now
 from tests.harness import declare, taken, waiting
-from tests.processes import running, until
-
-# What the command line does with a command, without the rest of it.
-COMMAND_LINE = """
-import sys, typer
-from producer.commands import replay, sync
-from shared.errors import StockwireError
-
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(sync)
-app.command()(replay)
-try:
-    app()
-except StockwireError as error:
-    sys.exit(f"stockwire: {error}")
-"""
+from tests.processes import running, stockwire, until
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    folder = tmp_path / "copy"
-    for package in ("producer", "shared"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-@pytest.fixture
-def run(copy: Path, broker: BrokerAddress) -> Run:
-    """Run a command to its end."""
+def run(checkout: Path, broker: BrokerAddress) -> Run:
+    """Run a command in the checkout to its end, with these settings."""
 
     def ran(*words: str, **settings: str) -> Done:
         environment = {f"STOCKWIRE_{name}": value for name, value in {"AMQP_URL": broker.url(), **settings}.items()}
-        return subprocess.run(
-            [sys.executable, "-c", COMMAND_LINE, *words],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": "", **environment},
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        return stockwire(*words, environment=environment, folder=checkout)
 
     return ran
 
@@ -92,17 +57,19 @@ def test_a_sync_without_a_consumer_says_what_to_do(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", [("sync",), ("replay", "prices.csv")])
-def test_a_broker_that_is_away_is_one_line(run: Run, copy: Path, command: tuple[str, ...]) -> None:
-    (copy / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1\n")
+def test_a_broker_that_is_away_is_one_line(run: Run, checkout: Path, command: tuple[str, ...]) -> None:
+    (checkout / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1\n")
     done = run(*command, AMQP_URL="amqp://127.0.0.1:1/")
     assert done.returncode == 1
     assert done.stderr.startswith("stockwire: no RabbitMQ answers at amqp://127.0.0.1:1/")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_replay_names_the_bad_row_and_publishes_the_rest(run: Run, copy: Path, broker: BrokerAddress) -> None:
+def test_replay_names_the_bad_row_and_publishes_the_rest(run: Run, checkout: Path, broker: BrokerAddress) -> None:
     queue = declare(broker)
-    (copy / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1.50\n2020-01-03,AAPL,x\n2020-01-04,AAPL,2\n")
+    (checkout / "prices.csv").write_text(
+        "date,symbol,close\n2020-01-02,AAPL,1.50\n2020-01-03,AAPL,x\n2020-01-04,AAPL,2\n"
+    )
     done = run("replay", "prices.csv")
     assert done.returncode == 1
     assert done.stdout == "published 2 events, skipped 1 rows\n"
@@ -110,9 +77,9 @@ def test_replay_names_the_bad_row_and_publishes_the_rest(run: Run, copy: Path, b
     assert [json.loads(each.body)["data"]["price"] for each in taken(broker, queue, 2)] == ["1.5", "2"]
 
 
-def test_replay_of_some_symbols(run: Run, copy: Path, broker: BrokerAddress) -> None:
+def test_replay_of_some_symbols(run: Run, checkout: Path, broker: BrokerAddress) -> None:
     queue = declare(broker)
-    (copy / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1\n2020-01-02,IBM,2\n2020-01-02,BRK.B,3\n")
+    (checkout / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1\n2020-01-02,IBM,2\n2020-01-02,BRK.B,3\n")
     done = run("replay", "prices.csv", "--symbols", "aapl,BRK.B", "--backfill", "--rate", "1000")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "published 2 events, skipped 0 rows\n"
@@ -121,12 +88,12 @@ def test_replay_of_some_symbols(run: Run, copy: Path, broker: BrokerAddress) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_replay_that_is_stopped_says_how_far_it_got(
-    copy: Path, broker: BrokerAddress, number: signal.Signals
+    checkout: Path, broker: BrokerAddress, number: signal.Signals
 ) -> None:
     queue = declare(broker)
-    (copy / "prices.csv").write_text("date,symbol,close\n" + "2020-01-02,AAPL,1\n" * 10_000)
-    command = ("python", "-c", COMMAND_LINE, "replay", "prices.csv", "--rate", "100")
-    with running(*command, environment={"STOCKWIRE_AMQP_URL": broker.url(), "PYTHONPATH": ""}, folder=copy) as replay:
+    (checkout / "prices.csv").write_text("date,symbol,close\n" + "2020-01-02,AAPL,1\n" * 10_000)
+    command = ("./stockwire", "replay", "prices.csv", "--rate", "100")
+    with running(*command, environment={"STOCKWIRE_AMQP_URL": broker.url()}, folder=checkout) as replay:
         until(lambda: waiting(broker, queue), "the first events")
         assert replay.stop(number, timeout=5) == 0
         assert replay.output == f"published {waiting(broker, queue)} events, skipped 0 rows\n"

@@ -1,9 +1,8 @@
-"""The whole producer as people run it, `celery -A producer worker --beat`, in a copy with a `var` of its own."""
+"""The whole producer as people run it, `celery -A producer worker --beat`, in a checkout with a `var` of its own."""
 
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +20,6 @@ from infra.broker import PrivateBroker
 from producer.market_service import sync_lock
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
-from shared.settings import ROOT
 from shared.times import format_instant, parse_instant, utc_now
 from tests.harness import declare, proxy, taken, waiting
 from tests.processes import Process, running, until
@@ -33,30 +31,21 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """What the producer needs of this project."""
-    folder = tmp_path / "copy"
-    for package in ("producer", "shared"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-@pytest.fixture
-def start(copy: Path, broker: BrokerAddress) -> Start:
+def start(checkout: Path, broker: BrokerAddress) -> Start:
     """Start a process there, with these settings."""
 
     def started(*command: str, **settings: str) -> AbstractContextManager[Process]:
         defaults = {"AMQP_URL": broker.url(), "SYMBOLS": "AAPL,MSFT", "SCHEDULE": "1s"}
         environment = {f"STOCKWIRE_{name}": value for name, value in {**defaults, **settings}.items()}
         # The tests' own path would hide that Celery does not put the current folder on it.
-        return running(*(command or WORKER), environment={**environment, "PYTHONPATH": ""}, folder=copy)
+        return running(*(command or WORKER), environment={**environment, "PYTHONPATH": ""}, folder=checkout)
 
     return started
 
 
-def results(copy: Path, status: str = "SUCCESS") -> list[dict[str, Any]]:
+def results(checkout: Path, status: str = "SUCCESS") -> list[dict[str, Any]]:
     """What the table of results holds, oldest first."""
-    path = copy / "var" / "celery.db"
+    path = checkout / "var" / "celery.db"
     if not path.exists():
         return []
     query = "SELECT result FROM celery_taskmeta WHERE name = 'producer.sync' AND status = ? ORDER BY id"
@@ -88,19 +77,19 @@ def read_events(broker: BrokerAddress, queue: str, count: int) -> list[StockData
     return [StockData.decode(delivery.body, utc_now()) for delivery in taken(broker, queue, count)]
 
 
-def send(broker: BrokerAddress, copy: Path, *options: str) -> None:
+def send(broker: BrokerAddress, checkout: Path, *options: str) -> None:
     """Send a sync from the shell, as anybody may."""
     command = [sys.executable, *CELERY[1:], "call", "producer.sync", *options]
     environment = {**os.environ, "STOCKWIRE_AMQP_URL": broker.url(), "PYTHONPATH": ""}
-    subprocess.run(command, cwd=copy, env=environment, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=30)
 
 
 def test_worker_and_beat_sync_on_schedule_and_stop_cleanly(
-    start: Start, copy: Path, broker: BrokerAddress, rabbitmq: PrivateBroker
+    start: Start, checkout: Path, broker: BrokerAddress, rabbitmq: PrivateBroker
 ) -> None:
     queue = declare(broker)
     with start() as worker:
-        until(lambda: len(results(copy)) >= 3, "three syncs")
+        until(lambda: len(results(checkout)) >= 3, "three syncs")
         listed = rabbitmq.rabbitmqctl(
             "list_queues", "--vhost", broker.virtual_host, "--no-table-headers", "name", "durable", "exclusive"
         )
@@ -108,14 +97,14 @@ def test_worker_and_beat_sync_on_schedule_and_stop_cleanly(
         assert worker.stop(signal.SIGTERM) == 0
         assert time.monotonic() - began < 10
         output = worker.output
-    assert not children(copy)
+    assert not children(checkout)
 
     # RabbitMQ 4.3 refuses a queue that is neither durable nor exclusive.
     queues = [line.split("\t") for line in listed.splitlines()]
     assert "celery.sync" in [name for name, _, _ in queues]
     assert all("true" in (durable, exclusive) for _, durable, exclusive in queues), listed
 
-    first, second, third = results(copy)[:3]
+    first, second, third = results(checkout)[:3]
     assert {**first, "at": ""} == {"at": "", "provider": "simulated", "published": 2, "failed": {}}
     at = [parse_instant(each["at"]) for each in (first, second, third)]
     assert all(0.9 < (after - before).total_seconds() < 3 for before, after in pairwise(at))
@@ -125,10 +114,12 @@ def test_worker_and_beat_sync_on_schedule_and_stop_cleanly(
 
     for noise in ("Traceback", "Warning", "WARNING", "ERROR", "deprecat", "superuser"):
         assert noise not in output
-    assert not list(copy.glob("celerybeat*"))
+    assert not list(checkout.glob("celerybeat*"))
 
 
-def test_a_sync_that_no_worker_took_in_time_is_not_run_late(start: Start, copy: Path, broker: BrokerAddress) -> None:
+def test_a_sync_that_no_worker_took_in_time_is_not_run_late(
+    start: Start, checkout: Path, broker: BrokerAddress
+) -> None:
     declare(broker)
     with start(*CELERY, "beat", "--loglevel=info") as beat:
         until(lambda: beat.output.count("sending producer.sync") == 3, "three syncs to be sent")
@@ -138,21 +129,21 @@ def test_a_sync_that_no_worker_took_in_time_is_not_run_late(start: Start, copy: 
     stopped = utc_now()
     with start(SCHEDULE="1h") as worker:
         worker.wait_for("ready.")
-        until(lambda: results(copy), "the worker's own first sync")
+        until(lambda: results(checkout), "the worker's own first sync")
         assert worker.stop() == 0
-    assert [parse_instant(each["at"]) > stopped for each in results(copy)] == [True]
+    assert [parse_instant(each["at"]) > stopped for each in results(checkout)] == [True]
 
 
 def test_a_retry_publishes_what_was_not_confirmed_under_the_ids_it_had(
-    start: Start, copy: Path, broker: BrokerAddress
+    start: Start, checkout: Path, broker: BrokerAddress
 ) -> None:
     first = declare(broker, "stock.AAPL.price", name="first")
     with start(SCHEDULE="1h") as worker:
-        until(lambda: results(copy, "RETRY"), "the sync to be tried again")
+        until(lambda: results(checkout, "RETRY"), "the sync to be tried again")
         second = declare(broker, "stock.MSFT.price", name="second")
-        until(lambda: results(copy), "the retry")
+        until(lambda: results(checkout), "the retry")
         assert worker.stop() == 0
-    [outcome] = results(copy)
+    [outcome] = results(checkout)
     assert (outcome["published"], outcome["failed"]) == (2, {})
     [aapl], [msft] = read_events(broker, first, 1), read_events(broker, second, 1)
     assert aapl.as_of == msft.as_of == parse_instant(outcome["at"]).replace(microsecond=0)
@@ -161,35 +152,35 @@ def test_a_retry_publishes_what_was_not_confirmed_under_the_ids_it_had(
 
 
 def test_a_sync_whose_process_is_killed_is_done_again_as_of_the_same_instant(
-    start: Start, copy: Path, broker: BrokerAddress
+    start: Start, checkout: Path, broker: BrokerAddress
 ) -> None:
     queue = declare(broker)
-    pipe = copy / "prices.csv"
+    pipe = checkout / "prices.csv"
     os.mkfifo(pipe)  # a sync that reads it hangs until somebody writes
     at = format_instant(utc_now())
     with start(*CELERY, "worker", PROVIDER="replay,simulated", REPLAY_FILE=str(pipe), SCHEDULE="1h") as worker:
-        send(broker, copy, "--kwargs", json.dumps({"at": at}))
-        until(lambda: have_open(copy / "var" / "sync.lock", set(children(copy))), "the sync to begin")
-        killed = set(children(copy)) - {str(worker.pid)}
+        send(broker, checkout, "--kwargs", json.dumps({"at": at}))
+        until(lambda: have_open(checkout / "var" / "sync.lock", set(children(checkout))), "the sync to begin")
+        killed = set(children(checkout)) - {str(worker.pid)}
         for child in killed:
             os.kill(int(child), signal.SIGKILL)
-        until(lambda: not killed & set(children(copy)), "its process to go")
+        until(lambda: not killed & set(children(checkout)), "its process to go")
         with pipe.open("w") as file:
             file.write("date,symbol,close\n2020-01-02,AAPL,1\n")
-        until(lambda: results(copy), "the sync, done again")
+        until(lambda: results(checkout), "the sync, done again")
         assert worker.stop() == 0
-    assert results(copy) == [{"at": at, "provider": "replay,simulated", "published": 2, "failed": {}}]
+    assert results(checkout) == [{"at": at, "provider": "replay,simulated", "published": 2, "failed": {}}]
     aapl, msft = read_events(broker, queue, 2)
     assert (aapl.provider, msft.provider) == ("replay", "simulated")
     assert msft.id == stock_data_id("simulated", "MSFT", parse_instant(at).replace(microsecond=0))
 
 
-def test_a_sync_that_finds_another_running_is_skipped(start: Start, copy: Path, broker: BrokerAddress) -> None:
+def test_a_sync_that_finds_another_running_is_skipped(start: Start, checkout: Path, broker: BrokerAddress) -> None:
     queue = declare(broker)
-    with sync_lock(copy / "var") as held, start() as worker:
+    with sync_lock(checkout / "var") as held, start() as worker:
         assert held
-        until(lambda: len(results(copy)) >= 2, "two syncs")
-        assert {each["skipped"] for each in results(copy)} == {"another sync is running"}
+        until(lambda: len(results(checkout)) >= 2, "two syncs")
+        assert {each["skipped"] for each in results(checkout)} == {"another sync is running"}
         assert waiting(broker, queue) == 0
         assert worker.stop() == 0
 
@@ -207,31 +198,31 @@ def test_a_second_beat_stands_by_and_takes_over(start: Start, broker: BrokerAddr
         assert standby.stop() == 0
 
 
-def test_a_worker_that_is_killed_leaves_no_beat_behind(start: Start, copy: Path, broker: BrokerAddress) -> None:
+def test_a_worker_that_is_killed_leaves_no_beat_behind(start: Start, checkout: Path, broker: BrokerAddress) -> None:
     declare(broker)
     with start() as worker:
-        until(lambda: results(copy), "a sync")
-        assert len(children(copy)) >= 4
+        until(lambda: results(checkout), "a sync")
+        assert len(children(checkout)) >= 4
         worker.send(signal.SIGKILL)
         worker.wait()
-        until(lambda: not children(copy), "its children to go")
+        until(lambda: not children(checkout), "its children to go")
 
 
-def test_a_crontab_waits_for_its_minute(start: Start, copy: Path) -> None:
+def test_a_crontab_waits_for_its_minute(start: Start, checkout: Path) -> None:
     with start(*CELERY, "beat", "--loglevel=info", SCHEDULE="0 0 1 1 *") as beat:
-        until(lambda: have_open(copy / "var" / "beat.lock", {str(beat.pid)}), "it to lead")
+        until(lambda: have_open(checkout / "var" / "beat.lock", {str(beat.pid)}), "it to lead")
         time.sleep(1.5)  # longer than from one tick to the next
         assert "sending" not in beat.output
         assert beat.stop() == 0
 
 
-def test_worker_and_beat_come_back_with_the_broker(start: Start, copy: Path, broker: BrokerAddress) -> None:
+def test_worker_and_beat_come_back_with_the_broker(start: Start, checkout: Path, broker: BrokerAddress) -> None:
     declare(broker)
     with proxy(broker) as between, start(AMQP_URL=between.address.url()) as worker:
-        until(lambda: results(copy), "a sync")
+        until(lambda: results(checkout), "a sync")
         between.cut()
         cut = utc_now()
-        until(lambda: any(parse_instant(each["at"]) > cut for each in results(copy)), "a sync after the cut")
+        until(lambda: any(parse_instant(each["at"]) > cut for each in results(checkout)), "a sync after the cut")
         assert worker.stop() == 0
         assert "Traceback" not in worker.output
 

@@ -10,19 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.messaging.address import BrokerAddress
 from tests.processes import Process, running, stockwire, until
 
 Rows = dict[tuple[str, str], Decimal]
-
-
-@pytest.fixture
-def environment(broker: BrokerAddress, tmp_path: Path) -> dict[str, str]:
-    return {
-        "STOCKWIRE_AMQP_URL": broker.url(),
-        "STOCKWIRE_HISTORY_URL": f"sqlite:///{tmp_path / 'history.db'}",
-        "STOCKWIRE_ALERTS_URL": f"sqlite:///{tmp_path / 'alerts.db'}",
-    }
 
 
 @pytest.fixture

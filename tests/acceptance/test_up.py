@@ -11,14 +11,9 @@ from typing import Any
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from tests.processes import copy_checkout, running, stockwire, until
+from tests.processes import running, stockwire, until
 
 UP_TIMEOUT = 90.0
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    return copy_checkout(tmp_path)
 
 
 @pytest.fixture
