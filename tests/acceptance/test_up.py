@@ -62,7 +62,8 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
     rows = results.fetchall()
     results.connection.close()
     assert {status for status, _ in rows} == {"SUCCESS"}
-    assert sum(json.loads(result)["published"] for _, result in rows) >= 6
+    # One that came due while the sync beside it ran says that it was skipped.
+    assert sum(json.loads(result).get("published", 0) for _, result in rows) >= 6
 
 
 def test_up_uses_a_broker_that_answers_and_ends_by_itself(
