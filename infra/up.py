@@ -5,7 +5,7 @@ import os
 import queue
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from infra.live import Market, feed, view
 from infra.stack import CONSUMERS, PRODUCER, Stack
 from shared.database import shown
 from shared.errors import BrokerUnavailable, ProcessError
+from shared.events import Event
 from shared.locks import file_lock
 from shared.logs import set_up_logs
 from shared.messaging.address import BrokerAddress
@@ -27,7 +28,7 @@ from shared.options import Duration
 from shared.settings import PREFIX, ROOT, UP_BROKER, UP_LOCK, VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
 
-_TICK = 0.5
+_TICK = 0.25
 _READY_TIMEOUT = 30
 
 
@@ -91,16 +92,21 @@ def _run(
         screen.say(f"syncing {', '.join(settings.symbols)} from {title}")
         deadline = time.monotonic() + duration.total_seconds() if duration else None
         while not (stop.requested or (deadline and time.monotonic() >= deadline)):
-            try:
-                event = events.get(timeout=_TICK)
-            except queue.Empty:
-                for notice in _revive(stack, private):
-                    screen.say(notice)
-            else:
+            for event in _arrived(events):
                 market.take(event)
                 screen.show(event)
             screen.refresh(market)
+            for notice in _revive(stack, private):
+                screen.say(notice)
     _say(f"ending; {market}")
+
+
+def _arrived(events: "queue.SimpleQueue[Event]") -> Iterator[Event]:
+    """What arrives within one tick, as it arrives: many events are shown at one go, and a flood ends with its tick."""
+    deadline = time.monotonic() + _TICK
+    with suppress(queue.Empty):
+        while (left := deadline - time.monotonic()) > 0:
+            yield events.get(timeout=left)
 
 
 def _revive(stack: Stack, private: PrivateBroker | None) -> list[str]:
