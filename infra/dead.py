@@ -13,7 +13,7 @@ from shared.messaging import dead_letters
 from shared.messaging.connection import Connection, connected
 from shared.messaging.message import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import queue_name
+from shared.messaging.topology import count_messages, queue_name
 from shared.options import OutputFormat
 from shared.output import Format, print_rows
 from shared.settings import load_settings
@@ -30,10 +30,11 @@ Queue = Annotated[
 Limit = Annotated[int, typer.Option(min=1, max=_MAX_LISTED, metavar="N", help="At most so many, from the oldest.")]
 
 
-def full_queue_name(text: str) -> str:
-    """`history`, `stockwire.history` and `stockwire.history.dead` all mean `stockwire.history`."""
+def full_queue_name(connection: Connection, text: str) -> str:
+    """`mine`, `stockwire.mine` and `stockwire.mine.dead` all mean `stockwire.mine`, where there is such a queue."""
     name = text.removesuffix(_SUFFIX)
-    return queue_name(name) if name in BUILT_IN else name
+    by_consumer = queue_name(name)
+    return by_consumer if count_messages(connection, by_consumer) is not None else name
 
 
 @dead.command("list")
@@ -49,7 +50,7 @@ def list_(
         if queue is None:
             print_rows(("queue", "dead"), _counts(connection), output, right=("dead",), empty="no consumer has run yet")
             return
-        name = full_queue_name(queue)
+        name = full_queue_name(connection, queue)
         rows = [_summary(delivery) for delivery in dead_letters.look(connection, name, limit)]
     columns = ("died_at", "routing_key", "message_id", "reason")
     print_rows(columns, rows, output, empty=f"{name} has no dead letters")
@@ -58,8 +59,8 @@ def list_(
 @dead.command()
 def show(queue: Queue, limit: Limit = 10) -> None:
     """Whole dead letters: properties, headers and body; they stay where they are."""
-    name = full_queue_name(queue)
     with _broker() as (connection, _):
+        name = full_queue_name(connection, queue)
         found = dead_letters.look(connection, name, limit)
     if not found:
         typer.echo(f"{name} has no dead letters", err=True)
@@ -74,8 +75,8 @@ def show(queue: Queue, limit: Limit = 10) -> None:
 @dead.command()
 def requeue(queue: Queue) -> None:
     """Send what is dead back to its consumer, which tries it again."""
-    name = full_queue_name(queue)
     with _broker() as (connection, publisher):
+        name = full_queue_name(connection, queue)
         sent = dead_letters.requeue(connection, publisher, name)
     print(f"sent {sent} back to {name}")
 
@@ -83,8 +84,8 @@ def requeue(queue: Queue) -> None:
 @dead.command()
 def drop(queue: Queue) -> None:
     """Throw away what is dead."""
-    name = full_queue_name(queue)
     with _broker() as (connection, _):
+        name = full_queue_name(connection, queue)
         dropped = dead_letters.drop(connection, name)
     print(f"dropped {dropped} dead letters of {name}")
 

@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from infra.broker import PrivateBroker, private_broker
+from infra.broker import LEADERS, PrivateBroker, private_broker
+from infra.leftovers import end_leftovers
 from infra.live import Market, feed, view
 from infra.stack import CONSUMERS, PRODUCER, Stack
 from shared.database import shown
@@ -27,6 +28,8 @@ from shared.messaging.topology import count_consumers, queue_name
 from shared.options import Duration
 from shared.settings import PREFIX, ROOT, UP_BROKER, UP_LOCK, VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
+
+BROKER_FOLDER = VAR / "rabbitmq"
 
 _TICK = 0.25
 _READY_TIMEOUT = 30
@@ -50,6 +53,9 @@ def up(
     with stop_on_signals() as stop, file_lock(UP_LOCK, wait=1) as mine:
         if not mine:
             raise ProcessError("./stockwire up runs here already: end that one first")
+        # What one that was killed has left behind.
+        UP_BROKER.unlink(missing_ok=True)
+        end_leftovers(BROKER_FOLDER / LEADERS)
         with _broker(settings) as private:
             address = private.address if private else settings.amqp_url
             settings = replace(settings, amqp_url=address)
@@ -65,9 +71,8 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
     try:
         connect(settings.amqp_url, "up").finish()
     except BrokerUnavailable:
-        folder = VAR / "rabbitmq"
-        _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {_below(folder)})")
-        with private_broker(folder) as private:
+        _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {_below(BROKER_FOLDER)})")
+        with private_broker(BROKER_FOLDER) as private:
             UP_BROKER.touch(mode=0o600)
             UP_BROKER.write_text(private.address.url())
             try:
@@ -84,7 +89,8 @@ def _run(
     _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {_below(VAR / 'log')}")
     # Consumers first: an event that finds no queue is refused.
     stack.start(CONSUMERS)
-    _wait_for_consumers(stack, settings.amqp_url, stop)
+    if not _wait_for_consumers(stack, settings.amqp_url, stop):
+        return
     title = f"{', '.join(settings.provider)}, every {settings.schedule}"
     market = Market()
     with feed(settings) as events, view(title) as screen:
@@ -118,8 +124,8 @@ def _revive(stack: Stack, private: PrivateBroker | None) -> list[str]:
     return notices + stack.revive()
 
 
-def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> None:
-    """Until each consumer has its queue. Raises ProcessError for one that does not get there."""
+def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> bool:
+    """Until each consumer has its queue; False for a stop requested meanwhile. Raises ProcessError after 30 s."""
     deadline = time.monotonic() + _READY_TIMEOUT
     connection = connect(address, "up")
     try:
@@ -128,9 +134,10 @@ def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> Non
             if time.monotonic() > deadline:
                 raise ProcessError(f"the consumers did not start within {_READY_TIMEOUT} s: see {_below(VAR / 'log')}")
             if stop.wait(0.2):
-                return
+                return False
     finally:
         connection.finish()
+    return True
 
 
 def _below(path: Path) -> str:

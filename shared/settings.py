@@ -49,7 +49,9 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
     Raises SettingsError, naming the setting, for a value that cannot be used and for an unknown `STOCKWIRE_*` name.
     """
     environ = os.environ if environ is None else environ
-    values = {**_running_broker(), **_read_dotenv(dotenv), **environ}
+    values = {**_read_dotenv(dotenv), **environ}
+    if f"{PREFIX}AMQP_URL" not in values:
+        values |= _running_broker()
     known = {PREFIX + each.name.upper(): each.name for each in fields(Settings)}
     arguments: dict[str, Any] = {}
     for name, value in values.items():
@@ -116,9 +118,12 @@ def _parse(name: str, value: str) -> Any:
 
 
 def _running_broker() -> dict[str, str]:
-    if UP_BROKER.exists() and is_locked(UP_LOCK):
-        return {f"{PREFIX}AMQP_URL": UP_BROKER.read_text()}
-    return {}
+    try:
+        return {f"{PREFIX}AMQP_URL": UP_BROKER.read_text()} if is_locked(UP_LOCK) else {}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{UP_BROKER} cannot be read ({error.strerror}): set STOCKWIRE_AMQP_URL") from error
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amqpstorm.exception import AMQPChannelError
-from pamqp import commands
+from pamqp import commands, frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
@@ -57,16 +57,24 @@ class ConfirmChannel:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send without waiting. Raises BrokerError; what `unconfirmed` holds then is not known to have arrived."""
-        frames: list[Any] = []
+        # Before any is numbered: one that cannot be encoded would shift the numbers of those behind it.
+        data = b"".join(self._marshal(message) for message in messages)
         for message in messages:
             self._sent += 1
             self.unconfirmed[self._sent] = message
-            frames += self._marshal(message)
         with translated(self._connection):
             try:
-                self._channel.write_frames(frames)
+                self._channel.check_for_errors()
+                self._connection.write(data)
             except AMQPChannelError as error:
                 raise ChannelClosed(f"RabbitMQ closed the channel: {error}") from error
+
+    def take_failures(self) -> dict[str, str]:
+        """The failures that are final, which are forgotten here; what is unconfirmed may be sent again and succeed."""
+        unsettled = {message.id for message in self.unconfirmed.values()}
+        final = {event_id: reason for event_id, reason in self.failures.items() if event_id not in unsettled}
+        self.failures = {}
+        return final
 
     def collect(self, down_to: int, timeout: float) -> None:
         """Take in confirms until at most `down_to` messages are unconfirmed.
@@ -76,39 +84,39 @@ class ConfirmChannel:
         deadline = time.monotonic() + timeout
         while len(self.unconfirmed) > down_to:
             try:
-                frame = self._frames.get(max(0.0, deadline - time.monotonic()))
+                arrived = self._frames.get(max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise ConfirmTimeout(self._why_late(timeout)) from None
-            if self._take(frame):
+            if self._take(arrived):
                 deadline = time.monotonic() + timeout
 
-    def _take(self, frame: Any) -> bool:
+    def _take(self, arrived: Any) -> bool:
         """Account for one frame; says whether it settled anything."""
-        match frame.name:
+        match arrived.name:
             case "Basic.Ack":
-                self._settle(frame)
+                self._settle(arrived)
             case "Basic.Nack":
-                for message in self._settle(frame):
+                for message in self._settle(arrived):
                     self.failures.setdefault(message.id, "RabbitMQ refused it (nack): a queue is full or failed")
             case "Basic.Return":
-                self._return = frame
+                self._return = arrived
                 return False
             case "ContentHeader":
-                self._note_return(frame)
+                self._note_return(arrived)
                 return False
             case "Channel.Close":
-                raise ChannelClosed(f"RabbitMQ closed the channel: {frame.reply_text}")
+                raise ChannelClosed(f"RabbitMQ closed the channel: {arrived.reply_text}")
             case _:
                 return False
         return True
 
-    def _settle(self, frame: Any) -> list[Message]:
-        if not frame.multiple:
-            message = self.unconfirmed.pop(frame.delivery_tag, None)
+    def _settle(self, confirm: Any) -> list[Message]:
+        if not confirm.multiple:
+            message = self.unconfirmed.pop(confirm.delivery_tag, None)
             return [] if message is None else [message]
         tags = []
         for tag in self.unconfirmed:
-            if tag > frame.delivery_tag:
+            if tag > confirm.delivery_tag:
                 break
             tags.append(tag)
         return [self.unconfirmed.pop(tag) for tag in tags]
@@ -126,15 +134,16 @@ class ConfirmChannel:
             return "RabbitMQ has blocked publishers (memory or disk alarm): free some, and publish again"
         return f"not confirmed within {timeout:g} s"
 
-    def _marshal(self, message: Message) -> list[Any]:
+    def _marshal(self, message: Message) -> bytes:
         properties = dict(message.properties)
         if "type" in properties:
             properties["message_type"] = properties.pop("type")
         size = self._connection.max_frame_size - 8
-        return [
+        frames: list[Any] = [
             commands.Basic.Publish(
                 exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory
             ),
             ContentHeader(body_size=len(message.body), properties=commands.Basic.Properties(**properties)),
             *(ContentBody(message.body[start : start + size]) for start in range(0, len(message.body), size)),
         ]
+        return b"".join(frame.marshal(each, int(self._channel)) for each in frames)

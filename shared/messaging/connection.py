@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from amqpstorm import connection as amqpstorm
+from amqpstorm.base import Stateful
 from amqpstorm.exception import AMQPConnectionError, AMQPError
 
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
@@ -18,6 +19,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.wire import BoundedIO, Failures, split_frames
 
 CONNECT_TIMEOUT = 10
+HANDSHAKE_TIMEOUT = 8
 CLOSE_TIMEOUT = 5
 RPC_TIMEOUT = 20
 
@@ -79,6 +81,11 @@ class Connection(amqpstorm.Connection):
             " docker compose up -d rabbitmq), or set STOCKWIRE_AMQP_URL"
         )
 
+    def write(self, data: bytes) -> None:
+        """Send frames that are marshalled already."""
+        self.heartbeat.register_write()
+        self._io.write_to_socket(data)
+
     def abandon(self) -> None:
         """Give the connection up without waiting for the broker."""
         self.set_state(self.CLOSED)
@@ -98,6 +105,10 @@ class Connection(amqpstorm.Connection):
     def _close_quietly(self) -> None:
         with contextlib.suppress(AMQPError, OSError):
             self.close()
+
+    def _wait_for_connection_state(self, state: int = Stateful.OPEN, rpc_timeout: float = HANDSHAKE_TIMEOUT) -> None:
+        """No longer for a handshake than whoever wants us to stop is ready to wait."""
+        super()._wait_for_connection_state(state, rpc_timeout)
 
     def _read_buffer(self, data_in: bytes) -> bytes:
         """Hand every whole frame to its channel; what is left is the beginning of the next one."""

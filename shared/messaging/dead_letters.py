@@ -1,5 +1,6 @@
 """Dead letters: how one is written, and how they are looked at, replayed and dropped."""
 
+import struct
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,6 +22,7 @@ ROUTING_KEY = "x-stockwire-routing-key"
 DIED_AT = "x-stockwire-died-at"
 
 _MAX_REASON = 1000
+_MAX_HEADERS = 64 * 1024
 _QUIET = 2.0
 _BATCH = 200
 _MAX_PREFETCH = 65_535
@@ -30,11 +32,12 @@ _ROOM = 20
 
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
     """What goes to the dead letters of `queue` in place of a delivery: the same body, and why in the headers."""
+    theirs = _encodable(delivery.headers)
     headers = {
-        **_encodable(delivery.headers),
+        **theirs,
         REASON: reason[:_MAX_REASON],
         QUEUE: queue,
-        ROUTING_KEY: delivery.headers.get(ROUTING_KEY, delivery.routing_key),
+        ROUTING_KEY: str(theirs.get(ROUTING_KEY, delivery.routing_key)),
         DIED_AT: format_instant(now),
     }
     properties = {**delivery.properties, "headers": headers, "delivery_mode": 2}
@@ -102,8 +105,7 @@ def _read(
             break
         use(batch, subscription)
         read += len(batch)
-    with translated(connection):
-        channel.close()
+    subscription.end()
     return read
 
 
@@ -117,7 +119,7 @@ def _checked_count(connection: Connection, queue: str) -> int:
 def _revived(delivery: Delivery, queue: str) -> Message:
     """The message as it was, but for its routing key, which is the queue's name now and the old one in a header."""
     headers = _encodable({name: value for name, value in delivery.headers.items() if not name.startswith("x-")})
-    headers[ROUTING_KEY] = delivery.headers.get(ROUTING_KEY, delivery.routing_key)
+    headers[ROUTING_KEY] = str(delivery.headers.get(ROUTING_KEY, delivery.routing_key))
     return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})
 
 
@@ -130,7 +132,8 @@ def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
             deeper = [deeper]
         try:
             encode.field_table({name: deeper})
-        except (TypeError, ValueError, RecursionError):
+        except (TypeError, ValueError, OverflowError, RecursionError, struct.error):
             continue
         kept[name] = value
-    return kept
+    # All headers travel in one frame, and ours have to fit in beside them.
+    return kept if len(encode.field_table(kept)) <= _MAX_HEADERS else {}

@@ -54,17 +54,17 @@ class Publisher:
             except BrokerUnavailable as error:
                 if not deadline or channel.settled > settled:
                     deadline = time.monotonic() + self._timeout
+                failures |= channel.take_failures()
                 outbox.put_back(channel)
-                channel = self._reconnect(outbox, failures | channel.failures, error, deadline)
+                channel = self._reconnect(outbox, failures, error, deadline)
             except (ChannelClosed, ConfirmTimeout) as error:
+                failures |= channel.failures
                 outbox.put_back(channel)
                 self._abandon()
-                raise PublishError(outbox.failed(error) | failures | channel.failures) from error
+                raise PublishError(outbox.failed(error) | failures) from error
             else:
                 break
-            finally:
-                failures |= channel.failures
-                channel.failures = {}
+        failures |= channel.take_failures()
         if failures:
             raise PublishError(failures)
         return outbox.taken

@@ -1,8 +1,9 @@
 """The loop that runs a consumer, through every loss of the broker, until it is asked to stop."""
 
 import logging
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerUnavailable, PublishError
@@ -23,6 +24,9 @@ MAX_BATCH = 500
 # A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
 # RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
 SUSPICIOUS = 3
+# In seconds. The first is also how long a stop may have to wait.
+DEAD_LETTER_TIMEOUT = 5.0
+DECLARE_EVERY = 30.0
 
 
 def run_consumer(
@@ -42,9 +46,15 @@ def run_consumer(
         transient=consumer.transient,
     )
     address = settings.amqp_url
-    connection = connect(address, consumer.name)
     try:
-        with consumer.open(settings) as handler, Publisher(address, f"{consumer.name} dead letters") as publisher:
+        connection = connect(address, consumer.name)
+    except BrokerError:
+        if stop.requested:
+            return
+        raise
+    dead_letters = Publisher(address, f"{consumer.name} dead letters", timeout=DEAD_LETTER_TIMEOUT)
+    try:
+        with consumer.open(settings) as handler, dead_letters as publisher:
             policy = Policy(consumer, spec.name, handler, publisher, stop)
             _Runner(address, consumer.name, spec, policy, stop).run(connection)
     except BaseException:
@@ -98,20 +108,31 @@ class _Runner:
         """Declare everything, consume, and return when messages should come in another number at a time."""
         with translated(connection):
             channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
-            declare_queue(channel, self._spec)
+
+        def declare() -> None:
+            with translated(connection):
+                declare_queue(channel, self._spec)
+
+        declare()
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
             subscription.start(self._spec.name, self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            self._work(subscription)
+            self._work(subscription, declare)
         # What has been delivered and not acknowledged goes back to the queue with its channel.
-        with translated(connection):
-            channel.close()
+        subscription.end()
 
-    def _work(self, subscription: Subscription) -> None:
+    def _work(self, subscription: Subscription, declare: Callable[[], None]) -> None:
+        declared = time.monotonic()
         while True:
-            batch = subscription.take(MAX_BATCH)
+            batch = subscription.take(MAX_BATCH, timeout=DECLARE_EVERY)
+            if time.monotonic() - declared >= DECLARE_EVERY:
+                # RabbitMQ does not tell when a binding is deleted: without this we would sit there deaf.
+                declare()
+                declared = time.monotonic()
+            if not batch:
+                continue
             suspicious = any(delivery.attempts >= SUSPICIOUS for delivery in batch)
             if suspicious and self._prefetch > 1:
                 log.warning("messages have come back %d times or more: taking them one at a time", SUSPICIOUS)

@@ -82,6 +82,12 @@ class Subscription:
         with translated(self._connection):
             self._channel.basic.ack(delivery.tag, multiple=and_all_before)
 
+    def end(self) -> None:
+        """Close the channel: what is not acknowledged goes back to the queue. Raises BrokerError."""
+        self._connection.failures.listeners.remove(self._arrived.put)
+        with translated(self._connection):
+            self._channel.close()
+
     def _translate(self, error: Exception) -> Exception:
         return error if isinstance(error, BrokerError | StopRequested) else self._connection.lost(error)
 

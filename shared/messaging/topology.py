@@ -31,8 +31,8 @@ _PRECONDITION_FAILED = 406
 class QueueSpec:
     """A consumer's queue and the routing patterns bound to it; its dead letters go to `<name>.dead`.
 
-    `dropped` are patterns to unbind, where an earlier run bound them. A `transient` queue belongs to one connection,
-    goes with it, and has no dead letters.
+    `dropped` are patterns to unbind, where an earlier run bound them and nobody consumes the queue now. A `transient`
+    queue belongs to one connection, goes with it, and has no dead letters.
     """
 
     name: str
@@ -90,15 +90,17 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
     if not spec.transient:
         declare_dead_queue(channel, spec.name)
     with _queue_conflicts(spec.name):
-        channel.queue.declare(
+        declared = channel.queue.declare(
             spec.name,
             durable=not spec.transient,
             exclusive=spec.transient,
             auto_delete=spec.transient,
             arguments=spec.arguments,
         )
-    for pattern in spec.dropped:
-        channel.queue.unbind(spec.name, EXCHANGE, pattern)
+    if not declared["consumer_count"]:
+        # Another process on the queue wants what it has bound.
+        for pattern in spec.dropped:
+            channel.queue.unbind(spec.name, EXCHANGE, pattern)
     for pattern in spec.patterns:
         channel.queue.bind(spec.name, EXCHANGE, pattern)
 
