@@ -20,8 +20,9 @@ def find_consumer(name: str) -> Consumer:
         raise SettingsError(f"no consumer {name!r}: use {', '.join(BUILT_IN)}, or module:object for one of yours")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise SettingsError(f"module {module_name} of consumer {name} cannot be imported: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise SettingsError(f"module {module_name!r} of consumer {name} cannot be imported: {reason}") from error
     found = getattr(module, attribute, None)
     if not isinstance(found, Consumer):
         raise SettingsError(

@@ -17,6 +17,7 @@ from infra.broker import LEADERS, PrivateBroker, private_broker
 from infra.leftovers import end_leftovers
 from infra.live import Market, feed, view
 from infra.stack import CONSUMERS, PRODUCER, Stack
+from producer.providers import make_providers
 from shared.database import shown
 from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
@@ -50,6 +51,7 @@ def up(
     overrides = {PREFIX + name: value for name, value in options.items() if value is not None}
     settings = load_settings({**os.environ, **overrides})
     set_up_logs("up", logging.WARNING)
+    make_providers(settings, VAR)  # for what is wrong with their settings, before anything is started
     with stop_on_signals() as stop, file_lock(UP_LOCK, wait=1) as mine:
         if not mine:
             raise ProcessError("./stockwire up runs here already: end that one first")

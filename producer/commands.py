@@ -26,7 +26,9 @@ PATIENCE = 60.0
 
 
 def sync(
-    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; without any, STOCKWIRE_SYMBOLS.")] = None,
+    symbols: Annotated[
+        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Symbols; without any, STOCKWIRE_SYMBOLS.")
+    ] = None,
 ) -> None:
     """Fetch prices and publish them now; exits 1 if any symbol failed."""
     settings = load_settings()
@@ -43,7 +45,9 @@ def sync(
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A CSV file of recorded prices, plain or .gz.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CSV file of recorded prices, plain or .gz.", show_default=False)
+    ],
     symbols: Annotated[str | None, typer.Option(help="Only these, such as AAPL,BRK.B.")] = None,
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="Events a second; without it, as fast as can be.")

@@ -5,7 +5,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -66,7 +66,9 @@ class Recording:
         try:
             self._raw = self._closing.enter_context(path.open("rb"))
             self.size = path.stat().st_size
-            self._reader = csv.reader(self._closing.enter_context(_as_text(self._raw, path)))
+            text = self._closing.enter_context(_as_text(self._raw, path))
+            self._unclosed = False
+            self._reader = csv.reader(self._whole_rows(text))
         except OSError as error:
             self._closing.close()
             raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -101,19 +103,26 @@ class Recording:
                 continue
             if row is None:
                 return
-            if not row:
+            if self._unclosed:
+                self._unclosed = False
+                yield BadRow(self._reader.line_num, "has a quote that is not closed")
+            elif not row:
                 continue
-            if len(row) != columns.width:
+            elif len(row) != columns.width:
                 reason = f"has {len(row)} fields, the header has {columns.width}"
                 yield BadRow(self._reader.line_num, reason)
             elif wanted is None or wanted(row[columns.symbol], columns.time_text(row)):
                 yield _read_row(row, columns, self._reader.line_num, now)
 
+    def _whole_rows(self, lines: Iterable[str]) -> Iterator[str]:
+        """The lines, blank where a quote is not closed: it would take in every row down to the next one."""
+        for line in lines:
+            self._unclosed = line.count('"') % 2 == 1
+            yield "\n" if self._unclosed else line
+
     def _next_row(self) -> list[str] | None:
         try:
             return next(self._reader, None)
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{self.path} is not UTF-8 text after line {self._reader.line_num}") from error
         except EOFError as error:
             raise SettingsError(f"{self.path} is cut off after line {self._reader.line_num}") from error
         except gzip.BadGzipFile as error:
@@ -154,12 +163,14 @@ _symbol = lru_cache(_REMEMBERED)(check_symbol)
 
 
 def _as_text(raw: BinaryIO, path: Path) -> io.TextIOWrapper:
-    """A byte order mark, as spreadsheets write it, is passed over."""
+    """A byte order mark, as spreadsheets write it, is passed over; a byte that is no UTF-8 spoils its field alone."""
     file = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
-    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _find_columns(header: Sequence[str], path: Path) -> _Columns:
+    if not "".join(header).isprintable():
+        raise SettingsError(f"{path} is not UTF-8 text")
     places = {name.strip().lower(): place for place, name in enumerate(header)}
     time = next((name for name in _TIME_COLUMNS if name in places), None)
     price = next((name for name in _PRICE_COLUMNS if name in places), None)

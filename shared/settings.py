@@ -9,7 +9,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from shared.errors import InvalidEvent, SettingsError
 from shared.locks import is_locked
@@ -67,6 +67,11 @@ def parse_database_url(text: str) -> URL:
     """A SQLAlchemy URL, with a relative SQLite path made absolute below the project's folder. Raises ValueError."""
     try:
         url = make_url(text)
+        url.get_dialect()
+    except NoSuchModuleError:
+        raise ValueError("names no kind of database that is known: use sqlite:/// or postgresql+psycopg://") from None
+    except ImportError as error:
+        raise ValueError(f"needs a driver that is not installed ({error}): pip install psycopg[binary]") from None
     except (ArgumentError, ValueError):
         # Without the error's own text, which may quote a piece of a password.
         raise ValueError("is not a database URL such as sqlite:///var/history.db") from None

@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM and SIGINT: the signal only asks, the work in hand is finished first."""
+"""Stopping on SIGTERM, SIGINT and SIGHUP: the signal only asks, the work in hand is finished first."""
 
 import queue
 import signal
@@ -46,13 +46,19 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A Stop that SIGTERM and SIGINT request for as long as the block runs; only the main thread can have one."""
+    """A Stop that signals request for as long as the block runs; only the main thread can have one.
+
+    They are SIGTERM, SIGINT, and SIGHUP (the terminal was closed) where nohup does not keep it away.
+    """
     stop = Stop()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.request()
 
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield stop
     finally:

@@ -115,16 +115,16 @@ class Recorder:
 class Running:
     """A consumer at work in a thread of this process."""
 
-    def __init__(self, wanted: Consumer, address: BrokerAddress) -> None:
+    def __init__(self, wanted: Consumer, address: BrokerAddress, patterns: Sequence[str] = ()) -> None:
         self.queue = queue_name(wanted.name)
         self.error: BaseException | None = None
         self.stop = Stop()
-        self._thread = threading.Thread(target=self._run, args=(wanted, address), name=wanted.name)
+        self._thread = threading.Thread(target=self._run, args=(wanted, address, patterns), name=wanted.name)
         self._thread.start()
 
-    def _run(self, wanted: Consumer, address: BrokerAddress) -> None:
+    def _run(self, wanted: Consumer, address: BrokerAddress, patterns: Sequence[str]) -> None:
         try:
-            run_consumer(wanted, replace(Settings(), amqp_url=address), self.stop)
+            run_consumer(wanted, replace(Settings(), amqp_url=address), self.stop, patterns=patterns)
         except BaseException as error:  # noqa: BLE001 - whoever looks at the thread wants all of them
             self.error = error
 

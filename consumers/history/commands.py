@@ -16,7 +16,7 @@ _NUMBERS = ("price", "volume", "rows")
 
 
 def history(
-    symbol: Annotated[str, typer.Argument(help="As the exchange writes it, such as AAPL or BRK.B.")],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="As the exchange writes it, such as AAPL or BRK.B.")],
     since: Moment = None,
     until: Moment = None,
     limit: Newest = None,

@@ -59,7 +59,7 @@ def count(connection: Connection, queue: str) -> int | None:
 
 
 def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
-    """The first dead letters of `queue`, at most `limit` and 65,535, which stay where they are."""
+    """Dead letters of `queue`, the oldest first, at most `limit` and 65,535, which stay where they are."""
     found: list[Delivery] = []
     there = _checked_count(connection, queue)
     wanted = min(limit, there, _MAX_PREFETCH)
@@ -68,7 +68,8 @@ def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
     deadline = time.monotonic() + _QUIET
     while (count(connection, queue) or 0) < there and time.monotonic() < deadline:
         time.sleep(0.02)
-    return found
+    # What has been looked at before may have gone back to another place.
+    return sorted(found, key=lambda delivery: str(delivery.headers.get(DIED_AT, "")))
 
 
 def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:

@@ -43,6 +43,10 @@ class Delivery:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def id(self) -> str:
+        return str(self.properties.get("message_id") or "(without id)")
+
+    @property
     def headers(self) -> Mapping[str, Any]:
         return self.properties.get("headers") or {}
 

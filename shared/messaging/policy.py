@@ -61,10 +61,18 @@ class Policy:
                 return self._blame(good, str(error), subscription)
             except Exception as error:
                 log.debug("the handler failed", exc_info=True)
-                reason = f"{type(error).__name__}: {error}"
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
                 if len(good) > 1 or attempt == MAX_ATTEMPTS:
                     return self._blame(good, f"the handler failed: {reason}", subscription)
-                log.warning("the handler failed on %s (%s); try %d of %d", events[0], reason, attempt, MAX_ATTEMPTS)
+                failed = good[0][0]
+                log.warning(
+                    "the handler failed on %s of %s (%s); try %d of %d",
+                    failed.id,
+                    failed.routing_key,
+                    reason,
+                    attempt,
+                    MAX_ATTEMPTS,
+                )
                 self._pause(backoff)
             else:
                 # Deliveries before the last one are handled, or were set aside and acknowledged on their own.
@@ -90,8 +98,7 @@ class Policy:
             self._set_aside(good[0][0], reason, subscription)
 
     def _set_aside(self, delivery: Delivery, reason: str, subscription: Subscription) -> None:
-        message_id = delivery.properties.get("message_id", "(without id)")
-        log.warning("dead-lettered %s of %s: %s", message_id, delivery.routing_key, reason)
+        log.warning("dead-lettered %s of %s: %s", delivery.id, delivery.routing_key, reason)
         if self._dead_letters:
             self._publisher.publish([dead_letter(delivery, self._queue, reason, utc_now())])
         subscription.acknowledge(delivery)

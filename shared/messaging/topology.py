@@ -87,8 +87,6 @@ def declare_exchanges(channel: Channel) -> None:
 def declare_queue(channel: Channel, spec: QueueSpec) -> None:
     """The exchanges, the queue with its bindings, and the queue of its dead letters. Raises TopologyConflict."""
     declare_exchanges(channel)
-    if not spec.transient:
-        declare_dead_queue(channel, spec.name)
     with _queue_conflicts(spec.name):
         declared = channel.queue.declare(
             spec.name,
@@ -97,6 +95,8 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
             auto_delete=spec.transient,
             arguments=spec.arguments,
         )
+    if not spec.transient:
+        declare_dead_queue(channel, spec.name)
     if not declared["consumer_count"]:
         # Another process on the queue wants what it has bound.
         for pattern in spec.dropped:

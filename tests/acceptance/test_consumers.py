@@ -66,7 +66,7 @@ def stored(environment: dict[str, str]) -> list[tuple[str, float]]:
         database.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_consumer_stores_and_ends_cleanly_on_a_signal(
     history: Process, environment: dict[str, str], publisher: Publisher, number: signal.Signals
 ) -> None:
@@ -223,6 +223,7 @@ def assert_one_line(done: object, *words: str) -> None:
         ("STOCKWIRE_SYMBOLS", "A B!", ["STOCKWIRE_SYMBOLS", "symbol"]),
         ("STOCKWIRE_SYMBOL", "AAPL", ["STOCKWIRE_SYMBOL", "STOCKWIRE_SYMBOLS"]),
         ("STOCKWIRE_HISTORY_URL", "nonsense", ["STOCKWIRE_HISTORY_URL", "sqlite:///"]),
+        ("STOCKWIRE_ALERTS_URL", "nodb://localhost/x", ["STOCKWIRE_ALERTS_URL", "sqlite:///"]),
         ("STOCKWIRE_HISTORY_URL", "sqlite:////proc/nowhere/history.db", ["/proc/nowhere"]),
     ],
 )
@@ -239,7 +240,7 @@ def test_a_wrong_password_is_one_line_without_the_password(environment: dict[str
     assert "secret" not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize("name", ["nobody", "no.such.module:x", "json:loads", "examples.big_moves:nothing"])
+@pytest.mark.parametrize("name", ["nobody", ":x", "no.such.module:x", "json:loads", "examples.big_moves:nothing"])
 def test_an_unknown_consumer_is_one_line(environment: dict[str, str], name: str) -> None:
     assert_one_line(stockwire("consume", name, environment=environment), name)
 

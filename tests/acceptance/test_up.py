@@ -94,7 +94,9 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
         os.kill(victim, signal.SIGKILL)
         up.wait_for("history ended")
         up.wait_for("starting it again")
-        assert up.stop() == 0
+        # As when its terminal is closed.
+        assert up.stop(signal.SIGHUP) == 0
+    assert processes_in(checkout) == []
 
 
 def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broker: BrokerAddress) -> None:
@@ -106,6 +108,8 @@ def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broke
         first.wait()
     orphans = processes_in(checkout)
     assert any("celery" in each for each in orphans)
+    # As a private broker's address would stand there.
+    (checkout / "var" / "up.amqp").write_text("amqp://guest:guest@127.0.0.1:1/")
     with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as second:
         second.wait_for("AAPL")
         assert second.stop() == 0
@@ -121,7 +125,12 @@ def _command_line(process: Path) -> bytes:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["--every", "often"], "STOCKWIRE_SCHEDULE"), (["--symbols", "a b!"], "STOCKWIRE_SYMBOLS")],
+    [
+        (["--every", "often"], "STOCKWIRE_SCHEDULE"),
+        (["--symbols", "a b!"], "STOCKWIRE_SYMBOLS"),
+        (["--provider", "nope"], "STOCKWIRE_PROVIDER"),
+        (["--provider", "replay"], "STOCKWIRE_REPLAY_FILE"),
+    ],
 )
 def test_a_bad_option_is_one_line(checkout: Path, arguments: list[str], word: str) -> None:
     done = stockwire("up", *arguments, folder=checkout)

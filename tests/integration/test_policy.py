@@ -52,6 +52,30 @@ def publish_nested(broker: BrokerAddress, depth: int) -> None:
         channel.queue.declare(QUEUE_NAME, passive=True)
 
 
+def publish_with_headers(broker: BrokerAddress, headers: dict[str, Any]) -> None:
+    """A message that is no event, with doubles among its headers, as other libraries write them."""
+    table = b"".join(
+        bytes([len(name)])
+        + name.encode()
+        + (
+            b"d" + struct.pack(">d", value)
+            if isinstance(value, float)
+            else b"S" + struct.pack(">I", len(value)) + value.encode()
+        )
+        for name, value in headers.items()
+    )
+    properties = struct.pack(">H", 0x2000) + struct.pack(">I", len(table)) + table
+    header = struct.pack(">HHQ", 60, 0, 1) + properties
+    with channel_to(broker) as channel:
+        number = int(channel)
+        method = pamqp_frame.marshal(
+            commands.Basic.Publish(exchange="market_data", routing_key="stock.X.price"), number
+        )
+        content = struct.pack(">BHI", 2, number, len(header)) + header + b"\xce"
+        body = struct.pack(">BHI", 3, number, 1) + b"?" + b"\xce"
+        channel._connection._io.write_to_socket(method + content + body)
+
+
 class TestInvalidEvents:
     def test_they_are_set_aside_with_the_reason_and_their_neighbours_are_handled(self, broker: BrokerAddress) -> None:
         bodies = {
@@ -156,6 +180,21 @@ class TestInvalidEvents:
         (dead,) = dead_letters(broker, queue)
         assert dead.properties["message_id"] == bad.id
         assert "KeyError: 'MSFT'" in reason_of(dead)
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("headers", [{"number": 1e300}, {f"header-{index}": "x" * 1000 for index in range(120)}])
+    def test_headers_that_cannot_be_sent_on_do_not_stop_a_dead_letter(
+        self, broker: BrokerAddress, headers: dict[str, Any]
+    ) -> None:
+        """A double is more than the library can write, and RabbitMQ takes no headers over a frame's size."""
+        recorder = Recorder()
+        with running(recorder, broker) as run:
+            publish_with_headers(broker, headers)
+            publish(broker, message())
+            eventually(lambda: recorder.batches)
+            [dead] = eventually(lambda: dead_letters(broker, run.queue))
+        assert "not JSON" in reason_of(dead)
 
 
 class TestFailingHandlers:

@@ -134,7 +134,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
         ("plain.csv.gz", b"date,symbol,close\n", "plain.csv.gz is not a gzip file"),
         ("empty.csv", b"", "needs the columns symbol, price .* its first line has: nothing"),
         ("columns.csv", b"date,ticker,close\n2020-01-02,A,1\n", "needs the columns .* has: date, ticker, close"),
-        ("latin.csv", b"date,symbol,close\n2020-01-02,\xe9,1\n", "latin.csv is not UTF-8 text"),
+        ("latin.csv", b"date,symb\xe9l,close\n2020-01-02,A,1\n", "latin.csv is not UTF-8 text"),
         ("packed.csv", gzip.compress(b"date,symbol,close\n", mtime=0), "packed.csv is not UTF-8 text"),
         ("cut.csv.gz", gzip.compress(b"date,symbol,close\n2020-01-02,A,1\n", mtime=0)[:-12], "cut.csv.gz is cut off"),
         ("hurt.csv.gz", gzip.compress(b"date,symbol,close\n", mtime=0)[:10] + b"\xff" * 40, "hurt.csv.gz is damaged"),
@@ -245,3 +245,13 @@ def test_another_file_is_played_from_its_beginning(player: Player, write: Write)
     player.play()
     player.file = write("date,symbol,close", "2019-01-01,AAPL,1")
     assert player.play("AAPL") == {"AAPL": "1"}
+
+
+def test_a_byte_that_is_no_text_and_a_quote_that_is_not_closed_spoil_their_rows_alone(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(
+        b'date,symbol,close\n2020-01-02,A,1\n2020-01-02,\xe9,2\n2020-01-02,B,"3\n2020-01-02,C,4\n2020-01-02,D,"5"\n'
+    )
+    found = read(path)
+    assert [row.symbol for row in found if isinstance(row, Recorded)] == ["A", "C", "D"]
+    assert [row.line for row in found if isinstance(row, BadRow)] == [3, 4]

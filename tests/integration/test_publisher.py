@@ -1,6 +1,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -170,6 +171,35 @@ def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(broker: Brok
         assert between.accepted == 2
     stored = [delivery.properties["message_id"] for delivery in taken(broker, queue, waiting(broker, queue) or 0)]
     assert set(stored) == {each.id for each in sent}
+
+
+def test_what_was_returned_before_a_cut_is_named_after_it(broker: BrokerAddress) -> None:
+    declare(broker, "stock.AAPL.price")
+    lost = message(stock_data("NOBODY"))
+    with proxy(broker) as between, Publisher(between.address, "test", timeout=20) as publisher:
+        between.cut_on = BASIC_PUBLISH
+        sent = messages(2000)
+
+        def with_a_cut() -> Iterator[Message]:
+            yield lost
+            for number, each in enumerate(sent):
+                between.cuts += number == 1800
+                yield each
+
+        with pytest.raises(PublishError) as caught:
+            publisher.publish(with_a_cut())
+        assert between.accepted == 2
+        assert set(caught.value.failures) == {lost.id}
+
+
+def test_a_message_that_cannot_be_encoded_does_not_confuse_the_confirms(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    impossible = replace(message(), properties={"message_id": "x", "headers": {"number": 1e300}})
+    with Publisher(broker, "test", timeout=3) as publisher:
+        with pytest.raises(OverflowError):
+            publisher.publish([impossible])
+        assert publisher.publish(messages(3)) == 3
+    assert waiting(broker, queue) == 3
 
 
 def test_a_connection_that_breaks_at_every_publish_is_given_up_after_the_time_out(broker: BrokerAddress) -> None:

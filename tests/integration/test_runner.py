@@ -212,24 +212,37 @@ class TestStopping:
         assert len(handled) + (waiting(broker, queue) or 0) == 2000
 
     def test_it_stops_while_it_waits_for_a_database(self, broker: BrokerAddress) -> None:
-        def away(_events: Sequence[Any]) -> None:
+        tries: list[int] = []
+
+        def away(events: Sequence[Any]) -> None:
+            tries.append(len(events))
             raise StorageUnavailable("locked")
 
         with running(Recorder(away), broker) as run:
             publish(broker, message())
-            time.sleep(0.5)
+            eventually(lambda: len(tries) >= 2)
             before = time.monotonic()
             run.stop.request()
             assert run.ended() is None
             assert time.monotonic() - before < 5
         eventually(lambda: waiting(broker, run.queue) == 1)
 
-    def test_it_stops_while_it_looks_for_a_broker(self, broker: BrokerAddress) -> None:
+    def test_it_stops_while_it_looks_for_a_broker(
+        self, broker: BrokerAddress, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with proxy(broker) as between, running(Recorder(), broker, through=between.address) as run:
             between.close()
-            time.sleep(0.5)
+            eventually(lambda: "trying again" in caplog.text)
             run.stop.request()
             assert run.ended() is None
+
+    def test_it_stops_while_it_connects_to_a_broker_that_says_nothing(self, broker: BrokerAddress) -> None:
+        with proxy(broker) as between:
+            between.silent.set()
+            run = Running(Consumer("test", ("#",), opened(Recorder())), between.address)
+            eventually(lambda: between.accepted)
+            run.stop.request()
+            assert run.ended(15) is None
 
     def test_a_stop_that_was_asked_for_before_the_start_is_heard(self, broker: BrokerAddress) -> None:
         run = Running(Consumer("test", ("#",), opened(Recorder())), broker)
@@ -238,6 +251,27 @@ class TestStopping:
 
 
 class TestTheQueue:
+    def test_a_binding_that_is_deleted_under_it_is_made_again(
+        self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shared.messaging.runner.DECLARE_EVERY", 0.2)
+        recorder = Recorder()
+        with running(recorder, broker) as run:
+            with channel_to(broker) as channel:
+                channel.queue.unbind(run.queue, "market_data", "#")
+            eventually(lambda: publish_if_heard(broker))
+            eventually(lambda: recorder.batches)
+
+    def test_other_patterns_take_nothing_from_a_process_that_shares_the_queue(self, broker: BrokerAddress) -> None:
+        recorder = Recorder()
+        with running(recorder, broker):
+            run = Running(Consumer("test", ("#",), opened(recorder)), broker, patterns=["stock.MSFT.price"])
+            eventually(lambda: consumers_of(broker, run.queue) == 2)
+            publish(broker, message())
+            eventually(lambda: recorder.batches)
+            run.stop.request()
+            assert run.ended() is None
+
     def test_it_is_declared_again_when_it_is_deleted_under_the_consumer(self, broker: BrokerAddress) -> None:
         handler = Recorder()
         with running(handler, broker) as run:
