@@ -3,6 +3,7 @@
 Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
 """
 
+import logging
 import queue
 import time
 from collections.abc import Sequence
@@ -18,6 +19,11 @@ from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.messaging.frames import Frames
 from shared.messaging.message import Message
 from shared.messaging.topology import declare_exchanges
+
+log = logging.getLogger(__name__)
+
+# In seconds: how long it may be quiet before it is looked into.
+_SAY_AFTER = 1.0
 
 _FRAMES = frozenset({"Basic.Ack", "Basic.Nack", "Basic.Return", "ContentHeader", "ContentBody"})
 
@@ -43,6 +49,7 @@ class ConfirmChannel:
         self.failures: dict[str, str] = {}
         self._sent = 0
         self._return: Any = None
+        self._said = False
         with translated(connection):
             self._channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
             declare_exchanges(self._channel)
@@ -83,12 +90,15 @@ class ConfirmChannel:
         """
         deadline = time.monotonic() + timeout
         while len(self.unconfirmed) > down_to:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ConfirmTimeout(self._why_late(timeout))
             try:
-                arrived = self._frames.get(max(0.0, deadline - time.monotonic()))
+                settled = self._take(self._frames.get(min(left, _SAY_AFTER)))
             except queue.Empty:
-                raise ConfirmTimeout(self._why_late(timeout)) from None
-            if self._take(arrived):
-                deadline = time.monotonic() + timeout
+                self._say_if_blocked()
+            else:
+                deadline = time.monotonic() + timeout if settled else deadline
 
     def _take(self, arrived: Any) -> bool:
         """Account for one frame; says whether it settled anything."""
@@ -128,6 +138,11 @@ class ConfirmChannel:
             f"no queue is bound for {self._return.routing_key}: start a consumer first"
             " (./stockwire consume history declares its own)"
         )
+
+    def _say_if_blocked(self) -> None:
+        if self._connection.is_blocked and not self._said:
+            log.warning("RabbitMQ has blocked publishers (memory or disk alarm): waiting until it takes messages again")
+        self._said = self._connection.is_blocked
 
     def _why_late(self, timeout: float) -> str:
         if self._connection.is_blocked:

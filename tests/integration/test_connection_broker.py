@@ -116,7 +116,9 @@ def test_the_configuration_for_containers_lets_guest_in_from_other_hosts(own_bro
     assert found.strip() == "{ok,[]}"
 
 
-def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(own_broker: PrivateBroker) -> None:
+def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(
+    own_broker: PrivateBroker, caplog: pytest.LogCaptureFixture
+) -> None:
     queue = declare(own_broker.address, name="alarm")
     with Publisher(own_broker.address, "test", timeout=2) as publisher:
         publisher.publish([message()])
@@ -124,6 +126,7 @@ def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(own_br
         try:
             with pytest.raises(PublishError, match="blocked publishers"):
                 publisher.publish([message()])
+            assert caplog.text.count("has blocked publishers") == 1
             sent = messages(100)
             lifting = threading.Timer(0.5, own_broker.rabbitmqctl, ["set_vm_memory_high_watermark", "0.4"])
             lifting.start()
