@@ -74,7 +74,11 @@ class Process:
         return self.wait(timeout)
 
     def end(self) -> None:
-        """By force, with everything it started."""
+        """By force where it does not end when asked: what it started in sessions of their own is its to end."""
+        if self.running:
+            self._child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(DEADLINE)
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()

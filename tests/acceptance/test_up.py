@@ -27,15 +27,15 @@ def ask(checkout: Path) -> Callable[..., Any]:
     return asked
 
 
-def processes_in(folder: Path) -> list[str]:
-    """The command lines of what runs in or below a folder."""
+def processes_in(folder: Path) -> list[tuple[int, str]]:
+    """Number and command line of what runs in or below a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").resolve().is_relative_to(folder):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
+                found.append((int(process.name), (process / "cmdline").read_text().replace("\0", " ")))
         except OSError:
-            continue
+            continue  # it has ended, or is somebody else's
     return found
 
 
@@ -86,11 +86,7 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
     with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
         up.wait_for("syncing")
-        [victim] = [
-            int(process.name)
-            for process in Path("/proc").glob("[0-9]*")
-            if b"consumers\0history" in _command_line(process) and (process / "cwd").resolve() == checkout
-        ]
+        [victim] = [pid for pid, command in processes_in(checkout) if "consumers history" in command]
         os.kill(victim, signal.SIGKILL)
         up.wait_for("history ended")
         up.wait_for("starting it again")
@@ -107,20 +103,13 @@ def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broke
         first.send(signal.SIGKILL)
         first.wait()
     orphans = processes_in(checkout)
-    assert any("celery" in each for each in orphans)
+    assert any("celery" in command for _, command in orphans)
     # As a private broker's address would stand there.
     (checkout / "var" / "up.amqp").write_text("amqp://guest:guest@127.0.0.1:1/")
     with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as second:
         second.wait_for("AAPL")
         assert second.stop() == 0
     assert processes_in(checkout) == []
-
-
-def _command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.mark.parametrize(
