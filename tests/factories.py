@@ -117,14 +117,13 @@ def raw_message(body: bytes, *, symbol: str = "AAPL", message_id: str = "raw") -
     return Message(EXCHANGE, price_key(symbol), body, properties)
 
 
-def delivery(body: bytes | None = None, *, tag: int = 1, redelivered: bool = False, **properties: Any) -> Delivery:
+def delivery(body: bytes | None = None, *, tag: int = 1, **properties: Any) -> Delivery:
     """A message as a consumer gets it."""
     sent = message()
     return Delivery(
         tag=tag,
         exchange=sent.exchange,
         routing_key=sent.routing_key,
-        redelivered=redelivered,
         body=sent.body if body is None else body,
         properties={**sent.properties, **properties},
     )

@@ -38,7 +38,6 @@ class Delivery:
     tag: int
     exchange: str
     routing_key: str
-    redelivered: bool
     body: bytes
     properties: Mapping[str, Any] = field(default_factory=dict)
 

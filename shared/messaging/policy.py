@@ -98,7 +98,8 @@ class Policy:
             self._set_aside(good[0][0], reason, subscription)
 
     def _set_aside(self, delivery: Delivery, reason: str, subscription: Subscription) -> None:
-        log.warning("dead-lettered %s of %s: %s", delivery.id, delivery.routing_key, reason)
+        done = "dead-lettered" if self._dead_letters else "passed over"
+        log.warning("%s %s of %s: %s", done, delivery.id, delivery.routing_key, reason)
         if self._dead_letters:
             self._publisher.publish([dead_letter(delivery, self._queue, reason, utc_now())])
         subscription.acknowledge(delivery)

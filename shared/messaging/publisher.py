@@ -39,9 +39,9 @@ class Publisher:
 
         Messages are taken from the iterable 100 at a time, at most 1000 are in flight. A connection that is lost on
         the way is made again and what was unconfirmed is sent again under the same ids, until the time-out, which
-        starts again only with what is confirmed. Raises
-        PublishError naming every event that was refused, returned or not confirmed (after a time-out or a closed
-        channel, what the iterable still holds is not taken), and BrokerError where no connection can be made at all.
+        starts again only with what is confirmed. Raises PublishError naming every event that was refused, returned or
+        not confirmed (after a time-out or a closed channel, what the iterable still holds is not taken), and
+        BrokerError where no connection can be made at all.
         """
         outbox = _Outbox(messages)
         failures: dict[str, str] = {}

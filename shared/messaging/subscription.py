@@ -38,8 +38,8 @@ class Subscription:
         self._channel = channel
         self._arrived: queue.SimpleQueue[Delivery | Exception] = queue.SimpleQueue()
         self._interruption: Exception | None = None
-        self._on_frame = _assemble(self._arrived.put, channel.on_frame)
-        channel.on_frame = self._on_frame  # type: ignore[method-assign, assignment]
+        on_frame = _assemble(self._arrived.put, channel.on_frame)
+        channel.on_frame = on_frame  # type: ignore[method-assign, assignment]
         connection.failures.listeners.append(self._arrived.put)
 
     def start(self, queue_name: str, prefetch: int) -> None:
@@ -124,7 +124,6 @@ def _assemble(put: Callable[[Delivery | Exception], None], pass_on: Callable[[An
                     tag=deliver.delivery_tag,
                     exchange=deliver.exchange,
                     routing_key=deliver.routing_key,
-                    redelivered=deliver.redelivered,
                     body=b"".join(parts),
                     properties=_properties(header.properties),
                 )
