@@ -28,12 +28,16 @@ cli = typer.Typer(
 
 # Most tests wait for a process most of the time. A file stays in one piece, for what its tests share.
 _IN_PARALLEL = ["-n", "3", "--dist", "loadfile"]
+_FAULTS = ["tests/faults", "-m", "not control and not slow", "-n", "3", "--dist", "load"]
 
 
 def test(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[PYTEST ARGUMENT]...", help="Handed to pytest.")
     ] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Run what kills, blocks and fills up (some minutes).")
+    ] = False,
 ) -> None:
     """Install what the tests need and run them: all of them in parallel, or what the arguments say, one by one."""
     if find_server() is None:
@@ -42,7 +46,7 @@ def test(
         except ProcessError as error:
             print(f"stockwire: {error}; what needs it is skipped", file=sys.stderr)
     os.chdir(ROOT)
-    words = arguments or _IN_PARALLEL
+    words = [*_FAULTS, *(arguments or [])] if faults else arguments or _IN_PARALLEL
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - pytest takes over
 
 

@@ -1,0 +1,161 @@
+"""Consumers and a publisher without what Stockwire promises: a fault test that passes with them shows nothing."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from queue import SimpleQueue
+
+from amqpstorm import Connection as PlainConnection
+from amqpstorm.exception import AMQPError
+from sqlalchemy import Engine, insert, text
+
+from consumers.alerts.handler import alerts as real_alerts
+from consumers.alerts.models import alerts as alerts_table
+from consumers.history.handler import history as real_history
+from shared.database import opened, writing
+from shared.errors import BrokerUnavailable
+from shared.events import StockData
+from shared.messaging.address import BrokerAddress
+from shared.messaging.consumer import Consumer, Handler
+from shared.messaging.message import Message
+from shared.messaging.topology import EXCHANGE
+from shared.settings import Settings
+from shared.times import format_sortable, utc_now
+from tests.faults.counted import counted
+
+
+def acknowledging_first(consumer: Consumer) -> Consumer:
+    """The same consumer, which acknowledges what it is given at once and works on it afterwards."""
+
+    @contextmanager
+    def open_first(settings: Settings) -> Iterator[Handler]:
+        todo: SimpleQueue[Sequence[StockData]] = SimpleQueue()
+        ready = threading.Event()
+
+        def work() -> None:
+            with consumer.open(settings) as handle:
+                ready.set()
+                while True:
+                    handle(todo.get())
+
+        threading.Thread(target=work, daemon=True).start()
+        ready.wait()
+        yield todo.put
+
+    return replace(consumer, open=open_first)
+
+
+@contextmanager
+def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
+    """History in a table without a key."""
+    with opened(settings.history_url) as engine:
+        _make_table(engine)
+
+        def handle(events: Sequence[StockData]) -> None:
+            rows = [
+                {
+                    "symbol": event.symbol,
+                    "as_of": format_sortable(event.as_of),
+                    "price": float(event.price),
+                    "provider": event.provider,
+                }
+                for event in events
+            ]
+            with writing(engine) as connection:
+                connection.execute(text("INSERT INTO price_history VALUES (:symbol, :as_of, :price, :provider)"), rows)
+
+        yield handle
+
+
+@contextmanager
+def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
+    """Alerts on `* crossing 100` that remember prices in memory alone, and take an alert for a new one each time."""
+    with real_alerts.open(settings), opened(settings.alerts_url) as engine:
+        previous: dict[str, StockData] = {}
+
+        def handle(events: Sequence[StockData]) -> None:
+            for event in events:
+                before = previous.get(event.symbol, event)
+                if before.price < 100 <= event.price or before.price > 100 >= event.price:
+                    _insert_alert(engine, event)
+                previous[event.symbol] = event
+
+        yield handle
+
+
+def _make_table(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            text("CREATE TABLE IF NOT EXISTS price_history (symbol TEXT, as_of TEXT, price REAL, provider TEXT)")
+        )
+
+
+def _insert_alert(engine: Engine, event: StockData) -> None:
+    values = {
+        "rule_id": time.monotonic_ns(),
+        "rule_name": "100",
+        "condition": "crossing",
+        "symbol": event.symbol,
+        "price": event.price,
+        "threshold": 100,
+        "as_of": event.as_of,
+        "triggered_at": utc_now(),
+        "event_id": event.id,
+    }
+    with writing(engine) as connection:
+        connection.execute(insert(alerts_table).values(values))
+
+
+history_acknowledging_first = counted(acknowledging_first(real_history))
+alerts_acknowledging_first = counted(acknowledging_first(real_alerts))
+history_without_dedupe = counted(replace(real_history, open=open_without_dedupe))
+alerts_without_watermarks = counted(replace(real_alerts, open=open_without_watermarks))
+
+
+class UnconfirmedPublisher:
+    """Plain amqpstorm without confirms: what has been written to the socket counts as published."""
+
+    def __init__(self, address: BrokerAddress, *, persistent: bool = True) -> None:
+        self._address = address
+        self._persistent = persistent
+        self._connection: PlainConnection | None = None
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        """Raises BrokerUnavailable where the socket is found to be broken."""
+        count = 0
+        try:
+            channel = self._channel()
+            for message in messages:
+                properties = dict(message.properties)
+                properties["message_type"] = properties.pop("type")
+                properties["delivery_mode"] = 2 if self._persistent else 1
+                channel.basic.publish(message.body, message.routing_key, EXCHANGE, properties)
+                count += 1
+        except AMQPError as error:
+            self._connection = None
+            raise BrokerUnavailable(str(error)) from error
+        return count
+
+    def _channel(self):  # type: ignore[no-untyped-def]
+        if self._connection is None or not self._connection.is_open:
+            address = self._address
+            self._connection = PlainConnection(
+                address.host,
+                address.username,
+                address.password,
+                address.port,
+                virtual_host=address.virtual_host,
+                heartbeat=2,
+            )
+            self._plain = self._connection.channel()
+        return self._plain
+
+
+@contextmanager
+def without_confirms(address: BrokerAddress) -> Iterator[UnconfirmedPublisher]:
+    publisher = UnconfirmedPublisher(address)
+    yield publisher
+    if publisher._connection is not None:
+        publisher._connection.close()

@@ -1,0 +1,46 @@
+"""Our consumers with a ledger of what they were delivered, which a kill -9 cannot take back.
+
+They are run as a user runs a consumer of his own: `./stockwire consume tests.faults.counted:history`.
+"""
+
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from consumers.alerts.handler import alerts as real_alerts
+from consumers.history.handler import history as real_history
+from shared.messaging.consumer import Consumer
+from shared.messaging.message import Delivery
+
+DELIVERIES = "FAULTS_DELIVERIES"
+
+
+def counted(consumer: Consumer) -> Consumer:
+    """The same consumer, noting the id of each delivery in `<FAULTS_DELIVERIES>/<name>` before it looks at it."""
+
+    def decode(delivery: Delivery, now: datetime) -> Any:
+        os.write(_ledger(consumer.name), f"{delivery.id}\n".encode())
+        return consumer.decode(delivery, now)
+
+    return replace(consumer, decode=decode)
+
+
+def read_deliveries(folder: Path, name: str) -> list[str]:
+    path = folder / name
+    return path.read_text().split() if path.exists() else []
+
+
+_open: dict[str, int] = {}
+
+
+def _ledger(name: str) -> int:
+    if name not in _open:
+        path = Path(os.environ[DELIVERIES]) / name
+        _open[name] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    return _open[name]
+
+
+history = counted(real_history)
+alerts = counted(real_alerts)
