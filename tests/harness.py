@@ -1,7 +1,6 @@
-"""Real parts in a test's hands: queues, a consumer in a thread, a TCP proxy that breaks; all polled to a deadline."""
+"""Real parts in a test's hands: queues, and a consumer in a thread; all polled to a deadline."""
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,80 +156,6 @@ def running(
         error = run.ended()
     if error is not None:
         raise error
-
-
-class Proxy:
-    """A TCP proxy in front of a broker, which can be broken in several ways.
-
-    `silent`: it swallows what comes; `stuck`: it reads no more; `cuts`: so many connections end as soon as the bytes
-    `cut_on` come by.
-    """
-
-    def __init__(self, target: BrokerAddress) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = replace(target, port=self._listener.getsockname()[1])
-        self.silent = threading.Event()
-        self.stuck = threading.Event()
-        self.cut_on = b""
-        self.cuts = 0
-        self.accepted = 0
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.accepted += 1
-                server = socket.create_connection((self._target.host, self._target.port))
-                self._sockets += [client, server]
-                for source, sink in ((client, server), (server, client)):
-                    self._threads.append(threading.Thread(target=self._pump, args=(source, sink)))
-                    self._threads[-1].start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                while self.stuck.is_set():
-                    time.sleep(0.02)
-                if self.cuts and self.cut_on in data:
-                    self.cuts -= 1
-                    break
-                if not self.silent.is_set():
-                    sink.sendall(data)
-        for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def answer(self, data: bytes) -> None:
-        """Send these bytes to the latest client, as if they came from the broker."""
-        self._sockets[-2].sendall(data)
-
-    def cut(self) -> None:
-        """Cut every connection there is; new ones are taken."""
-        for each in list(self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        for each in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(DEADLINE)
-        for each in (self._listener, *self._sockets):
-            each.close()
-
-
-@contextlib.contextmanager
-def proxy(target: BrokerAddress) -> Iterator[Proxy]:
-    between = Proxy(target)
-    try:
-        yield between
-    finally:
-        between.close()
 
 
 def opened(handler: Any) -> Any:

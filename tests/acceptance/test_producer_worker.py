@@ -21,8 +21,9 @@ from producer.market_service import sync_lock
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, parse_instant, utc_now
-from tests.harness import declare, proxy, taken, waiting
+from tests.harness import declare, taken, waiting
 from tests.processes import Process, running, until
+from tests.proxy import proxy
 
 CELERY = ("python", "-m", "celery", "-A", "producer")
 WORKER = (*CELERY, "worker", "--beat", "--loglevel=info")

@@ -7,7 +7,8 @@ from infra.broker import PrivateBroker, free_port
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect, connected
-from tests.harness import channel_to, eventually, proxy
+from tests.harness import channel_to, eventually
+from tests.proxy import proxy
 
 SECRET = "s3cr3t"
 

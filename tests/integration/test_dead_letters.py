@@ -27,12 +27,12 @@ from tests.harness import (
     declare,
     declare_raw,
     eventually,
-    proxy,
     publish,
     running,
     taken,
     waiting,
 )
+from tests.proxy import proxy
 
 TEST = "stockwire.test"
 DEAD = "stockwire.test.dead"

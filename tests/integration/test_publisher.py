@@ -12,7 +12,8 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.message import Message, alert_message
 from shared.messaging.publisher import Publisher
 from tests.factories import message, messages, price_alert, stock_data
-from tests.harness import channel_to, declare, declare_raw, proxy, publish, taken, waiting
+from tests.harness import channel_to, declare, declare_raw, publish, taken, waiting
+from tests.proxy import proxy
 
 # Class 60, method 40: what every publish begins with on the wire.
 BASIC_PUBLISH = b"\x00\x3c\x00\x28"

@@ -26,11 +26,11 @@ from tests.harness import (
     declare,
     eventually,
     opened,
-    proxy,
     publish,
     running,
     waiting,
 )
+from tests.proxy import proxy
 
 QUEUE_NAME = "stockwire.test"
 

@@ -1,0 +1,123 @@
+"""A TCP proxy between a test and its brokers, which can be broken in several ways."""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from shared.messaging.address import BrokerAddress
+
+_DEADLINE = 20.0
+_READ = 1 << 18
+# https://man7.org/linux/man-pages/man7/socket.7.html: what closes after this resets its connection.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Takes connections at `address` and passes them on to the first of its brokers that answers.
+
+    `silent`: it swallows what comes. `stuck`: it reads no more, ends of connections included, and passes on what was
+    held back as soon as it is not stuck any more, as a network does that loses packets for a while; `stuck_out` and
+    `stuck_in` are the same one way alone, to the broker and from it. `cuts`: so many connections end as soon as the
+    bytes `cut_on` come by.
+    """
+
+    def __init__(self, *targets: BrokerAddress) -> None:
+        self._targets = targets
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.address = replace(targets[0], port=self._listener.getsockname()[1])
+        self.silent = threading.Event()
+        self.stuck = threading.Event()
+        self.stuck_out = threading.Event()
+        self.stuck_in = threading.Event()
+        self.cut_on = b""
+        self.cuts = 0
+        self.accepted = 0
+        self._closed = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.accepted += 1
+                server = self._connect()
+                if server is None:
+                    client.close()
+                    continue
+                self._sockets += [client, server]
+                for ends in ((client, server, self.stuck_out), (server, client, self.stuck_in)):
+                    self._threads.append(threading.Thread(target=self._pump, args=ends))
+                    self._threads[-1].start()
+
+    def _connect(self) -> socket.socket | None:
+        for target in self._targets:
+            with contextlib.suppress(OSError):
+                return socket.create_connection((target.host, target.port), timeout=None)
+        return None
+
+    def _pump(self, source: socket.socket, sink: socket.socket, stuck: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(_READ):
+                self._hold(stuck)
+                if self.cuts and self.cut_on in data:
+                    self.cuts -= 1
+                    break
+                if not self.silent.is_set():
+                    sink.sendall(data)
+        self._hold(stuck)
+        for each in (source, sink):
+            _end(each)
+
+    def _hold(self, stuck: threading.Event) -> None:
+        while (stuck.is_set() or self.stuck.is_set()) and not self._closed.is_set():
+            time.sleep(0.02)
+
+    def answer(self, data: bytes) -> None:
+        """Send these bytes to the latest client, as if they came from the broker."""
+        self._sockets[-2].sendall(data)
+
+    def cut(self) -> None:
+        """End every connection there is in good order (FIN); new ones are taken."""
+        for each in list(self._sockets):
+            _end(each)
+
+    def reset(self) -> None:
+        """End every connection there is without (RST), with whatever is on its way; new ones are taken."""
+        for each in list(self._sockets):
+            with contextlib.suppress(OSError):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                # Wakes its pump, which closes it; a socket that is being read cannot be closed.
+                each.shutdown(socket.SHUT_RD)
+
+    def close(self) -> None:
+        self._closed.set()
+        for each in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(_DEADLINE)
+        for each in (self._listener, *self._sockets):
+            each.close()
+
+
+@contextlib.contextmanager
+def proxy(*targets: BrokerAddress) -> Iterator[Proxy]:
+    between = Proxy(*targets)
+    try:
+        yield between
+    finally:
+        between.close()
+
+
+def _end(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        if each.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_NO_LINGER)) == _NO_LINGER:
+            each.close()
+        else:
+            each.shutdown(socket.SHUT_RDWR)
