@@ -60,7 +60,7 @@ def replay(
     with (
         stop_on_signals() as stop,
         Recording(file) as recording,
-        Publisher(settings.amqp_url, "replay") as publisher,
+        Publisher(settings.amqp_url, "replay", wait_while_blocked=True, stop=stop) as publisher,
         shown_progress(recording.size) as progress,
     ):
 

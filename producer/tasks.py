@@ -55,7 +55,7 @@ def attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far: Ma
     except BrokerError as error:
         return so_far, list(symbols), error
     except SoftTimeLimitExceeded:
-        raise StockwireError("the sync took too long and was given up") from None
+        return so_far, list(symbols), StockwireError("the sync took too long and was given up")
     outcome = add_report(so_far, report)
     if report.unconfirmed:
         return outcome, list(report.unconfirmed), BrokerError(_summary(report, "not published"))

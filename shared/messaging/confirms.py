@@ -7,6 +7,7 @@ import logging
 import queue
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from amqpstorm.exception import AMQPChannelError
@@ -19,11 +20,12 @@ from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.messaging.frames import Frames
 from shared.messaging.message import Message
 from shared.messaging.topology import declare_exchanges
+from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-# In seconds: how long it may be quiet before it is looked into.
-_SAY_AFTER = 1.0
+# In seconds: how long it may be quiet before it is looked into, and how long a stop may have to wait.
+_LOOK_EVERY = 1.0
 
 _FRAMES = frozenset({"Basic.Ack", "Basic.Nack", "Basic.Return", "ContentHeader", "ContentBody"})
 
@@ -36,6 +38,20 @@ class ConfirmTimeout(BrokerError):
     """Nothing was confirmed for as long as the publisher is ready to wait."""
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for confirms: `timeout` seconds without any, not counting those in which RabbitMQ takes nothing
+    from anybody (a memory or disk alarm) where it is to `wait_while_blocked`, and no longer than until `stop`.
+    """
+
+    timeout: float
+    wait_while_blocked: bool = False
+    stop: Stop = field(default_factory=Stop)
+
+    def excuses(self, connection: Connection) -> bool:
+        return self.wait_while_blocked and connection.is_blocked and not self.stop.requested
+
+
 class ConfirmChannel:
     """Numbers what it sends as the broker does, from 1; `unconfirmed` and `failures` say what became of it.
 
@@ -44,7 +60,7 @@ class ConfirmChannel:
 
     def __init__(self, connection: Connection) -> None:
         """Raises BrokerError."""
-        self._connection = connection
+        self.connection = connection
         self.unconfirmed: dict[int, Message] = {}
         self.failures: dict[str, str] = {}
         self._sent = 0
@@ -69,10 +85,10 @@ class ConfirmChannel:
         for message in messages:
             self._sent += 1
             self.unconfirmed[self._sent] = message
-        with translated(self._connection):
+        with translated(self.connection):
             try:
                 self._channel.check_for_errors()
-                self._connection.write(data)
+                self.connection.write(data)
             except AMQPChannelError as error:
                 raise ChannelClosed(f"RabbitMQ closed the channel: {error}") from error
 
@@ -83,22 +99,27 @@ class ConfirmChannel:
         self.failures = {}
         return final
 
-    def collect(self, down_to: int, timeout: float) -> None:
+    def collect(self, down_to: int, patience: Patience) -> None:
         """Take in confirms until at most `down_to` messages are unconfirmed.
 
-        Raises ConfirmTimeout where none arrives for `timeout` seconds, ChannelClosed, or BrokerUnavailable.
+        Raises ConfirmTimeout where patience ends, ChannelClosed, or BrokerUnavailable.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience.timeout
         while len(self.unconfirmed) > down_to:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise ConfirmTimeout(self._why_late(timeout))
+                raise ConfirmTimeout(self._why_late(patience))
             try:
-                settled = self._take(self._frames.get(min(left, _SAY_AFTER)))
+                renewed = self._take(self._frames.get(min(left, _LOOK_EVERY)))
             except queue.Empty:
                 self._say_if_blocked()
-            else:
-                deadline = time.monotonic() + timeout if settled else deadline
+                if patience.stop.requested:
+                    raise ConfirmTimeout("stopped before RabbitMQ had confirmed it") from None
+                renewed = patience.excuses(self.connection)
+            if renewed:
+                deadline = time.monotonic() + patience.timeout
+            if self._said:
+                self._say_if_blocked()
 
     def _take(self, arrived: Any) -> bool:
         """Account for one frame; says whether it settled anything."""
@@ -140,20 +161,22 @@ class ConfirmChannel:
         )
 
     def _say_if_blocked(self) -> None:
-        if self._connection.is_blocked and not self._said:
+        if self.connection.is_blocked and not self._said:
             log.warning("RabbitMQ has blocked publishers (memory or disk alarm): waiting until it takes messages again")
-        self._said = self._connection.is_blocked
+        elif self._said and not self.connection.is_blocked:
+            log.warning("RabbitMQ no longer blocks publishers: going on")
+        self._said = self.connection.is_blocked
 
-    def _why_late(self, timeout: float) -> str:
-        if self._connection.is_blocked:
+    def _why_late(self, patience: Patience) -> str:
+        if self.connection.is_blocked:
             return "RabbitMQ has blocked publishers (memory or disk alarm): free some, and publish again"
-        return f"not confirmed within {timeout:g} s"
+        return f"not confirmed within {patience.timeout:g} s"
 
     def _marshal(self, message: Message) -> bytes:
         properties = dict(message.properties)
         if "type" in properties:
             properties["message_type"] = properties.pop("type")
-        size = self._connection.max_frame_size - 8
+        size = self.connection.max_frame_size - 8
         frames: list[Any] = [
             commands.Basic.Publish(
                 exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory

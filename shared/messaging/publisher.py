@@ -11,9 +11,10 @@ from typing import Self
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.confirms import ChannelClosed, ConfirmChannel, ConfirmTimeout
+from shared.messaging.confirms import ChannelClosed, ConfirmChannel, ConfirmTimeout, Patience
 from shared.messaging.connection import Connection, connect
 from shared.messaging.message import Message
+from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,23 @@ TIMEOUT = 30.0
 class Publisher:
     """Publishes from one thread of one process. It connects on first use: a fork before that is safe, after it not."""
 
-    def __init__(self, address: BrokerAddress, name: str, *, timeout: float = TIMEOUT) -> None:
-        """`name` is what RabbitMQ's tools show; `timeout` the seconds without progress after which it gives up."""
+    def __init__(
+        self,
+        address: BrokerAddress,
+        name: str,
+        *,
+        timeout: float = TIMEOUT,
+        wait_while_blocked: bool = False,
+        stop: Stop | None = None,
+    ) -> None:
+        """`name` is what RabbitMQ's tools show; `timeout` the seconds without progress after which it gives up.
+
+        With `wait_while_blocked` it waits for as long as RabbitMQ has blocked all publishers (a memory or disk alarm).
+        Once a `stop` is requested it waits for no more than what RabbitMQ is just about to confirm.
+        """
         self._address = address
         self._name = name
-        self._timeout = timeout
+        self._patience = Patience(timeout, wait_while_blocked, stop or Stop())
         self._connection: Connection | None = None
         self._channel: ConfirmChannel | None = None
 
@@ -40,7 +53,7 @@ class Publisher:
         Messages are taken from the iterable 100 at a time, at most 1000 are in flight. A connection that is lost on
         the way is made again and what was unconfirmed is sent again under the same ids, until the time-out, which
         starts again only with what is confirmed. Raises PublishError naming every event that was refused, returned or
-        not confirmed (after a time-out or a closed channel, what the iterable still holds is not taken), and
+        not confirmed (after a time-out, a stop or a closed channel, what the iterable still holds is not taken), and
         BrokerError where no connection can be made at all.
         """
         outbox = _Outbox(messages)
@@ -52,8 +65,8 @@ class Publisher:
             try:
                 self._send(outbox, channel)
             except BrokerUnavailable as error:
-                if not deadline or channel.settled > settled:
-                    deadline = time.monotonic() + self._timeout
+                if not deadline or channel.settled > settled or self._patience.excuses(channel.connection):
+                    deadline = time.monotonic() + self._patience.timeout
                 failures |= channel.take_failures()
                 outbox.put_back(channel)
                 channel = self._reconnect(outbox, failures, error, deadline)
@@ -86,8 +99,8 @@ class Publisher:
     def _send(self, outbox: "_Outbox", channel: ConfirmChannel) -> None:
         while chunk := outbox.next_chunk():
             channel.send(chunk)
-            channel.collect(WINDOW - CHUNK, self._timeout)
-        channel.collect(0, self._timeout)
+            channel.collect(WINDOW - CHUNK, self._patience)
+        channel.collect(0, self._patience)
 
     def _open(self) -> ConfirmChannel:
         self._connection = connect(self._address, self._name)
@@ -105,8 +118,7 @@ class Publisher:
         log.warning("%s; connecting again", error)
         backoff = Backoff()
         self._abandon()
-        while time.monotonic() < deadline:
-            time.sleep(backoff.next())
+        while time.monotonic() < deadline and not self._patience.stop.wait(backoff.next()):
             try:
                 return self._open()
             except (BrokerUnavailable, BrokerRefused) as again:

@@ -24,7 +24,7 @@ MAX_BATCH = 500
 # A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
 # RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
 SUSPICIOUS = 3
-# In seconds. The first is also how long a stop may have to wait.
+# In seconds.
 DEAD_LETTER_TIMEOUT = 5.0
 DECLARE_EVERY = 30.0
 
@@ -52,7 +52,7 @@ def run_consumer(
         if stop.requested:
             return
         raise
-    dead_letters = Publisher(address, f"{consumer.name} dead letters", timeout=DEAD_LETTER_TIMEOUT)
+    dead_letters = Publisher(address, f"{consumer.name} dead letters", timeout=DEAD_LETTER_TIMEOUT, stop=stop)
     try:
         with consumer.open(settings) as handler, dead_letters as publisher:
             policy = Policy(consumer, spec.name, handler, publisher, stop)

@@ -20,6 +20,7 @@ from shared.messaging.consumer import consumer
 from shared.messaging.message import Message
 from shared.messaging.publisher import Publisher
 from shared.settings import ROOT
+from shared.signals import Stop
 from tests.conftest import unavailable
 from tests.factories import message, messages, stock_data
 from tests.harness import Recorder, Running, consumers_of, declare, eventually, publish, running, taken, waiting
@@ -128,16 +129,32 @@ def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(
                 publisher.publish([message()])
             assert caplog.text.count("has blocked publishers") == 1
             sent = messages(100)
-            lifting = threading.Timer(0.5, own_broker.rabbitmqctl, ["set_vm_memory_high_watermark", "0.4"])
+            lifting = threading.Timer(3, own_broker.rabbitmqctl, ["set_vm_memory_high_watermark", "0.4"])
             lifting.start()
-            with Publisher(own_broker.address, "patient", timeout=30) as patient:
+            with Publisher(own_broker.address, "patient", timeout=1, wait_while_blocked=True) as patient:
                 assert patient.publish(sent) == 100
             lifting.join()
+            assert caplog.text.count("going on") == 1
         finally:
             own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
     held = eventually(lambda: waiting(own_broker.address, queue))
     stored = {delivery.properties["message_id"] for delivery in taken(own_broker.address, queue, held or 0)}
     assert stored == {each.id for each in sent}
+
+
+def test_a_stop_ends_the_wait_for_a_broker_under_an_alarm(own_broker: PrivateBroker) -> None:
+    declare(own_broker.address, name="alarm")
+    stop = Stop()
+    own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+    try:
+        threading.Timer(1.5, stop.request).start()
+        before = time.monotonic()
+        with pytest.raises(PublishError, match="stopped before") as caught:
+            Publisher(own_broker.address, "stopped", wait_while_blocked=True, stop=stop).publish(messages(3))
+        assert time.monotonic() - before < 10
+        assert len(caught.value.failures) == 3
+    finally:
+        own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
 
 
 @dataclass

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.commands import sync_in_turn
-from producer.market_service import run_sync, sync, sync_lock
+from producer.market_service import SyncReport, run_sync, sync, sync_lock
 from producer.providers import Provider
 from producer.providers.simulated import SimulatedProvider
 from producer.recordings import BadRow, Recording
 from producer.replaying import Replay
+from producer.tasks import attempt
 from shared.errors import BrokerUnavailable, PublishError, SettingsError, SyncRunning
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
@@ -159,3 +161,14 @@ def test_a_replay_that_no_queue_takes_ends_with_an_error(broker: BrokerAddress, 
     declare(broker, "stock.MSFT.price")
     with pytest.raises(PublishError, match=r"no queue is bound for stock\.AAPL\.price"):
         play(broker, csv)
+
+
+def test_a_sync_that_reaches_its_time_limit_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_long(*_: object) -> SyncReport:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr("producer.tasks.run_sync", too_long)
+    so_far = {"published": 0}
+    outcome, left, error = attempt(Settings(), ["AAPL", "MSFT"], AT, so_far)
+    assert (outcome, left) == (so_far, ["AAPL", "MSFT"])
+    assert "took too long" in str(error)
