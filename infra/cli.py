@@ -50,6 +50,16 @@ def test(
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - pytest takes over
 
 
+def bench(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME] [--json]", help="Which one, and how.")
+    ] = None,
+) -> None:
+    """Measure Stockwire side by side with what else there is; without a name, list the benchmarks."""
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *(arguments or [])])  # noqa: S606
+
+
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 cli.command(rich_help_panel="Run")(up)
@@ -64,3 +74,5 @@ cli.add_typer(rules, name="rules", rich_help_panel="Watch")
 cli.add_typer(dead, name="dead", rich_help_panel="Maintain")
 cli.command(rich_help_panel="Maintain")(doctor)
 cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON)(test)
+# Its help is that of the benchmarks, which know what there is to run.
+cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON, add_help_option=False)(bench)

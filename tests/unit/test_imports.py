@@ -1,4 +1,7 @@
-"""The arrows between the packages, read from their source: producer -> shared <- consumers, infra -> all of them."""
+"""The arrows between the packages, read from their source: producer -> shared <- consumers, infra -> all of them.
+
+Benchmarks stand on top: they may import every package, and the libraries that they are compared with.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("producer", "consumers", "shared", "infra")
+PACKAGES = ("producer", "consumers", "shared", "infra", "benchmarks")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # Whoever is named first must not import who is named behind.
@@ -18,8 +21,12 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "consumers.history": ("consumers.alerts",),
     "consumers.alerts": ("consumers.history",),
     "infra": ("tests", "benchmarks", "examples"),
+    "benchmarks": ("tests", "examples"),
 }
 LIBRARIES_OF_MESSAGING = ("amqpstorm", "pamqp")
+PEERS = ("pika", "aio_pika", "aiormq", "faststream")
+# Who may import which libraries.
+KEPT = {LIBRARIES_OF_MESSAGING: ("shared.messaging", "benchmarks"), PEERS: ("benchmarks",)}
 
 
 def module_name(path: Path) -> str:
@@ -53,8 +60,9 @@ def violations(module: str, imported: Iterator[str]) -> list[str]:
         for package, forbidden in FORBIDDEN.items():
             if within(module, package) and any(within(name, each) for each in forbidden):
                 found.append(f"{module} imports {name}")
-        if any(within(name, each) for each in LIBRARIES_OF_MESSAGING) and not within(module, "shared.messaging"):
-            found.append(f"{module} imports {name}, which only shared.messaging may")
+        for libraries, keepers in KEPT.items():
+            if any(within(name, each) for each in libraries) and not any(within(module, each) for each in keepers):
+                found.append(f"{module} imports {name}, which only {' and '.join(keepers)} may")
     return found
 
 
@@ -80,6 +88,10 @@ def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
         ("producer.tasks", "from amqpstorm.channel import Channel"),
         ("infra.doctor", "import pamqp.commands"),
         ("infra.cli", "from tests.factories import stock_data"),
+        ("infra.cli", "import benchmarks"),
+        ("benchmarks.publish", "from tests.factories import stock_data"),
+        ("shared.messaging.publisher", "import aio_pika"),
+        ("consumers.tail", "from pika import BlockingConnection"),
     ],
 )
 def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None:
@@ -93,6 +105,8 @@ def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None
         ("producer.tasks", "from shared.messaging.publisher import Publisher\nimport amqp"),
         ("consumers.registry", "from consumers.history import handler\nfrom consumers.alerts import handler"),
         ("shared.messaging.connection", "import amqpstorm\nfrom pamqp import commands"),
+        ("benchmarks.publish", "import amqpstorm\nimport pika\nfrom faststream.rabbit import RabbitBroker"),
+        ("benchmarks.persist", "from infra.broker import private_broker\nfrom consumers.history import handler"),
     ],
 )
 def test_an_import_along_the_arrows_is_fine(module: str, source: str) -> None:

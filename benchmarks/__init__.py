@@ -1,0 +1,1 @@
+"""Stockwire side by side with what else there is: run by hand, in no test."""

@@ -1,0 +1,56 @@
+"""`python -m benchmarks`, which `./stockwire bench` hands over to."""
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from benchmarks import persist as persisting
+from benchmarks import publish as publishing
+from benchmarks.report import Report
+from shared.commandline import run
+
+cli = typer.Typer(
+    help="Stockwire side by side with what else there is, in one run on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@cli.callback()
+def bench() -> None:
+    pass
+
+
+@cli.command()
+def publish(as_json: AsJson = False) -> None:
+    """50,000 confirmed persistent events into one queue, one process."""
+    show(publishing.measure(), as_json=as_json)
+
+
+@cli.command()
+def persist(as_json: AsJson = False) -> None:
+    """100,000 queued events committed to SQLite and acknowledged, one process."""
+    show(persisting.measure(), as_json=as_json)
+
+
+def show(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        print(report.as_json())
+    else:
+        report.show()
+
+
+def end(number: int, _frame: object) -> NoReturn:
+    """Leave by way of every `finally`, so that the broker and the files go too."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    run(cli, "stockwire bench")

@@ -1,0 +1,58 @@
+"""Storage as a competent hand writes it for one purpose: json.loads and sqlite3, without any check of what arrives.
+
+The table and its durability (WAL, synchronous=FULL) are the history consumer's own.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from consumers.history.models import SCHEMA
+from shared.database import opened
+from shared.schema import create_schema
+from shared.times import to_micros
+
+_INSERT = "INSERT INTO price VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_SERIES = "INSERT INTO series (symbol, provider) VALUES (?, ?) RETURNING id"
+
+
+class HandMadeStore:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._series: dict[tuple[str, str], int] = {}
+
+    def save(self, bodies: Iterable[bytes]) -> None:
+        """Commit the events in one transaction."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(_INSERT, [self._row(json.loads(body)) for body in bodies])
+        self._connection.execute("COMMIT")
+
+    def _row(self, event: dict[str, Any]) -> tuple[Any, ...]:
+        data = event["data"]
+        as_of = to_micros(datetime.fromisoformat(data["as_of"]))
+        lag = to_micros(datetime.fromisoformat(event["time"])) - as_of
+        series = self._series_id(data["symbol"], data["provider"])
+        return series, as_of, float(data["price"]), data["currency"], data["volume"], lag
+
+    def _series_id(self, symbol: str, provider: str) -> int:
+        key = symbol, provider
+        if key not in self._series:
+            self._series[key] = self._connection.execute(_INSERT_SERIES, key).fetchone()[0]
+        return self._series[key]
+
+
+@contextmanager
+def hand_made_store(database: str) -> Iterator[HandMadeStore]:
+    with opened(make_url(f"sqlite:///{database}")) as engine:
+        create_schema(engine, SCHEMA)
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        yield HandMadeStore(connection)
+    finally:
+        connection.close()

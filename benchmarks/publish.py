@@ -1,0 +1,157 @@
+"""The bench `publish`: persistent, mandatory, confirmed events into one queue, from one process.
+
+Encoding, connecting and declaring are done before the clock starts. It stops when RabbitMQ has confirmed every event.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+from benchmarks.contest import rates
+from benchmarks.prices import price_messages
+from benchmarks.report import Rates
+from benchmarks.room import Room, open_room
+from benchmarks.side import Job, Side, Stopwatch, result, started
+from shared.messaging.message import Message
+from shared.messaging.publisher import Publisher
+from shared.messaging.topology import EXCHANGE
+
+EVENTS = 50_000
+IN_FLIGHT = 500
+
+Item = TypeVar("Item")
+
+
+def measure() -> Rates:
+    with open_room() as room:
+        figures = rates("publish", SIDES, lambda name: _publish(room, name))
+    return Rates("publish", SIDES, figures, goals={"amqpstorm": 200, "aio-pika": 3})
+
+
+def _publish(room: Room, name: str) -> float:
+    events = SIDES[name].events
+    with room.job(events) as job, started("publish", name, job) as process:
+        seconds: float = result(process, name)
+        room.expect(job.queue, events)
+    return events / seconds
+
+
+def ours(job: Job) -> float:
+    messages = price_messages(job.events)
+    watch = Stopwatch()
+    with Publisher(job.address, "bench") as publisher:
+        publisher.publish(())  # connects
+        watch.start()
+        publisher.publish(messages)
+        watch.stop()
+    return watch.seconds
+
+
+def amqpstorm_loop(job: Job) -> float:
+    """As its documentation has it: confirm_deliveries, then one publish after the other."""
+    from amqpstorm.connection import Connection
+
+    messages = [(message, _amqpstorm_properties(message)) for message in price_messages(job.events)]
+    watch = Stopwatch()
+    address = job.address
+    with (
+        Connection(address.host, address.username, address.password, port=address.port) as connection,
+        connection.channel() as channel,
+    ):
+        channel.confirm_deliveries()
+        watch.start()
+        for message, properties in messages:
+            channel.basic.publish(
+                message.body, message.routing_key, message.exchange, properties=properties, mandatory=True
+            )
+        watch.stop()
+    return watch.seconds
+
+
+def _amqpstorm_properties(message: Message) -> dict[str, object]:
+    return {"message_type" if name == "type" else name: value for name, value in message.properties.items()}
+
+
+def pika_blocking(job: Job) -> float:
+    """BlockingConnection with confirm_delivery, which waits for each confirm."""
+    from pika import BasicProperties, BlockingConnection, URLParameters
+
+    def properties(message: Message) -> BasicProperties:
+        timestamp = int(message.properties["timestamp"].timestamp())
+        return BasicProperties(**{**message.properties, "timestamp": timestamp})
+
+    messages = [(message, properties(message)) for message in price_messages(job.events)]
+    watch = Stopwatch()
+    with BlockingConnection(URLParameters(job.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        watch.start()
+        for message, its in messages:
+            channel.basic_publish(message.exchange, message.routing_key, message.body, its, mandatory=True)
+        watch.stop()
+    return watch.seconds
+
+
+def aio_pika_tasks(job: Job) -> float:
+    """A channel with publisher confirms, its documented default, and 500 tasks that publish one event at a time."""
+    import aio_pika
+
+    async def run() -> float:
+        messages = price_messages(job.events)
+        ready = iter([(aio_pika.Message(each.body, **each.properties), each.routing_key) for each in messages])
+        async with await aio_pika.connect(job.url) as connection:
+            channel = await connection.channel()
+            exchange = await channel.get_exchange(EXCHANGE)
+            return await _in_flight(ready, lambda each: exchange.publish(each[0], each[1]))
+
+    return asyncio.run(run())
+
+
+def faststream_tasks(job: Job) -> float:
+    """Its broker's publish, from 500 tasks."""
+    from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange
+
+    async def run() -> float:
+        exchange = RabbitExchange(EXCHANGE, ExchangeType.TOPIC, declare=False)
+        async with RabbitBroker(job.url, logger=None) as broker:
+            await broker.connect()
+
+            def publish(message: Message) -> Awaitable[object]:
+                its = message.properties
+                return broker.publish(
+                    message.body,
+                    exchange=exchange,
+                    routing_key=message.routing_key,
+                    persist=True,
+                    content_type=its["content_type"],
+                    message_id=its["message_id"],
+                    message_type=its["type"],
+                    timestamp=its["timestamp"],
+                )
+
+            return await _in_flight(iter(price_messages(job.events)), publish)
+
+    return asyncio.run(run())
+
+
+async def _in_flight(items: Iterator[Item], publish: Callable[[Item], Awaitable[object]]) -> float:
+    """How many seconds it takes to publish all, with as many in flight as there are tasks."""
+
+    async def work() -> None:
+        for item in items:
+            await publish(item)
+
+    watch = Stopwatch()
+    watch.start()
+    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    watch.stop()
+    return watch.seconds
+
+
+SIDES = {
+    "ours": Side("Publisher.publish of all of them", EVENTS, ours),
+    "amqpstorm": Side("its confirm_deliveries loop, one by one", 500, amqpstorm_loop),
+    "aio-pika": Side(f"{IN_FLIGHT} in flight, publisher confirms", EVENTS, aio_pika_tasks),
+    "pika": Side("BlockingConnection, confirm_delivery, one by one", 5_000, pika_blocking),
+    "faststream": Side(f"RabbitBroker.publish, {IN_FLIGHT} in flight", 20_000, faststream_tasks),
+}

@@ -1,0 +1,66 @@
+"""Where a bench runs: a private RabbitMQ and a temporary folder, of which nothing is left behind."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from benchmarks.side import Job
+from infra.broker import private_broker
+from shared.errors import ProcessError
+from shared.messaging.address import BrokerAddress
+from shared.messaging.connection import RPC_TIMEOUT, connected
+from shared.messaging.message import Message
+from shared.messaging.publisher import Publisher
+from shared.messaging.topology import (
+    BACKFILLED_PRICES,
+    LIVE_PRICES,
+    QueueSpec,
+    count_messages,
+    dead_queue_name,
+    declare_queue,
+)
+
+
+@dataclass
+class Room:
+    address: BrokerAddress
+    folder: Path
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    @contextmanager
+    def job(self, events: int) -> Iterator[Job]:
+        """A job on a new queue, as the history consumer has one, and a database of its own."""
+        name = f"bench.{next(self._numbers)}"
+        with connected(self.address, "bench") as connection:
+            channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+            declare_queue(channel, QueueSpec(name, (LIVE_PRICES, BACKFILLED_PRICES)))
+        yield Job(self.address.url(), name, events, str(self.folder / f"{name}.db"))
+        with connected(self.address, "bench") as connection:
+            channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+            for queue in (name, dead_queue_name(name)):
+                channel.queue.delete(queue)
+
+    def fill(self, messages: Sequence[Message]) -> None:
+        with Publisher(self.address, "bench") as publisher:
+            publisher.publish(messages)
+
+    def expect(self, queue: str, messages: int) -> None:
+        """Raises ProcessError unless the queue holds so many messages, and no dead letter."""
+        for name, wanted in ((queue, messages), (dead_queue_name(queue), 0)):
+            with connected(self.address, "bench") as connection:
+                found = count_messages(connection, name)
+            if found != wanted:
+                raise ProcessError(f"queue {name} holds {found} messages instead of {wanted}: the figure is void")
+
+
+@contextmanager
+def open_room() -> Iterator[Room]:
+    """Raises ProcessError where RabbitMQ cannot be run."""
+    with tempfile.TemporaryDirectory(prefix="stockwire-bench-") as folder:
+        node = Path(folder) / "rabbitmq"
+        node.mkdir()
+        with private_broker(node) as broker:
+            yield Room(broker.address, Path(folder))

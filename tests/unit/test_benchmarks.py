@@ -1,0 +1,119 @@
+"""What is pure in the benchmarks: the figures, how they are told, and the events. No test runs a benchmark."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import persist, publish
+from benchmarks.__main__ import cli
+from benchmarks.contest import ROUNDS, rates
+from benchmarks.prices import price_messages
+from benchmarks.report import OURS, Latencies, Rates, percentile
+from benchmarks.side import Side
+from shared.events import StockData
+from shared.times import utc_now
+
+SIDES = {
+    "ours": Side("as it is", 50_000, lambda _job: 0.0),
+    "pika": Side("one by one", 500, lambda _job: 0.0),
+    "aio-pika": Side("many at once", 50_000, lambda _job: 0.0),
+}
+RATES = Rates("publish", SIDES, {"ours": 20_000.0, "pika": 100.0, "aio-pika": 8_000.0}, {"pika": 200, "aio-pika": 3})
+LATENCIES = Latencies("latency", SIDES, {"ours": 2.0, "pika": 9.0}, {"ours": 16.0, "pika": 30.0}, (3, 15))
+
+
+def test_rates_are_one_json_object_with_how_many_times_faster_ours_is() -> None:
+    assert json.loads(RATES.as_json()) == {
+        "bench": "publish",
+        "ours": 20_000.0,
+        "peers": {"pika": 100.0, "aio-pika": 8_000.0},
+        "ratios": {"pika": 200.0, "aio-pika": 2.5},
+        "unit": "events/s",
+        "n": 50_000,
+    }
+
+
+def test_latencies_are_one_json_object_with_how_many_times_shorter_ours_is() -> None:
+    assert json.loads(LATENCIES.as_json()) == {
+        "bench": "latency",
+        "ours": 2.0,
+        "peers": {"pika": 9.0},
+        "ratios": {"pika": 4.5},
+        "unit": "ms",
+        "n": 50_000,
+        "p99": {"ours": 16.0, "peers": {"pika": 30.0}},
+    }
+
+
+def test_the_table_of_rates_tells_each_side_and_which_goals_were_met(capsys: pytest.CaptureFixture[str]) -> None:
+    RATES.show()
+    header, ours, pika, aio_pika = capsys.readouterr().out.splitlines()
+    assert header.split() == ["side", "events/s", "ours", "is", "goal", "events", "how"]
+    assert ours.split() == ["ours", "20,000", "50,000", "as", "it", "is"]
+    assert pika.split() == ["pika", "100", "200.00×", "≥", "200×", "met", "500", "one", "by", "one"]
+    assert "2.50×  ≥ 3× missed" in aio_pika
+
+
+@pytest.mark.parametrize(("p99", "said"), [(15.0, "met"), (15.1, "missed")])
+def test_the_table_of_latencies_judges_both_figures(p99: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Latencies("latency", SIDES, {"ours": 3.0}, {"ours": p99}, (3, 15)).show()
+    assert f"≤ 3 and ≤ 15 {said}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([5.0], 0.5, 5.0),
+        ([3.0, 1.0, 2.0], 0.5, 2.0),
+        ([4.0, 3.0, 2.0, 1.0], 0.5, 2.0),
+        ([float(value) for value in range(1, 101)], 0.99, 99.0),
+        ([float(value) for value in range(1, 102)], 0.99, 100.0),
+    ],
+)
+def test_a_percentile_is_a_value_that_was_measured(values: list[float], share: float, expected: float) -> None:
+    assert percentile(values, share) == expected
+
+
+def test_the_sides_take_turns_and_the_median_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    turns: list[str] = []
+
+    def once(side: str) -> float:
+        turns.append(side)
+        return {"ours": 10.0, "pika": 1.0}[side] * (100 if len(turns) <= 2 else 1)
+
+    assert rates("publish", ("ours", "pika"), once) == {"ours": 10.0, "pika": 1.0}
+    assert turns == ["ours", "pika"] * ROUNDS
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "publish: round 1 of 3, ours" in printed.err
+
+
+def test_every_run_has_the_same_events_and_each_of_them_counts() -> None:
+    messages = price_messages(1_500)
+    events = [StockData.decode(message.body, utc_now()) for message in messages]
+    assert messages == price_messages(1_500)
+    assert len({event.id for event in events}) == 1_500
+    assert len({event.symbol for event in events}) == 500
+    assert all(300 <= len(message.body) <= 360 for message in messages)
+    assert all(message.mandatory and message.properties["delivery_mode"] == 2 for message in messages)
+
+
+@pytest.mark.parametrize("sides", [publish.SIDES, persist.SIDES])
+def test_ours_comes_first_and_does_all_of_the_work(sides: dict[str, Side]) -> None:
+    assert next(iter(sides)) == OURS
+    assert sides[OURS].events == max(side.events for side in sides.values())
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), ([], 2)])
+def test_the_benchmarks_are_listed_with_a_line_each(words: list[str], status: int) -> None:
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == status
+    listed = " ".join(done.output.split())
+    for line in ("publish 50,000 confirmed", "persist 100,000 queued"):
+        assert line in listed
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["publish", "--jsn"], ["publish", "extra"]])
+def test_wrong_usage_exits_with_2(words: list[str]) -> None:
+    assert CliRunner().invoke(cli, words).exit_code == 2
