@@ -51,6 +51,9 @@ class Connection(amqpstorm.Connection):
             lazy=True,
         )
         self._io: BoundedIO = BoundedIO(self.parameters, self.failures, self._read_buffer)
+        self.heartbeat.send_heartbeat_impl = self._send_heartbeat
+        # Whoever is held up by a full socket would else learn of it last.
+        self.failures.listeners.append(lambda _: self._io.cut())
 
     @property
     def _exceptions(self) -> list[Exception]:
@@ -101,6 +104,11 @@ class Connection(amqpstorm.Connection):
         closing.join(CLOSE_TIMEOUT)
         if closing.is_alive():
             self.abandon()
+
+    def _send_heartbeat(self) -> None:
+        """Leave it out while something else is being sent: waiting for that, the timer could not notice silence."""
+        if not self._io.is_sending:
+            self._channel0.send_heartbeat()
 
     def _close_quietly(self) -> None:
         with contextlib.suppress(AMQPError, OSError):

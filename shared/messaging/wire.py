@@ -34,6 +34,10 @@ class Failures(list[Exception]):
 class BoundedIO(IO):
     """The socket, whose sends give up after the time-out instead of trying for ever."""
 
+    @property
+    def is_sending(self) -> bool:
+        return self._wr_lock.locked()
+
     def write_to_socket(self, frame_data: bytes) -> None:
         with self._wr_lock:
             try:

@@ -80,6 +80,18 @@ def test_a_send_that_nobody_reads_gives_up(broker: BrokerAddress, monkeypatch: p
         between.stuck.clear()
 
 
+def test_silence_is_noticed_within_the_heartbeat_while_a_full_socket_holds_up_a_send(broker: BrokerAddress) -> None:
+    with proxy(replace(broker, heartbeat=1)) as between:
+        connection = connect(between.address, "test")
+        between.stuck.set()
+        sending = threading.Thread(target=connection._io.write_to_socket, args=(bytes(64 * 1024 * 1024),))
+        sending.start()
+        sending.join(5)
+        assert not sending.is_alive()
+        assert "no heartbeat" in str(connection.lost())
+        connection.abandon()
+
+
 def test_a_connection_that_is_finished_is_gone_from_the_broker(broker: BrokerAddress) -> None:
     with proxy(broker) as between:
         with connected(between.address, "test") as connection:
