@@ -13,7 +13,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.policy import Policy
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscription import StopRequested, Subscription, SubscriptionEnded
-from shared.messaging.topology import QueueSpec, declare_queue, queue_name
+from shared.messaging.topology import QueueSpec, declare_again, declare_queue, queue_name
 from shared.settings import Settings
 from shared.signals import Stop
 
@@ -26,7 +26,7 @@ MAX_BATCH = 500
 SUSPICIOUS = 3
 # In seconds.
 DEAD_LETTER_TIMEOUT = 5.0
-DECLARE_EVERY = 30.0
+DECLARE_EVERY = 5.0
 
 
 def run_consumer(
@@ -108,29 +108,24 @@ class _Runner:
         """Declare everything, consume, and return when messages should come in another number at a time."""
         with translated(connection):
             channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
-
-        def declare() -> None:
-            with translated(connection):
-                declare_queue(channel, self._spec)
-
-        declare()
+            declare_queue(channel, self._spec)
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
             subscription.start(self._spec.name, self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            self._work(subscription, declare)
+            self._work(subscription, lambda: declare_again(connection, channel, self._spec))
         # What has been delivered and not acknowledged goes back to the queue with its channel.
         subscription.end()
 
     def _work(self, subscription: Subscription, declare: Callable[[], None]) -> None:
-        declared = time.monotonic()
+        due = time.monotonic() + DECLARE_EVERY
         while True:
-            batch = subscription.take(MAX_BATCH, timeout=DECLARE_EVERY)
-            if time.monotonic() - declared >= DECLARE_EVERY:
+            batch = subscription.take(MAX_BATCH, timeout=max(0.0, due - time.monotonic()))
+            if time.monotonic() >= due:
                 # RabbitMQ does not tell when a binding is deleted: without this we would sit there deaf.
                 declare()
-                declared = time.monotonic()
+                due = time.monotonic() + DECLARE_EVERY
             if not batch:
                 continue
             suspicious = any(delivery.attempts >= SUSPICIOUS for delivery in batch)

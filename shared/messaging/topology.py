@@ -7,6 +7,7 @@ from typing import Any
 
 from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPChannelError
+from pamqp import commands, frame
 
 from shared.errors import TopologyConflict
 from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
@@ -22,6 +23,10 @@ EVERYTHING = "#"
 # What kills its consumer this often is set aside. The consumer takes suspects one at a time long before that, so that
 # their neighbours, delivered along with them, stay far below the limit.
 DELIVERY_LIMIT = 20
+
+_EXCHANGES = ((EXCHANGE, "topic"), (DEAD_EXCHANGE, "direct"))
+# Looking at a dead letter counts as a delivery, and RabbitMQ 4 sets a limit of 20 unless told otherwise.
+_DEAD_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
 
 _NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
@@ -40,6 +45,10 @@ class QueueSpec:
     dropped: Sequence[str] = ()
     single_active: bool = False
     transient: bool = False
+
+    @property
+    def flags(self) -> dict[str, bool]:
+        return {"durable": not self.transient, "exclusive": self.transient, "auto_delete": self.transient}
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def alert_key(symbol: str, condition: str) -> str:
 
 def declare_exchanges(channel: Channel) -> None:
     """Raises TopologyConflict where one exists as something else."""
-    for name, kind in ((EXCHANGE, "topic"), (DEAD_EXCHANGE, "direct")):
+    for name, kind in _EXCHANGES:
         with _conflicts(f"exchange {name}", "delete it and start again"):
             channel.exchange.declare(name, exchange_type=kind, durable=True)
 
@@ -88,13 +97,7 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
     """The exchanges, the queue with its bindings, and the queue of its dead letters. Raises TopologyConflict."""
     declare_exchanges(channel)
     with _queue_conflicts(spec.name):
-        declared = channel.queue.declare(
-            spec.name,
-            durable=not spec.transient,
-            exclusive=spec.transient,
-            auto_delete=spec.transient,
-            arguments=spec.arguments,
-        )
+        declared = channel.queue.declare(spec.name, arguments=spec.arguments, **spec.flags)
     if not spec.transient:
         declare_dead_queue(channel, spec.name)
     if not declared["consumer_count"]:
@@ -106,14 +109,31 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
 
 
 def declare_dead_queue(channel: Channel, queue: str) -> None:
-    """Where the rejects of `queue` are kept until somebody looks. Raises TopologyConflict.
-
-    Looking counts as a delivery, and RabbitMQ 4 sets a limit of 20 unless told otherwise.
-    """
+    """Where the rejects of `queue` are kept until somebody looks. Raises TopologyConflict."""
     dead = dead_queue_name(queue)
     with _queue_conflicts(dead):
-        channel.queue.declare(dead, durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 1_000_000})
+        channel.queue.declare(dead, durable=True, arguments=_DEAD_ARGUMENTS)
     channel.queue.bind(dead, DEAD_EXCHANGE, queue)
+
+
+def declare_again(connection: Connection, channel: Channel, spec: QueueSpec) -> None:
+    """Ask for all that `declare_queue` declares without waiting, so that it costs nothing where all of it is there.
+
+    What has been deleted meanwhile is made again; where that cannot be, RabbitMQ closes the channel.
+    """
+    connection.write(b"".join(frame.marshal(each, int(channel)) for each in _declaration(spec)))
+
+
+def _declaration(spec: QueueSpec) -> Iterator[Any]:
+    for name, kind in _EXCHANGES:
+        yield commands.Exchange.Declare(exchange=name, exchange_type=kind, durable=True, nowait=True)
+    yield commands.Queue.Declare(queue=spec.name, arguments=spec.arguments, nowait=True, **spec.flags)
+    for pattern in spec.patterns:
+        yield commands.Queue.Bind(queue=spec.name, exchange=EXCHANGE, routing_key=pattern, nowait=True)
+    if not spec.transient:
+        dead = dead_queue_name(spec.name)
+        yield commands.Queue.Declare(queue=dead, durable=True, arguments=_DEAD_ARGUMENTS, nowait=True)
+        yield commands.Queue.Bind(queue=dead, exchange=DEAD_EXCHANGE, routing_key=spec.name, nowait=True)
 
 
 def count_consumers(connection: Connection, queue: str) -> int:

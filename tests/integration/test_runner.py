@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.broker import PrivateBroker
-from shared.errors import BrokerRefused, PublishError, StorageUnavailable
+from shared.errors import BrokerRefused, PublishError, StorageUnavailable, TopologyConflict
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.publisher import Publisher
@@ -261,6 +261,33 @@ class TestTheQueue:
                 channel.queue.unbind(run.queue, "market_data", "#")
             eventually(lambda: publish_if_heard(broker))
             eventually(lambda: recorder.batches)
+
+    def test_all_that_is_deleted_around_it_is_declared_again(
+        self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shared.messaging.runner.DECLARE_EVERY", 0.2)
+        recorder = Recorder()
+        with running(recorder, broker) as run, channel_to(broker) as channel:
+            channel.exchange.delete("market_data")
+            channel.exchange.delete("market_data.dead")
+            channel.queue.delete(f"{run.queue}.dead")
+            eventually(lambda: publish_if_heard(broker))
+            eventually(lambda: recorder.batches)
+            eventually(lambda: waiting(broker, f"{run.queue}.dead") == 0)
+
+    def test_an_exchange_that_comes_back_as_something_else_stops_it_with_a_clear_error(
+        self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Long enough to do both below before it comes in between.
+        monkeypatch.setattr("shared.messaging.runner.DECLARE_EVERY", 2.0)
+        run = Running(Consumer("test", ("#",), opened(Recorder())), broker)
+        eventually(lambda: run.error or consumers_of(broker, run.queue))
+        with channel_to(broker) as channel:
+            channel.exchange.delete("market_data")
+            channel.exchange.declare("market_data", "fanout")
+        error = run.ended()
+        assert isinstance(error, TopologyConflict)
+        assert "exchange market_data exists with other arguments" in str(error)
 
     def test_other_patterns_take_nothing_from_a_process_that_shares_the_queue(self, broker: BrokerAddress) -> None:
         recorder = Recorder()
