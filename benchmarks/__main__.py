@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from benchmarks import latency as delay
 from benchmarks import persist as persisting
 from benchmarks import publish as publishing
 from benchmarks.report import Report
@@ -36,6 +37,12 @@ def publish(as_json: AsJson = False) -> None:
 def persist(as_json: AsJson = False) -> None:
     """100,000 queued events committed to SQLite and acknowledged, one process."""
     show(persisting.measure(), as_json=as_json)
+
+
+@cli.command()
+def latency(as_json: AsJson = False) -> None:
+    """From publishing an event to its committed row, at 200 events/s."""
+    show(delay.measure(), as_json=as_json)
 
 
 def show(report: Report, *, as_json: bool) -> None:

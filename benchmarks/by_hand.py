@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
+from benchmarks.side import Job
 from consumers.history.models import SCHEMA
 from shared.database import opened
 from shared.schema import create_schema
@@ -46,13 +47,37 @@ class HandMadeStore:
         return self._series[key]
 
 
+class Batches:
+    """Bodies as they come, committed `size` at a time, and once more when the last of `events` is there."""
+
+    def __init__(self, store: HandMadeStore, events: int, size: int) -> None:
+        self._store = store
+        self._left = events
+        self._size = size
+        self._bodies: list[bytes] = []
+
+    def add(self, body: bytes) -> bool:
+        """Whether everything up to this one is committed now."""
+        self._bodies.append(body)
+        self._left -= 1
+        if len(self._bodies) < self._size and self._left:
+            return False
+        self._store.save(self._bodies)
+        self._bodies.clear()
+        return True
+
+    @property
+    def complete(self) -> bool:
+        return not self._left
+
+
 @contextmanager
-def hand_made_store(database: str) -> Iterator[HandMadeStore]:
-    with opened(make_url(f"sqlite:///{database}")) as engine:
+def hand_made_batches(job: Job, size: int) -> Iterator[Batches]:
+    with opened(make_url(f"sqlite:///{job.database}")) as engine:
         create_schema(engine, SCHEMA)
-    connection = sqlite3.connect(database, isolation_level=None)
+    connection = sqlite3.connect(job.database, isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")
     try:
-        yield HandMadeStore(connection)
+        yield Batches(HandMadeStore(connection), job.events, size)
     finally:
         connection.close()

@@ -6,26 +6,19 @@ committed and acknowledged; that the queue is empty then, and every row there, i
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
-from sqlalchemy.engine import make_url
-
-from benchmarks.by_hand import hand_made_store
+from benchmarks.by_hand import hand_made_batches
 from benchmarks.contest import rates
+from benchmarks.ours import consume_history
 from benchmarks.prices import price_messages
 from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
-from consumers.history.handler import history
 from shared.errors import ProcessError
-from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.message import Message
-from shared.messaging.runner import run_consumer
-from shared.settings import Settings
-from shared.signals import Stop
 
 EVENTS = 100_000
 BATCH = 500
@@ -43,16 +36,16 @@ def measure() -> Rates:
 
 
 def _persist(room: Room, name: str, messages: Sequence[Message]) -> float:
-    events = SIDES[name].events
-    with room.job(events) as job:
-        room.fill(messages[:events])
-        room.expect(job.queue, events)
-        with started("persist", name, job) as process:
+    side = SIDES[name]
+    with room.job(side.events) as job:
+        room.fill(messages[: side.events])
+        room.expect(job.queue, side.events)
+        with started(side.work, job) as process:
             seconds: float = result(process, name)
         room.expect(job.queue, 0)
         if name in TABLES:
-            _expect_rows(job.database, TABLES[name], events)
-    return events / seconds
+            _expect_rows(job.database, TABLES[name], side.events)
+    return side.events / seconds
 
 
 def _expect_rows(database: str, table: str, events: int) -> None:
@@ -62,48 +55,8 @@ def _expect_rows(database: str, table: str, events: int) -> None:
         raise ProcessError(f"{found} events of {events} are stored: the figure is void")
 
 
-class TimedStop(Stop):
-    """Times a consumer: the runner lets itself be called just before it asks for messages, and until it has ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.watch = Stopwatch()
-
-    @contextmanager
-    def calling(self, listener: Callable[[], None]) -> Iterator[None]:
-        self.watch.start()
-        try:
-            with super().calling(listener):
-                yield
-        finally:
-            self.watch.stop()
-
-
 def ours(job: Job) -> float:
-    """The history consumer itself, asked to stop when it has dealt with the last event."""
-    stop = TimedStop()
-    database = make_url(f"sqlite:///{job.database}")
-    settings = replace(Settings(), amqp_url=job.address, history_url=database)
-    run_consumer(_until(job.events, stop), settings, stop, queue=job.queue)
-    return stop.watch.seconds
-
-
-def _until(events: int, stop: Stop) -> Consumer:
-    @contextmanager
-    def opened(settings: Settings) -> Iterator[Handler]:
-        left = events
-
-        def handle(batch: Sequence[Any]) -> None:
-            nonlocal left
-            save(batch)
-            left -= len(batch)
-            if left <= 0:
-                stop.request()
-
-        with history.open(settings) as save:
-            yield handle
-
-    return replace(history, open=opened)
+    return consume_history(job, lambda _batch: None)
 
 
 def tutorial_consumer(job: Job) -> float:
@@ -147,20 +100,13 @@ def pika_batches(job: Job) -> float:
     from pika import BlockingConnection, URLParameters
 
     watch = Stopwatch()
-    bodies: list[bytes] = []
-    left = job.events
-    with hand_made_store(job.database) as store, BlockingConnection(URLParameters(job.url)) as connection:
+    with hand_made_batches(job, BATCH) as batches, BlockingConnection(URLParameters(job.url)) as connection:
         channel = connection.channel()
 
         def on_message(_channel: object, method: Any, _properties: object, body: bytes) -> None:
-            nonlocal left
-            bodies.append(body)
-            left -= 1
-            if len(bodies) == BATCH or not left:
-                store.save(bodies)
+            if batches.add(body):
                 channel.basic_ack(method.delivery_tag, multiple=True)
-                bodies.clear()
-                if not left:
+                if batches.complete:
                     watch.stop()
                     channel.stop_consuming()
 
@@ -171,68 +117,52 @@ def pika_batches(job: Job) -> float:
     return watch.seconds
 
 
-def aio_pika_batches(job: Job) -> float:
+async def aio_pika_batches(job: Job) -> float:
     import aio_pika
 
-    async def run() -> float:
-        watch = Stopwatch()
-        bodies: list[bytes] = []
-        left = job.events
-        with hand_made_store(job.database) as store:
-            async with await aio_pika.connect(job.url) as connection:
-                channel = await connection.channel()
-                queue = await channel.get_queue(job.queue)
-                done = asyncio.Event()
+    watch = Stopwatch()
+    done = asyncio.Event()
+    with hand_made_batches(job, BATCH) as batches:
+        async with await aio_pika.connect(job.url) as connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue(job.queue)
 
-                async def on_message(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-                    nonlocal left
-                    bodies.append(message.body)
-                    left -= 1
-                    if len(bodies) == BATCH or not left:
-                        store.save(bodies)
-                        bodies.clear()
-                        await message.ack(multiple=True)
-                        if not left:
-                            done.set()
+            async def on_message(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+                if batches.add(message.body):
+                    await message.ack(multiple=True)
+                    if batches.complete:
+                        done.set()
 
-                watch.start()
-                await channel.set_qos(prefetch_count=PREFETCH)
-                await queue.consume(on_message)
-                await done.wait()
-                watch.stop()
-        return watch.seconds
-
-    return asyncio.run(run())
+            watch.start()
+            await channel.set_qos(prefetch_count=PREFETCH)
+            await queue.consume(on_message)
+            await done.wait()
+            watch.stop()
+    return watch.seconds
 
 
-def faststream_subscriber(job: Job) -> float:
-    """A subscriber as its tutorial shows it: a function of one message, acknowledged when it returns."""
+async def faststream_subscriber(job: Job) -> float:
+    """A subscriber as its tutorial shows it: a function of one message, which is acknowledged when it returns."""
     from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 
-    async def run() -> float:
-        watch = Stopwatch()
-        done = asyncio.Event()
-        left = job.events
-        broker = RabbitBroker(job.url, logger=None, default_channel=Channel(prefetch_count=PREFETCH))
-        with hand_made_store(job.database) as store:
+    watch = Stopwatch()
+    done = asyncio.Event()
+    broker = RabbitBroker(job.url, logger=None, default_channel=Channel(prefetch_count=PREFETCH))
+    with hand_made_batches(job, 1) as batches:
 
-            @broker.subscriber(RabbitQueue(job.queue, declare=False))
-            async def on_message(body: bytes) -> None:
-                nonlocal left
-                store.save([body])
-                left -= 1
-                if not left:
-                    done.set()
+        @broker.subscriber(RabbitQueue(job.queue, declare=False))
+        async def on_message(body: bytes) -> None:
+            batches.add(body)
+            if batches.complete:
+                done.set()
 
-            async with broker:
-                await broker.connect()
-                watch.start()
-                await broker.start()
-                await done.wait()
-                watch.stop()
-        return watch.seconds
-
-    return asyncio.run(run())
+        async with broker:
+            await broker.connect()
+            watch.start()
+            await broker.start()
+            await done.wait()
+            watch.stop()
+    return watch.seconds
 
 
 SIDES = {

@@ -1,6 +1,7 @@
 """Where a bench runs: a private RabbitMQ and a temporary folder, of which nothing is left behind."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +19,13 @@ from shared.messaging.topology import (
     BACKFILLED_PRICES,
     LIVE_PRICES,
     QueueSpec,
+    count_consumers,
     count_messages,
     dead_queue_name,
     declare_queue,
 )
+
+CONSUMER_TIMEOUT = 30
 
 
 @dataclass
@@ -46,6 +50,15 @@ class Room:
     def fill(self, messages: Sequence[Message]) -> None:
         with Publisher(self.address, "bench") as publisher:
             publisher.publish(messages)
+
+    def await_consumer(self, queue: str) -> None:
+        """Wait until the queue has its consumer. Raises ProcessError."""
+        deadline = time.monotonic() + CONSUMER_TIMEOUT
+        with connected(self.address, "bench") as connection:
+            while not count_consumers(connection, queue):
+                if time.monotonic() > deadline:
+                    raise ProcessError(f"nobody consumes {queue} after {CONSUMER_TIMEOUT} s")
+                time.sleep(0.05)
 
     def expect(self, queue: str, messages: int) -> None:
         """Raises ProcessError unless the queue holds so many messages, and no dead letter."""

@@ -1,5 +1,6 @@
-"""One side of a bench at work, in a fresh interpreter of its own: `python -m benchmarks.side BENCH SIDE JOB`."""
+"""One side of a bench at work, in a fresh interpreter of its own: `python -m benchmarks.side MODULE FUNCTION JOB`."""
 
+import asyncio
 import gc
 import json
 import subprocess
@@ -20,25 +21,35 @@ TIMEOUT = 120
 
 @dataclass(frozen=True)
 class Job:
-    """So many events on this queue of the broker at `url`, and a database file that is not there yet."""
+    """So many events on this queue of the broker at `url`, and a database file that is not there yet.
+
+    `pace` is how many of them to publish a second.
+    """
 
     url: str
     queue: str
     events: int
     database: str
+    pace: float = 0
 
     @property
     def address(self) -> BrokerAddress:
         return BrokerAddress.parse(self.url)
 
 
+Work = Callable[[Job], Any]
+
+
 @dataclass(frozen=True)
 class Side:
-    """`work` does a job and returns what was measured, as JSON can carry it; `how` says in a few words how."""
+    """`work` does a job and returns what was measured, as JSON can carry it; `how` says in a few words how.
+
+    It is a function of a module, plain or async, so that another process can find it by its name.
+    """
 
     how: str
     events: int
-    work: Callable[[Job], Any]
+    work: Work
 
 
 class Stopwatch:
@@ -56,9 +67,9 @@ class Stopwatch:
 
 
 @contextmanager
-def started(bench: str, side: str, job: Job) -> Iterator[subprocess.Popen[str]]:
-    """The side in a process of its own, which ends with the block at the latest."""
-    command = [sys.executable, "-m", "benchmarks.side", bench, side, json.dumps(asdict(job))]
+def started(work: Work, job: Job) -> Iterator[subprocess.Popen[str]]:
+    """The function, by its name, in a process of its own, which ends with the block at the latest."""
+    command = [sys.executable, "-m", "benchmarks.side", work.__module__, work.__name__, json.dumps(asdict(job))]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -86,9 +97,10 @@ def result(process: subprocess.Popen[str], name: str) -> Any:
     return json.loads(printed)
 
 
-def main(bench: str, side: str, job: str) -> None:
-    sides: dict[str, Side] = import_module(f"benchmarks.{bench}").SIDES
-    print(json.dumps(sides[side].work(Job(**json.loads(job)))))
+def main(module: str, function: str, job: str) -> None:
+    work: Work = getattr(import_module(module), function)
+    found = work(Job(**json.loads(job)))
+    print(json.dumps(asyncio.run(found) if asyncio.iscoroutine(found) else found))
 
 
 if __name__ == "__main__":

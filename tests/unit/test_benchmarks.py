@@ -1,12 +1,16 @@
 """What is pure in the benchmarks: the figures, how they are told, and the events. No test runs a benchmark."""
 
 import json
+from importlib import import_module
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import persist, publish
+from benchmarks import latency, persist, publish
 from benchmarks.__main__ import cli
+from benchmarks.by_hand import Batches, HandMadeStore
 from benchmarks.contest import ROUNDS, rates
 from benchmarks.prices import price_messages
 from benchmarks.report import OURS, Latencies, Rates, percentile
@@ -99,10 +103,30 @@ def test_every_run_has_the_same_events_and_each_of_them_counts() -> None:
     assert all(message.mandatory and message.properties["delivery_mode"] == 2 for message in messages)
 
 
-@pytest.mark.parametrize("sides", [publish.SIDES, persist.SIDES])
+BENCHES = pytest.mark.parametrize("sides", [publish.SIDES, persist.SIDES, latency.SIDES])
+
+
+@BENCHES
 def test_ours_comes_first_and_does_all_of_the_work(sides: dict[str, Side]) -> None:
     assert next(iter(sides)) == OURS
     assert sides[OURS].events == max(side.events for side in sides.values())
+
+
+@BENCHES
+def test_another_process_finds_what_a_side_does_by_its_name(sides: dict[str, Side]) -> None:
+    for side in sides.values():
+        assert getattr(import_module(side.work.__module__), side.work.__name__) is side.work
+
+
+def test_hand_made_batches_are_committed_when_full_and_at_the_end() -> None:
+    committed: list[list[bytes]] = []
+    store = cast("HandMadeStore", SimpleNamespace(save=lambda bodies: committed.append(list(bodies))))
+    batches = Batches(store, events=5, size=2)
+    assert [batches.add(body) for body in (b"1", b"2", b"3", b"4")] == [False, True, False, True]
+    assert not batches.complete
+    assert batches.add(b"5")
+    assert batches.complete
+    assert committed == [[b"1", b"2"], [b"3", b"4"], [b"5"]]
 
 
 @pytest.mark.parametrize(("words", "status"), [(["--help"], 0), ([], 2)])
@@ -110,7 +134,7 @@ def test_the_benchmarks_are_listed_with_a_line_each(words: list[str], status: in
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == status
     listed = " ".join(done.output.split())
-    for line in ("publish 50,000 confirmed", "persist 100,000 queued"):
+    for line in ("publish 50,000 confirmed", "persist 100,000 queued", "latency From publishing"):
         assert line in listed
 
 

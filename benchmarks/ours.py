@@ -1,0 +1,62 @@
+"""Our own consumer as it is, told to stop when it has dealt with the last event of a job."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from benchmarks.side import Job, Stopwatch
+from consumers.history.handler import history
+from shared.messaging.consumer import Consumer, Handler
+from shared.messaging.runner import run_consumer
+from shared.settings import Settings
+from shared.signals import Stop
+
+Committed = Callable[[Sequence[Any]], None]
+
+
+class TimedStop(Stop):
+    """Times a consumer from outside: the runner calls this just before it asks for messages, and until it has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watch = Stopwatch()
+
+    @contextmanager
+    def calling(self, listener: Callable[[], None]) -> Iterator[None]:
+        self.watch.start()
+        try:
+            with super().calling(listener):
+                yield
+        finally:
+            self.watch.stop()
+
+
+def consume_history(job: Job, committed: Committed) -> float:
+    """The seconds from asking for messages to the last acknowledgement; `committed` gets each batch once it is."""
+    stop = TimedStop()
+    database = make_url(f"sqlite:///{job.database}")
+    settings = replace(Settings(), amqp_url=job.address, history_url=database)
+    run_consumer(_until(job.events, stop, committed), settings, stop, queue=job.queue)
+    return stop.watch.seconds
+
+
+def _until(events: int, stop: Stop, committed: Committed) -> Consumer:
+    @contextmanager
+    def opened(settings: Settings) -> Iterator[Handler]:
+        left = events
+
+        def handle(batch: Sequence[Any]) -> None:
+            nonlocal left
+            save(batch)
+            committed(batch)
+            left -= len(batch)
+            if left <= 0:
+                stop.request()
+
+        with history.open(settings) as save:
+            yield handle
+
+    return replace(history, open=opened)
