@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from amqpstorm.exception import AMQPChannelError
-from pamqp import commands, frame
-from pamqp.body import ContentBody
-from pamqp.header import ContentHeader
+from pamqp import commands
 
 from shared.errors import BrokerError
+from shared.messaging.codec import encode_content, encode_method, encode_properties
 from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.messaging.frames import Frames
 from shared.messaging.message import Message
@@ -81,7 +80,7 @@ class ConfirmChannel:
     def send(self, messages: Sequence[Message]) -> None:
         """Send without waiting. Raises BrokerError; what `unconfirmed` holds then is not known to have arrived."""
         # Before any is numbered: one that cannot be encoded would shift the numbers of those behind it.
-        data = b"".join(self._marshal(message) for message in messages)
+        data = b"".join(self._encode(message) for message in messages)
         for message in messages:
             self._sent += 1
             self.unconfirmed[self._sent] = message
@@ -154,7 +153,7 @@ class ConfirmChannel:
 
     def _note_return(self, header: Any) -> None:
         """The broker sends a returned message back before it confirms it; its header says which one it is."""
-        event_id = header.properties.message_id or "(without id)"
+        event_id = header.properties.get("message_id") or "(without id)"
         self.failures[event_id] = (
             f"no queue is bound for {self._return.routing_key}: start a consumer first"
             " (./stockwire consume history declares its own)"
@@ -172,16 +171,7 @@ class ConfirmChannel:
             return "RabbitMQ has blocked publishers (memory or disk alarm): free some, and publish again"
         return f"not confirmed within {patience.timeout:g} s"
 
-    def _marshal(self, message: Message) -> bytes:
-        properties = dict(message.properties)
-        if "type" in properties:
-            properties["message_type"] = properties.pop("type")
-        size = self.connection.max_frame_size - 8
-        frames: list[Any] = [
-            commands.Basic.Publish(
-                exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory
-            ),
-            ContentHeader(body_size=len(message.body), properties=commands.Basic.Properties(**properties)),
-            *(ContentBody(message.body[start : start + size]) for start in range(0, len(message.body), size)),
-        ]
-        return b"".join(frame.marshal(each, int(self._channel)) for each in frames)
+    def _encode(self, message: Message) -> bytes:
+        method = encode_method(message.exchange, message.routing_key, mandatory=message.mandatory)
+        header = encode_properties(message.properties, len(message.body))
+        return encode_content(int(self._channel), method, header, message.body, self.connection.max_frame_size)

@@ -16,7 +16,8 @@ from amqpstorm.exception import AMQPConnectionError, AMQPError
 
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from shared.messaging.address import BrokerAddress
-from shared.messaging.wire import BoundedIO, Failures, split_frames
+from shared.messaging.codec import split_frames
+from shared.messaging.wire import BoundedIO, Failures
 
 CONNECT_TIMEOUT = 10
 HANDSHAKE_TIMEOUT = 8

@@ -1,9 +1,10 @@
 """A message on its way out, and a delivery on its way in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from shared.envelope import CONTENT_TYPE
 from shared.events import Event, PriceAlert, StockData
@@ -31,15 +32,15 @@ class Message:
         return str(self.properties.get("message_id") or "(without id)")
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message as it arrived; `tag` acknowledges it on the channel it came by."""
 
     tag: int
     exchange: str
     routing_key: str
     body: bytes
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = MappingProxyType({})
+    redelivered: bool = False
 
     @property
     def id(self) -> str:
@@ -52,6 +53,8 @@ class Delivery:
     @property
     def attempts(self) -> int:
         """How often a quorum queue has delivered it before, in vain."""
+        if not self.redelivered:
+            return 0
         count = self.headers.get("x-delivery-count", 0)
         return count if isinstance(count, int) else 0
 

@@ -7,19 +7,9 @@ from typing import Any
 from amqpstorm.channel import Channel
 
 from shared.errors import BrokerError
+from shared.messaging.codec import Body, Deliver, Header
 from shared.messaging.connection import Connection, translated
 from shared.messaging.message import Delivery
-
-_PROPERTIES = (
-    ("content_type", "content_type"),
-    ("content_encoding", "content_encoding"),
-    ("headers", "headers"),
-    ("delivery_mode", "delivery_mode"),
-    ("message_id", "message_id"),
-    ("timestamp", "timestamp"),
-    ("message_type", "type"),
-    ("app_id", "app_id"),
-)
 
 
 class SubscriptionEnded(BrokerError):
@@ -94,46 +84,33 @@ class Subscription:
 
 def _assemble(put: Callable[[Delivery | Exception], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
     """A frame handler for amqpstorm's reader thread that puts deliveries together and passes other frames on."""
-    deliver: Any = None
-    header: Any = None
+    deliver: Deliver
+    header: Header
     parts: list[bytes] = []
     missing = 0
 
     def on_frame(frame: Any) -> None:
         nonlocal deliver, header, missing
-        name = frame.name
-        if name == "ContentBody":
+        kind = frame.__class__
+        if kind is Body:
             parts.append(frame.value)
             missing -= len(frame.value)
-        elif name == "Basic.Deliver":
-            deliver = frame
-            return
-        elif name == "ContentHeader":
+        elif kind is Header:
             header = frame
             missing = frame.body_size
+        elif kind is Deliver:
+            deliver = frame
+            return
         else:
             pass_on(frame)
-            if name == "Basic.Cancel":
+            if frame.name == "Basic.Cancel":
                 put(SubscriptionEnded("RabbitMQ cancelled the consumer (was its queue deleted?)"))
-            elif name == "Channel.Close":
+            elif frame.name == "Channel.Close":
                 put(SubscriptionEnded(f"RabbitMQ closed the channel: {frame.reply_text}"))
             return
         if not missing:
-            put(
-                Delivery(
-                    tag=deliver.delivery_tag,
-                    exchange=deliver.exchange,
-                    routing_key=deliver.routing_key,
-                    body=b"".join(parts),
-                    properties=_properties(header.properties),
-                )
-            )
+            tag, exchange, key = deliver.delivery_tag, deliver.exchange, deliver.routing_key
+            put(Delivery(tag, exchange, key, b"".join(parts), header.properties, deliver.redelivered))
             parts.clear()
 
     return on_frame
-
-
-def _properties(properties: Any) -> dict[str, Any]:
-    """AMQP's properties by their names in the specification, those that are set."""
-    found = ((theirs, getattr(properties, ours)) for ours, theirs in _PROPERTIES)
-    return {name: value for name, value in found if value is not None}

@@ -1,21 +1,12 @@
-"""amqpstorm's socket with what it lacks: errors that are heard at once, sends that give up, frames told apart."""
+"""amqpstorm's socket with what it lacks: errors that are heard at once, and sends that give up."""
 
 import contextlib
 import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from amqpstorm.exception import AMQPConnectionError
 from amqpstorm.io import IO
-from pamqp import exceptions as pamqp_exceptions
-from pamqp import frame as pamqp_frame
-from pamqp.header import ContentHeader
-
-_FRAME_HEADER = struct.Struct(">BHI")
-_FRAME_END = 1
-_CONTENT_HEADER = struct.Struct(">HHQ")
-_HEADER_FRAME = 2
 
 
 class Failures(list[Exception]):
@@ -68,36 +59,3 @@ class BoundedIO(IO):
             else:
                 return sock
         raise AMQPConnectionError(reason.strerror or str(reason)) from reason
-
-
-def split_frames(data: bytes) -> Iterator[tuple[int, int, Any]]:
-    """Every whole frame in `data`, as (where it ends, channel, frame). Raises ValueError for what is no AMQP.
-
-    amqpstorm's own takes a frame that cannot be decoded for one that is incomplete, and waits for ever.
-    """
-    start = 0
-    while len(data) - start > _FRAME_HEADER.size:
-        kind, _, length = _FRAME_HEADER.unpack_from(data, start)
-        end = start + _FRAME_HEADER.size + length + _FRAME_END
-        if end > len(data):
-            return
-        channel_id, frame = _unmarshal(kind, data[start:end])
-        yield end, channel_id, frame
-        start = end
-
-
-def _unmarshal(kind: int, data: bytes) -> tuple[int, Any]:
-    """One frame, as (channel, frame); raises ValueError, which ends the connection, for what is no AMQP.
-
-    A content header whose properties cannot be decoded still says how long its body is, and that is all a consumer
-    needs to set the message aside.
-    """
-    try:
-        _, channel_id, frame = pamqp_frame.unmarshal(data)
-    except (pamqp_exceptions.PAMQPException, ValueError, struct.error, LookupError, RecursionError) as error:
-        if kind != _HEADER_FRAME:
-            raise ValueError(f"undecodable frame: {error}") from error
-        _, channel_id, _ = _FRAME_HEADER.unpack_from(data)
-        _, _, body_size = _CONTENT_HEADER.unpack_from(data, _FRAME_HEADER.size)
-        return channel_id, ContentHeader(body_size=body_size)
-    return channel_id, frame
