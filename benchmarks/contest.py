@@ -3,24 +3,19 @@
 import sys
 from collections.abc import Callable, Iterable
 from statistics import median
-from typing import TypeVar
 
 ROUNDS = 3
 
-Figure = TypeVar("Figure")
+Figures = tuple[float, ...]
 
 
-def rounds(bench: str, sides: Iterable[str], once: Callable[[str], Figure]) -> dict[str, list[Figure]]:
-    """What `once` gives for each side, once a round."""
+def contest(bench: str, sides: Iterable[str], once: Callable[[str], Figures]) -> dict[str, Figures]:
+    """Call `once` for each side, once a round; the medians of what it gave for each, figure by figure."""
     names = list(sides)
-    figures: dict[str, list[Figure]] = {name: [] for name in names}
+    found: dict[str, list[Figures]] = {name: [] for name in names}
     for number in range(1, ROUNDS + 1):
         for name in names:
-            print(f"{bench}: round {number} of {ROUNDS}, {name} …", file=sys.stderr, flush=True)
-            figures[name].append(once(name))
-    return figures
-
-
-def rates(bench: str, sides: Iterable[str], once: Callable[[str], float]) -> dict[str, float]:
-    """The median of each side."""
-    return {name: median(figures) for name, figures in rounds(bench, sides, once).items()}
+            print(f"{bench}: round {number} of {ROUNDS}: {name} … ", end="", file=sys.stderr, flush=True)
+            found[name].append(once(name))
+            print(*(f"{figure:,.5g}" for figure in found[name][-1]), file=sys.stderr)
+    return {name: tuple(map(median, zip(*figures, strict=True))) for name, figures in found.items()}

@@ -7,10 +7,9 @@ same monotonic clock: just before the call, and just after the commit has return
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 from typing import Any
 
-from benchmarks.contest import rounds
+from benchmarks.contest import Figures, contest
 from benchmarks.ours import consume_history
 from benchmarks.prices import price_messages
 from benchmarks.report import Latencies, percentile
@@ -26,8 +25,8 @@ Moments = dict[str, float]
 
 def measure() -> Latencies:
     with open_room() as room:
-        figures = rounds("latency", SIDES, lambda name: _percentiles(_latencies(room, name)))
-    p50, p99 = ({name: median(each[place] for each in found) for name, found in figures.items()} for place in (0, 1))
+        figures = contest("latency", SIDES, lambda name: _percentiles(_latencies(room, name)))
+    p50, p99 = ({name: found[place] for name, found in figures.items()} for place in (0, 1))
     return Latencies("latency", SIDES, p50, p99, goals=(3, 15))
 
 
@@ -35,7 +34,10 @@ def _latencies(room: Room, name: str) -> list[float]:
     """In milliseconds, of the events behind the warm-up."""
     side = SIDES[name]
     with room.job(side.events + WARM_UP) as job, started(side.work, job) as consumer:
-        room.await_consumer(job.queue)
+        while not room.has_consumer(job.queue):
+            if consumer.poll() is not None:
+                result(consumer, name)
+            time.sleep(0.1)
         with started(send, replace(job, pace=PACES[name])) as publisher:
             sent: Moments = result(publisher, "the publisher")
         committed: Moments = result(consumer, name)
@@ -43,7 +45,7 @@ def _latencies(room: Room, name: str) -> list[float]:
     return [1000 * (committed[event] - moment) for event, moment in list(sent.items())[WARM_UP:]]
 
 
-def _percentiles(latencies: Sequence[float]) -> tuple[float, float]:
+def _percentiles(latencies: Sequence[float]) -> Figures:
     return percentile(latencies, 0.5), percentile(latencies, 0.99)
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from benchmarks.contest import rates
+from benchmarks.contest import Figures, contest
 from benchmarks.prices import price_messages
 from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
@@ -24,16 +24,17 @@ Item = TypeVar("Item")
 
 def measure() -> Rates:
     with open_room() as room:
-        figures = rates("publish", SIDES, lambda name: _publish(room, name))
-    return Rates("publish", SIDES, figures, goals={"amqpstorm": 200, "aio-pika": 3})
+        figures = contest("publish", SIDES, lambda name: _publish(room, name))
+    rates = {name: rate for name, (rate,) in figures.items()}
+    return Rates("publish", SIDES, rates, goals={"amqpstorm": 200, "aio-pika": 3})
 
 
-def _publish(room: Room, name: str) -> float:
+def _publish(room: Room, name: str) -> Figures:
     side = SIDES[name]
     with room.job(side.events) as job, started(side.work, job) as process:
         seconds: float = result(process, name)
         room.expect(job.queue, side.events)
-    return side.events / seconds
+    return (side.events / seconds,)
 
 
 def ours(job: Job) -> float:

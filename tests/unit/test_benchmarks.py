@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from benchmarks import latency, persist, publish
 from benchmarks.__main__ import cli
 from benchmarks.by_hand import Batches, HandMadeStore
-from benchmarks.contest import ROUNDS, rates
+from benchmarks.contest import ROUNDS, contest
 from benchmarks.prices import price_messages
 from benchmarks.report import OURS, Latencies, Rates, percentile
 from benchmarks.side import Side
@@ -82,15 +82,15 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], share: f
 def test_the_sides_take_turns_and_the_median_counts(capsys: pytest.CaptureFixture[str]) -> None:
     turns: list[str] = []
 
-    def once(side: str) -> float:
+    def once(side: str) -> tuple[float, float]:
         turns.append(side)
-        return {"ours": 10.0, "pika": 1.0}[side] * (100 if len(turns) <= 2 else 1)
+        return len(turns), -len(turns)
 
-    assert rates("publish", ("ours", "pika"), once) == {"ours": 10.0, "pika": 1.0}
+    assert contest("publish", ("ours", "pika"), once) == {"ours": (3, -3), "pika": (4, -4)}
     assert turns == ["ours", "pika"] * ROUNDS
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "publish: round 1 of 3, ours" in printed.err
+    assert "publish: round 2 of 3: pika … 4 -4\n" in printed.err
 
 
 def test_every_run_has_the_same_events_and_each_of_them_counts() -> None:
