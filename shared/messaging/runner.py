@@ -19,14 +19,14 @@ from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-PREFETCH = 1000
-MAX_BATCH = 500
+PREFETCH = 4000
+MAX_BATCH = 2000
 # A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
 # RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
 SUSPICIOUS = 3
 # In seconds.
 DEAD_LETTER_TIMEOUT = 5.0
-DECLARE_EVERY = 5.0
+DECLARE_EVERY = 2.0
 
 
 def run_consumer(
