@@ -19,8 +19,8 @@ from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-PREFETCH = 4000
-MAX_BATCH = 2000
+PREFETCH = 1000
+MAX_BATCH = 500
 # A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
 # RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
 SUSPICIOUS = 3
