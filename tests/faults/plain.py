@@ -1,0 +1,86 @@
+"""Consumers and publishers on amqpstorm as its documentation has them, without what Stockwire adds to it.
+
+`python -m tests.faults.plain QUEUE HEARTBEAT` stores what comes as history, and acknowledges it.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+from amqpstorm import Connection
+from amqpstorm import Message as Incoming
+
+from consumers.history.handler import history
+from shared.events import StockData
+from shared.messaging.address import BrokerAddress
+from shared.messaging.message import Message
+from shared.messaging.topology import EXCHANGE, queue_name
+from shared.settings import load_settings
+from shared.times import utc_now
+from tests.faults.world import World
+from tests.processes import Process, running
+
+
+def consume(queue: str, heartbeat: int) -> None:
+    settings = load_settings()
+    with history.open(settings) as handle, _connect(settings.amqp_url, heartbeat) as connection:
+
+        def on_message(message: Incoming) -> None:
+            handle([StockData.decode(message.body.encode(), utc_now())])
+            message.ack()
+
+        channel = connection.channel()
+        channel.basic.qos(1000)
+        channel.basic.consume(on_message, queue)
+        print("consuming", flush=True)
+        channel.start_consuming()
+
+
+@contextmanager
+def consuming(world: World, heartbeat: int = 2) -> Iterator[Process]:
+    """The plain consumer as a process, on the queue of history."""
+    command = ("python", "-m", "tests.faults.plain", queue_name("history"), str(heartbeat))
+    with running(*command, environment=world.environment) as process:
+        process.wait_for("consuming")
+        yield process
+
+
+class _Confirmed:
+    def __init__(self, connection: Connection) -> None:
+        self._channel = connection.channel()
+        self._channel.confirm_deliveries()
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        count = 0
+        for message in messages:
+            properties = dict(message.properties)
+            properties["message_type"] = properties.pop("type")
+            self._channel.basic.publish(message.body, message.routing_key, EXCHANGE, properties, mandatory=True)
+            count += 1
+        return count
+
+
+@contextmanager
+def without_heartbeat(address: BrokerAddress) -> Iterator[_Confirmed]:
+    """A publisher with confirms and one connection, which nothing tells when nobody is there any more."""
+    with _connect(address, 0) as connection:
+        yield _Confirmed(connection)
+
+
+consuming_without_heartbeat: Callable[[World], AbstractContextManager[Process]] = partial(consuming, heartbeat=0)
+
+
+def _connect(address: BrokerAddress, heartbeat: int) -> Connection:
+    return Connection(
+        address.host,
+        address.username,
+        address.password,
+        address.port,
+        virtual_host=address.virtual_host,
+        heartbeat=heartbeat,
+    )
+
+
+if __name__ == "__main__":
+    consume(sys.argv[1], int(sys.argv[2]))

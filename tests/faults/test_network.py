@@ -1,0 +1,248 @@
+"""Connections that are reset or fall silent under load: noticed on both sides, nothing lost, nothing doubled."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
+from threading import Event
+
+import pytest
+
+from shared.messaging.address import BrokerAddress
+from shared.messaging.connection import RPC_TIMEOUT, connect
+from shared.messaging.subscription import Subscription
+from shared.messaging.topology import queue_name
+from tests.faults import plain, slow
+from tests.faults.broken import without_confirms
+from tests.faults.ledger import PromiseBroken
+from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
+from tests.faults.marks import control, fault
+from tests.faults.promises import promised
+from tests.faults.world import BROKEN, World
+from tests.processes import Process, until
+from tests.proxy import Proxy, proxy
+
+OpenConsumer = Callable[[World], AbstractContextManager[Process]]
+
+RATE = 1000
+HEARTBEAT = 2
+# In seconds: a client notices after 1.5 heartbeats at most, RabbitMQ after 3.
+NOTICED = 3.75 * HEARTBEAT
+HOLE = 8.0
+LOST = "connecting again"
+
+
+def our_history(world: World) -> AbstractContextManager[Process]:
+    return world.consuming("history")
+
+
+@contextmanager
+def behind(world: World) -> Iterator[Proxy]:
+    """A proxy that the consumers connect to, with a short heartbeat."""
+    with proxy(replace(world.address, heartbeat=HEARTBEAT)) as between:
+        world.through = between.address
+        yield between
+
+
+@contextmanager
+def lasting(*holes: Event) -> Iterator[None]:
+    for hole in holes:
+        hole.set()
+    try:
+        yield
+    finally:
+        for hole in holes:
+            hole.clear()
+
+
+def reset(
+    world: World,
+    chaos: random.Random,
+    times: int,
+    *,
+    history: OpenConsumer = our_history,
+    publisher: OpenPublisher = confirmed_publisher,
+) -> None:
+    """Publisher and consumers lose their connections at random, in good order or not."""
+    world.add_rules()
+    world.declare("history", "alerts")
+    with (
+        behind(world) as between,
+        history(world) as stores,
+        world.consuming("alerts") as alerts,
+        Load(between.address, prices(1_000_000), rate=RATE, publisher=publisher) as load,
+    ):
+        for _ in range(times):
+            time.sleep(chaos.uniform(0, 1))
+            chaos.choice((between.cut, between.reset))()
+        ledger = load.stop()
+        world.drain("history", stores)
+        world.drain("alerts", alerts)
+        assert between.accepted > times
+    print(f"{world.check_history(ledger)} redeliveries absorbed")
+    world.check_alerts(ledger)
+
+
+def fall_silent(
+    world: World,
+    chaos: random.Random,
+    way: str = "stuck",
+    *,
+    history: OpenConsumer = our_history,
+    publisher: OpenPublisher = confirmed_publisher,
+) -> None:
+    """Nothing passes any more, both ways or one, and nothing is closed: noticed, and over when it is over."""
+    world.add_rules()
+    world.declare("history", "alerts")
+    with (
+        behind(world) as between,
+        proxy(between.address) as before,
+        history(world) as stores,
+        world.consuming("alerts") as alerts,
+        Load(before.address, prices(1_000_000), rate=RATE, publisher=publisher) as load,
+    ):
+        until(lambda: world.stored() > RATE, "prices to be stored")
+        time.sleep(chaos.uniform(0, HEARTBEAT))
+        begun, accepted = time.monotonic(), before.accepted
+        with lasting(getattr(between, way)):
+            promised(lambda: before.accepted > accepted, "the publisher to notice", NOTICED)
+            promised(lambda: LOST in stores.output, "history to notice", NOTICED)
+            promised(lambda: LOST in alerts.output, "alerts to notice", NOTICED)
+            print(f"all have noticed after {time.monotonic() - begun:.1f} s")
+            time.sleep(max(0.0, begun + HOLE - time.monotonic()))
+        confirmed, stored = load.confirmed, world.stored()
+        promised(lambda: load.confirmed > confirmed, "the publisher to go on")
+        promised(lambda: world.stored() > stored, "history to go on")
+        ledger = load.stop()
+        world.drain("history", stores)
+        world.drain("alerts", alerts)
+    print(f"{world.check_history(ledger)} redeliveries absorbed")
+    world.check_alerts(ledger)
+
+
+def give_back(world: World, heartbeat: int = HEARTBEAT) -> None:
+    """What RabbitMQ has given to a consumer that is out of reach goes to another one, by RabbitMQ's own heartbeat."""
+    world.declare("history")
+    with Load(world.address, prices(500)) as load:
+        ledger = load.finish()
+    with (
+        proxy(replace(world.address, heartbeat=heartbeat)) as between,
+        holding(between.address, len(ledger.confirmed)),
+        world.consuming("history") as stores,
+        lasting(between.stuck),
+    ):
+        promised(lambda: world.stored() == len(ledger.confirmed), "them to be stored by another", 2 * NOTICED)
+        world.drain("history", stores)
+    assert world.check_history(ledger) == 0
+
+
+@contextmanager
+def holding(address: BrokerAddress, count: int) -> Iterator[None]:
+    """A consumer of history that has taken so many messages and does nothing with them."""
+    connection = connect(address, "test")
+    try:
+        subscription = Subscription(connection, connection.channel(rpc_timeout=RPC_TIMEOUT))
+        subscription.start(queue_name("history"), count)
+        taken = 0
+        while taken < count:
+            taken += len(subscription.take(count))
+        yield
+    finally:
+        connection.abandon()
+
+
+def hang_in_handshake(world: World, chaos: random.Random) -> None:
+    """The network stops while a connection is being made, for a moment and for longer than anybody waits for it."""
+    world.declare("history")
+    with (
+        behind(world) as between,
+        world.consuming("history") as stores,
+        Load(between.address, prices(1_000_000), rate=RATE) as load,
+    ):
+        for seconds in (1, 1, 1, 10):
+            stored, confirmed, accepted = world.stored(), load.confirmed, between.accepted
+            promised(lambda stored=stored: world.stored() > stored, "history to go on")
+            promised(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on")
+            between.reset()
+            until(lambda accepted=accepted: between.accepted > accepted, "a connection to be made")
+            time.sleep(chaos.uniform(0, 0.05))
+            with lasting(between.stuck):
+                time.sleep(seconds)
+        ledger = load.stop()
+        world.drain("history", stores)
+    print(f"{world.check_history(ledger)} redeliveries absorbed")
+
+
+def take_long(world: World, consumer: str) -> None:
+    """One batch takes as long as several heartbeats."""
+    world.declare("history")
+    with Load(world.address, prices(100)) as load:
+        ledger = load.finish()
+    with behind(world), world.consuming(f"{slow.__name__}:{consumer}") as stores:
+        until(lambda: world.stored() == len(ledger.confirmed) or LOST in stores.output, "the slow handler")
+        if LOST in stores.output:
+            raise PromiseBroken(f"a slow handler lost its connection:\n{stores.output}")
+        world.drain("history", stores)
+    assert world.check_history(ledger) == 0
+
+
+@fault
+def test_connections_reset_at_random_lose_and_double_nothing(world: World, chaos: random.Random) -> None:
+    reset(world, chaos, 30)
+
+
+@fault
+@pytest.mark.parametrize("way", ["stuck", "stuck_in", "stuck_out"])
+def test_a_connection_that_hangs_is_noticed_within_the_heartbeat_and_loses_nothing(
+    world: World, chaos: random.Random, way: str
+) -> None:
+    fall_silent(world, chaos, way)
+
+
+@fault
+def test_rabbitmq_takes_back_what_a_consumer_out_of_reach_holds(world: World) -> None:
+    give_back(world)
+
+
+@fault
+def test_a_connection_that_hangs_while_it_is_made_is_given_up(world: World, chaos: random.Random) -> None:
+    hang_in_handshake(world, chaos)
+
+
+@fault
+def test_a_handler_that_takes_long_keeps_its_connection(world: World) -> None:
+    take_long(world, "history")
+
+
+@control
+def test_control_of_resets_without_confirms(world: World, chaos: random.Random) -> None:
+    reset(world, chaos, 10, publisher=without_confirms)
+
+
+@control
+def test_control_of_resets_without_dedupe(world: World, chaos: random.Random) -> None:
+    reset(world, chaos, 10, history=partial(World.consuming, consumer=f"{BROKEN}:history_without_dedupe"))
+
+
+@control
+@pytest.mark.parametrize("publisher", [without_confirms, plain.without_heartbeat])
+def test_control_of_a_hanging_publisher(world: World, chaos: random.Random, publisher: OpenPublisher) -> None:
+    fall_silent(world, chaos, publisher=publisher)
+
+
+@control
+@pytest.mark.parametrize("history", [plain.consuming, plain.consuming_without_heartbeat])
+def test_control_of_a_hanging_consumer(world: World, chaos: random.Random, history: OpenConsumer) -> None:
+    fall_silent(world, chaos, history=history)
+
+
+@control
+def test_control_of_taking_back(world: World) -> None:
+    give_back(world, heartbeat=0)
+
+
+@control
+def test_control_of_a_slow_handler(world: World) -> None:
+    take_long(world, "history_without_heartbeats")

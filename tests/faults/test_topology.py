@@ -1,0 +1,206 @@
+"""What a consumer stands on is deleted or taken from it under load: it goes on, or stops and says why; never deaf."""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+
+import pytest
+from amqpstorm.exception import AMQPChannelError
+
+from infra.broker import PrivateBroker
+from shared.messaging.runner import DECLARE_EVERY
+from shared.messaging.topology import DEAD_EXCHANGE, EXCHANGE, LIVE_PRICES, dead_queue_name, queue_name
+from tests.factories import raw_message
+from tests.faults import plain
+from tests.faults.ledger import Ledger, PromiseBroken, assert_none, read_history
+from tests.faults.load import Load, prices
+from tests.faults.marks import control, fault
+from tests.faults.promises import promised
+from tests.faults.world import World
+from tests.harness import channel_to, dead_letters, declare, declare_raw, publish, waiting
+from tests.processes import Process, until
+
+OpenConsumer = Callable[[World], AbstractContextManager[Process]]
+
+RATE = 1000
+HISTORY = queue_name("history")
+DEAD = dead_queue_name(HISTORY)
+POISON = "poison"
+# In seconds: until all is declared again and prices come in, with room for a machine that is busy.
+GOES_ON = DECLARE_EVERY + 10
+
+
+@pytest.fixture
+def owner(rabbitmq: PrivateBroker, world: World) -> "Owner":
+    return Owner(world, rabbitmq)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A virtual host in the hands of somebody who may do everything to it."""
+
+    world: World
+    node: PrivateBroker
+
+    def delete_queue(self) -> None:
+        with channel_to(self.world.address) as channel:
+            channel.queue.delete(HISTORY)
+
+    def delete_binding(self) -> None:
+        with channel_to(self.world.address) as channel:
+            channel.queue.unbind(HISTORY, EXCHANGE, LIVE_PRICES)
+
+    def delete_exchange(self) -> None:
+        with channel_to(self.world.address) as channel:
+            channel.exchange.delete(EXCHANGE)
+
+    def delete_dead_letters(self) -> None:
+        with channel_to(self.world.address) as channel:
+            channel.queue.delete(DEAD)
+            channel.exchange.delete(DEAD_EXCHANGE)
+
+    def close_connections(self) -> None:
+        self.node.rabbitmqctl("close_all_connections", "--vhost", self.world.address.virtual_host, "maintenance")
+
+    def cancel_consumer(self) -> None:
+        host = self.world.address.virtual_host
+        self.node.rabbitmqctl(
+            "eval",
+            "[rabbit_channel:send_command(proplists:get_value(channel_pid, Each),"
+            " {'basic.cancel', proplists:get_value(consumer_tag, Each), true})"
+            f' || Each <- rabbit_amqqueue:consumers_all(<<"{host}">>)].',
+        )
+
+    def take_queue_over(self) -> None:
+        """Somebody else has one of that name."""
+        for _ in range(20):
+            self.delete_queue()
+            with suppress(AMQPChannelError):
+                # Unless history was quicker.
+                declare_raw(self.world.address, HISTORY, {}, bound=False)
+                return
+        raise AssertionError("the queue could not be taken over")
+
+
+Deed = Callable[[Owner], None]
+
+
+def our_history(world: World) -> AbstractContextManager[Process]:
+    return world.consuming("history")
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What had been published when it was done, and what when a price published later was stored."""
+
+    ledger: Ledger
+    before: set[str]
+    until_heard: set[str]
+
+
+def meddle(owner: Owner, chaos: random.Random, deed: Deed, history: OpenConsumer = our_history) -> Aftermath:
+    """Do it under load; history has to go on."""
+    world = owner.world
+    world.declare("history")
+    with history(world) as stores, Load(world.address, prices(1_000_000), rate=RATE) as load:
+        until(lambda: world.stored() > RATE, "prices to be stored")
+        time.sleep(chaos.uniform(0, 1))
+        deed(owner)
+        begun, before = time.monotonic(), set(load.ledger.attempted)
+        promised(lambda: stored_ids(world) - before, "history to go on", GOES_ON)
+        until_heard = set(load.ledger.attempted)
+        print(f"stores again after {time.monotonic() - begun:.1f} s, {load.retried} published again")
+        ledger = load.stop()
+        world.drain("history", stores)
+    return Aftermath(ledger, before, until_heard)
+
+
+def stored_ids(world: World) -> set[str]:
+    return {row.id for row in read_history(world.history)}
+
+
+def check(world: World, ledger: Ledger, lost_for_good: set[str]) -> None:
+    """All that must hold of history, but for what may be lost."""
+    lost = ledger.confirmed - stored_ids(world)
+    assert_none("events lost that must not be", lost - lost_for_good)
+    print(f"{len(lost)} lost of {len(lost_for_good)} that may be, {world.check_history(ledger, list(lost))} absorbed")
+
+
+def poison(owner: Owner, chaos: random.Random, history: OpenConsumer = our_history) -> Ledger:
+    """Dead letters have nowhere to go when there is one."""
+
+    def delete_and_publish(owner: Owner) -> None:
+        owner.delete_dead_letters()
+        publish(owner.world.address, raw_message(b"?", message_id=POISON))
+
+    aftermath = meddle(owner, chaos, delete_and_publish, history)
+    promised(lambda: waiting(owner.world.address, DEAD), "the dead letter")
+    assert [each.id for each in dead_letters(owner.world.address, HISTORY)] == [POISON]
+    return aftermath.ledger
+
+
+def take_over(owner: Owner, history: OpenConsumer = our_history) -> None:
+    """The queue is somebody else's all of a sudden: history stops, and says which queue it is."""
+    world = owner.world
+    world.declare("history")
+    with history(world) as stores:
+        owner.take_queue_over()
+        promised(lambda: not stores.running, "history to stop", GOES_ON)
+        said = stores.output.splitlines()[-1]
+        if stores.wait() != 1 or not said.startswith(f"stockwire: queue {HISTORY} exists with other arguments"):
+            raise PromiseBroken(f"it ended with {stores.wait()}:\n{stores.output}")
+
+
+@fault
+@pytest.mark.parametrize(
+    "deed", [Owner.delete_binding, Owner.delete_exchange, Owner.close_connections, Owner.cancel_consumer]
+)
+def test_history_goes_on_without_a_loss(owner: Owner, chaos: random.Random, deed: Deed) -> None:
+    """What no queue takes comes back to the publisher, who publishes it again."""
+    aftermath = meddle(owner, chaos, deed)
+    check(owner.world, aftermath.ledger, set())
+
+
+@fault
+def test_what_is_published_after_its_queue_was_deleted_is_not_lost(owner: Owner, chaos: random.Random) -> None:
+    aftermath = meddle(owner, chaos, Owner.delete_queue)
+    check(owner.world, aftermath.ledger, aftermath.before)
+
+
+@fault
+def test_beside_another_queue_it_misses_no_more_than_what_comes_until_it_is_bound_again(
+    owner: Owner, chaos: random.Random
+) -> None:
+    """RabbitMQ confirms what any queue takes."""
+    declare(owner.world.address, name="other")
+    aftermath = meddle(owner, chaos, Owner.delete_binding)
+    check(owner.world, aftermath.ledger, aftermath.until_heard)
+
+
+@fault
+def test_dead_letters_that_have_nowhere_to_go_get_a_place_again(owner: Owner, chaos: random.Random) -> None:
+    ledger = poison(owner, chaos)
+    owner.world.check_history(ledger, [POISON])
+
+
+@fault
+def test_a_queue_that_is_taken_over_by_somebody_else_stops_history_with_its_name(owner: Owner) -> None:
+    take_over(owner)
+
+
+@control
+@pytest.mark.parametrize("deed", [Owner.delete_queue, Owner.delete_binding, Owner.close_connections])
+def test_control(owner: Owner, chaos: random.Random, deed: Deed) -> None:
+    meddle(owner, chaos, deed, plain.consuming)
+
+
+@control
+def test_control_of_dead_letters(owner: Owner, chaos: random.Random) -> None:
+    poison(owner, chaos, plain.consuming)
+
+
+@control
+def test_control_of_taking_over(owner: Owner) -> None:
+    take_over(owner, plain.consuming)
