@@ -9,39 +9,12 @@ from pathlib import Path
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import Connection, connected
-from shared.messaging.dead_letters import look, reason_of
+from shared.messaging.connection import connected
 from shared.messaging.message import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE, count_messages
 from tests.factories import price_series, stock_data
 from tests.processes import Process, running, stockwire, until
-
-GOOD = json.loads(stock_data("GOOD").encode())
-
-
-def changed(**fields: object) -> bytes:
-    """A body that is valid but for these fields of its data."""
-    return json.dumps({**GOOD, "data": {**GOOD["data"], **fields}}).encode()
-
-
-BAD_BODIES = {
-    "not JSON": (b"{", "not JSON"),
-    "JSON of another shape": (b'{"price": "1.5"}', "specversion"),
-    "a list": (b"[1, 2]", "not a JSON object"),
-    "no price": (changed(price=None), "price is missing"),
-    "a negative price": (changed(price="-3.5"), "negative"),
-    "a price of zero": (changed(price="0"), "more than zero"),
-    "a price of NaN": (changed(price="NaN"), "not a decimal number"),
-    "an infinite price": (changed(price="Infinity"), "not a decimal number"),
-    "a price with too many digits": (changed(price="1.234567890123456"), "15 significant digits"),
-    "a float": (changed(price=412.35), "decimal string"),
-    "as_of without offset": (changed(as_of="2026-01-01T00:00:00"), "as_of"),
-    "as_of in the future": (changed(as_of="2126-01-01T00:00:00Z"), "in the future"),
-    "an unknown form of symbol": (changed(symbol="aapl"), "symbol"),
-    "over 64 KiB": (changed(note="x" * 70_000), "over 64 KiB"),
-    "an empty body": (b"", "empty body"),
-}
 
 
 @pytest.fixture
@@ -75,28 +48,6 @@ def test_a_consumer_stores_and_ends_cleanly_on_a_signal(
     assert history.stop(number) == 0
     assert stored(environment) == [("AAPL", 1.5), ("AAPL", 2.0), ("AAPL", 2.25)]
     assert "Traceback" not in history.output
-
-
-def test_every_kind_of_bad_message_is_set_aside_with_its_reason_and_its_neighbours_are_stored(
-    history: Process, environment: dict[str, str], publisher: Publisher, broker: BrokerAddress
-) -> None:
-    messages = [price_message(stock_data("FIRST"))]
-    for number, (body, _) in enumerate(BAD_BODIES.values()):
-        messages.append(Message(EXCHANGE, "stock.BAD.price", body, {"message_id": f"bad-{number}"}))
-        messages.append(price_message(stock_data(f"N{number}")))
-    publisher.publish(messages)
-    until(lambda: len(stored(environment)) == len(BAD_BODIES) + 1, "the good neighbours")
-    with connected(broker, "test") as connection:
-        until(lambda: dead_count(connection) == len(BAD_BODIES), "the dead letters")
-        found = {each.properties["message_id"]: each for each in look(connection, "stockwire.history", 100)}
-    for number, (body, reason) in enumerate(BAD_BODIES.values()):
-        assert reason in reason_of(found[f"bad-{number}"])
-        assert found[f"bad-{number}"].body == body
-    assert history.stop() == 0
-
-
-def dead_count(connection: Connection) -> int | None:
-    return count_messages(connection, "stockwire.history.dead")
 
 
 def test_a_consumer_killed_in_the_middle_loses_and_doubles_nothing(

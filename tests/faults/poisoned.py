@@ -1,0 +1,91 @@
+"""Consumers for poison: history that cannot stand one symbol, and history without what deals with poison."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from consumers.history.handler import history
+from shared.errors import InvalidEvent, StorageUnavailable
+from shared.events import StockData
+from shared.messaging import runner
+from shared.messaging.consumer import Consumer, Handler
+from shared.messaging.message import Delivery
+from shared.settings import Settings
+from tests.faults.counted import counted
+
+POISON = "POISON"
+TAKEN = "poison taken"
+
+
+def upset(act: Callable[[], None]) -> Consumer:
+    """History that acts on a batch with the poison in it before anything is stored."""
+
+    def before(events: Sequence[StockData]) -> Sequence[StockData]:
+        if any(event.symbol == POISON for event in events):
+            print(TAKEN, flush=True)
+            act()
+        return events
+
+    return looking_first(history, before)
+
+
+def looking_first(consumer: Consumer, look: Callable[[Sequence[Any]], Sequence[Any]]) -> Consumer:
+    """The same consumer, on what `look` leaves of each batch."""
+
+    @contextmanager
+    def open_looking(settings: Settings) -> Iterator[Handler]:
+        with consumer.open(settings) as handle:
+            yield lambda events: handle(look(events))
+
+    return replace(consumer, open=open_looking)
+
+
+def fail() -> None:
+    raise LookupError("cannot digest it")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def unsuspecting(consumer: Consumer) -> Consumer:
+    """The same consumer, which takes many at a time, however often they have come back."""
+
+    @contextmanager
+    def open_unsuspecting(settings: Settings) -> Iterator[Handler]:
+        runner.SUSPICIOUS = sys.maxsize
+        with consumer.open(settings) as handler:
+            yield handler
+
+    return replace(consumer, open=open_unsuspecting)
+
+
+def undecoded(delivery: Delivery, now: datetime) -> StockData | None:
+    """None for what is no event."""
+    try:
+        return history.decode(delivery, now)
+    except InvalidEvent:
+        return None
+
+
+def drop(events: Sequence[StockData | None]) -> Sequence[StockData]:
+    return [event for event in events if event is not None]
+
+
+def wait_for_better(events: Sequence[StockData | None]) -> Sequence[StockData]:
+    if None in events:
+        raise StorageUnavailable("this is no event yet")
+    return drop(events)
+
+
+failing = counted(upset(fail))
+dying = counted(upset(die))
+dying_unsuspecting = unsuspecting(dying)
+dropping = counted(replace(looking_first(history, drop), decode=undecoded))
+trying_for_ever = counted(replace(looking_first(history, wait_for_better), decode=undecoded))
+failing_for_ever = counted(upset(lambda: wait_for_better([None])))

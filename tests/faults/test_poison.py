@@ -1,0 +1,182 @@
+"""Poison of every kind: set aside once, with its reason, after a bounded number of tries; its neighbours are stored."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from shared.messaging.dead_letters import reason_of
+from shared.messaging.message import Message, price_message
+from shared.messaging.policy import MAX_ATTEMPTS
+from shared.messaging.topology import DELIVERY_LIMIT, EXCHANGE, dead_queue_name, queue_name
+from tests.factories import AS_OF, MISSING, stock_body, stock_data
+from tests.faults.ledger import Ledger, PromiseBroken
+from tests.faults.load import prices
+from tests.faults.marks import control, fault
+from tests.faults.poisoned import POISON, TAKEN
+from tests.faults.promises import ends_well, promised
+from tests.faults.world import World
+from tests.harness import dead_letters, publish, waiting
+from tests.processes import DEADLINE, Process
+
+POISONED = "tests.faults.poisoned"
+# In seconds, for what a control will wait for in vain.
+SOON = 15
+NEIGHBOURS = 300
+
+BAD_BODIES = {
+    "empty": (b"", "empty body"),
+    "no JSON": (b"{", "not JSON"),
+    "no UTF-8": (b"\xff\xfe{}", "not UTF-8"),
+    "too deep": (b"[" * 60_000, "not JSON"),
+    "a list": (b"[1, 2]", "not a JSON object"),
+    "another shape": (b'{"price": "1.5"}', "specversion"),
+    "another type": (stock_body({"type": "PRICE_ALERT"}), "is not STOCK_DATA"),
+    "data that is a list": (stock_body({"data": []}), "data is not an object"),
+    "no id": (stock_body({"id": MISSING}), "id"),
+    "no price": (stock_body(price=None), "price is missing"),
+    "a negative price": (stock_body(price="-3.5"), "negative"),
+    "a price of zero": (stock_body(price="0"), "more than zero"),
+    "a price of NaN": (stock_body(price="NaN"), "not a decimal number"),
+    "a price of NaN without quotes": (stock_body(price=float("nan")), "no JSON number"),
+    "an infinite price": (stock_body(price="Infinity"), "not a decimal number"),
+    "too many digits": (stock_body(price="1.234567890123456"), "15 significant digits"),
+    "a float": (stock_body(price=412.35), "decimal string"),
+    "a price of true": (stock_body(price=True), "price"),
+    "a volume in words": (stock_body(volume="many"), "volume"),
+    "as_of without offset": (stock_body(as_of="2026-01-01T00:00:00"), "as_of"),
+    "as_of as a number": (stock_body(as_of=1732096798), "as_of"),
+    "as_of in the future": (stock_body(as_of="2126-01-01T00:00:00Z"), "in the future"),
+    "a symbol in lower case": (stock_body(symbol="aapl"), "symbol"),
+    "over 64 KiB": (stock_body(note="x" * 70_000), "over 64 KiB"),
+    "4 MiB": (b"x" * (4 << 20), "over 64 KiB"),
+}
+
+# As anybody may send them; each bad body has one set of them.
+STRANGE_PROPERTIES = (
+    {},
+    {"type": "?", "content_type": "text/plain", "correlation_id": "c", "priority": 9, "delivery_mode": 1},
+    {"headers": {"x": None, "list": [1, "a", {"b": 2.5}], "when": AS_OF, "big": 2**60, "bytes": bytearray(b"\xff")}},
+    {"headers": {"x-stockwire-reason": 5, "x-death": "none", "x-delivery-count": "many"}, "reply_to": "somebody"},
+    {"content_encoding": "gzip", "timestamp": AS_OF.replace(year=1970, hour=0), "expiration": "600000"},
+)
+
+
+def bad_message(number: int, body: bytes) -> Message:
+    properties = {**STRANGE_PROPERTIES[number % len(STRANGE_PROPERTIES)], "message_id": f"bad-{number}"}
+    return Message(EXCHANGE, "stock.BAD.price", body, properties)
+
+
+def publish_with_neighbours(world: World, bad: Sequence[Message], count: int = NEIGHBOURS) -> Ledger:
+    """The bad among so many good ones; returns the ledger of those."""
+    good = list(prices(count))
+    messages = [price_message(event) for event in good]
+    for number, message in enumerate(bad):
+        messages.insert((number + 1) * len(messages) // (len(bad) + 1), message)
+    publish(world.address, *messages)
+    return Ledger({event.id: event for event in good}, {event.id for event in good})
+
+
+def check_set_aside(world: World, name: str, reasons: Mapping[str, str], deadline: float) -> None:
+    """Just these, by their ids, are dead letters, each once, with a reason that has these words."""
+    dead = dead_queue_name(queue_name(name))
+    promised(lambda: (waiting(world.address, dead) or 0) >= len(reasons), f"{len(reasons)} dead letters", deadline)
+    found = dead_letters(world.address, queue_name(name))
+    if sorted(each.id for each in found) != sorted(reasons):
+        raise PromiseBroken(f"{len(found)} messages are set aside, where {len(reasons)} should be")
+    for each in found:
+        if reasons[each.id] not in reason_of(each):
+            raise PromiseBroken(f"{each.id} is set aside for {reason_of(each)!r}, not for {reasons[each.id]!r}")
+
+
+def feed_bad_bodies(world: World, name: str, consumer: str, deadline: float = DEADLINE) -> None:
+    world.declare(name)
+    world.add_rules()
+    bad = {f"bad-{number}": reason for number, (_, reason) in enumerate(BAD_BODIES.values())}
+    with world.consuming(consumer) as process:
+        ledger = publish_with_neighbours(
+            world, [bad_message(number, body) for number, (body, _) in enumerate(BAD_BODIES.values())]
+        )
+        check_set_aside(world, name, bad, deadline)
+        finish(world, name, process)
+    if name == "history":
+        world.check_history(ledger, dead=list(bad))
+    else:
+        world.check_alerts(ledger)
+
+
+def finish(world: World, name: str, process: Process) -> None:
+    promised(lambda: world.waiting(name) == 0, "the neighbours", SOON)
+    ends_well(process)
+    promised(lambda: world.waiting(name) == 0, "the neighbours", SOON)
+
+
+@pytest.mark.parametrize("name", ["history", pytest.param("alerts", marks=fault)])
+def test_every_kind_of_bad_message_is_set_aside_with_its_reason_and_its_neighbours_are_stored(
+    world: World, name: str
+) -> None:
+    feed_bad_bodies(world, name, name)
+
+
+@control
+@pytest.mark.parametrize("broken", ["dropping", "trying_for_ever"])
+def test_control_of_bad_messages(world: World, broken: str) -> None:
+    feed_bad_bodies(world, "history", f"{POISONED}:{broken}", SOON)
+
+
+def upset_handler(world: World, consumer: str, deadline: float = DEADLINE) -> None:
+    """One event makes the handler raise, each time."""
+    world.declare("history")
+    poison = price_message(stock_data(POISON))
+    with world.consuming(consumer) as process:
+        ledger = publish_with_neighbours(world, [poison])
+        check_set_aside(world, "history", {poison.id: "LookupError: cannot digest it"}, deadline)
+        finish(world, "history", process)
+    world.check_history(ledger, dead=[poison.id])
+    # Once with its neighbours, and then alone.
+    tries = process.output.count(TAKEN)
+    if tries > MAX_ATTEMPTS + 1:
+        raise PromiseBroken(f"it was tried {tries} times")
+
+
+@fault
+def test_what_makes_the_handler_raise_each_time_is_tried_five_times_and_set_aside(world: World) -> None:
+    upset_handler(world, f"{POISONED}:failing")
+
+
+@control
+def test_control_of_a_handler_that_raises(world: World) -> None:
+    upset_handler(world, f"{POISONED}:failing_for_ever", SOON)
+
+
+def kill_each_time(world: World, consumer: str) -> None:
+    """One event kills its consumer, which is started again each time, until all is stored or set aside."""
+    world.declare("history")
+    poison = price_message(stock_data(POISON))
+    ledger = publish_with_neighbours(world, [poison])
+    for _ in range(DELIVERY_LIMIT + 3):
+        with world.consuming(consumer, ready=False) as process:
+            promised(lambda: not process.running or is_over(world), "an end of it")
+            if process.running:
+                process.wait_for("consuming")
+                finish(world, "history", process)
+                break
+    else:
+        raise PromiseBroken("it goes on killing its consumer")
+    check_set_aside(world, "history", {poison.id: "its consumers died of it"}, DEADLINE)
+    world.check_history(ledger, dead=[poison.id])
+
+
+def is_over(world: World) -> bool:
+    """Whether every event is stored or set aside."""
+    dead = waiting(world.address, dead_queue_name(queue_name("history"))) or 0
+    return dead > 0 and world.stored() + dead > NEIGHBOURS
+
+
+@fault
+def test_what_kills_its_consumer_each_time_is_set_aside_alone(world: World) -> None:
+    kill_each_time(world, f"{POISONED}:dying")
+
+
+@control
+def test_control_of_what_kills_its_consumer(world: World) -> None:
+    kill_each_time(world, f"{POISONED}:dying_unsuspecting")
