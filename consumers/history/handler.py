@@ -54,4 +54,5 @@ def _teller(clock: Callable[[], float] = time.monotonic) -> Handler:
     return say
 
 
-history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_history)
+# Large batches where there is a backlog: it is the commit that takes the time.
+history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_history, max_batch=2000)

@@ -29,7 +29,8 @@ class Consumer:
     then tried event by event), StorageUnavailable or BrokerUnavailable to be called again later, and any other
     StockwireError to stop the process; any other exception is tried 5 times and then dead-letters the event.
 
-    `decode` turns a delivery into what the handler gets, or raises InvalidEvent. With `single_active`, one of several
+    `decode` turns a delivery into what the handler gets, or raises InvalidEvent. `max_batch` is the most that it gets
+    at once, where so much is waiting; a stop waits for the batch in work. With `single_active`, one of several
     processes on the queue works and another takes over. A `transient` queue goes with its process.
     """
 
@@ -37,6 +38,7 @@ class Consumer:
     patterns: tuple[str, ...]
     open: Callable[[Settings], AbstractContextManager[Handler]]
     decode: Decode = decode_stock_data
+    max_batch: int = 500
     single_active: bool = False
     transient: bool = False
 

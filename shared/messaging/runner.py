@@ -19,8 +19,8 @@ from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-PREFETCH = 1000
-MAX_BATCH = 500
+# So many batches are under way to us or in work: the broker never waits for an acknowledgement.
+BATCHES = 2
 # A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
 # RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
 SUSPICIOUS = 3
@@ -56,20 +56,21 @@ def run_consumer(
     try:
         with consumer.open(settings) as handler, dead_letters as publisher:
             policy = Policy(consumer, spec.name, handler, publisher, stop)
-            _Runner(address, consumer.name, spec, policy, stop).run(connection)
+            _Runner(address, consumer, spec, policy, stop).run(connection)
     except BaseException:
         connection.abandon()
         raise
 
 
 class _Runner:
-    def __init__(self, address: BrokerAddress, name: str, spec: QueueSpec, policy: Policy, stop: Stop) -> None:
+    def __init__(self, address: BrokerAddress, consumer: Consumer, spec: QueueSpec, policy: Policy, stop: Stop) -> None:
         self._address = address
-        self._name = name
+        self._name = consumer.name
+        self._max_batch = consumer.max_batch
         self._spec = spec
         self._policy = policy
         self._stop = stop
-        self._prefetch = PREFETCH
+        self._prefetch = self._full_prefetch = BATCHES * consumer.max_batch
         self._backoff = Backoff()
 
     def run(self, connection: Connection) -> None:
@@ -121,7 +122,7 @@ class _Runner:
     def _work(self, subscription: Subscription, declare: Callable[[], None]) -> None:
         due = time.monotonic() + DECLARE_EVERY
         while True:
-            batch = subscription.take(MAX_BATCH, timeout=max(0.0, due - time.monotonic()))
+            batch = subscription.take(self._max_batch, timeout=max(0.0, due - time.monotonic()))
             if time.monotonic() >= due:
                 # RabbitMQ does not tell when a binding is deleted: without this we would sit there deaf.
                 declare()
@@ -135,5 +136,5 @@ class _Runner:
                 return
             self._policy.process(batch, subscription)
             if not suspicious and self._prefetch == 1:
-                self._prefetch = PREFETCH
+                self._prefetch = self._full_prefetch
                 return
