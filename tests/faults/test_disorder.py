@@ -1,0 +1,98 @@
+"""Everything three times and out of order: history ends as from the sorted stream, and each alert is raised once."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shared.events import StockData
+from shared.messaging.message import price_message
+from tests.faults.ledger import Alerted, Ledger, assert_none, read_alerts
+from tests.faults.load import prices
+from tests.faults.marks import control, fault
+from tests.faults.world import BROKEN, RULES, World
+from tests.harness import publish
+
+TIMES = 3
+# One event in so many was observed again later, at another price.
+CORRECTED = 10
+# Most come late by less than so many events; one in MISLAID by any number.
+DELAY = 40
+MISLAID = 20
+
+
+def disordered(events: Sequence[StockData], chaos: random.Random) -> list[StockData]:
+    """Each event three times and some with a correction, which may come before what it corrects."""
+    arrivals = []
+    for place, event in enumerate(events):
+        versions = [event] * TIMES
+        if place % CORRECTED == 0:
+            later = event.observed_at + timedelta(seconds=1)
+            versions += [replace(event, price=event.price + 1, observed_at=later)] * TIMES
+        for each in versions:
+            longest = len(events) if chaos.randrange(MISLAID) == 0 else DELAY
+            arrivals.append((place + chaos.uniform(0, longest), each))
+    return [event for _, event in sorted(arrivals, key=lambda arrival: arrival[0])]
+
+
+def latest_observations(arrivals: Iterable[StockData]) -> Mapping[str, StockData]:
+    """What history has to hold: of each key what was observed last, in whatever order it came."""
+    found: dict[str, StockData] = {}
+    for event in sorted(arrivals, key=lambda each: each.observed_at):
+        found[event.id] = event
+    return found
+
+
+def alerts_in_order(arrivals: Iterable[StockData], thresholds: Mapping[str, Decimal]) -> set[Alerted]:
+    """What `* crossing <threshold>` comes to, where only what is newer than all before counts."""
+    found = set()
+    newest: dict[str, tuple[datetime, Decimal]] = {}
+    for event in arrivals:
+        as_of, before = newest.get(event.symbol, (None, None))
+        if as_of is not None and event.as_of <= as_of:
+            continue
+        for rule, threshold in thresholds.items():
+            if before is not None and (before < threshold <= event.price or before > threshold >= event.price):
+                found.add(Alerted(rule, event.id))
+        newest[event.symbol] = (event.as_of, event.price)
+    return found
+
+
+def arrive_in_disorder(
+    world: World, count: int, chaos: random.Random, history: str = "history", alerts: str = "alerts"
+) -> None:
+    world.declare("history", "alerts")
+    world.add_rules()
+    arrivals = disordered(list(prices(count)), chaos)
+    with world.consuming(history) as storing, world.consuming(alerts) as alerting:
+        publish(world.address, *map(price_message, arrivals))
+        world.drain("history", storing)
+        world.drain("alerts", alerting)
+    expected = latest_observations(arrivals)
+    absorbed = world.check_history(Ledger(dict(expected), set(expected)))
+    print(f"{absorbed} of {len(arrivals)} deliveries absorbed")
+    check_alerts(world, alerts_in_order(arrivals, RULES))
+
+
+def check_alerts(world: World, expected: set[Alerted]) -> None:
+    raised = read_alerts(world.alerts)
+    assert_none("alerts raised twice", [each for each in set(raised) if raised.count(each) > 1])
+    assert_none("alerts not raised", expected - set(raised))
+    assert_none("alerts raised for nothing", set(raised) - expected)
+    assert expected
+    print(f"{len(expected)} alerts")
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=fault)])
+def test_disorder_and_duplicates_change_nothing(world: World, chaos: random.Random, count: int) -> None:
+    arrive_in_disorder(world, count, chaos)
+
+
+@control
+@pytest.mark.parametrize("broken", ["history_without_dedupe", "alerts_without_watermarks"])
+def test_control(world: World, chaos: random.Random, broken: str) -> None:
+    name = broken.partition("_")[0]
+    arrive_in_disorder(world, 300, chaos, **{name: f"{BROKEN}:{broken}"})
