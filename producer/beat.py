@@ -93,7 +93,20 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
         except (AMQPError, KombuError, OSError) as error:
             log.error("beat cannot send: %s; trying again", error)
             return TRY_AGAIN
+        self._follow_clock()
         return float(super().tick(*args, **kwargs) or 0)
+
+    def _follow_clock(self) -> None:
+        """Let crontabs go on from the present time where the machine's clock was set back behind their last run.
+
+        Celery would have them wait until the clock is where it was, which after an hour's correction is an hour.
+        """
+        for entry in self.schedule.values():
+            now = entry.default_now()
+            if entry.last_run_at > now:
+                log.info("the clock was set back: %s goes on from %s", entry.task, format_instant(now))
+                entry.last_run_at = now
+                self._heap = None
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         log.info("sending %s", entry.task)
