@@ -38,7 +38,10 @@ def read_price(text: str) -> Decimal:
 
 
 def format_price(price: Decimal) -> str:
-    """The canonical text of a price."""
+    """The canonical text of a price; of a number that is far from any, a text that no reader takes for one."""
+    if abs(price.adjusted()) > MAX_LENGTH:
+        # All its zeros, written out, could take all the memory there is.
+        return str(price)
     text = format(price, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

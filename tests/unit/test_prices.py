@@ -53,6 +53,14 @@ def test_what_is_no_price_in_a_file_is_refused(text: str) -> None:
         read_price(text)
 
 
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "-1.5e33", "0e-999999999", "NaN", "Infinity"])
+def test_what_is_far_from_any_price_is_written_in_few_letters_that_nobody_reads_as_one(number: str) -> None:
+    text = format_price(Decimal(number))
+    assert len(text) < 20
+    with pytest.raises(ValueError, match=r"."):
+        parse_price(text)
+
+
 @property_test
 @given(prices)
 def test_every_price_reads_back_as_it_is_written(price: Decimal) -> None:
