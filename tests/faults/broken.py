@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from queue import SimpleQueue
+from typing import Any
 
 from amqpstorm import Connection as PlainConnection
 from amqpstorm.exception import AMQPError
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, event, insert, text
+from sqlalchemy.pool import Pool
 
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.models import alerts as alerts_table
@@ -85,6 +87,18 @@ def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
         yield handle
 
 
+@contextmanager
+def open_without_flushing(settings: Settings) -> Iterator[Handler]:
+    """History as many set SQLite up: WAL with `synchronous=NORMAL`, where a commit is not flushed to disk."""
+
+    def hurry(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(Pool, "checkout", hurry)
+    with real_history.open(settings) as handler:
+        yield handler
+
+
 def _make_table(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(
@@ -111,6 +125,7 @@ def _insert_alert(engine: Engine, event: StockData) -> None:
 history_acknowledging_first = counted(acknowledging_first(real_history))
 alerts_acknowledging_first = counted(acknowledging_first(real_alerts))
 history_without_dedupe = counted(replace(real_history, open=open_without_dedupe))
+history_not_flushed = counted(replace(real_history, open=open_without_flushing))
 alerts_without_watermarks = counted(replace(real_alerts, open=open_without_watermarks))
 
 

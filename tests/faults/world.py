@@ -1,7 +1,7 @@
 """A broker, databases, and the processes on them, as a fault test sees them."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -136,9 +136,10 @@ class Restarting:
         self._block = world.consuming(consumer, ready=False)
         self.process = self._block.__enter__()
 
-    def kill(self) -> None:
+    def kill(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         assert self.process.stop(signal.SIGKILL) == -signal.SIGKILL, self.process.output
         self.end()
+        meanwhile()
         self._block = self._world.consuming(self._consumer, ready=False)
         self.process = self._block.__enter__()
 

@@ -1,0 +1,125 @@
+"""The power goes, and with it all that was not flushed to disk: what was confirmed and acknowledged is still there."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.broker import PrivateBroker, private_broker
+from shared.errors import ProcessError
+from tests.conftest import unavailable
+from tests.faults.broken import without_confirms
+from tests.faults.disks import FailingDisk, failing_disk
+from tests.faults.ledger import PromiseBroken
+from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
+from tests.faults.marks import control, fault
+from tests.faults.promises import says
+from tests.faults.world import BROKEN, Restarting, World, restarting
+from tests.processes import DEADLINE
+
+ROUNDS = 3
+# In seconds: how long a round lasts at most before the power goes, and events a second meanwhile.
+LONGEST = 2.0
+RATE = 1000
+MEGABYTES = 512
+# How often RabbitMQ is started again for a queue that does not come back.
+STARTS = 3
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[FailingDisk]:
+    with failing_disk(tmp_path / "disk", tmp_path / "disk.image", MEGABYTES) as disk:
+        yield disk
+
+
+@pytest.fixture
+def broker_on_disk(disk: FailingDisk) -> Iterator[PrivateBroker]:
+    try:
+        with private_broker(disk.folder / "rabbitmq") as broker:
+            yield broker
+    except ProcessError as error:
+        unavailable(str(error))
+
+
+def lose_power(
+    disk: FailingDisk,
+    broker: PrivateBroker,
+    chaos: random.Random,
+    consumer: str = "history",
+    publisher: OpenPublisher = confirmed_publisher,
+) -> None:
+    world = World(replace(broker.address, heartbeat=2), disk.folder.parent)
+    world.history = disk.folder / "history.db"
+    world.declare("history")
+    # RabbitMQ does not start without some files that it makes in its first seconds and leaves to the system to flush.
+    disk.settle()
+    events = prices(1_000_000)
+    with (
+        Load(world.address, events, rate=RATE, publisher=publisher) as load,
+        restarting(world, consumer) as consuming,
+    ):
+        consuming.process.wait_for("consuming")
+        for _ in range(ROUNDS):
+            time.sleep(chaos.uniform(LONGEST / 3, LONGEST))
+            cut_power(disk, broker, consuming)
+            wait_for_queue(broker, consuming)
+        ledger = load.stop()
+        world.drain("history", consuming.process)
+    print(f"{world.check_history(ledger)} redeliveries absorbed, {load.retried} published again")
+
+
+def cut_power(disk: FailingDisk, broker: PrivateBroker, consuming: Restarting) -> None:
+    """Everything stops at once, is forgotten but for what is on disk, and starts again from there."""
+    groups = [*(process.pid for process in broker._processes), consuming.process.pid]
+    for group in groups:
+        os.killpg(group, signal.SIGSTOP)
+    disk.copy()
+
+    def begin_again() -> None:
+        broker.kill()
+        disk.lose_power()
+        broker.start()
+
+    consuming.kill(meanwhile=begin_again)
+
+
+def wait_for_queue(broker: PrivateBroker, consuming: Restarting) -> None:
+    """Until the consumer is at work, which may take another start of the broker.
+
+    RabbitMQ 3.10 does again what a quorum queue did last, and may stumble over messages that are gone by now. After
+    three times it leaves the queue alone until it is started anew, which finds the queue a step further.
+    """
+    for _ in range(STARTS):
+        with suppress(PromiseBroken):
+            return says(consuming.process, "consuming", timeout=DEADLINE / 2)
+        print("the queue is not there: starting RabbitMQ again")
+        broker.stop()
+        broker.start()
+    return says(consuming.process, "consuming")
+
+
+@fault
+def test_what_was_confirmed_and_acknowledged_survives(
+    disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random
+) -> None:
+    lose_power(disk, broker_on_disk, chaos)
+
+
+@control
+# What plain amqpstorm leaves open when its connection breaks.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_control_without_confirms(disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random) -> None:
+    lose_power(disk, broker_on_disk, chaos, publisher=without_confirms)
+
+
+@control
+def test_control_without_flushing_each_commit(
+    disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random
+) -> None:
+    lose_power(disk, broker_on_disk, chaos, f"{BROKEN}:history_not_flushed")
