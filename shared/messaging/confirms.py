@@ -55,6 +55,8 @@ class ConfirmChannel:
     """Numbers what it sends as the broker does, from 1; `unconfirmed` and `failures` say what became of it.
 
     One thread uses it. `failures` maps the id of each message that was refused or returned to the reason.
+    `refused` says whether any was refused: another channel may have better luck (RabbitMQ 3.10 goes on refusing on one
+    that was opened just as the queue's leader had died).
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -62,6 +64,7 @@ class ConfirmChannel:
         self.connection = connection
         self.unconfirmed: dict[int, Message] = {}
         self.failures: dict[str, str] = {}
+        self.refused = False
         self._sent = 0
         self._return: Any = None
         self._said = False
@@ -126,6 +129,7 @@ class ConfirmChannel:
             case "Basic.Ack":
                 self._settle(arrived)
             case "Basic.Nack":
+                self.refused = True
                 for message in self._settle(arrived):
                     self.failures.setdefault(message.id, "RabbitMQ refused it (nack): a queue is full or failed")
             case "Basic.Return":

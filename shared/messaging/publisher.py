@@ -78,6 +78,9 @@ class Publisher:
             else:
                 break
         failures |= channel.take_failures()
+        if channel.refused:
+            # Whoever publishes these again gets a new channel.
+            self.close()
         if failures:
             raise PublishError(failures)
         return outbox.taken

@@ -87,6 +87,17 @@ def test_events_that_a_full_queue_refuses_are_named(broker: BrokerAddress) -> No
         assert publisher.publish(sent[:1]) == 1
 
 
+def test_what_was_refused_is_published_again_by_a_new_channel(broker: BrokerAddress) -> None:
+    """RabbitMQ may refuse everything on a channel for good that was opened while a queue's leader was away."""
+    declare_raw(broker, "full", {"x-max-length": 1, "x-overflow": "reject-publish"})
+    with proxy(broker) as between, Publisher(between.address, "test") as publisher:
+        with pytest.raises(PublishError, match=r"refused it \(nack\)"):
+            publisher.publish(messages(30))
+        taken(broker, "full", waiting(broker, "full") or 0)
+        assert publisher.publish(messages(1)) == 1
+        assert between.accepted == 2
+
+
 def test_events_on_a_channel_that_rabbitmq_closes_are_named_and_the_next_publish_works(broker: BrokerAddress) -> None:
     declare_raw(broker, "test", {})
     with channel_to(broker) as channel:
