@@ -74,10 +74,9 @@ class PrivateBroker:
     def start(self) -> None:
         """Start the node and wait until it takes connections. Raises ProcessError."""
         self._write_files()
-        epmd = _find_epmd(self.server)
         log = (self.folder / "log" / "console.log").open("ab")
         with log:
-            for command in ([epmd, "-port", str(self.epmd_port), "-address", "127.0.0.1"], [str(self.server)]):
+            for command in self.commands():
                 self._processes.append(
                     subprocess.Popen(
                         command,
@@ -95,6 +94,10 @@ class PrivateBroker:
         except BaseException:
             self.stop()
             raise
+
+    def commands(self) -> list[list[str]]:
+        """What has to run, the port mapper first. Raises ProcessError."""
+        return [[_find_epmd(self.server), "-port", str(self.epmd_port), "-address", "127.0.0.1"], [str(self.server)]]
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,96 @@
+"""Three RabbitMQ nodes that are one cluster, each of which can be killed and started again."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.broker import PrivateBroker, free_port
+from infra.install import find_server, install_server
+from tests.processes import until
+
+NAMES = ("one", "two", "three")
+COOKIE = "stockwire"
+
+
+class Port(PrivateBroker):
+    """The port mapper, by which the nodes find each other."""
+
+    def commands(self) -> list[list[str]]:
+        return super().commands()[:1]
+
+    def _wait_until_up(self) -> None:
+        """It is, long before a node asks for it."""
+
+
+class Node(PrivateBroker):
+    """A node that finds the others by a port mapper which is not its own."""
+
+    def commands(self) -> list[list[str]]:
+        return super().commands()[1:]
+
+
+@dataclass
+class Cluster:
+    nodes: list[PrivateBroker]
+
+    @property
+    def living(self) -> list[PrivateBroker]:
+        return [node for node in self.nodes if node.running]
+
+    def start(self, *nodes: PrivateBroker) -> None:
+        """All at once, since a node that was among the last to go waits for those that went with it."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(PrivateBroker.start, nodes))
+
+    def leader_of(self, queue: str) -> PrivateBroker:
+        name = self._queue(queue)["leader"]
+        return next(node for node in self.nodes if node.node == name)
+
+    def wait_until_whole(self, queue: str) -> None:
+        """Until every node has the queue again."""
+        until(lambda: len(self._queue(queue)["online"]) == len(self.nodes), f"{queue} to be on every node", 60)
+
+    def _queue(self, queue: str) -> dict[str, Any]:
+        answer = self.living[0].rabbitmqctl("list_queues", "name", "leader", "online", "--formatter", "json")
+        return next(each for each in json.loads(answer) if each["name"] == queue)
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster of three, whose minority pauses. Raises ProcessError."""
+    server = find_server() or install_server()
+    port = free_port()
+    peers = "".join(f"cluster_formation.classic_config.nodes.{name} = {name}@localhost\n" for name in NAMES)
+    config = (
+        "cluster_partition_handling = pause_minority\ncluster_formation.peer_discovery_backend = classic_config\n"
+        + peers
+    )
+    mapper = Port(folder / "epmd", server, epmd_port=port)
+    nodes: list[PrivateBroker] = [
+        Node(folder / name, server, name, epmd_port=port, extra_config=config) for name in NAMES
+    ]
+    for node in nodes:
+        _write_cookie(node.folder)
+    try:
+        mapper.start()
+        first, *others = nodes
+        # The first one makes the cluster that the others find.
+        first.start()
+        made = Cluster(nodes)
+        made.start(*others)
+        yield made
+    finally:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(PrivateBroker.kill, nodes))
+        mapper.kill()
+
+
+def _write_cookie(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    path = folder / ".erlang.cookie"
+    path.write_text(COOKIE)
+    path.chmod(0o400)
