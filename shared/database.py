@@ -27,10 +27,14 @@ def open_engine(url: URL) -> Engine:
 
     On SQLite: WAL, so that readers never block the writer nor it them; `synchronous=FULL`, without which a power loss
     takes back what was committed; and `BEGIN IMMEDIATE`, since a transaction that reads first fails when it writes.
+    On PostgreSQL no statement waits longer for a lock than it does there.
     """
     try:
         if url.get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True)
+            engine = create_engine(url, pool_pre_ping=True)
+            if engine.dialect.name == "postgresql":
+                event.listen(engine, "connect", _set_up_postgresql)
+            return engine
         _make_folder(url)
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
     except (NoSuchModuleError, ImportError) as error:
@@ -93,6 +97,13 @@ def _make_folder(url: URL) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    # By itself it would wait for ever, and hear nothing of a request to stop.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT:g}s'")
+    connection.commit()
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -1,0 +1,99 @@
+"""PostgreSQL that is locked, or away: what waits for it stays in the queue, and goes in by itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from shared.events import stock_data_id
+from shared.prices import from_float
+from shared.times import parse_instant
+from tests.faults.ledger import Stored, check_deliveries, check_history
+from tests.faults.load import Load, prices
+from tests.faults.marks import control, fault
+from tests.faults.promises import ends_well, promised, says
+from tests.faults.test_storage import EVENTS, PROMPT, TRYING
+from tests.faults.world import BROKEN, World
+from tests.processes import Process, running
+
+Fault = Callable[[str], AbstractContextManager[None]]
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Another program has the table to itself."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE price IN ACCESS EXCLUSIVE MODE"))
+        yield
+    engine.dispose()
+
+
+@contextmanager
+def away(url: str) -> Iterator[None]:
+    """The server ends every connection to the database, as it does when it is stopped, and takes no new one."""
+    name = make_url(url).database
+    engine = create_engine(make_url(url).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        yield
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    engine.dispose()
+
+
+@contextmanager
+def storing(world: World, url: str, consumer: str) -> Iterator[Process]:
+    with running(*world.command(consumer), environment=world.environment | {"STOCKWIRE_HISTORY_URL": url}) as process:
+        process.wait_for("consuming")
+        yield process
+
+
+def read_prices(url: str) -> list[Stored]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT provider, symbol, as_of, price FROM price_history")).all()
+    engine.dispose()
+    return [
+        Stored(stock_data_id(provider, symbol, parse_instant(as_of)), from_float(price))
+        for provider, symbol, as_of, price in rows
+    ]
+
+
+def break_database(world: World, url: str, fault: Fault, consumer: str = "history") -> None:
+    """The consumer says that it waits, and is done soon after the database is back."""
+    world.declare("history")
+    with storing(world, url, consumer) as process, Load(world.address, prices(4 * EVENTS), rate=EVENTS) as load:
+        promised(lambda: read_prices(url), "the first prices")
+        with fault(url):
+            says(process, TRYING, 2)
+        ledger = load.finish()
+        world.drain("history", process)
+    rows = read_prices(url)
+    check_history(ledger, rows)
+    check_deliveries(world.deliveries("history"), rows)
+
+
+@fault
+@pytest.mark.parametrize("how", [locked, away])
+def test_history_waits_for_its_database_and_goes_on(world: World, postgresql: str, how: Fault) -> None:
+    break_database(world, postgresql, how)
+
+
+@control
+@pytest.mark.parametrize("how", [away])
+def test_control(world: World, postgresql: str, how: Fault) -> None:
+    break_database(world, postgresql, how, f"{BROKEN}:history_acknowledging_first")
+
+
+@fault
+def test_a_stop_is_heard_while_the_database_is_locked(world: World, postgresql: str) -> None:
+    world.declare("history")
+    with storing(world, postgresql, "history") as process, locked(postgresql):
+        with Load(world.address, prices(EVENTS)) as load:
+            load.finish()
+        promised(lambda: world.waiting("history") < EVENTS, "the first delivery")
+        ends_well(process, PROMPT)
+        promised(lambda: world.waiting("history") == EVENTS, f"{EVENTS} events in the queue", PROMPT)
