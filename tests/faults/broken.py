@@ -149,12 +149,20 @@ class UnconfirmedPublisher:
                 channel.basic.publish(message.body, message.routing_key, EXCHANGE, properties)
                 count += 1
         except AMQPError as error:
-            self._connection = None
+            self.give_up()
             raise BrokerUnavailable(str(error)) from error
         return count
 
+    def give_up(self) -> None:
+        """Let go of a broken connection; its own `close` may wait for long."""
+        if self._connection is not None:
+            self._connection.heartbeat.stop()
+            self._connection._io.close()
+            self._connection = None
+
     def _channel(self):  # type: ignore[no-untyped-def]
         if self._connection is None or not self._connection.is_open:
+            self.give_up()
             address = self._address
             self._connection = PlainConnection(
                 address.host,
