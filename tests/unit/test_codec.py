@@ -30,7 +30,7 @@ PROPERTIES = st.fixed_dictionaries(
         "reply_to": SHORT,
         "expiration": SHORT,
         "message_id": SHORT,
-        "timestamp": st.integers(0, 2**33).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+        "timestamp": st.integers(0, 2**32 - 1).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
         "type": SHORT,
         "user_id": SHORT,
         "app_id": SHORT,
