@@ -21,8 +21,8 @@ from shared.errors import ProcessError
 from shared.messaging.message import Message
 
 EVENTS = 100_000
-BATCH = 500
-PREFETCH = 1000
+BATCH = 2000
+PREFETCH = 4000
 
 # Where each side's rows are to be found afterwards.
 TABLES = {"ours": "price", "tutorial": "prices", "pika": "price", "aio-pika": "price", "faststream": "price"}
@@ -170,7 +170,7 @@ SIDES = {
     "ours": Side("the history consumer", EVENTS, ours),
     "tutorial": Side("amqpstorm, prefetch 1, ORM commit and ack a message", 400, tutorial_consumer),
     "amqpstorm": Side("receiving and doing nothing, prefetch 500, ack 1 in 250", EVENTS, amqpstorm_alone),
-    "pika": Side("json and sqlite3, 500 rows a commit", 20_000, pika_batches),
-    "aio-pika": Side("json and sqlite3, 500 rows a commit", 10_000, aio_pika_batches),
+    "pika": Side("json and sqlite3, 2,000 rows a commit as ours", 20_000, pika_batches),
+    "aio-pika": Side("json and sqlite3, 2,000 rows a commit as ours", 10_000, aio_pika_batches),
     "faststream": Side("subscriber, json and sqlite3, commit and ack a message", 2_500, faststream_subscriber),
 }
