@@ -112,8 +112,6 @@ def test_what_was_confirmed_and_acknowledged_survives(
 
 
 @control
-# What plain amqpstorm leaves open when its connection breaks.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_control_without_confirms(disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random) -> None:
     lose_power(disk, broker_on_disk, chaos, publisher=without_confirms)
 
