@@ -8,11 +8,14 @@ from typing import Any
 
 from celery import signals
 from celery.platforms import SecurityWarning
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError
 from shared.messaging.connection import connected
 from shared.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def connect_signals() -> None:
@@ -20,6 +23,7 @@ def connect_signals() -> None:
     signals.beat_init.connect(check_beat)
     signals.worker_init.connect(leave_out_neighbours)
     signals.beat_embedded_init.connect(follow_worker)
+    signals.task_postrun.connect(forget_old_results)
     signals.after_setup_logger.connect(quieten_amqpstorm)
 
 
@@ -65,6 +69,14 @@ def leave_out_neighbours(sender: Any, **_: Any) -> None:
 def follow_worker(sender: Any, **_: Any) -> None:
     """Let an embedded beat go when its worker is gone."""
     sender.scheduler.parent = os.getppid()
+
+
+def forget_old_results(task: Any, **_: Any) -> None:
+    """Remove results past `result_expires`; Celery's beat does so only where its schedule is kept in a file."""
+    try:
+        task.app.backend.cleanup()
+    except SQLAlchemyError as error:
+        log.warning("old results cannot be removed for now: %s", str(error).splitlines()[0])
 
 
 def quieten_amqpstorm(**_: Any) -> None:

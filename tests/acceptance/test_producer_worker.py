@@ -256,3 +256,14 @@ def test_a_beat_of_its_own_ends_where_it_is_refused(start: Start, broker: Broker
         assert beat.wait() == 1
         assert "refused user 'guest': check user and password" in beat.output
         assert "Traceback" not in beat.output
+
+
+def test_results_of_last_week_are_forgotten(start: Start, checkout: Path, broker: BrokerAddress) -> None:
+    declare(broker)
+    with start():
+        until(lambda: len(results(checkout)) >= 1, "the first result")
+        with contextlib.closing(sqlite3.connect(checkout / "var" / "celery.db", timeout=10)) as database:
+            database.execute("UPDATE celery_taskmeta SET date_done = datetime('now', '-8 days'), status = 'OLD'")
+            database.commit()
+        until(lambda: results(checkout), "another result")
+        until(lambda: not results(checkout, "OLD"), "the old one to be removed")
