@@ -26,6 +26,7 @@ from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
 from shared.times import format_sortable, utc_now
 from tests.faults.counted import counted
+from tests.faults.world import RULES
 
 
 def acknowledging_first(consumer: Consumer) -> Consumer:
@@ -73,15 +74,16 @@ def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
 
 @contextmanager
 def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
-    """Alerts on `* crossing 100` that remember prices in memory alone, and take an alert for a new one each time."""
+    """Alerts by RULES that remember prices in memory alone, and take an alert for a new one each time."""
     with real_alerts.open(settings), opened(settings.alerts_url) as engine:
         previous: dict[str, StockData] = {}
 
         def handle(events: Sequence[StockData]) -> None:
             for event in events:
-                before = previous.get(event.symbol, event)
-                if before.price < 100 <= event.price or before.price > 100 >= event.price:
-                    _insert_alert(engine, event)
+                before = previous.get(event.symbol, event).price
+                for name, threshold in RULES.items():
+                    if before < threshold <= event.price or before > threshold >= event.price:
+                        _insert_alert(engine, name, event)
                 previous[event.symbol] = event
 
         yield handle
@@ -106,14 +108,14 @@ def _make_table(engine: Engine) -> None:
         )
 
 
-def _insert_alert(engine: Engine, event: StockData) -> None:
+def _insert_alert(engine: Engine, rule: str, event: StockData) -> None:
     values = {
         "rule_id": time.monotonic_ns(),
-        "rule_name": "100",
+        "rule_name": rule,
         "condition": "crossing",
         "symbol": event.symbol,
         "price": event.price,
-        "threshold": 100,
+        "threshold": RULES[rule],
         "as_of": event.as_of,
         "triggered_at": utc_now(),
         "event_id": event.id,
@@ -127,6 +129,7 @@ alerts_acknowledging_first = counted(acknowledging_first(real_alerts))
 history_without_dedupe = counted(replace(real_history, open=open_without_dedupe))
 history_not_flushed = counted(replace(real_history, open=open_without_flushing))
 alerts_without_watermarks = counted(replace(real_alerts, open=open_without_watermarks))
+alerts_all_at_once = counted(replace(real_alerts, single_active=False))
 
 
 class UnconfirmedPublisher:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.events import StockData, stock_data_id
+from shared.events import PriceAlert, StockData, stock_data_id
 from shared.prices import from_float
 from shared.times import parse_instant
 
@@ -83,6 +84,17 @@ def check_alerts(ledger: Ledger, raised: Collection[Alerted], thresholds: Mappin
     expected = expected_alerts(ledger.attempted.values(), thresholds)
     assert_none("alerts not raised", expected - set(raised))
     assert_none("alerts raised for nothing", set(raised) - expected)
+
+
+def check_wire(heard: Collection[PriceAlert], raised: Collection[Alerted]) -> None:
+    """Every alert was published at least once, each always under one id and in order, and nothing else was."""
+    first = {alert.id: alert for alert in reversed(heard)}
+    found = Counter(Alerted(alert.rule_name, alert.event_id) for alert in first.values())
+    assert_none("alerts published that are not in the table", found.keys() - set(raised))
+    assert_none("alerts never published", set(raised) - found.keys())
+    assert_none("alerts published under several ids", [each for each, count in found.items() if count > 1])
+    order = [first[each].as_of for each in dict.fromkeys(alert.id for alert in heard)]
+    assert_none("alerts published out of order", [after for before, after in pairwise(order) if after < before])
 
 
 def expected_alerts(events: Iterable[StockData], thresholds: Mapping[str, Decimal]) -> set[Alerted]:

@@ -1,6 +1,7 @@
 """A broker, databases, and the processes on them, as a fault test sees them."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from consumers.alerts.models import SCHEMA
 from consumers.alerts.rulebook import add_rule
 from consumers.alerts.rules import parse_condition
 from shared.database import opened
+from shared.events import PriceAlert
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connected
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, count_messages, declare_queue, queue_name
@@ -24,15 +26,17 @@ from tests.faults.ledger import (
     check_alerts,
     check_deliveries,
     check_history,
+    check_wire,
     count_history,
     read_alerts,
     read_history,
 )
-from tests.harness import channel_to
+from tests.harness import channel_to, declare, taken
 from tests.processes import Process, running, until
 
 COUNTED = "tests.faults.counted"
 BROKEN = "tests.faults.broken"
+LISTENER = "listener"
 # Rules by name, each `* crossing <threshold>`.
 RULES = {"100": Decimal(100), "97": Decimal(97)}
 
@@ -49,6 +53,9 @@ class World:
     through: BrokerAddress | None = None
     history: Path = field(init=False)
     alerts: Path = field(init=False)
+    _listens: bool = field(default=False, init=False)
+    # What was started last, by the short name of its queue.
+    _started: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.history = self.folder / "history.db"
@@ -56,8 +63,9 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
+        address = self.through or self.address
         return {
-            "STOCKWIRE_AMQP_URL": (self.through or self.address).url(),
+            "STOCKWIRE_AMQP_URL": f"{address.url()}?heartbeat={address.heartbeat}",
             "STOCKWIRE_HISTORY_URL": f"sqlite:///{self.history}",
             "STOCKWIRE_ALERTS_URL": f"sqlite:///{self.alerts}",
             DELIVERIES: str(self.folder),
@@ -82,6 +90,7 @@ class World:
 
     @contextmanager
     def consuming(self, consumer: str, *, ready: bool = True) -> Iterator[Process]:
+        self._started[short_name(consumer)] = consumer
         with running(*self.command(consumer), environment=self.environment) as process:
             if ready:
                 process.wait_for("consuming")
@@ -102,12 +111,25 @@ class World:
 
     def drain(self, name: str, *processes: Process, timeout: float = 120) -> None:
         """Let the consumers of a queue finish and end them well; nothing may be left that is not acknowledged."""
+        self._drain(name, processes, timeout)
+        # What was on its way to a consumer when it was stopped is back in the queue now: somebody has to take it.
+        while name in self._started and self._comes_back(name):
+            with self.consuming(self._started[name]) as process:
+                self._drain(name, [process], timeout)
+        until(lambda: self.waiting(name) == 0, f"everything in {name} to be acknowledged", 5)
+
+    def _drain(self, name: str, processes: Sequence[Process], timeout: float) -> None:
         until(lambda: self.waiting(name) == 0, f"an empty queue of {name}", timeout)
         for process in processes:
             process.wait_for("consuming")
             assert process.stop() == 0, process.output
-        # What was not acknowledged is back in the queue now.
-        until(lambda: self.waiting(name) == 0, f"everything in {name} to be acknowledged", 5)
+
+    def _comes_back(self, name: str) -> bool:
+        """Whether anything does within a second; a quorum queue takes a moment to have it."""
+        deadline = time.monotonic() + 1
+        while not (found := self.waiting(name) > 0) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
 
     def check_history(self, ledger: Ledger, dead: Sequence[str] = ()) -> int:
         """All that must hold of history; says how many redeliveries were absorbed."""
@@ -116,7 +138,26 @@ class World:
         return check_deliveries([each for each in self.deliveries("history") if each not in set(dead)], rows)
 
     def check_alerts(self, ledger: Ledger) -> None:
-        check_alerts(ledger, read_alerts(self.alerts), RULES)
+        """All that must hold of the alerts in the table and, where `listen` was called before, of those on the wire."""
+        raised = read_alerts(self.alerts)
+        check_alerts(ledger, raised, RULES)
+        if self._listens:
+            check_wire(self.heard(), raised)
+
+    def listen(self) -> None:
+        """Hear of every PRICE_ALERT from now on, in a queue of one's own."""
+        declare(self.address, "alert.#", name=LISTENER)
+        self._listens = True
+
+    def heard(self) -> list[PriceAlert]:
+        """What has been published since it was last asked, in order; at most 65,535 alerts."""
+        deliveries = taken(self.address, queue_name(LISTENER), self.waiting(LISTENER))
+        return [PriceAlert.decode(delivery.body, utc_now()) for delivery in deliveries]
+
+
+def short_name(consumer: str) -> str:
+    """`history` of `history`, and of `tests.faults.broken:history_without_dedupe`."""
+    return consumer.rpartition(":")[2].partition("_")[0]
 
 
 @contextmanager
