@@ -1,6 +1,7 @@
 """Consumers and publishers on amqpstorm as its documentation has them, without what Stockwire adds to it.
 
-`python -m tests.faults.plain QUEUE HEARTBEAT` stores what comes as history, and acknowledges it.
+`python -m tests.faults.plain QUEUE HEARTBEAT [ECHO]` stores what comes as history, and acknowledges it; with ECHO it
+publishes each message once more before, by the same connection, under that routing key.
 """
 
 import sys
@@ -22,12 +23,14 @@ from tests.faults.world import World
 from tests.processes import Process, running
 
 
-def consume(queue: str, heartbeat: int) -> None:
+def consume(queue: str, heartbeat: int, echo: str = "") -> None:
     settings = load_settings()
     with history.open(settings) as handle, _connect(settings.amqp_url, heartbeat) as connection:
 
         def on_message(message: Incoming) -> None:
             handle([StockData.decode(message.body.encode(), utc_now())])
+            if echo:
+                channel.basic.publish(message.body, echo)
             message.ack()
 
         channel = connection.channel()
@@ -38,10 +41,10 @@ def consume(queue: str, heartbeat: int) -> None:
 
 
 @contextmanager
-def consuming(world: World, heartbeat: int = 2) -> Iterator[Process]:
+def consuming(world: World, heartbeat: int = 2, *more: str) -> Iterator[Process]:
     """The plain consumer as a process, on the queue of history."""
     command = ("python", "-m", "tests.faults.plain", queue_name("history"), str(heartbeat))
-    with running(*command, environment=world.environment) as process:
+    with running(*command, *more, environment=world.environment) as process:
         process.wait_for("consuming")
         yield process
 
@@ -68,6 +71,10 @@ def without_heartbeat(address: BrokerAddress) -> Iterator[_Confirmed]:
         yield _Confirmed(connection)
 
 
+def consuming_and_publishing(world: World) -> AbstractContextManager[Process]:
+    return consuming(world, 2, "echo")
+
+
 consuming_without_heartbeat: Callable[[World], AbstractContextManager[Process]] = partial(consuming, heartbeat=0)
 
 
@@ -83,4 +90,4 @@ def _connect(address: BrokerAddress, heartbeat: int) -> Connection:
 
 
 if __name__ == "__main__":
-    consume(sys.argv[1], int(sys.argv[2]))
+    consume(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,235 @@
+"""RabbitMQ blocks publishers for want of memory or disk: they wait and say so, consumers go on, nothing is lost."""
+
+import csv
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.broker import PrivateBroker
+from shared.messaging.address import BrokerAddress
+from shared.messaging.publisher import TIMEOUT, Publisher
+from shared.messaging.topology import price_key, queue_name
+from shared.times import format_instant
+from tests.faults import plain
+from tests.faults.broken import without_confirms
+from tests.faults.ledger import PromiseBroken, assert_none
+from tests.faults.load import Load, OpenPublisher, prices
+from tests.faults.marks import control, fault
+from tests.faults.promises import promised, says
+from tests.faults.world import World
+from tests.harness import taken
+from tests.processes import Process, copy_checkout, running, until
+
+OpenProcess = Callable[[World], AbstractContextManager[Process]]
+
+EVENTS = 20_000
+# So many a second that some are left when the alarm is there, which takes a second.
+RATE = 2500
+CELERY = ("python", "-m", "celery", "-A", "producer")
+# What a worker tells others of itself holds it up as a whole while publishers are blocked.
+SILENT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+BLOCKED = "RabbitMQ has blocked publishers"
+WAY_OUT = "free some, and publish again"
+GOES_ON = "no longer blocks publishers"
+# How each alarm is raised, and how it is lifted.
+ALARMS = {
+    "memory": (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "0.4")),
+    "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "50MB")),
+}
+# Publishes without an ear for signals.
+DEAF = """
+from shared.messaging.publisher import Publisher
+from shared.settings import load_settings
+from shared.signals import stop_on_signals
+from tests.factories import messages
+
+with stop_on_signals():
+    Publisher(load_settings().amqp_url, "deaf", wait_while_blocked=True).publish(messages(10))
+"""
+
+
+@contextmanager
+def alarm(node: PrivateBroker, kind: str = "memory") -> Iterator[None]:
+    up, down = ALARMS[kind]
+    node.rabbitmqctl(*up)
+    try:
+        yield
+    finally:
+        node.rabbitmqctl(*down)
+
+
+def patient(address: BrokerAddress) -> Publisher:
+    return Publisher(address, "load", wait_while_blocked=True)
+
+
+def impatient(address: BrokerAddress) -> Publisher:
+    return Publisher(address, "load", timeout=2)
+
+
+def our_history(world: World) -> AbstractContextManager[Process]:
+    return world.consuming("history")
+
+
+def block(
+    node: PrivateBroker,
+    world: World,
+    said: Callable[[], str],
+    *,
+    kind: str = "memory",
+    publisher: OpenPublisher = patient,
+    history: OpenProcess = our_history,
+) -> None:
+    """Publishers are blocked in the middle of a load, half of which then waits in the queue."""
+    world.declare("history")
+    with Load(world.address, prices(EVENTS), rate=RATE, publisher=publisher) as load:
+        until(lambda: load.confirmed >= EVENTS / 4, "a part to be confirmed")
+        with alarm(node, kind):
+            promised(lambda: said().count(BLOCKED) == 1, "the publisher to say that it waits")
+            confirmed = load.confirmed
+            with history(world) as stores:
+                promised(lambda: world.stored() >= confirmed, "history to go on all the same")
+                world.drain("history", stores)
+            if load.retried:
+                raise PromiseBroken(f"{load.retried} events were given up")
+            assert load.confirmed < EVENTS
+        ledger = load.finish()
+    assert len(ledger.confirmed) == EVENTS
+    assert said().count(GOES_ON) == 1
+    with world.consuming("history") as stores:
+        world.drain("history", stores)
+    world.check_history(ledger)
+
+
+def recording(folder: Path) -> Path:
+    path = folder / "recording.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("date", "symbol", "price"))
+        writer.writerows((format_instant(each.as_of), each.symbol, each.price) for each in prices(EVENTS))
+    return path
+
+
+def replaying(world: World) -> AbstractContextManager[Process]:
+    return running("./stockwire", "replay", str(recording(world.folder)), environment=world.environment)
+
+
+def deaf(world: World) -> AbstractContextManager[Process]:
+    return running("python", "-c", DEAF, environment=world.environment)
+
+
+def end_blocked(node: PrivateBroker, world: World, number: signal.Signals, publishing: OpenProcess = replaying) -> None:
+    world.declare("history")
+    with alarm(node), publishing(world) as process:
+        says(process, BLOCKED)
+        process.send(number)
+        promised(lambda: not process.running, "it to end", 10)
+        assert process.wait() == 1
+        *_, how_far, why = process.output.splitlines()
+        assert how_far == "published 0 events, skipped 0 rows"
+        assert why.startswith("stockwire: 1000 events were not published; the first is ")
+        assert why.endswith(": stopped before RabbitMQ had confirmed it")
+
+
+def give_up(process: Process) -> None:
+    says(process, BLOCKED)
+    promised(lambda: not process.running, "it to give up", TIMEOUT + 15)
+    assert process.wait() == 1
+
+
+@fault
+@pytest.mark.parametrize("kind", ALARMS)
+def test_a_blocked_publisher_waits_and_goes_on_while_history_consumes(
+    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    block(node, own_world, lambda: caplog.text, kind=kind)
+
+
+@fault
+def test_a_replay_waits_for_as_long_as_it_takes(node: PrivateBroker, own_world: World) -> None:
+    own_world.declare("history")
+    with alarm(node), replaying(own_world) as replay:
+        says(replay, BLOCKED)
+        time.sleep(TIMEOUT + 5)
+        assert replay.running
+        node.rabbitmqctl(*ALARMS["memory"][1])
+        assert replay.wait(60) == 0, replay.output
+        assert replay.output.count(BLOCKED) == replay.output.count(GOES_ON) == 1, replay.output
+        assert f"published {EVENTS} events, skipped 0 rows" in replay.output
+    assert own_world.waiting("history") == EVENTS
+
+
+@fault
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_replay_that_is_stopped_while_it_is_blocked_ends_at_once_and_says_how_far_it_got(
+    node: PrivateBroker, own_world: World, number: signal.Signals
+) -> None:
+    end_blocked(node, own_world, number)
+
+
+@fault
+def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
+    node: PrivateBroker, own_world: World, tmp_path: Path
+) -> None:
+    own_world.declare("history")
+    environment = {**own_world.environment, "STOCKWIRE_SYMBOLS": "AAPL,MSFT", "STOCKWIRE_SCHEDULE": "1h"}
+    mine, celerys = copy_checkout(tmp_path / "mine"), copy_checkout(tmp_path / "celerys")
+    with running(*CELERY, "worker", *SILENT, "--loglevel=info", environment=environment, folder=celerys) as worker:
+        says(worker, "ready.")
+        # No task can be sent any more when publishers are blocked.
+        with running(
+            *CELERY, "call", "producer.sync", "--countdown=5", environment=environment, folder=celerys
+        ) as call:
+            assert call.wait() == 0
+        with alarm(node), running("./stockwire", "sync", "TSLA", environment=environment, folder=mine) as sync:
+            says(worker, BLOCKED)
+            given_up = time.monotonic() + TIMEOUT + 2
+            give_up(sync)
+            assert sync.output.splitlines()[1:] == [f"TSLA failed: {BLOCKED} (memory or disk alarm): {WAY_OUT}"]
+            assert own_world.waiting("history") == 0
+            # The worker gives up too, but cannot send the retry for now, and says so afterwards.
+            time.sleep(max(0.0, given_up - time.monotonic()))
+        says(worker, "Retry in")
+        says(worker, "succeeded in", timeout=60)
+        assert f"{BLOCKED} (memory or disk alarm): {WAY_OUT}" in worker.output
+    found = taken(own_world.address, queue_name("history"), own_world.waiting("history"))
+    ids = {(each.routing_key, each.id) for each in found}
+    assert {price_key("AAPL"), price_key("MSFT")} <= {key for key, _ in ids}
+    assert_none("events under several ids", [key for key, count in Counter(key for key, _ in ids).items() if count > 1])
+
+
+@control
+def test_control_of_a_publisher_that_gives_up(
+    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    block(node, own_world, lambda: caplog.text, publisher=impatient)
+
+
+@control
+def test_control_of_a_publisher_that_says_nothing(
+    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    block(node, own_world, lambda: caplog.text, publisher=without_confirms)
+
+
+@control
+def test_control_of_a_consumer_that_publishes_by_the_same_connection(
+    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    block(node, own_world, lambda: caplog.text, history=plain.consuming_and_publishing)
+
+
+@control
+def test_control_of_a_publisher_that_hears_no_stop(node: PrivateBroker, own_world: World) -> None:
+    end_blocked(node, own_world, signal.SIGTERM, deaf)
+
+
+@control
+def test_control_of_a_sync_that_does_not_give_up(node: PrivateBroker, own_world: World) -> None:
+    own_world.declare("history")
+    with alarm(node), deaf(own_world) as process:
+        give_up(process)
