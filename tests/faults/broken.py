@@ -28,6 +28,9 @@ from shared.times import format_sortable, utc_now
 from tests.faults.counted import counted
 from tests.faults.world import RULES
 
+# In seconds: long enough that a kill at random finds something acknowledged and not dealt with.
+AFTERWARDS = 0.1
+
 
 def acknowledging_first(consumer: Consumer) -> Consumer:
     """The same consumer, which acknowledges what it is given at once and works on it afterwards."""
@@ -41,7 +44,9 @@ def acknowledging_first(consumer: Consumer) -> Consumer:
             with consumer.open(settings) as handle:
                 ready.set()
                 while True:
-                    handle(todo.get())
+                    events = todo.get()
+                    time.sleep(AFTERWARDS)
+                    handle(events)
 
         threading.Thread(target=work, daemon=True).start()
         ready.wait()
