@@ -3,13 +3,15 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import RPC_TIMEOUT, Connection, connect, translated
 from shared.messaging.consumer import Consumer
+from shared.messaging.message import Delivery
 from shared.messaging.policy import Policy
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscription import StopRequested, Subscription, SubscriptionEnded
@@ -21,9 +23,12 @@ log = logging.getLogger(__name__)
 
 # So many batches are under way to us or in work: the broker never waits for an acknowledgement.
 BATCHES = 2
-# A message that has come back this often may be what kills its consumer: such ones are taken one at a time, since
-# RabbitMQ counts a crash against everything that was delivered, not only against what caused it.
+# RabbitMQ counts a crash against everything that was delivered, not only against what caused it. What has come back
+# this often is worked on in smaller and smaller pieces, so that what is healthy before the cause gets done ...
 SUSPICIOUS = 3
+# ... and what has come back this often is taken one at a time, so that a crash counts against its cause alone. Not
+# sooner: of messages given back by a lost connection, one that is given back once more goes behind the others.
+DANGEROUS = 10
 # In seconds.
 DEAD_LETTER_TIMEOUT = 5.0
 DECLARE_EVERY = 2.0
@@ -70,7 +75,8 @@ class _Runner:
         self._spec = spec
         self._policy = policy
         self._stop = stop
-        self._prefetch = self._full_prefetch = BATCHES * consumer.max_batch
+        self._prefetch = BATCHES * consumer.max_batch
+        self._one_by_one = False
         self._backoff = Backoff()
 
     def run(self, connection: Connection) -> None:
@@ -83,8 +89,9 @@ class _Runner:
     def _consume(self, connection: Connection) -> Connection:
         """Work until the connection or the subscription ends; returns the next connection, or raises StopRequested."""
         try:
-            while True:
-                self._subscribe_and_work(connection)
+            self._subscribe_and_work(connection)
+            # With the whole connection, unlike a channel alone, messages go back in their order.
+            connection.finish()
         except StopRequested:
             connection.finish()
             raise
@@ -106,20 +113,36 @@ class _Runner:
         raise StopRequested
 
     def _subscribe_and_work(self, connection: Connection) -> None:
-        """Declare everything, consume, and return when messages should come in another number at a time."""
+        """Declare everything, consume, and return when messages should come one by one on another connection."""
         with translated(connection):
             channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
             declare_queue(channel, self._spec)
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
-            subscription.start(self._spec.name, self._prefetch)
+            subscription.start(self._spec.name, 1 if self._one_by_one else self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            self._work(subscription, lambda: declare_again(connection, channel, self._spec))
-        # What has been delivered and not acknowledged goes back to the queue with its channel.
-        subscription.end()
+            for batch in self._take(subscription, lambda: declare_again(connection, channel, self._spec)):
+                if self._one_by_one:
+                    self._work_on_one(batch, subscription)
+                elif batch[0].attempts >= DANGEROUS:
+                    log.warning("messages have come back %d times or more: taking them one at a time", DANGEROUS)
+                    self._one_by_one = True
+                    return
+                else:
+                    for piece in _pieces(batch, self._max_batch):
+                        self._policy.process(piece, subscription)
 
-    def _work(self, subscription: Subscription, declare: Callable[[], None]) -> None:
+    def _work_on_one(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
+        self._one_by_one = batch[0].attempts >= DANGEROUS
+        if self._one_by_one:
+            self._policy.process(batch, subscription)
+        else:
+            subscription.end_with_next()
+            self._policy.process(batch, subscription)
+            subscription.start(self._spec.name, self._prefetch)
+
+    def _take(self, subscription: Subscription, declare: Callable[[], None]) -> Iterator[list[Delivery]]:
         due = time.monotonic() + DECLARE_EVERY
         while True:
             batch = subscription.take(self._max_batch, timeout=max(0.0, due - time.monotonic()))
@@ -127,14 +150,19 @@ class _Runner:
                 # RabbitMQ does not tell when a binding is deleted: without this we would sit there deaf.
                 declare()
                 due = time.monotonic() + DECLARE_EVERY
-            if not batch:
-                continue
-            suspicious = any(delivery.attempts >= SUSPICIOUS for delivery in batch)
-            if suspicious and self._prefetch > 1:
-                log.warning("messages have come back %d times or more: taking them one at a time", SUSPICIOUS)
-                self._prefetch = 1
-                return
-            self._policy.process(batch, subscription)
-            if not suspicious and self._prefetch == 1:
-                self._prefetch = self._full_prefetch
-                return
+            if batch:
+                yield batch
+
+
+def _pieces(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:
+    """A batch in pieces of messages that have come back equally often: a quarter as many each time, down to one."""
+    for attempts, together in groupby(batch, key=_attempts):
+        deliveries = list(together)
+        size = max(1, max_batch >> 2 * max(0, attempts - SUSPICIOUS + 1))
+        for start in range(0, len(deliveries), size):
+            yield deliveries[start : start + size]
+
+
+def _attempts(delivery: Delivery) -> int:
+    """How often it came back, as far as that matters: a few times happens to anybody."""
+    return delivery.attempts if delivery.attempts >= SUSPICIOUS else 0

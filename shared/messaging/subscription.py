@@ -28,6 +28,8 @@ class Subscription:
         self._channel = channel
         self._arrived: queue.SimpleQueue[Delivery | Exception] = queue.SimpleQueue()
         self._interruption: Exception | None = None
+        self._consumer = ""
+        self._last = False
         on_frame = _assemble(self._arrived.put, channel.on_frame)
         channel.on_frame = on_frame  # type: ignore[method-assign, assignment]
         connection.failures.listeners.append(self._arrived.put)
@@ -36,7 +38,8 @@ class Subscription:
         """Ask for messages, at most `prefetch` unacknowledged at a time. Raises BrokerError."""
         with translated(self._connection):
             self._channel.basic.qos(prefetch_count=prefetch)
-            self._channel.basic.consume(queue=queue_name)
+            self._consumer = self._channel.basic.consume(queue=queue_name)
+        self._last = False
         if self._connection.failures:
             raise self._connection.lost()
 
@@ -67,13 +70,23 @@ class Subscription:
         """Make `take` raise StopRequested after what has arrived before."""
         self._arrived.put(StopRequested())
 
+    def end_with_next(self) -> None:
+        """Ask for no more with the next acknowledgement: `start` can begin anew with nothing to give back."""
+        self._last = True
+
     def acknowledge(self, delivery: Delivery, *, and_all_before: bool = False) -> None:
         """Raises BrokerError; what is not acknowledged comes again on another channel."""
         with translated(self._connection):
+            if self._last:
+                # Before the acknowledgement makes room for another.
+                self._channel.basic.cancel(self._consumer)
             self._channel.basic.ack(delivery.tag, multiple=and_all_before)
 
     def end(self) -> None:
-        """Close the channel: what is not acknowledged goes back to the queue. Raises BrokerError."""
+        """Close the channel: what is not acknowledged goes back to the queue. Raises BrokerError.
+
+        A quorum queue may give it out again in any order, which it does not do with what a lost connection gives back.
+        """
         self._connection.failures.listeners.remove(self._arrived.put)
         with translated(self._connection):
             self._channel.close()

@@ -1,3 +1,4 @@
+import math
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tests.harness import (
     Running,
     channel_to,
     consumers_of,
+    dead_letters,
     declare,
     eventually,
     opened,
@@ -160,6 +162,28 @@ class TestAcknowledging:
             let_go.set()
             eventually(lambda: len(handler.ids) >= 6)
             eventually(lambda: waiting(broker, queue) == 0)
+
+    def test_losing_the_connection_often_sets_nothing_aside_and_changes_no_order(self, broker: BrokerAddress) -> None:
+        """RabbitMQ counts each loss against every message that was under way, and sets aside what has 20 of them."""
+        declare(broker)
+        sent = messages(2000)
+        publish(broker, *sent)
+        handled: list[str] = []
+        # How many are handled before each loss.
+        goals = {1: 0, 2: 0, 3: 0, 4: 0, 5: 200, 6: 400, 7: 600, 8: 800}
+        lost = set()
+
+        def handle(events: Sequence[Any]) -> None:
+            if len(handled) >= goals.get(between.accepted, math.inf):
+                lost.add(between.accepted)
+                between.cut()
+            if between.accepted not in lost:
+                handled.extend(event.id for event in events)
+
+        with proxy(broker) as between, running(handle, broker, through=between.address):
+            eventually(lambda: len(set(handled)) == 2000, 60)
+        assert list(dict.fromkeys(handled)) == [each.id for each in sent]
+        assert not dead_letters(broker, QUEUE_NAME)
 
     def test_a_process_killed_in_the_middle_of_a_batch_loses_nothing(
         self, broker: BrokerAddress, tmp_path: Path
