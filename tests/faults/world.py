@@ -178,9 +178,15 @@ class Restarting:
         self.process = self._block.__enter__()
 
     def kill(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.die()
+        meanwhile()
+        self.revive()
+
+    def die(self) -> None:
         assert self.process.stop(signal.SIGKILL) == -signal.SIGKILL, self.process.output
         self.end()
-        meanwhile()
+
+    def revive(self) -> None:
         self._block = self._world.consuming(self._consumer, ready=False)
         self.process = self._block.__enter__()
 
