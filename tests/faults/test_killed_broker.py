@@ -1,0 +1,159 @@
+"""The broker killed or restarted under load: everybody comes back by himself, and what was confirmed is there."""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from infra.broker import PrivateBroker
+from tests.faults.broken import without_confirms
+from tests.faults.ledger import Ledger
+from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
+from tests.faults.marks import control, fault
+from tests.faults.promises import promised
+from tests.faults.world import World, restarting
+from tests.processes import running, until
+
+Fall = Callable[[PrivateBroker], None]
+
+RATE = 2000
+# In seconds, from when the broker takes connections again.
+GAP = 10.0
+# In seconds: RabbitMQ 3.10 may lose a quorum queue that is younger when its node is killed.
+SETTLED = 2.0
+
+
+def kill(node: PrivateBroker) -> None:
+    node.kill()
+
+
+def stop(node: PrivateBroker) -> None:
+    node.stop()
+
+
+def fell(
+    world: World,
+    node: PrivateBroker,
+    chaos: random.Random,
+    times: int,
+    fall: Fall,
+    *,
+    rate: float | None = RATE,
+    publisher: OpenPublisher = confirmed_publisher,
+) -> Ledger:
+    """Let the broker fall and start it again, so often, under a publisher and both consumers; then check all of it."""
+    world.add_rules()
+    world.declare("history", "alerts")
+    with (
+        world.consuming("history") as history,
+        world.consuming("alerts") as alerts,
+        Load(world.address, prices(1_000_000), rate=rate, publisher=publisher) as load,
+    ):
+        until(lambda: world.stored() > RATE, "prices to be stored")
+        time.sleep(SETTLED)
+        for _ in range(times):
+            time.sleep(chaos.uniform(0, 1))
+            fall(node)
+            node.start()
+            confirmed, stored, raised = load.confirmed, world.stored(), world.raised()
+            promised(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on", GAP)
+            promised(lambda stored=stored: world.stored() > stored, "history to go on", GAP)
+            promised(lambda raised=raised: world.raised() > raised, "alerts to go on", GAP)
+        ledger = load.stop()
+        world.drain("history", history)
+        world.drain("alerts", alerts)
+    print(f"{len(ledger.confirmed)} confirmed, {load.retried} published again")
+    print(f"{world.check_history(ledger)} redeliveries absorbed")
+    world.check_alerts(ledger)
+    return ledger
+
+
+def fell_with_its_consumers(world: World, node: PrivateBroker, chaos: random.Random, times: int) -> None:
+    """Broker and consumers are killed at the same moment, or nearly so."""
+    world.add_rules()
+    world.declare("history", "alerts")
+    with ExitStack() as stack:
+        load = stack.enter_context(Load(world.address, prices(1_000_000), rate=RATE))
+        victims = {name: stack.enter_context(restarting(world, name)) for name in ("history", "alerts")}
+        until(lambda: world.stored() > RATE, "prices to be stored")
+        time.sleep(SETTLED)
+        for _ in range(times):
+            time.sleep(chaos.uniform(0, 1))
+            for fall in chaos.sample([node.kill, *(victim.die for victim in victims.values())], 3):
+                time.sleep(chaos.uniform(0, 0.1))
+                fall()
+            node.start()
+            for victim in victims.values():
+                victim.revive()
+                victim.process.wait_for("consuming")
+        ledger = load.stop()
+        for name, victim in victims.items():
+            world.drain(name, victim.process)
+    print(f"{world.check_history(ledger)} redeliveries absorbed")
+    world.check_alerts(ledger)
+
+
+def test_a_restart_under_load_interrupts_everybody_and_loses_nothing(
+    own_world: World, node: PrivateBroker, chaos: random.Random
+) -> None:
+    fell(own_world, node, chaos, 1, stop, rate=RATE / 2)
+
+
+@fault
+def test_a_broker_killed_again_and_again_under_load_loses_nothing_that_it_confirmed(
+    own_world: World, node: PrivateBroker, chaos: random.Random
+) -> None:
+    fell(own_world, node, chaos, 4, kill)
+
+
+@fault
+def test_a_broker_killed_under_all_that_a_publisher_can_send_loses_nothing_that_it_confirmed(
+    own_world: World, node: PrivateBroker, chaos: random.Random
+) -> None:
+    own_world.declare("history")
+    with own_world.consuming("history") as history, Load(own_world.address, prices(200_000), batch=5000) as load:
+        until(lambda: own_world.stored() > RATE, "prices to be stored")
+        time.sleep(SETTLED)
+        for _ in range(2):
+            assert load.running
+            node.kill()
+            node.start()
+            time.sleep(chaos.uniform(0.5, 1.5))
+        ledger = load.finish()
+        own_world.drain("history", history)
+    print(f"{load.retried} published again, {own_world.check_history(ledger)} redeliveries absorbed")
+
+
+@fault
+def test_a_broker_killed_together_with_its_consumers_loses_and_doubles_nothing(
+    own_world: World, node: PrivateBroker, chaos: random.Random
+) -> None:
+    fell_with_its_consumers(own_world, node, chaos, 3)
+
+
+@fault
+def test_a_replay_goes_on_after_its_broker_was_killed(own_world: World, node: PrivateBroker, tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    rows = (f"{event.as_of.isoformat()},{event.symbol},{event.price}" for event in prices(60_000))
+    file.write_text("\n".join(("date,symbol,price", *rows)))
+    own_world.declare("history")
+    command = ("./stockwire", "replay", str(file), "--rate", "5000")
+    with (
+        own_world.consuming("consumers.history.handler:history") as history,
+        running(*command, environment=own_world.environment) as replay,
+    ):
+        until(lambda: own_world.stored() > RATE, "prices to be stored")
+        time.sleep(SETTLED)
+        node.kill()
+        node.start()
+        assert replay.wait(60) == 0, replay.output
+        assert "connecting again" in replay.output
+        assert "published 60000 events" in replay.output
+        own_world.drain("history", history)
+    assert own_world.stored() == 60_000
+
+
+@control
+def test_control(own_world: World, node: PrivateBroker, chaos: random.Random) -> None:
+    fell(own_world, node, chaos, 2, kill, publisher=without_confirms)
