@@ -3,17 +3,19 @@
 Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
 """
 
+import itertools
 import logging
 import queue
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from amqpstorm.exception import AMQPChannelError
 from pamqp import commands
 
-from shared.errors import BrokerError
+from shared.errors import BrokerError, BrokerUnavailable
 from shared.messaging.codec import encode_content, encode_method, encode_properties
 from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
 from shared.messaging.frames import Frames
@@ -31,6 +33,10 @@ _FRAMES = frozenset({"Basic.Ack", "Basic.Nack", "Basic.Return", "ContentHeader",
 
 class ChannelClosed(BrokerError):
     """RabbitMQ closed the channel, and with it gave up what was unconfirmed on it."""
+
+
+class Refused(BrokerUnavailable):
+    """RabbitMQ has refused messages (nack): a queue is full, or has no leader for now."""
 
 
 class ConfirmTimeout(BrokerError):
@@ -54,17 +60,17 @@ class Patience:
 class ConfirmChannel:
     """Numbers what it sends as the broker does, from 1; `unconfirmed` and `failures` say what became of it.
 
-    One thread uses it. `failures` maps the id of each message that was refused or returned to the reason.
-    `refused` says whether any was refused: another channel may have better luck (RabbitMQ 3.10 goes on refusing on one
-    that was opened just as the queue's leader had died).
+    One thread uses it. `failures` maps the id of each message that was returned to the reason. What was `refused` may
+    have better luck on another channel (RabbitMQ 3.10 goes on refusing on one that was opened just as the queue's
+    leader had died). Both dictionaries of messages have their numbers as keys.
     """
 
     def __init__(self, connection: Connection) -> None:
         """Raises BrokerError."""
         self.connection = connection
         self.unconfirmed: dict[int, Message] = {}
+        self.refused: dict[int, Message] = {}
         self.failures: dict[str, str] = {}
-        self.refused = False
         self._sent = 0
         self._return: Any = None
         self._said = False
@@ -77,8 +83,12 @@ class ConfirmChannel:
 
     @property
     def settled(self) -> int:
-        """How many messages RabbitMQ has confirmed or refused."""
-        return self._sent - len(self.unconfirmed)
+        """How many messages RabbitMQ has confirmed."""
+        return self._sent - len(self.unconfirmed) - len(self.refused)
+
+    def unsettled(self) -> list[Message]:
+        """What is not confirmed and what was refused, in the order in which it was sent."""
+        return [message for _, message in sorted((self.refused | self.unconfirmed).items(), key=itemgetter(0))]
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send without waiting. Raises BrokerError; what `unconfirmed` holds then is not known to have arrived."""
@@ -95,8 +105,8 @@ class ConfirmChannel:
                 raise ChannelClosed(f"RabbitMQ closed the channel: {error}") from error
 
     def take_failures(self) -> dict[str, str]:
-        """The failures that are final, which are forgotten here; what is unconfirmed may be sent again and succeed."""
-        unsettled = {message.id for message in self.unconfirmed.values()}
+        """The failures that are final, which are forgotten here; what is unsettled may be sent again and succeed."""
+        unsettled = {message.id for message in self.unsettled()}
         final = {event_id: reason for event_id, reason in self.failures.items() if event_id not in unsettled}
         self.failures = {}
         return final
@@ -104,10 +114,11 @@ class ConfirmChannel:
     def collect(self, down_to: int, patience: Patience) -> None:
         """Take in confirms until at most `down_to` messages are unconfirmed.
 
-        Raises ConfirmTimeout where patience ends, ChannelClosed, or BrokerUnavailable.
+        Raises Refused where any was refused, once nothing is in flight any more; ConfirmTimeout where patience ends,
+        ChannelClosed, or BrokerUnavailable.
         """
         deadline = time.monotonic() + patience.timeout
-        while len(self.unconfirmed) > down_to:
+        while len(self.unconfirmed) > (0 if self.refused else down_to):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ConfirmTimeout(self._why_late(patience))
@@ -122,6 +133,8 @@ class ConfirmChannel:
                 deadline = time.monotonic() + patience.timeout
             if self._said:
                 self._say_if_blocked()
+        if self.refused:
+            raise Refused("RabbitMQ refused it (nack): a queue is full or has failed")
 
     def _take(self, arrived: Any) -> bool:
         """Account for one frame; says whether it settled anything."""
@@ -129,9 +142,7 @@ class ConfirmChannel:
             case "Basic.Ack":
                 self._settle(arrived)
             case "Basic.Nack":
-                self.refused = True
-                for message in self._settle(arrived):
-                    self.failures.setdefault(message.id, "RabbitMQ refused it (nack): a queue is full or failed")
+                self.refused |= self._settle(arrived)
             case "Basic.Return":
                 self._return = arrived
                 return False
@@ -144,16 +155,14 @@ class ConfirmChannel:
                 return False
         return True
 
-    def _settle(self, confirm: Any) -> list[Message]:
-        if not confirm.multiple:
-            message = self.unconfirmed.pop(confirm.delivery_tag, None)
-            return [] if message is None else [message]
-        tags = []
-        for tag in self.unconfirmed:
-            if tag > confirm.delivery_tag:
-                break
-            tags.append(tag)
-        return [self.unconfirmed.pop(tag) for tag in tags]
+    def _settle(self, confirm: Any) -> dict[int, Message]:
+        """Take out what a confirm is about."""
+        last = confirm.delivery_tag
+        if confirm.multiple:
+            tags = list(itertools.takewhile(lambda tag: tag <= last, self.unconfirmed))
+        else:
+            tags = [last] if last in self.unconfirmed else []
+        return {tag: self.unconfirmed.pop(tag) for tag in tags}
 
     def _note_return(self, header: Any) -> None:
         """The broker sends a returned message back before it confirms it; its header says which one it is."""

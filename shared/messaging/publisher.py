@@ -51,10 +51,10 @@ class Publisher:
         """Publish all, wait once until RabbitMQ has confirmed them, and say how many those were.
 
         Messages are taken from the iterable 100 at a time, at most 1000 are in flight. A connection that is lost on
-        the way is made again and what was unconfirmed is sent again under the same ids, until the time-out, which
-        starts again only with what is confirmed. Raises PublishError naming every event that was refused, returned or
-        not confirmed (after a time-out, a stop or a closed channel, what the iterable still holds is not taken), and
-        BrokerError where no connection can be made at all.
+        the way is made again, and what was unconfirmed or refused (nack) is sent again under the same ids, until the
+        time-out, which starts again only with what is confirmed. Raises PublishError naming every event that was
+        returned or not confirmed (after a time-out, a stop or a closed channel, what the iterable still holds is not
+        taken), and BrokerError where no connection can be made at all.
         """
         outbox = _Outbox(messages)
         failures: dict[str, str] = {}
@@ -78,9 +78,6 @@ class Publisher:
             else:
                 break
         failures |= channel.take_failures()
-        if channel.refused:
-            # Whoever publishes these again gets a new channel.
-            self.close()
         if failures:
             raise PublishError(failures)
         return outbox.taken
@@ -151,8 +148,7 @@ class _Outbox:
         return chunk
 
     def put_back(self, channel: ConfirmChannel) -> None:
-        self._again.extendleft(reversed(channel.unconfirmed.values()))
-        channel.unconfirmed = {}
+        self._again.extendleft(reversed(channel.unsettled()))
 
     def failed(self, error: BrokerError) -> dict[str, str]:
         return {message.id: str(error) for message in self._again}
