@@ -31,8 +31,6 @@ EVENTS = 20_000
 # So many a second that some are left when the alarm is there, which takes a second.
 RATE = 2500
 CELERY = ("python", "-m", "celery", "-A", "producer")
-# What a worker tells others of itself holds it up as a whole while publishers are blocked.
-SILENT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 BLOCKED = "RabbitMQ has blocked publishers"
 WAY_OUT = "free some, and publish again"
 GOES_ON = "no longer blocks publishers"
@@ -178,7 +176,7 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
     own_world.declare("history")
     environment = {**own_world.environment, "STOCKWIRE_SYMBOLS": "AAPL,MSFT", "STOCKWIRE_SCHEDULE": "1h"}
     mine, celerys = copy_checkout(tmp_path / "mine"), copy_checkout(tmp_path / "celerys")
-    with running(*CELERY, "worker", *SILENT, "--loglevel=info", environment=environment, folder=celerys) as worker:
+    with running(*CELERY, "worker", "--loglevel=info", environment=environment, folder=celerys) as worker:
         says(worker, "ready.")
         # No task can be sent any more when publishers are blocked.
         with running(
