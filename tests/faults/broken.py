@@ -28,7 +28,7 @@ from shared.times import format_sortable, utc_now
 from tests.faults.counted import counted
 from tests.faults.world import RULES
 
-# In seconds: long enough that a kill at random finds something acknowledged and not dealt with.
+# In seconds, between work and acknowledgement, whichever comes first: long enough that a kill at random falls into it.
 AFTERWARDS = 0.1
 
 
@@ -73,6 +73,7 @@ def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
             ]
             with writing(engine) as connection:
                 connection.execute(text("INSERT INTO price_history VALUES (:symbol, :as_of, :price, :provider)"), rows)
+            time.sleep(AFTERWARDS)
 
         yield handle
 
@@ -90,6 +91,7 @@ def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
                     if before < threshold <= event.price or before > threshold >= event.price:
                         _insert_alert(engine, name, event)
                 previous[event.symbol] = event
+            time.sleep(AFTERWARDS)
 
         yield handle
 
@@ -179,7 +181,9 @@ class UnconfirmedPublisher:
                 address.port,
                 virtual_host=address.virtual_host,
                 heartbeat=2,
+                lazy=True,
             )
+            self._connection.open()
             self._plain = self._connection.channel()
         return self._plain
 
