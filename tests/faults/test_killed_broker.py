@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from infra.broker import PrivateBroker
 from tests.faults.broken import without_confirms
 from tests.faults.ledger import Ledger
@@ -154,6 +156,8 @@ def test_a_replay_goes_on_after_its_broker_was_killed(own_world: World, node: Pr
     assert own_world.stored() == 60_000
 
 
+# amqpstorm leaves a socket open for each vain try to connect.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @control
 def test_control(own_world: World, node: PrivateBroker, chaos: random.Random) -> None:
     fell(own_world, node, chaos, 2, kill, publisher=without_confirms)
