@@ -4,13 +4,13 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from infra.broker import PrivateBroker
 from tests.faults.broken import without_confirms
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import PromiseBroken
 from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
 from tests.faults.marks import control, fault
 from tests.faults.promises import promised
@@ -20,6 +20,7 @@ from tests.processes import running, until
 Fall = Callable[[PrivateBroker], None]
 
 RATE = 2000
+REPLAYED = 60_000
 # In seconds, from when the broker takes connections again.
 GAP = 10.0
 # In seconds: RabbitMQ 3.10 may lose a quorum queue that is younger when its node is killed.
@@ -43,7 +44,7 @@ def fell(
     *,
     rate: float | None = RATE,
     publisher: OpenPublisher = confirmed_publisher,
-) -> Ledger:
+) -> None:
     """Let the broker fall and start it again, so often, under a publisher and both consumers; then check all of it."""
     world.add_rules()
     world.declare("history", "alerts")
@@ -68,15 +69,20 @@ def fell(
     print(f"{len(ledger.confirmed)} confirmed, {load.retried} published again")
     print(f"{world.check_history(ledger)} redeliveries absorbed")
     world.check_alerts(ledger)
-    return ledger
 
 
-def fell_with_its_consumers(world: World, node: PrivateBroker, chaos: random.Random, times: int) -> None:
+def fell_with_its_consumers(
+    world: World,
+    node: PrivateBroker,
+    chaos: random.Random,
+    times: int,
+    publisher: OpenPublisher = confirmed_publisher,
+) -> None:
     """Broker and consumers are killed at the same moment, or nearly so."""
     world.add_rules()
     world.declare("history", "alerts")
     with ExitStack() as stack:
-        load = stack.enter_context(Load(world.address, prices(1_000_000), rate=RATE))
+        load = stack.enter_context(Load(world.address, prices(1_000_000), rate=RATE, publisher=publisher))
         victims = {name: stack.enter_context(restarting(world, name)) for name in ("history", "alerts")}
         until(lambda: world.stored() > RATE, "prices to be stored")
         time.sleep(SETTLED)
@@ -96,6 +102,51 @@ def fell_with_its_consumers(world: World, node: PrivateBroker, chaos: random.Ran
     world.check_alerts(ledger)
 
 
+def fell_under_full_load(
+    world: World,
+    node: PrivateBroker,
+    chaos: random.Random,
+    times: int,
+    publisher: OpenPublisher = confirmed_publisher,
+) -> None:
+    """The broker is killed under all that a publisher can send."""
+    world.declare("history")
+    load = Load(world.address, prices(100_000 * times), batch=5000, publisher=publisher)
+    with world.consuming("history") as history, load:
+        until(lambda: world.stored() > RATE, "prices to be stored")
+        time.sleep(SETTLED)
+        for _ in range(times):
+            assert load.running
+            node.kill()
+            node.start()
+            time.sleep(chaos.uniform(0.5, 1.5))
+        ledger = load.finish()
+        world.drain("history", history)
+    print(f"{load.retried} published again, {world.check_history(ledger)} redeliveries absorbed")
+
+
+def fell_under_a_replay(world: World, node: PrivateBroker, *command: str) -> None:
+    """The broker is killed while a file is replayed: that goes on by itself, and its end is a good one."""
+    file = world.folder / "prices.csv"
+    rows = (f"{event.as_of.isoformat()},{event.symbol},{event.price}" for event in prices(REPLAYED))
+    file.write_text("\n".join(("date,symbol,price", *rows)))
+    world.declare("history")
+    with (
+        world.consuming("consumers.history.handler:history") as history,
+        running(*command, "replay", str(file), "--rate", "5000", environment=world.environment) as replay,
+    ):
+        until(lambda: world.stored() > RATE, "prices to be stored")
+        time.sleep(SETTLED)
+        node.kill()
+        node.start()
+        assert replay.wait(60) == 0, replay.output
+        assert "connecting again" in replay.output
+        assert f"published {REPLAYED} events" in replay.output
+        world.drain("history", history)
+    if world.stored() != REPLAYED:
+        raise PromiseBroken(f"{world.stored()} of {REPLAYED} prices are stored")
+
+
 def test_a_restart_under_load_interrupts_everybody_and_loses_nothing(
     own_world: World, node: PrivateBroker, chaos: random.Random
 ) -> None:
@@ -113,18 +164,7 @@ def test_a_broker_killed_again_and_again_under_load_loses_nothing_that_it_confir
 def test_a_broker_killed_under_all_that_a_publisher_can_send_loses_nothing_that_it_confirmed(
     own_world: World, node: PrivateBroker, chaos: random.Random
 ) -> None:
-    own_world.declare("history")
-    with own_world.consuming("history") as history, Load(own_world.address, prices(200_000), batch=5000) as load:
-        until(lambda: own_world.stored() > RATE, "prices to be stored")
-        time.sleep(SETTLED)
-        for _ in range(2):
-            assert load.running
-            node.kill()
-            node.start()
-            time.sleep(chaos.uniform(0.5, 1.5))
-        ledger = load.finish()
-        own_world.drain("history", history)
-    print(f"{load.retried} published again, {own_world.check_history(ledger)} redeliveries absorbed")
+    fell_under_full_load(own_world, node, chaos, 2)
 
 
 @fault
@@ -135,29 +175,25 @@ def test_a_broker_killed_together_with_its_consumers_loses_and_doubles_nothing(
 
 
 @fault
-def test_a_replay_goes_on_after_its_broker_was_killed(own_world: World, node: PrivateBroker, tmp_path: Path) -> None:
-    file = tmp_path / "prices.csv"
-    rows = (f"{event.as_of.isoformat()},{event.symbol},{event.price}" for event in prices(60_000))
-    file.write_text("\n".join(("date,symbol,price", *rows)))
-    own_world.declare("history")
-    command = ("./stockwire", "replay", str(file), "--rate", "5000")
-    with (
-        own_world.consuming("consumers.history.handler:history") as history,
-        running(*command, environment=own_world.environment) as replay,
-    ):
-        until(lambda: own_world.stored() > RATE, "prices to be stored")
-        time.sleep(SETTLED)
-        node.kill()
-        node.start()
-        assert replay.wait(60) == 0, replay.output
-        assert "connecting again" in replay.output
-        assert "published 60000 events" in replay.output
-        own_world.drain("history", history)
-    assert own_world.stored() == 60_000
+def test_a_replay_goes_on_after_its_broker_was_killed(own_world: World, node: PrivateBroker) -> None:
+    fell_under_a_replay(own_world, node, "./stockwire")
+
+
+CONTROLS = {
+    "again": partial(fell, fall=kill),
+    "with its consumers": fell_with_its_consumers,
+    "full load": fell_under_full_load,
+}
 
 
 # amqpstorm leaves a socket open for each vain try to connect.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @control
-def test_control(own_world: World, node: PrivateBroker, chaos: random.Random) -> None:
-    fell(own_world, node, chaos, 2, kill, publisher=without_confirms)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("scenario", CONTROLS.values(), ids=CONTROLS)
+def test_control(own_world: World, node: PrivateBroker, chaos: random.Random, scenario: Callable[..., object]) -> None:
+    scenario(own_world, node, chaos, 2, publisher=without_confirms)
+
+
+@control
+def test_control_of_a_replay(own_world: World, node: PrivateBroker) -> None:
+    fell_under_a_replay(own_world, node, "python", "-m", "tests.faults.unconfirmed_replay")

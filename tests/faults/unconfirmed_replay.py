@@ -1,0 +1,39 @@
+"""`./stockwire replay` with a publisher that takes what it has written to its socket for published."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from infra.cli import cli
+from producer import commands
+from shared.errors import BrokerUnavailable
+from shared.messaging.address import BrokerAddress
+from shared.messaging.message import Message
+from tests.faults.broken import UnconfirmedPublisher, without_confirms
+
+
+class Careless:
+    """Connects again where it has to, and goes on with what comes next."""
+
+    def __init__(self, publisher: UnconfirmedPublisher) -> None:
+        self._publisher = publisher
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        sent = 0
+        for message in messages:
+            sent += 1
+            try:
+                self._publisher.publish([message])
+            except BrokerUnavailable as error:
+                print(f"{error}; connecting again", flush=True)
+        return sent
+
+
+@contextmanager
+def careless_publisher(address: BrokerAddress, *_: object, **__: object) -> Iterator[Careless]:
+    with without_confirms(address) as publisher:
+        yield Careless(publisher)
+
+
+if __name__ == "__main__":
+    commands.Publisher = careless_publisher  # type: ignore[assignment, misc]
+    cli()
