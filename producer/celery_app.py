@@ -71,6 +71,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # One syncs; the other says at once, of a sync that comes due meanwhile, that it was skipped.
         "worker_concurrency": 2,
+        # An exclusive one, Celery's own choice, keeps a worker from starting while RabbitMQ has yet to notice that the
+        # one of that name before it is gone, and a second one from starting on a machine at all.
+        "control_queue_exclusive": False,
+        "control_queue_durable": True,
         "include": ["producer.tasks"],
         "enable_utc": True,
         "timezone": "UTC",
