@@ -18,6 +18,8 @@ MAX_RETRIES = 6
 # In seconds: the longest wait before the first retry, and before any.
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
+# In seconds: how long a sync that comes again waits for the process that was at it before.
+PATIENCE = 10.0
 
 
 @app.task(bind=True, name="producer.sync", max_retries=MAX_RETRIES, throws=(StockwireError,))  # type: ignore[untyped-decorator]
@@ -31,15 +33,17 @@ def sync(
     """
     settings: Settings = self.app.conf.stockwire
     moment = parse_instant(at) if at else utc_now()
-    with sync_lock(VAR) as held:
+    # The sync that still runs may be this one, on its last legs: its worker was killed, or lost its connection.
+    again = (self.request.delivery_info or {}).get("redelivered")
+    with sync_lock(VAR, wait=PATIENCE if again else 0) as held:
         if not held:
             return {"at": format_instant(moment), **(so_far or {}), "skipped": "another sync is running"}
         outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
         outcome, left, error = attempt(settings, symbols or settings.symbols, moment, outcome)
     wait = pick_wait(self.request.retries)
     if left and self.request.retries < MAX_RETRIES and is_in_time(wait, moment, settings):
-        again = {"at": format_instant(moment), "symbols": left, "so_far": outcome}
-        raise self.retry(exc=error, args=(), kwargs=again, countdown=wait)
+        rest = {"at": format_instant(moment), "symbols": left, "so_far": outcome}
+        raise self.retry(exc=error, args=(), kwargs=rest, countdown=wait)
     if error is not None and not outcome["published"]:
         raise error
     return dict(outcome)

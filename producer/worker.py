@@ -2,8 +2,6 @@
 
 import logging
 import os
-import threading
-import time
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -19,15 +17,11 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# In seconds: how soon a process of the pool notices that its worker is gone.
-FOLLOW = 0.5
-
 
 def connect_signals() -> None:
     signals.celeryd_init.connect(check_before_start)
     signals.beat_init.connect(check_beat)
     signals.worker_init.connect(leave_out_neighbours)
-    signals.worker_init.connect(take_processes_along)
     signals.beat_embedded_init.connect(follow_worker)
     signals.task_postrun.connect(forget_old_results)
     signals.after_setup_logger.connect(quieten_amqpstorm)
@@ -80,27 +74,6 @@ def leave_out_neighbours(sender: Any, **_: Any) -> None:
 def follow_worker(sender: Any, **_: Any) -> None:
     """Let an embedded beat go when its worker is gone."""
     sender.scheduler.parent = os.getppid()
-
-
-def take_processes_along(**_: Any) -> None:
-    """Let no process of the pool outlive this worker, if it is killed: nobody would end a sync that hangs there.
-
-    It would hold the lock of syncs for ever, or go on beside the worker that RabbitMQ gives its sync to.
-    """
-    worker = os.getpid()
-
-    def follow(**_: Any) -> None:
-        # The pool `solo` has no processes of its own.
-        if os.getpid() != worker:
-            threading.Thread(target=end_after, args=(worker,), daemon=True).start()
-
-    signals.worker_process_init.connect(follow, weak=False)
-
-
-def end_after(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(FOLLOW)
-    os._exit(1)
 
 
 def forget_old_results(task: Any, **_: Any) -> None:
