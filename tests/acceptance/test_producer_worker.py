@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,11 +20,11 @@ from producer.market_service import sync_lock
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, parse_instant, utc_now
+from tests.celery_worker import CELERY, children, have_open, results
 from tests.harness import declare, taken, waiting
 from tests.processes import Process, running, until
 from tests.proxy import proxy
 
-CELERY = ("python", "-m", "celery", "-A", "producer")
 WORKER = (*CELERY, "worker", "--beat", "--loglevel=info")
 
 Start = Callable[..., AbstractContextManager[Process]]
@@ -42,36 +41,6 @@ def start(checkout: Path, broker: BrokerAddress) -> Start:
         return running(*(command or WORKER), environment={**environment, "PYTHONPATH": ""}, folder=checkout)
 
     return started
-
-
-def results(checkout: Path, status: str = "SUCCESS") -> list[dict[str, Any]]:
-    """What the table of results holds, oldest first."""
-    path = checkout / "var" / "celery.db"
-    if not path.exists():
-        return []
-    query = "SELECT result FROM celery_taskmeta WHERE name = 'producer.sync' AND status = ? ORDER BY id"
-    with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.OperationalError):
-        return [json.loads(text) for (text,) in database.execute(query, [status])]
-    return []
-
-
-def children(folder: Path) -> list[str]:
-    """What runs in this folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cwd").resolve() == folder:
-                found.append(process.name)
-    return found
-
-
-def have_open(path: Path, processes: set[str]) -> bool:
-    """Whether one of these processes has this file open."""
-    found = []
-    for process in processes:
-        with contextlib.suppress(OSError):
-            found += [each.resolve() for each in Path(f"/proc/{process}/fd").iterdir()]
-    return path in found
 
 
 def read_events(broker: BrokerAddress, queue: str, count: int) -> list[StockData]:
