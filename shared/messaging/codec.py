@@ -7,6 +7,7 @@ Source: https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 a
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pamqp import encode
@@ -117,7 +118,7 @@ def split_frames(data: bytes) -> Iterator[tuple[int, int, Any]]:
 def encode_method(exchange: str, routing_key: str, *, mandatory: bool) -> bytes:
     """The payload of a Basic.Publish. Raises OverflowError for a name of more than 255 bytes."""
     flags = b"\1" if mandatory else b"\0"
-    return b"".join((_BASIC_PUBLISH, _short(exchange), _short(routing_key), flags))
+    return b"".join((_BASIC_PUBLISH, _name(exchange), _name(routing_key), flags))
 
 
 def encode_content(channel_id: int, method: bytes, header: bytes, body: bytes, max_frame: int) -> bytes:
@@ -185,10 +186,14 @@ def _octet(number: int) -> bytes:
     return number.to_bytes(1, "big")
 
 
+# Names come again with every message.
+_name = lru_cache(maxsize=4096)(_short)
+
+
 # By the name in the specification: the bit that says it is there, and how it is written; in the order they travel.
 _ENCODERS: tuple[tuple[str, int, Callable[[Any], bytes]], ...] = (
-    ("content_type", 1 << 15, _short),
-    ("content_encoding", 1 << 14, _short),
+    ("content_type", 1 << 15, _name),
+    ("content_encoding", 1 << 14, _name),
     ("headers", 1 << 13, encode.field_table),
     ("delivery_mode", 1 << 12, _octet),
     ("priority", 1 << 11, _octet),
@@ -197,9 +202,9 @@ _ENCODERS: tuple[tuple[str, int, Callable[[Any], bytes]], ...] = (
     ("expiration", 1 << 8, _short),
     ("message_id", 1 << 7, _short),
     ("timestamp", 1 << 6, encode.timestamp),
-    ("type", 1 << 5, _short),
+    ("type", 1 << 5, _name),
     ("user_id", 1 << 4, _short),
-    ("app_id", 1 << 3, _short),
+    ("app_id", 1 << 3, _name),
     ("cluster_id", 1 << 2, _short),
 )
 # Those that mean something to whoever receives a message, by pamqp's name for each.
