@@ -14,7 +14,7 @@ from consumers.alerts.rulebook import load_rule_book
 from consumers.alerts.rules import Condition, Terms
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from shared.database import opened, shown, writing
-from shared.errors import BrokerUnavailable, PublishError
+from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
@@ -106,7 +106,7 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
 def _settle_debts(engine: Engine, publisher: Publisher) -> None:
     try:
         publish_owed(engine, publisher.publish)
-    except (BrokerUnavailable, PublishError) as error:
+    except (BrokerUnavailable, PublishError, StorageUnavailable) as error:
         log.warning("%s; what is owed is published with the next prices", error)
 
 
