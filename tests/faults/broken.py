@@ -38,19 +38,16 @@ def acknowledging_first(consumer: Consumer) -> Consumer:
     @contextmanager
     def open_first(settings: Settings) -> Iterator[Handler]:
         todo: SimpleQueue[Sequence[StockData]] = SimpleQueue()
-        ready = threading.Event()
+        with consumer.open(settings) as handle:
 
-        def work() -> None:
-            with consumer.open(settings) as handle:
-                ready.set()
+            def work() -> None:
                 while True:
                     events = todo.get()
                     time.sleep(AFTERWARDS)
                     handle(events)
 
-        threading.Thread(target=work, daemon=True).start()
-        ready.wait()
-        yield todo.put
+            threading.Thread(target=work, daemon=True).start()
+            yield todo.put
 
     return replace(consumer, open=open_first)
 

@@ -135,7 +135,7 @@ def test_a_sync_that_hangs_in_a_killed_worker_is_done_by_the_next(world: World, 
 @control
 @pytest.mark.parametrize("broken", ["acknowledging_first", "giving_up_lost_processes"])
 def test_control_of_killed_processes(world: World, chaos: random.Random, broken: str) -> None:
-    kill(world, chaos, 0, 4, f"{BROKEN_WORKER}:{broken}")
+    kill(world, chaos, 0, 8, f"{BROKEN_WORKER}:{broken}")
 
 
 @control
