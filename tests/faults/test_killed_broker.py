@@ -43,6 +43,7 @@ def fell(
     fall: Fall,
     *,
     rate: float | None = RATE,
+    gap: float = GAP,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
     """Let the broker fall and start it again, so often, under a publisher and both consumers; then check all of it."""
@@ -60,9 +61,9 @@ def fell(
             fall(node)
             node.start()
             confirmed, stored, raised = load.confirmed, world.stored(), world.raised()
-            promised(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on", GAP)
-            promised(lambda stored=stored: world.stored() > stored, "history to go on", GAP)
-            promised(lambda raised=raised: world.raised() > raised, "alerts to go on", GAP)
+            promised(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on", gap)
+            promised(lambda stored=stored: world.stored() > stored, "history to go on", gap)
+            promised(lambda raised=raised: world.raised() > raised, "alerts to go on", gap)
         ledger = load.stop()
         world.drain("history", history)
         world.drain("alerts", alerts)
@@ -150,7 +151,7 @@ def fell_under_a_replay(world: World, node: PrivateBroker, *command: str) -> Non
 def test_a_restart_under_load_interrupts_everybody_and_loses_nothing(
     own_world: World, node: PrivateBroker, chaos: random.Random
 ) -> None:
-    fell(own_world, node, chaos, 1, stop, rate=RATE / 2)
+    fell(own_world, node, chaos, 1, stop, rate=RATE / 2, gap=3 * GAP)
 
 
 @fault

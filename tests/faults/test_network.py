@@ -32,6 +32,8 @@ HEARTBEAT = 2
 NOTICED = 3.75 * HEARTBEAT
 HOLE = 8.0
 LOST = "connecting again"
+# What alerts may say first, where it was about to publish one.
+TRYING = "trying again"
 
 
 def our_history(world: World) -> AbstractContextManager[Process]:
@@ -109,7 +111,7 @@ def fall_silent(
         with lasting(getattr(between, way)):
             promised(lambda: before.accepted > accepted, "the publisher to notice", NOTICED)
             promised(lambda: LOST in stores.output, "history to notice", NOTICED)
-            promised(lambda: LOST in alerts.output, "alerts to notice", NOTICED)
+            promised(lambda: LOST in alerts.output or TRYING in alerts.output, "alerts to notice", NOTICED)
             print(f"all have noticed after {time.monotonic() - begun:.1f} s")
             time.sleep(max(0.0, begun + HOLE - time.monotonic()))
         confirmed, stored = load.confirmed, world.stored()
