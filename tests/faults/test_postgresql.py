@@ -17,7 +17,7 @@ from tests.faults.marks import control, fault
 from tests.faults.promises import ends_well, promised, says
 from tests.faults.test_storage import EVENTS, PROMPT, TRYING, wait_for_tries
 from tests.faults.world import BROKEN, World
-from tests.processes import Process, running
+from tests.processes import Process
 
 Fault = Callable[[str], AbstractContextManager[None]]
 
@@ -53,11 +53,9 @@ def away(url: str) -> Iterator[None]:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
 
 
-@contextmanager
-def storing(world: World, url: str, consumer: str) -> Iterator[Process]:
-    with running(*world.command(consumer), environment=world.environment | {"STOCKWIRE_HISTORY_URL": url}) as process:
-        process.wait_for("consuming")
-        yield process
+def storing(world: World, url: str, consumer: str) -> AbstractContextManager[Process]:
+    world.settings["STOCKWIRE_HISTORY_URL"] = url
+    return world.consuming(consumer)
 
 
 def read_prices(url: str) -> list[Stored]:

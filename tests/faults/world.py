@@ -45,12 +45,14 @@ RULES = {"100": Decimal(100), "97": Decimal(97)}
 class World:
     """The address of a broker and a folder for databases and ledgers of deliveries.
 
-    `through` is the address that processes are given, where it is another than the broker's own.
+    `through` is the address that processes are given, where it is another than the broker's own; `settings` are those
+    that they get beside and in place of the usual ones.
     """
 
     address: BrokerAddress
     folder: Path
     through: BrokerAddress | None = None
+    settings: dict[str, str] = field(default_factory=dict)
     history: Path = field(init=False)
     alerts: Path = field(init=False)
     _listens: bool = field(default=False, init=False)
@@ -69,6 +71,7 @@ class World:
             "STOCKWIRE_HISTORY_URL": f"sqlite:///{self.history}",
             "STOCKWIRE_ALERTS_URL": f"sqlite:///{self.alerts}",
             DELIVERIES: str(self.folder),
+            **self.settings,
         }
 
     def declare(self, *names: str) -> None:
