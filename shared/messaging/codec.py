@@ -43,6 +43,10 @@ class Ack:
     delivery_tag: int
     multiple: bool
 
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """amqpstorm shows what it has no use for as a dictionary, in its log."""
+        yield from (("delivery_tag", self.delivery_tag), ("multiple", self.multiple))
+
 
 @dataclass(slots=True)
 class Header:

@@ -90,6 +90,7 @@ def test_a_delivery_is_read_as_pamqp_writes_it_wherever_the_data_is_cut(
 def test_an_acknowledgement_is_read_as_pamqp_writes_it(multiple: bool) -> None:
     [(_, channel_id, ack)] = split_frames(frame.marshal(commands.Basic.Ack(2**40, multiple), 3))
     assert (channel_id, ack.name, ack.delivery_tag, ack.multiple) == (3, "Basic.Ack", 2**40, multiple)
+    assert dict(ack) == {"delivery_tag": 2**40, "multiple": multiple}
 
 
 def test_a_routing_key_that_is_no_utf_8_does_not_end_the_connection() -> None:
