@@ -44,7 +44,7 @@ class Ack:
     multiple: bool
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        """amqpstorm shows what it has no use for as a dictionary, in its log."""
+        """For amqpstorm, which shows what it has no use for as a dictionary, in its log."""
         yield from (("delivery_tag", self.delivery_tag), ("multiple", self.multiple))
 
 
