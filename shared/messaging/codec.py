@@ -1,6 +1,6 @@
 """AMQP's frames taken apart and put together: by hand those that every message takes, by pamqp all the others.
 
-pamqp makes an object with every property for each of them, and takes about four times as long for a message.
+pamqp makes an object with every property for each of them, and takes about eight times as long for a message.
 Source: https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 and 4.2
 """
 
@@ -152,6 +152,8 @@ def encode_properties(properties: Mapping[str, Any], body_size: int) -> bytes:
 
 
 def _decode(kind: int, data: bytes, start: int, end: int) -> Any:
+    if data[end - 1] != _END[0]:
+        raise ValueError("it does not end where it says")
     payload = start + _FRAME.size
     if kind == _BODY:
         return Body(data[payload : end - 1])

@@ -113,8 +113,9 @@ def test_properties_that_cannot_be_decoded_are_none() -> None:
         struct.pack(">BHI", 1, 1, 4) + struct.pack(">HH", 60, 60) + b"\xce",
         struct.pack(">BHI", 2, 1, 2) + b"\0\0" + b"\xce",
         struct.pack(">BHI", 9, 1, 0) + b"\xce",
+        struct.pack(">BHI", 3, 1, 2) + b"ab" + b"\xcf",
     ],
-    ids=["unknown method", "delivery cut short", "header cut short", "unknown kind"],
+    ids=["unknown method", "delivery cut short", "header cut short", "unknown kind", "no end"],
 )
 def test_what_is_no_amqp_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="undecodable frame"):
