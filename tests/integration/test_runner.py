@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.broker import PrivateBroker
-from shared.errors import BrokerRefused, PublishError, StorageUnavailable, TopologyConflict
+from shared.errors import PublishError, StorageUnavailable, TopologyConflict
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.publisher import Publisher
@@ -358,32 +357,6 @@ def publish_if_heard(broker: BrokerAddress) -> int:
         return publish(broker, message())
     except PublishError:
         return 0
-
-
-@pytest.fixture(scope="module")
-def _users(rabbitmq: PrivateBroker) -> None:
-    add = "rabbit_auth_backend_internal:add_user(U, U, <<>>)"
-    may = 'rabbit_auth_backend_internal:set_permissions(U, <<"/">>, C, C, <<"^$">>, <<>>)'
-    users = '[{<<"powerless">>, <<"^$">>}, {<<"deaf">>, <<".*">>}]'
-    rabbitmq.rabbitmqctl("eval", f"[begin {add}, {may} end || {{U, C}} <- {users}].")
-
-
-class TestAccess:
-    @pytest.mark.usefixtures("_users")
-    @pytest.mark.parametrize("user", ["powerless", "deaf"])
-    def test_a_user_without_the_permissions_is_refused_in_one_line(self, user: str, rabbitmq: PrivateBroker) -> None:
-        """And not connected again and again, which no waiting would help."""
-        run = Running(
-            Consumer("test", ("#",), opened(Recorder())), replace(rabbitmq.address, username=user, password=user)
-        )
-        try:
-            error = run.ended(5)
-        finally:
-            run.stop.request()
-        assert isinstance(error, BrokerRefused)
-        assert f"'{user}'" in str(error)
-        assert "permission" in str(error)
-        assert "\n" not in str(error)
 
 
 class TestHangingConnections:
