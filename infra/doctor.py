@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from infra.install import WAYS_TO_GET_ONE, find_server
 from infra.stack import CONSUMERS
 from producer.providers import make_providers
+from shared.accounts import describe_limits
 from shared.database import opened, reading, shown, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
 from shared.messaging.connection import Connection, connected
@@ -63,7 +64,11 @@ def _report(name: str, finding: str = "", fault: str = "") -> None:
 
 def _check_settings(settings: Settings) -> Iterator[str]:
     for each in fields(settings):
-        yield f"{PREFIX}{each.name.upper()}={_shown(getattr(settings, each.name))}"
+        if each.name != "accounts":
+            yield f"{PREFIX}{each.name.upper()}={_shown(getattr(settings, each.name))}"
+    for name in settings.provider:
+        if account := settings.accounts.get(name):
+            yield f"{name}: {account.url}, {'with' if account.key else 'without'} a key, {describe_limits(account)}"
 
 
 def _check_broker(settings: Settings) -> Iterator[str]:

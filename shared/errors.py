@@ -11,11 +11,18 @@ StockwireError
 ├── StorageError             a database that cannot be used as it is
 │   └── StorageUnavailable   locked, full or away for now: worth trying again
 ├── ProviderError            a price that a provider could not deliver, or the provider as a whole
+│   ├── UnknownSymbol        the provider does not have it
+│   ├── BadAnswer            what it sent is no price: an HTML page, cut off, zero, of another symbol
+│   ├── ProviderUnavailable  it does not answer, or says that it cannot: worth trying again
+│   ├── RateLimited          its limit, or our budget of it, is used up for now
+│   └── ProviderRefused      it refuses the key: no other try will mend that
 ├── SyncRunning              another sync holds the lock
 └── ProcessError             a process of the stack that could not be started or kept running
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar
 
 
 class StockwireError(Exception):
@@ -72,7 +79,36 @@ class StorageUnavailable(StorageError):
 
 
 class ProviderError(StockwireError):
+    """`passing` says whether another try may fare better."""
+
+    passing: ClassVar[bool] = True
+
+
+class UnknownSymbol(ProviderError):
+    passing = False
+
+
+class BadAnswer(ProviderError):
     pass
+
+
+class ProviderUnavailable(ProviderError):
+    pass
+
+
+class RateLimited(ProviderError):
+    """`until` (UTC) is when there is room again."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        self.until = until
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type["RateLimited"], tuple[str, datetime]]:
+        return type(self), (str(self), self.until)
+
+
+class ProviderRefused(ProviderError):
+    passing = False
 
 
 class SyncRunning(StockwireError):

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from shared.accounts import ACCOUNTS, FIELDS, Account, change_account
 from shared.errors import InvalidEvent, SettingsError
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
@@ -41,6 +43,9 @@ class Settings:
     symbols: tuple[str, ...] = ("AAPL", "MSFT", "GOOG", "AMZN", "META")
     schedule: Schedule = field(default_factory=lambda: Schedule.parse("5m"))
     replay_file: Path | None = None
+    market: str | None = None
+    # By provider; each of their fields is a setting, such as STOCKWIRE_TWELVEDATA_KEY.
+    accounts: Mapping[str, Account] = field(default_factory=lambda: dict(ACCOUNTS))
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT / ".env") -> Settings:
@@ -52,15 +57,20 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
     values = {**_read_dotenv(dotenv), **environ}
     if f"{PREFIX}AMQP_URL" not in values:
         values |= _running_broker()
-    known = {PREFIX + each.name.upper(): each.name for each in fields(Settings)}
     arguments: dict[str, Any] = {}
+    accounts = dict(ACCOUNTS)
     for name, value in values.items():
         if not name.startswith(PREFIX):
             continue
-        if name not in known:
-            raise SettingsError(f"{name} is no setting of Stockwire: use one of {', '.join(known)}")
-        arguments[known[name]] = _parse(name, value)
-    return Settings(**arguments)
+        if name in _ACCOUNT_FIELDS:
+            provider, field_name = _ACCOUNT_FIELDS[name]
+            accounts[provider] = _parse(name, value, partial(change_account, accounts[provider], field_name))
+        elif name.removeprefix(PREFIX) in _PARSERS:
+            key = name.removeprefix(PREFIX)
+            arguments[key.lower()] = _parse(name, value, _PARSERS[key])
+        else:
+            raise SettingsError(f"{name} is no setting of Stockwire: use one of {_setting_names()}")
+    return Settings(**arguments, accounts=accounts)
 
 
 def parse_database_url(text: str) -> URL:
@@ -103,7 +113,15 @@ def parse_replay_file(text: str) -> Path | None:
     return ROOT / Path(text).expanduser() if text else None
 
 
-_PARSERS = {
+def parse_market(text: str) -> str | None:
+    """A market's identifier, by ISO 10383 or as the calendars call it; nothing means none. Raises ValueError."""
+    market = text.strip().upper()
+    if not re.fullmatch(r"[A-Z0-9_/.]{0,20}", market):
+        raise ValueError(f"{text[:40]!r} is not a market such as XNYS")
+    return market or None
+
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
     "AMQP_URL": BrokerAddress.parse,
     "HISTORY_URL": parse_database_url,
     "ALERTS_URL": parse_database_url,
@@ -112,14 +130,23 @@ _PARSERS = {
     "SYMBOLS": parse_symbols,
     "SCHEDULE": Schedule.parse,
     "REPLAY_FILE": parse_replay_file,
+    "MARKET": parse_market,
+}
+_ACCOUNT_FIELDS = {
+    f"{PREFIX}{provider.upper()}_{field_name}": (provider, field_name) for provider in ACCOUNTS for field_name in FIELDS
 }
 
 
-def _parse(name: str, value: str) -> Any:
+def _parse(name: str, value: str, parse: Callable[[str], Any]) -> Any:
     try:
-        return _PARSERS[name.removeprefix(PREFIX)](value)
+        return parse(value)
     except ValueError as error:
         raise SettingsError(f"{name}: {error}") from error
+
+
+def _setting_names() -> str:
+    of_accounts = ", ".join(f"_{field_name}" for field_name in FIELDS)
+    return f"{', '.join(PREFIX + name for name in _PARSERS)}, or {PREFIX}<PROVIDER> with {of_accounts}"
 
 
 def _running_broker() -> dict[str, str]:

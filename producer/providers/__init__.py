@@ -3,13 +3,20 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from producer.providers.quote import Provider, Quote
+from producer.providers.api import Api, PastApi
+from producer.providers.asking import HttpProvider, PastHttpProvider
+from producer.providers.finnhub import Finnhub
+from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
+from shared.accounts import Account
 from shared.errors import SettingsError
-from shared.settings import Settings
+from shared.settings import PREFIX, Settings
 
-__all__ = ["Provider", "Quote", "make_providers"]
+__all__ = ["Interval", "PastProvider", "Provider", "Quote", "make_api", "make_providers"]
+
+# What asks without a key.
+_KEYLESS = ("yahoo",)
 
 
 def make_providers(settings: Settings, folder: Path) -> tuple[Provider, ...]:
@@ -17,23 +24,34 @@ def make_providers(settings: Settings, folder: Path) -> tuple[Provider, ...]:
 
     Raises SettingsError for an unknown name, and for a setting that a provider needs.
     """
-    unknown = [name for name in settings.provider if name not in _MAKERS]
-    if unknown:
-        raise SettingsError(f"STOCKWIRE_PROVIDER: {unknown[0]!r} is no provider: use one of {', '.join(_MAKERS)}")
-    return tuple(_MAKERS[name](settings, folder) for name in settings.provider)
+    return tuple(make_provider(name, settings, folder) for name in settings.provider)
 
 
-def _make_simulated(_settings: Settings, _folder: Path) -> Provider:
-    return SimulatedProvider()
+def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
+    """The provider of this name. Raises SettingsError."""
+    if name == SimulatedProvider.name:
+        return SimulatedProvider()
+    if name == ReplayProvider.name:
+        if settings.replay_file is None:
+            raise SettingsError("STOCKWIRE_REPLAY_FILE is not set: the provider 'replay' needs a CSV file to read from")
+        return ReplayProvider(settings.replay_file, folder / "replay.json")
+    if name not in _APIS:
+        names = ", ".join([SimulatedProvider.name, ReplayProvider.name, *_APIS])
+        raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is no provider: use one of {names}")
+    account = settings.accounts[name]
+    if not account.key and name not in _KEYLESS:
+        raise SettingsError(
+            f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (README, Live prices, says how)"
+        )
+    api = make_api(name, account)
+    return PastHttpProvider(api, account, folder) if isinstance(api, PastApi) else HttpProvider(api, account, folder)
 
 
-def _make_replay(settings: Settings, folder: Path) -> Provider:
-    if settings.replay_file is None:
-        raise SettingsError("STOCKWIRE_REPLAY_FILE is not set: the provider 'replay' needs a CSV file to read from")
-    return ReplayProvider(settings.replay_file, folder / "replay.json")
+def make_api(name: str, account: Account) -> Api:
+    """The API of the provider of this name, for this account. Raises KeyError for what has none."""
+    return _APIS[name](account)
 
 
-_MAKERS: Mapping[str, Callable[[Settings, Path], Provider]] = {
-    SimulatedProvider.name: _make_simulated,
-    ReplayProvider.name: _make_replay,
+_APIS: Mapping[str, Callable[[Account], Api]] = {
+    Finnhub.name: lambda _account: Finnhub(),
 }

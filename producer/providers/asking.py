@@ -1,0 +1,127 @@
+"""A provider over HTTP: its API asked within the plan's limits, and left alone while that is of no use."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from producer.providers.api import Api, Call, PastApi
+from producer.providers.budget import Grant, take_credits
+from producer.providers.circuit import load_circuit, save_circuit
+from producer.providers.client import DEFAULT_PATIENCE, Client, Patience
+from producer.providers.quote import Answers, Interval, Quote
+from producer.providers.round import CONNECTIONS, Round, cost
+from producer.providers.turns import in_turn, note_asked
+from producer.state import open_state
+from shared.accounts import Account
+from shared.database import reading, writing
+from shared.errors import RateLimited
+from shared.settings import PREFIX
+from shared.times import utc_now
+
+
+@dataclass(frozen=True)
+class HttpProvider:
+    """Asks `api` on `account`; what is spent, and how it fared, is kept in `folder` for every process to see."""
+
+    api: Api
+    account: Account
+    folder: Path
+    patience: Patience = DEFAULT_PATIENCE
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def name(self) -> str:
+        return self.api.name
+
+    @property
+    def account_name(self) -> str:
+        """What the account is called in the state: another key or URL is another account, and no key shows."""
+        digest = hashlib.blake2b(f"{self.account.url}\n{self.account.key}".encode(), digest_size=6)
+        return f"{self.name}:{digest.hexdigest()}"
+
+    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:  # noqa: ARG002 - a market has its own time
+        """See Provider; RateLimited for those that the plan has no room for now, who come first the next time.
+
+        Raises ProviderError while the provider is left alone, and StorageError where its state cannot be kept.
+        """
+        with self._asking() as (engine, asking):
+            with writing(engine) as connection:
+                calls, left = self._fit(connection, symbols)
+            return {**left, **asking.run(calls)}
+
+    def _fit(self, connection: Connection, symbols: Sequence[str]) -> tuple[Sequence[Call], Answers]:
+        """The calls that the plan has room for now, paid for, and the error of the symbols that it has none for."""
+        now = self.clock()
+        waiting = in_turn(connection, self.account_name, symbols)
+        calls = self.api.quote_calls(waiting, now)
+        wanted = sum(cost(self.api, call) for call in calls)
+        grant = take_credits(connection, self.account_name, self.account, wanted, now)
+        if grant.amount < wanted and self.api.credit_a_symbol:
+            calls = self.api.quote_calls(waiting[: grant.amount], now)
+        elif grant.amount < wanted:
+            calls = calls[: grant.amount]
+        asked = [symbol for call in calls for symbol in call.symbols]
+        note_asked(connection, self.account_name, asked, now)
+        left = [symbol for symbol in waiting if symbol not in set(asked)]
+        return calls, dict.fromkeys(left, self._no_room(grant)) if left else {}
+
+    def _no_room(self, grant: Grant) -> RateLimited:
+        setting = f"{PREFIX}{self.name.upper()}_PER_{grant.limit.rpartition(' ')[2].upper()}"
+        used_up = f"the plan's {grant.limit} ({setting}) are used up until {grant.until:%H:%M:%S} UTC"
+        return RateLimited(f"is left for a later run: {used_up}", grant.until)
+
+    @contextmanager
+    def _asking(self) -> Iterator[tuple[Engine, Round]]:
+        """What asking needs, for one block, behind which it is kept how the provider fared.
+
+        Raises ProviderError where the provider is to be left alone.
+        """
+        with open_state(self.folder) as engine:
+            with reading(engine) as connection:
+                circuit = load_circuit(connection, self.account_name)
+            if error := circuit.find_error(self.clock()):
+                raise error
+
+            def may_retry(price: int) -> bool:
+                with writing(engine) as connection:
+                    return (
+                        take_credits(connection, self.account_name, self.account, price, self.clock()).amount == price
+                    )
+
+            signature = self.api.sign(self.account)
+            with Client(self.account.url, signature, CONNECTIONS, self.patience, may_retry) as client:
+                asking = Round(self.api, client, circuit, self.account.key, self.clock)
+                try:
+                    yield engine, asking
+                finally:
+                    if asking.circuit != circuit:
+                        with writing(engine) as connection:
+                            save_circuit(connection, self.account_name, asking.circuit)
+
+
+@dataclass(frozen=True)
+class PastHttpProvider(HttpProvider):
+    """One whose API has past prices too."""
+
+    api: PastApi
+
+    def longest(self, interval: Interval) -> timedelta:
+        return self.api.longest(interval)
+
+    def past(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+        """See PastProvider; RateLimited where the plan has no room for the call now."""
+        call = self.api.past_call(symbol, interval, since, until)
+        with self._asking() as (engine, asking):
+            with writing(engine) as connection:
+                grant = take_credits(connection, self.account_name, self.account, 1, self.clock())
+            if not grant.amount:
+                raise self._no_room(grant)
+            found = asking.get(call.path, call.query, 1, call.read)
+        end = min(until, self.clock())
+        by_time = {each.as_of: each for each in found if since <= each.as_of < end}
+        return [by_time[moment] for moment in sorted(by_time)]

@@ -1,0 +1,93 @@
+"""The credits that a plan gives a minute and a day, shared by every process on the machine and kept across restarts.
+
+A minute is any sixty seconds, so that no clock minute of a provider's ever sees more than its limit. A day is one of
+UTC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, delete, insert, select
+
+from producer.state import metadata
+from shared.accounts import Account
+from shared.times import from_micros, to_micros
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+spent = Table(
+    "spent",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("credits", Integer, nullable=False),
+    Index("spent_by_account", "account", "at"),
+)
+
+Spending = tuple[datetime, int]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """`amount` credits to use now; where that is not all, `until` is when there is room again, and `limit` says why."""
+
+    amount: int
+    until: datetime
+    limit: str = ""
+
+
+def take_credits(connection: Connection, name: str, account: Account, wanted: int, now: datetime) -> Grant:
+    """Spend up to `wanted` credits of the account `name`, as many as its limits leave, in a writing transaction."""
+    oldest = min(midnight_of(now), now - MINUTE)
+    connection.execute(delete(spent).where(spent.c.account == name, spent.c.at < to_micros(oldest)))
+    grant = grant_credits(read_spendings(connection, name), account, wanted, now)
+    if grant.amount:
+        connection.execute(insert(spent).values(account=name, at=to_micros(now), credits=grant.amount))
+    return grant
+
+
+def read_spendings(connection: Connection, name: str) -> list[Spending]:
+    """What was spent of the account `name` and still counts, oldest first."""
+    rows = connection.execute(select(spent.c.at, spent.c.credits).where(spent.c.account == name).order_by(spent.c.at))
+    return [(from_micros(at), amount) for at, amount in rows]
+
+
+def grant_credits(spendings: Sequence[Spending], account: Account, wanted: int, now: datetime) -> Grant:
+    """How many of the wanted credits the limits leave, after these spendings."""
+    # What was spent "later" was spent before the clock was set back, and is as good as just now.
+    spendings = [(min(at, now), amount) for at, amount in spendings]
+    grant = Grant(wanted, now)
+    if account.per_minute is not None:
+        minute = [each for each in spendings if each[0] > now - MINUTE]
+        amount = min(wanted, _room(minute, account.per_minute))
+        if amount < wanted:
+            until = _room_again([*minute, (now, amount)], min(wanted - amount, account.per_minute))
+            grant = Grant(amount, until, f"{account.per_minute:,} a minute")
+    if account.per_day is not None:
+        midnight = midnight_of(now)
+        amount = min(wanted, _room([each for each in spendings if each[0] >= midnight], account.per_day))
+        if amount < wanted and amount <= grant.amount:
+            grant = Grant(amount, midnight + DAY, f"{account.per_day:,} a day")
+    return grant
+
+
+def midnight_of(moment: datetime) -> datetime:
+    return datetime.combine(moment.astimezone(UTC).date(), time_of_day(), UTC)
+
+
+def _room(spendings: Sequence[Spending], limit: int) -> int:
+    return max(0, limit - sum(amount for _, amount in spendings))
+
+
+def _room_again(spendings: Sequence[Spending], wanted: int) -> datetime:
+    """When so many of these credits will be a minute old."""
+    free = 0
+    for at, amount in spendings:
+        free += amount
+        if free >= wanted:
+            return at + MINUTE
+    return spendings[-1][0] + MINUTE

@@ -1,0 +1,106 @@
+"""One round of calls to a provider: many side by side, and none more once they have become useless."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TypeVar
+from urllib.parse import quote_plus
+
+from producer.providers.api import Api, Call, Json
+from producer.providers.circuit import Circuit
+from producer.providers.client import Client
+from producer.providers.judging import read_reply
+from producer.providers.pace import Pace
+from producer.providers.quote import Answers, Quote
+from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+
+# Calls under way at once.
+CONNECTIONS = 32
+
+Found = TypeVar("Found")
+
+
+class Round:
+    """Calls `api` by `client`, and keeps account of how it fares in `circuit`; `secret` is taken out of every error."""
+
+    def __init__(self, api: Api, client: Client, circuit: Circuit, secret: str, clock: Callable[[], datetime]) -> None:
+        self.circuit = circuit
+        self._api = api
+        self._client = client
+        self._secrets = {secret, quote_plus(secret)} - {""}
+        self._clock = clock
+        self._pace = Pace(api.calls_a_second)
+        self._lock = threading.Lock()
+        self._halt: ProviderError | None = None
+
+    def run(self, calls: Sequence[Call]) -> Answers:
+        """An answer for every symbol of these calls."""
+        # One call tells whether a provider that is not proven is worth the others.
+        alone = 0 if self.circuit.proven else 1
+        found = [self._run(call) for call in calls[:alone]]
+        if calls[alone:]:
+            with ThreadPoolExecutor(min(CONNECTIONS, len(calls) - alone), f"{self._api.name}") as pool:
+                found += pool.map(self._run, calls[alone:])
+        return _merge(found)
+
+    def get(self, path: str, query: Mapping[str, str], cost: int, read: Callable[[Json], Found]) -> Found:
+        """What `read` makes of the answer to one GET, which costs so many credits. Raises ProviderError."""
+        if self._halt is not None:
+            raise self._halt
+        self._pace.wait()
+        try:
+            found = read(read_reply(self._api, self._client.get(path, query, cost), self._clock()))
+        except ProviderError as error:
+            raise self._note_failure(error) from None
+        self._note_success()
+        return found
+
+    def _run(self, call: Call) -> Answers:
+        try:
+            found = self.get(call.path, call.query, cost(self._api, call), call.read)
+        except (BadAnswer, UnknownSymbol) as error:
+            return _merge(map(self._run, call.instead)) if call.instead else dict.fromkeys(call.symbols, error)
+        except ProviderError as error:
+            return dict.fromkeys(call.symbols, error)
+        # A limit or a refusal may stand in the place of one symbol of a batch, but means all of them.
+        for answer in found.values():
+            if isinstance(answer, RateLimited | ProviderRefused):
+                self._note_failure(answer)
+        nothing = BadAnswer("has nothing of this symbol in its answer")
+        return {symbol: self._clean(found.get(symbol, nothing)) for symbol in call.symbols}
+
+    def _note_success(self) -> None:
+        with self._lock:
+            # A limit, or a refusal, stands whatever was under way beside it.
+            if not isinstance(self._halt, RateLimited | ProviderRefused):
+                self.circuit = self.circuit.succeeded()
+                self._halt = None
+
+    def _note_failure(self, error: ProviderError) -> ProviderError:
+        """Count it, unless it is about a symbol alone; returns the error, fit to be shown."""
+        self._clean(error)
+        with self._lock:
+            if isinstance(error, UnknownSymbol):
+                return error
+            if self._halt is None or isinstance(error, RateLimited | ProviderRefused):
+                self.circuit = self.circuit.failed(error, self._clock())
+                open_circuit = self.circuit.find_error(self._clock())
+                self._halt = error if isinstance(error, ProviderRefused) else open_circuit
+        return error
+
+    def _clean(self, answer: "Quote | ProviderError") -> "Quote | ProviderError":
+        """The answer, without the key that a provider may quote in its words."""
+        if isinstance(answer, ProviderError):
+            for secret in self._secrets:
+                answer.args = tuple(str(each).replace(secret, "***") for each in answer.args)
+        return answer
+
+
+def cost(api: Api, call: Call) -> int:
+    """What a call costs, in credits."""
+    return len(call.symbols) if api.credit_a_symbol else 1
+
+
+def _merge(found: Iterable[Answers]) -> Answers:
+    return {symbol: answer for answers in found for symbol, answer in answers.items()}

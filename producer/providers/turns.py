@@ -1,0 +1,33 @@
+"""Whose turn it is where a limit leaves room for some symbols only: theirs who have waited longest."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Connection, Table, Text, select
+
+from producer.state import metadata
+from shared.schema import insert_into
+from shared.times import to_micros
+
+asked = Table(
+    "asked",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def in_turn(connection: Connection, name: str, symbols: Sequence[str]) -> list[str]:
+    """The symbols by when the account `name` was last asked for them, those that never were first."""
+    rows = connection.execute(select(asked.c.symbol, asked.c.at).where(asked.c.account == name))
+    last = {row.symbol: row.at for row in rows}
+    return sorted(symbols, key=lambda symbol: last.get(symbol, 0))
+
+
+def note_asked(connection: Connection, name: str, symbols: Sequence[str], now: datetime) -> None:
+    rows = [{"account": name, "symbol": symbol, "at": to_micros(now)} for symbol in symbols]
+    if rows:
+        statement = insert_into(asked, connection.dialect.name)
+        connection.execute(statement.on_conflict_do_update(set_={"at": statement.excluded.at}), rows)
