@@ -13,13 +13,16 @@ import pytest
 from dotenv import dotenv_values
 from ruamel.yaml import YAML
 
+from shared.accounts import ACCOUNTS, FIELDS
 from shared.settings import PREFIX, ROOT, Settings, load_settings
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = ROOT / "infra/docker/Dockerfile"
 COMPOSE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"
-KNOWN = {PREFIX + each.name.upper() for each in fields(Settings)}
+KNOWN = {PREFIX + each.name.upper() for each in fields(Settings) if each.name != "accounts"} | {
+    f"{PREFIX}{provider.upper()}_{field}" for provider in ACCOUNTS for field in FIELDS
+}
 OURS = ("worker", "beat", "history", "alerts")
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -84,7 +87,7 @@ class TestCompose:
     ) -> None:
         environment = compose["services"][name]["environment"]
         assert set(environment) <= KNOWN
-        settings = load_settings(environment, tmp_path / ".env")
+        settings = load_settings({key: value or "" for key, value in environment.items()}, tmp_path / ".env")
         assert settings.amqp_url.host == "rabbitmq"
         for each in fields(Settings):
             if each.name != "amqp_url":
