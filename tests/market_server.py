@@ -51,6 +51,7 @@ class MarketServer:
     url: str
     answer: Script
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0
 
 
 @contextmanager
@@ -101,6 +102,10 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.market.connections += 1
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

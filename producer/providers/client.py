@@ -182,7 +182,8 @@ class _Retry(Retry):
     ) -> Self:
         fresh = super().increment(method, url, response, error, _pool, _stacktrace)
         wait = self.get_retry_after(response) if response else None
-        if (wait or 0) > MOMENT or not self.may_retry():
+        untold = response is not None and response.status == 429 and wait is None
+        if untold or (wait or 0) > MOMENT or not self.may_retry():
             raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
         return fresh
 
