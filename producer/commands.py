@@ -1,8 +1,11 @@
 """The producer's commands for the command line: one sync now, and the replay of a recording."""
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from producer.market_service import SyncReport, run_sync, sync_lock
 from producer.recordings import BadRow, Recording
 from producer.replaying import Replay
+from producer.watch_list import watch_list
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
 from shared.messaging.publisher import Publisher
 from shared.output import print_rows
@@ -27,19 +31,19 @@ PATIENCE = 60.0
 
 def sync(
     symbols: Annotated[
-        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Symbols; without any, STOCKWIRE_SYMBOLS.")
+        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Symbols; without any, the watch list.")
     ] = None,
 ) -> None:
     """Fetch prices and publish them now; exits 1 if any symbol failed."""
     settings = load_settings()
-    good, malformed = check_symbols(symbols or settings.symbols)
-    report = sync_in_turn(settings, good, VAR) if good else SyncReport({}, {})
-    rows = (event.data() for event in report.published.values())
-    if report.published:
-        print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
-    failed = {**report.failed, **malformed}
-    for symbol, reason in failed.items():
-        print(f"{symbol} failed: {reason}", file=sys.stderr)
+    good, failed = check_symbols(symbols or watch_list(settings, VAR))
+    try:
+        for report in sync_within_limits(settings, good, VAR) if good else ():
+            _print_published(report)
+            failed |= report.failed
+    finally:
+        for symbol, reason in failed.items():
+            print(f"{symbol} failed: {reason}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
@@ -94,12 +98,43 @@ def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return list(good), malformed
 
 
-def sync_in_turn(settings: Settings, symbols: Sequence[str], folder: Path) -> SyncReport:
+def sync_within_limits(settings: Settings, symbols: Sequence[str], folder: Path) -> Iterator[SyncReport]:
+    """One sync in as many parts as the providers' limits make of it: what has no room waits, up to the next sync.
+
+    What is waited for is not among a part's failures. Raises as `sync_in_turn` does.
+    """
+    at = utc_now()
+    while True:
+        report = sync_in_turn(settings, symbols, at, folder)
+        if not report.limited:
+            break
+        # Brings Celery along, which a sync that fits does without.
+        from producer.tasks import is_in_time, wait_for
+
+        until = min(report.limited.values())
+        wait = wait_for(until)
+        if not is_in_time(wait, at, settings):
+            break
+        symbols = list(report.limited)
+        yield replace(report, failed={each: why for each, why in report.failed.items() if each not in report.limited})
+        print(f"waiting until {until:%H:%M:%S} UTC for the limit's sake: {', '.join(symbols)}", file=sys.stderr)
+        time.sleep(wait)
+    yield report
+
+
+def sync_in_turn(settings: Settings, symbols: Sequence[str], at: datetime, folder: Path) -> SyncReport:
     """Sync after the one that runs already, if any does. Raises SyncRunning after a minute of that."""
     with sync_lock(folder, wait=PATIENCE) as held:
         if not held:
             raise SyncRunning(f"another sync has been running for {PATIENCE:.0f} s: try again when it has ended")
-        return run_sync(settings, symbols, utc_now(), folder)
+        return run_sync(settings, symbols, at, folder)
+
+
+def _print_published(report: SyncReport) -> None:
+    rows = (event.data() for event in report.published.values())
+    if report.published:
+        print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
+        sys.stdout.flush()
 
 
 @contextmanager

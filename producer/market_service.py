@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from producer.providers import Provider, Quote, make_providers
-from shared.errors import InvalidEvent, ProviderError, PublishError, SettingsError
+from shared.errors import BadAnswer, InvalidEvent, ProviderError, PublishError, RateLimited, SettingsError
 from shared.events import StockData, stock_data_id
 from shared.locks import file_lock
 from shared.messaging.message import Message, price_message
@@ -20,12 +20,15 @@ from shared.times import utc_now
 class SyncReport:
     """What became of every symbol: its event as RabbitMQ confirmed it, or why there is none.
 
-    `unconfirmed` are those among the failed that have a price which only was not published.
+    Among the failed are `unconfirmed`, which have a price that only was not published; `limited`, with the instant
+    (UTC) from which a provider's limit has room for them; and `hopeless`, for which no other try will fare better.
     """
 
     published: Mapping[str, StockData]
     failed: Mapping[str, str]
     unconfirmed: Sequence[str] = ()
+    limited: Mapping[str, datetime] = field(default_factory=dict)
+    hopeless: Sequence[str] = ()
 
 
 @contextmanager
@@ -64,27 +67,37 @@ def sync(
     instant: with the same one, a retry gets the same events. Raises BrokerError where RabbitMQ cannot be reached at
     all; every other failure is in the report.
     """
-    events, failed = collect_events(providers, symbols, at, clock)
+    events, errors = collect_events(providers, symbols, at, clock)
     refused = publish_events(publisher, events)
-    published = {symbol: event for symbol, event in events.items() if symbol not in refused}
-    return SyncReport(published, {**failed, **refused}, tuple(refused))
+    return SyncReport(
+        published={symbol: event for symbol, event in events.items() if symbol not in refused},
+        failed={**{symbol: describe_errors(found) for symbol, found in errors.items()}, **refused},
+        unconfirmed=tuple(refused),
+        limited={symbol: until for symbol, found in errors.items() if (until := _limited_until(found))},
+        hopeless=tuple(symbol for symbol, found in errors.items() if not any(each.passing for each in found.values())),
+    )
+
+
+# Why each provider failed a symbol, by the provider's name.
+Errors = Mapping[str, ProviderError]
 
 
 def collect_events(
     providers: Sequence[Provider], symbols: Sequence[str], at: datetime, clock: Callable[[], datetime]
-) -> tuple[dict[str, StockData], dict[str, str]]:
+) -> tuple[dict[str, StockData], dict[str, Errors]]:
     """An event by symbol, and for every other symbol why each provider failed it."""
     events: dict[str, StockData] = {}
-    reasons: dict[str, list[str]] = {symbol: [] for symbol in symbols}
+    errors: dict[str, dict[str, ProviderError]] = {symbol: {} for symbol in symbols}
     for provider in providers:
-        missing = [symbol for symbol in reasons if symbol not in events]
+        missing = [symbol for symbol in errors if symbol not in events]
         answers = ask(provider, missing, at) if missing else {}
         for symbol, answer in answers.items():
             try:
                 events[symbol] = make_event(provider.name, symbol, answer, clock())
-            except (ProviderError, InvalidEvent) as error:
-                reasons[symbol].append(f"{provider.name}: {error}")
-    return events, {symbol: "; ".join(reasons[symbol]) for symbol in reasons if symbol not in events}
+            except ProviderError as error:
+                errors[symbol][provider.name] = error
+    in_order = {symbol: events[symbol] for symbol in errors if symbol in events}
+    return in_order, {symbol: errors[symbol] for symbol in errors if symbol not in events}
 
 
 def ask(provider: Provider, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
@@ -97,7 +110,7 @@ def ask(provider: Provider, symbols: Sequence[str], at: datetime) -> Mapping[str
 
 
 def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observed_at: datetime) -> StockData:
-    """The event of a quote. Raises ProviderError where there is none, InvalidEvent where consumers would refuse it."""
+    """The event of a quote. Raises ProviderError where there is none, or none that consumers would take."""
     if isinstance(answer, ProviderError):
         raise answer
     event = StockData(
@@ -107,7 +120,10 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
         observed_at=observed_at,
         **asdict(answer),
     )
-    return StockData.decode(event.encode(), observed_at)
+    try:
+        return StockData.decode(event.encode(), observed_at)
+    except InvalidEvent as error:
+        raise BadAnswer(f"its quote is no event: {error}") from error
 
 
 def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dict[str, str]:
@@ -128,3 +144,13 @@ def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dic
         left = dict.fromkeys(events.keys() - taken, "not sent, since what went before it was not confirmed")
         return {**refused, **left}
     return {}
+
+
+def describe_errors(errors: Errors) -> str:
+    """What each provider said of a symbol, on one line."""
+    return "; ".join(f"{provider}: {error}" for provider, error in errors.items())
+
+
+def _limited_until(errors: Errors) -> datetime | None:
+    """When the first provider that has only been held back by a limit has room; None where no such is among them."""
+    return min((each.until for each in errors.values() if isinstance(each, RateLimited)), default=None)

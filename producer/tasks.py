@@ -1,7 +1,9 @@
 """The task that beat sends: one sync, and what is worth trying again of it."""
 
+import itertools
+import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,9 +12,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from producer.beat import lifetime
 from producer.celery_app import app
 from producer.market_service import SyncReport, run_sync, sync_lock
-from shared.errors import BrokerError, ProviderError, StockwireError
+from producer.watch_list import watch_list
+from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable
 from shared.settings import VAR, Settings
 from shared.times import format_instant, parse_instant, utc_now
+
+log = logging.getLogger(__name__)
 
 MAX_RETRIES = 6
 # In seconds: the longest wait before the first retry, and before any.
@@ -39,13 +44,19 @@ def sync(
         if not held:
             return {"at": format_instant(moment), **(so_far or {}), "skipped": "another sync is running"}
         outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
-        outcome, left, error = attempt(settings, symbols or settings.symbols, moment, outcome)
-    wait = pick_wait(self.request.retries)
-    if left and self.request.retries < MAX_RETRIES and is_in_time(wait, moment, settings):
+        outcome, left, error = attempt(settings, symbols or watch_list(settings, VAR), moment, outcome)
+    retries = self.request.retries
+    wait = wait_for(error.until) if isinstance(error, RateLimited) else pick_wait(retries)
+    # To wait for a limit is no failure, and done as often as there is time for it.
+    worth_it = retries < MAX_RETRIES or isinstance(error, RateLimited)
+    if left and worth_it and is_in_time(wait, moment, settings):
         rest = {"at": format_instant(moment), "symbols": left, "so_far": outcome}
-        raise self.retry(exc=error, args=(), kwargs=rest, countdown=wait)
+        raise self.retry(exc=error, args=(), kwargs=rest, countdown=wait, max_retries=retries + 1)
     if error is not None and not outcome["published"]:
+        log.error("nothing was published: %s", error)
         raise error
+    for symbol, why in itertools.islice(outcome["failed"].items(), 1):
+        log.warning("%d of the symbols failed; the first is %s: %s", len(outcome["failed"]), symbol, why)
     return dict(outcome)
 
 
@@ -56,15 +67,20 @@ def attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far: Ma
     """One try: what all tries came to, the symbols worth another, and the error that another is worth for."""
     try:
         report = run_sync(settings, symbols, at, VAR)
-    except BrokerError as error:
+    except (BrokerError, StorageUnavailable) as error:
         return so_far, list(symbols), error
     except SoftTimeLimitExceeded:
         return so_far, list(symbols), StockwireError("the sync took too long and was given up")
     outcome = add_report(so_far, report)
     if report.unconfirmed:
-        return outcome, list(report.unconfirmed), BrokerError(_summary(report, "not published"))
+        left = [*report.unconfirmed, *report.limited]
+        return outcome, left, BrokerError(_summary(report, report.unconfirmed, "not published"))
+    if report.limited:
+        limit = RateLimited(_summary(report, report.limited, "left"), min(report.limited.values()))
+        return outcome, list(report.limited), limit
     if not outcome["published"]:
-        return outcome, list(report.failed), ProviderError(_summary(report, "without a price"))
+        left = [symbol for symbol in report.failed if symbol not in report.hopeless]
+        return outcome, left, ProviderError(_summary(report, report.failed, "without a price"))
     return outcome, [], None
 
 
@@ -87,11 +103,16 @@ def pick_wait(retries: int) -> float:
     return round(random.uniform(longest / 2, longest), 1)  # noqa: S311 - not for secrets
 
 
+def wait_for(moment: datetime) -> float:
+    """Seconds until then, and a moment more, since nobody's clock is exact."""
+    return round(max(0.0, (moment - utc_now()).total_seconds()) + 0.5, 1)
+
+
 def is_in_time(wait: float, at: datetime, settings: Settings) -> bool:
     """Whether a try after `wait` seconds comes before the next sync does."""
     return utc_now() + timedelta(seconds=wait) < at + lifetime(settings.schedule)
 
 
-def _summary(report: SyncReport, what: str) -> str:
-    symbols = report.unconfirmed or list(report.failed)
-    return f"{len(symbols)} of the symbols {what}; the first is {symbols[0]}: {report.failed[symbols[0]]}"
+def _summary(report: SyncReport, symbols: Iterable[str], what: str) -> str:
+    first, *others = symbols
+    return f"{1 + len(others)} of the symbols {what}; the first is {first}: {report.failed[first]}"

@@ -78,7 +78,7 @@ def test_a_sync_waits_for_the_one_that_runs(tmp_path: Path, monkeypatch: pytest.
         assert held
         start = time.monotonic()
         with pytest.raises(SyncRunning, match="another sync has been running"):
-            sync_in_turn(Settings(), ["AAPL"], tmp_path)
+            sync_in_turn(Settings(), ["AAPL"], AT, tmp_path)
         assert time.monotonic() - start >= 0.2
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from producer.market_service import SyncReport, collect_events
+from producer.market_service import SyncReport, collect_events, describe_errors
 from producer.providers import Quote
 from producer.tasks import LONGEST_WAIT, add_report, is_in_time, pick_wait
 from shared.errors import ProviderError
@@ -40,8 +40,8 @@ class FakeProvider:
 def collect(
     *providers: FakeProvider, symbols: Sequence[str] = ("AAPL", "MSFT")
 ) -> tuple[dict[str, object], dict[str, str]]:
-    events, failed = collect_events(providers, symbols, AT, lambda: NOW)
-    return dict(events), failed
+    events, errors = collect_events(providers, symbols, AT, lambda: NOW)
+    return dict(events), {symbol: describe_errors(found) for symbol, found in errors.items()}
 
 
 def test_a_quote_becomes_an_event_whose_id_says_which_price_it_is() -> None:

@@ -24,6 +24,7 @@ from producer.providers.reading import (
     shorten,
 )
 from shared.errors import BadAnswer
+from shared.times import EPOCH
 from tests.factories import AS_OF, property_test
 
 SECONDS = 1_732_096_798
@@ -93,7 +94,7 @@ def test_of_several_the_first_that_is_a_price_is_taken() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadAnswer, match="^sent no JSON but "):
+    with pytest.raises(BadAnswer, match=r"^sent no JSON but "):
         parse_json(text)
 
 
@@ -150,15 +151,15 @@ def test_an_instant_is_read_in_its_unit(value: Any, unit: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 0, -1, True, "", "yesterday", Decimal("1.5"), 10**20, [], Decimal("1e999999")])
 def test_what_is_no_instant_is_refused(value: Any) -> None:
-    with pytest.raises(BadAnswer, match="^its time is "):
+    with pytest.raises(BadAnswer, match=r"^its time is "):
         read_epoch(value)
-    with pytest.raises(BadAnswer, match="^its time is "):
+    with pytest.raises(BadAnswer, match=r"^its time is "):
         read_epoch_of_any_unit(10**30 if value == 10**20 else value)
 
 
 @property_test
 @given(
-    st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1)).map(lambda each: each.replace(tzinfo=UTC, microsecond=0)),
+    st.integers(31_536_000, 7_226_582_400).map(lambda second: EPOCH + timedelta(seconds=second)),
     st.sampled_from([1, 10**3, 10**6, 10**9]),
 )
 def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_second: int) -> None:
@@ -168,7 +169,7 @@ def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_s
 def test_a_date_is_midnight_utc() -> None:
     assert midnight("2024-11-20") == datetime(2024, 11, 20, tzinfo=UTC)
     for bad in (None, "", "2024-13-01", "20.11.2024", 20241120, "0001-01-01"):
-        with pytest.raises(BadAnswer, match="^its date is "):
+        with pytest.raises(BadAnswer, match=r"^its date is "):
             midnight(bad)
 
 
