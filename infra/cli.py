@@ -14,6 +14,7 @@ from infra.doctor import doctor
 from infra.install import find_server, install_server
 from infra.up import up
 from producer.commands import replay, sync
+from producer.watch_commands import watch
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -70,6 +71,7 @@ cli.command(rich_help_panel="Query")(history)
 cli.command(rich_help_panel="Query")(latest)
 cli.command(rich_help_panel="Query")(symbols)
 cli.command(rich_help_panel="Query")(alerts)
+cli.add_typer(watch, name="watch", rich_help_panel="Watch")
 cli.add_typer(rules, name="rules", rich_help_panel="Watch")
 cli.add_typer(dead, name="dead", rich_help_panel="Maintain")
 cli.command(rich_help_panel="Maintain")(doctor)

@@ -18,6 +18,7 @@ from infra.leftovers import end_leftovers
 from infra.live import Market, feed, view
 from infra.stack import CONSUMERS, PRODUCER, Stack
 from producer.providers import make_providers
+from producer.watch_list import watch_list
 from shared.database import shown
 from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
@@ -27,7 +28,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect
 from shared.messaging.topology import count_consumers, queue_name
 from shared.options import Duration
-from shared.settings import PREFIX, ROOT, UP_BROKER, UP_LOCK, VAR, Settings, load_settings
+from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
 from shared.signals import Stop, stop_on_signals
 
 BROKER_FOLDER = VAR / "rabbitmq"
@@ -49,22 +50,34 @@ def up(
     """Run the pipeline: a broker if none answers, the producer, the history and alerts consumers."""
     options = {"PROVIDER": provider, "SYMBOLS": symbols, "SCHEDULE": every}
     overrides = {PREFIX + name: value for name, value in options.items() if value is not None}
-    settings = load_settings({**os.environ, **overrides})
     set_up_logs("up", logging.WARNING)
-    make_providers(settings, VAR)  # for what is wrong with their settings, before anything is started
-    with stop_on_signals() as stop, file_lock(UP_LOCK, wait=1) as mine:
+    with stop_on_signals() as stop, _alone():
+        settings = load_settings({**os.environ, **overrides})
+        make_providers(settings, VAR)  # for what is wrong with their settings, before anything is started
+        watch_list(settings, VAR)
+        write_running(overrides)
+        end_leftovers(BROKER_FOLDER / LEADERS)
+        with _broker(settings) as private:
+            if private:
+                settings = replace(settings, amqp_url=private.address)
+                overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
+                write_running(overrides)
+            with Stack(VAR / "log", overrides) as stack:
+                _run(stack, settings, private, stop, duration)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """As the only `up` here, whose settings are seen for no longer than it runs. Raises ProcessError where one does."""
+    with file_lock(UP_LOCK, wait=1) as mine:
         if not mine:
             raise ProcessError("./stockwire up runs here already: end that one first")
         # What one that was killed has left behind.
-        UP_BROKER.unlink(missing_ok=True)
-        end_leftovers(BROKER_FOLDER / LEADERS)
-        with _broker(settings) as private:
-            address = private.address if private else settings.amqp_url
-            settings = replace(settings, amqp_url=address)
-            if private:
-                overrides[f"{PREFIX}AMQP_URL"] = address.url()
-            with Stack(VAR / "log", overrides) as stack:
-                _run(stack, settings, private, stop, duration)
+        UP_SETTINGS.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            UP_SETTINGS.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -75,12 +88,7 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
     except BrokerUnavailable:
         _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {_below(BROKER_FOLDER)})")
         with private_broker(BROKER_FOLDER) as private:
-            UP_BROKER.touch(mode=0o600)
-            UP_BROKER.write_text(private.address.url())
-            try:
-                yield private
-            finally:
-                UP_BROKER.unlink(missing_ok=True)
+            yield private
     else:
         yield None
 
@@ -89,6 +97,9 @@ def _run(
     stack: Stack, settings: Settings, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
 ) -> None:
     _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {_below(VAR / 'log')}")
+    symbols = watch_list(settings, VAR)
+    if gone := [symbol for symbol in settings.symbols if symbol not in symbols]:
+        _say(f"left out, since ./stockwire watch remove took it off the list: {', '.join(gone)}")
     # Consumers first: an event that finds no queue is refused.
     stack.start(CONSUMERS)
     if not _wait_for_consumers(stack, settings.amqp_url, stop):
@@ -97,7 +108,7 @@ def _run(
     market = Market()
     with feed(settings) as events, view(title) as screen:
         stack.start(PRODUCER)
-        screen.say(f"syncing {', '.join(settings.symbols)} from {title}")
+        screen.say(f"syncing {', '.join(symbols)} from {title}")
         deadline = time.monotonic() + duration.total_seconds() if duration else None
         while not (stop.requested or (deadline and time.monotonic() >= deadline)):
             for event in _arrived(events):

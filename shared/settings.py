@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 PREFIX = "STOCKWIRE_"
 
-# A running `up` holds the lock, and writes down its private broker's URL, so that commands beside it find that broker.
+# A running `up` holds the lock, and writes down in what its settings differ, so that commands beside it have the same.
 UP_LOCK = VAR / "up.lock"
-UP_BROKER = VAR / "up.amqp"
+UP_SETTINGS = VAR / "up.env"
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,12 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT / ".env") -> Settings:
-    """The settings of this process; the environment goes before `.env`, and that before a running `up`'s broker.
+    """The settings of this process; the environment goes before those of a running `up`, and they before `.env`.
 
     Raises SettingsError, naming the setting, for a value that cannot be used and for an unknown `STOCKWIRE_*` name.
     """
     environ = os.environ if environ is None else environ
-    values = {**_read_dotenv(dotenv), **environ}
-    if f"{PREFIX}AMQP_URL" not in values:
-        values |= _running_broker()
+    values = {**_read_dotenv(dotenv), **_read_running(), **environ}
     arguments: dict[str, Any] = {}
     accounts = dict(ACCOUNTS)
     for name, value in values.items():
@@ -71,6 +69,22 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
         else:
             raise SettingsError(f"{name} is no setting of Stockwire: use one of {_setting_names()}")
     return Settings(**arguments, accounts=accounts)
+
+
+def write_running(values: Mapping[str, str]) -> None:
+    """Show commands beside a running `up` its settings: values by the names they have in the environment.
+
+    The file is whole at every moment, and its owner's alone, since a URL may hold a password. Raises SettingsError.
+    """
+    beside = UP_SETTINGS.with_suffix(".new")
+    lines = (f"{name}='{value.translate(_QUOTED)}'\n" for name, value in values.items())
+    try:
+        beside.unlink(missing_ok=True)
+        beside.touch(mode=0o600)
+        beside.write_text("".join(lines))
+        beside.replace(UP_SETTINGS)
+    except OSError as error:
+        raise SettingsError(f"{UP_SETTINGS} cannot be written: {error.strerror}") from error
 
 
 def parse_database_url(text: str) -> URL:
@@ -135,6 +149,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 _ACCOUNT_FIELDS = {
     f"{PREFIX}{provider.upper()}_{field_name}": (provider, field_name) for provider in ACCOUNTS for field_name in FIELDS
 }
+# What a value in single quotes has a backslash before.
+_QUOTED = str.maketrans({"\\": "\\\\", "'": "\\'"})
 
 
 def _parse(name: str, value: str, parse: Callable[[str], Any]) -> Any:
@@ -149,17 +165,16 @@ def _setting_names() -> str:
     return f"{', '.join(PREFIX + name for name in _PARSERS)}, or {PREFIX}<PROVIDER> with {of_accounts}"
 
 
-def _running_broker() -> dict[str, str]:
+def _read_running() -> dict[str, str]:
+    return _read_dotenv(UP_SETTINGS, interpolate=False) if is_locked(UP_LOCK) else {}
+
+
+def _read_dotenv(path: Path, *, interpolate: bool = True) -> dict[str, str]:
     try:
-        return {f"{PREFIX}AMQP_URL": UP_BROKER.read_text()} if is_locked(UP_LOCK) else {}
+        if not path.exists():
+            return {}
+        return {name: value or "" for name, value in dotenv_values(path, interpolate=interpolate).items()}
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise SettingsError(f"{UP_BROKER} cannot be read ({error.strerror}): set STOCKWIRE_AMQP_URL") from error
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    try:
-        return {name: value or "" for name, value in dotenv_values(path).items()} if path.exists() else {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error

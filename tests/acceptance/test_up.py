@@ -105,7 +105,7 @@ def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broke
     orphans = processes_in(checkout)
     assert any("celery" in command for _, command in orphans)
     # As a private broker's address would stand there.
-    (checkout / "var" / "up.amqp").write_text("amqp://guest:guest@127.0.0.1:1/")
+    (checkout / "var" / "up.env").write_text("STOCKWIRE_AMQP_URL=amqp://guest:guest@127.0.0.1:1/\n")
     with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as second:
         second.wait_for("AAPL")
         assert second.stop() == 0

@@ -6,7 +6,7 @@ import pytest
 from shared import settings as settings_module
 from shared.errors import SettingsError
 from shared.locks import file_lock
-from shared.settings import ROOT, Settings, load_settings, parse_symbols
+from shared.settings import ROOT, Settings, load_settings, parse_symbols, write_running
 
 SECRET = "s3cr3t"
 NOWHERE = Path("/nowhere/.env")
@@ -16,7 +16,7 @@ NOWHERE = Path("/nowhere/.env")
 def _up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever runs on this machine, these tests see no `up` but their own."""
     monkeypatch.setattr(settings_module, "UP_LOCK", tmp_path / "up.lock")
-    monkeypatch.setattr(settings_module, "UP_BROKER", tmp_path / "up.amqp")
+    monkeypatch.setattr(settings_module, "UP_SETTINGS", tmp_path / "up.env")
 
 
 def loaded(**values: str) -> Settings:
@@ -67,14 +67,35 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert settings.symbols == ("IBM",)
 
 
-def test_the_broker_of_a_running_up_is_used_where_nothing_else_is_said(tmp_path: Path) -> None:
-    (tmp_path / "up.amqp").write_text("amqp://guest:guest@127.0.0.1:1234/")
-    (tmp_path / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://elsewhere/\n")
-    assert load_settings({}, NOWHERE).amqp_url.host == "localhost"
+def test_the_settings_of_a_running_up_go_before_the_file_and_behind_the_environment(tmp_path: Path) -> None:
+    write_running({"STOCKWIRE_AMQP_URL": "amqp://guest:guest@127.0.0.1:1234/", "STOCKWIRE_SYMBOLS": "IBM"})
+    file = tmp_path / ".env"
+    file.write_text("STOCKWIRE_AMQP_URL=amqp://elsewhere/\nSTOCKWIRE_SCHEDULE=1h\n")
+    assert load_settings({}, file).amqp_url.host == "elsewhere"
     with file_lock(tmp_path / "up.lock"):
-        assert load_settings({}, NOWHERE).amqp_url.port == 1234
-        assert load_settings({}, tmp_path / ".env").amqp_url.host == "elsewhere"
-        assert load_settings({"STOCKWIRE_AMQP_URL": "amqp://here/"}, NOWHERE).amqp_url.host == "here"
+        settings = load_settings({}, file)
+        assert (settings.amqp_url.port, settings.symbols, str(settings.schedule)) == (1234, ("IBM",), "1h")
+        settings = load_settings({"STOCKWIRE_AMQP_URL": "amqp://here/"}, file)
+        assert (settings.amqp_url.host, settings.symbols) == ("here", ("IBM",))
+        (tmp_path / "up.env").unlink()
+        assert load_settings({}, file).amqp_url.host == "elsewhere"
+
+
+def test_the_settings_of_a_running_up_are_read_as_they_were_written_and_by_their_owner_alone(tmp_path: Path) -> None:
+    password = r"${HOME}\'#"
+    write_running({"STOCKWIRE_HISTORY_URL": f"postgresql+psycopg://u:{password}@db/history"})
+    with file_lock(tmp_path / "up.lock"):
+        assert load_settings({}, NOWHERE).history_url.password == password
+    assert (tmp_path / "up.env").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.glob("up.*") if path.suffix != ".lock"] == ["up.env"]
+
+
+def test_settings_of_a_running_up_that_cannot_be_written_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "UP_SETTINGS", tmp_path / "nowhere" / "up.env")
+    with pytest.raises(SettingsError, match=r"up\.env cannot be written: No such file"):
+        write_running({})
 
 
 @pytest.mark.parametrize("name", ["STOCKWIRE_SYMBOL", "STOCKWIRE_", "STOCKWIRE_amqp_url", "STOCKWIRE_LOG"])

@@ -1,0 +1,93 @@
+"""The watch list changed by commands, alone and beside a running `up`."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.messaging.address import BrokerAddress
+from tests.processes import running, stockwire
+
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(checkout: Path) -> Run:
+    """Run a command in the checkout to its end, with these settings."""
+
+    def ran(*words: str, **settings: str) -> Done:
+        environment = {f"STOCKWIRE_{name}": value for name, value in {"SYMBOLS": "AAPL,MSFT", **settings}.items()}
+        return stockwire(*words, environment=environment, folder=checkout)
+
+    return ran
+
+
+def listed(run: Run, **settings: str) -> list[tuple[str, str]]:
+    return [
+        (row["symbol"], row["source"])
+        for row in json.loads(run("watch", "list", "--format", "json", **settings).stdout)
+    ]
+
+
+def test_a_list_that_nobody_changed_is_the_setting_and_leaves_no_file(run: Run, checkout: Path) -> None:
+    done = run("watch", "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "symbol  source\nAAPL    setting\nMSFT    setting\n"
+    assert not (checkout / "var").exists()
+
+
+def test_each_symbol_of_a_call_is_dealt_with_on_its_own(run: Run) -> None:
+    done = run("watch", "add", "brk.b", "B*D", "AAPL", "BRK.B", "IBM")
+    assert done.returncode == 1
+    assert done.stdout == "added BRK.B, IBM (the next sync takes this up)\non the watch list already: AAPL\n"
+    assert done.stderr.startswith("B*D was not added: symbol ")
+    assert len(done.stderr.splitlines()) == 1
+    done = run("watch", "remove", "IBM", "MSFT", "TSLA")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "removed IBM, MSFT (the next sync takes this up)\nnot on the watch list: TSLA\n"
+    done = run("watch", "list")
+    assert done.stdout == "symbol  source\nAAPL    setting\nBRK.B   added\n"
+    assert done.stderr == "removed: MSFT (put back: ./stockwire watch add MSFT)\n"
+    # On another base, the same changes.
+    assert listed(run, SYMBOLS="GOOG,MSFT") == [("GOOG", "setting"), ("BRK.B", "added")]
+
+
+def test_the_last_symbol_stays(run: Run) -> None:
+    done = run("watch", "remove", "AAPL", "MSFT")
+    assert (done.returncode, done.stdout) == (1, "removed AAPL (the next sync takes this up)\n")
+    assert done.stderr == "MSFT was not removed: it is the last one on the watch list: add another one first\n"
+    assert listed(run) == [("MSFT", "setting")]
+
+
+def test_a_setting_of_which_all_was_removed_stops_a_sync_and_up_in_one_line(run: Run) -> None:
+    run("watch", "remove", "AAPL")
+    for words in (("sync",), ("up",), ("watch", "list")):
+        done = run(*words, SYMBOLS="AAPL")
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "the watch list is empty" in done.stderr
+        assert "./stockwire watch add SYMBOL" in done.stderr
+
+
+def test_a_running_up_takes_up_what_is_changed_beside_it(checkout: Path, broker: BrokerAddress) -> None:
+    (checkout / ".env").write_text(f"STOCKWIRE_AMQP_URL={broker.url()}\nSTOCKWIRE_SYMBOLS=GOOG,TSLA\n")
+
+    def run(*words: str) -> str:
+        return stockwire(*words, folder=checkout).stdout
+
+    run("watch", "remove", "TSLA")
+    options = ("--every", "1s", "--symbols", "AAPL,MSFT,IBM,TSLA")
+    with running("./stockwire", "up", *options, environment={}, folder=checkout) as up:
+        up.wait_for("left out, since ./stockwire watch remove took it off the list: TSLA")
+        up.wait_for("syncing AAPL, MSFT, IBM from simulated, every 1s")
+        # Commands beside it see the list that it was given.
+        assert "IBM     setting" in run("watch", "list")
+        assert "added BRK.B" in run("watch", "add", "BRK.B")
+        assert "removed MSFT" in run("watch", "remove", "MSFT")
+        up.wait_for("BRK.B")
+        assert up.stop(signal.SIGINT) == 0
+    # And without it that of .env.
+    assert run("watch", "list") == "symbol  source\nGOOG    setting\nBRK.B   added\n"
