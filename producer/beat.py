@@ -26,20 +26,10 @@ BEAT_LOCK = "beat.lock"
 STANDBY = 1.0
 TRY_AGAIN = 5.0
 
-_DAY = timedelta(days=1)
-
 
 def lifetime(schedule: Schedule) -> timedelta:
-    """How long a sync is worth running: the shortest time between two of them.
-
-    For a crontab it is reckoned from its minutes and hours, as if it ran every day.
-    """
-    if schedule.every:
-        return schedule.every
-    crontab = schedule.as_celery()
-    minutes = sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute)
-    following = [*minutes[1:], minutes[0] + _DAY // timedelta(minutes=1)]
-    return timedelta(minutes=min(after - before for before, after in zip(minutes, following, strict=True)))
+    """How long a sync is worth running: the shortest time between two of them."""
+    return schedule.shortest()
 
 
 def beat_entry(schedule: Schedule) -> dict[str, Any]:

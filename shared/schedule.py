@@ -7,6 +7,8 @@ from typing import Any
 
 from shared.times import format_duration, parse_duration
 
+_DAY = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -39,6 +41,15 @@ class Schedule:
             return crontab(minute, hour, day_of_week, day_of_month, month)
         except (ParseException, ValueError) as error:
             raise ValueError(f"{self} is no crontab: {error}") from error
+
+    def shortest(self) -> timedelta:
+        """The shortest time between two runs; of a crontab by its minutes and hours, as if it ran every day."""
+        if self.every:
+            return self.every
+        crontab = self.as_celery()
+        minutes = sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute)
+        following = [*minutes[1:], minutes[0] + _DAY // timedelta(minutes=1)]
+        return timedelta(minutes=min(after - before for before, after in zip(minutes, following, strict=True)))
 
     def __str__(self) -> str:
         return " ".join(self.crontab) if self.crontab else format_duration(self.every or timedelta())
