@@ -40,8 +40,7 @@ def describe_text(body: str) -> str:
     if text[0] == "<":
         title = _TITLE.search(text)
         return f"an HTML page ({shorten(title[1])!r})" if title else "an HTML page"
-    # What begins as JSON does, and is none, was cut off.
-    return f"{'cut-off JSON' if text[0] in '{[' else 'text'} ({shorten(text)!r})"
+    return f"{'broken JSON' if text[0] in '{[' else 'text'} ({shorten(text)[:80]!r})"
 
 
 def shorten(words: object) -> str:

@@ -96,7 +96,7 @@ BAD = {
     "LIST": (Answer([187.44]), BadAnswer, "its answer is an array"),
     "NOTHING": (Answer(""), BadAnswer, "sent no JSON but nothing"),
     "PAGE": (Answer("<html><title>Just a moment</title>"), BadAnswer, "an HTML page ('Just a moment')"),
-    "TRUNCATED": (Answer('{"c": 187.4'), BadAnswer, "cut-off JSON"),
+    "TRUNCATED": (Answer('{"c": 187.4'), BadAnswer, "broken JSON"),
     "GARBAGE": (Answer(bytes(range(256))), BadAnswer, "sent no JSON but text"),
     "NAN": (Answer('{"c": NaN, "t": 1732096798}'), BadAnswer, "sent no JSON"),
     "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), BadAnswer, "is not a decimal number"),

@@ -104,7 +104,7 @@ def test_what_is_no_json_is_refused(text: str) -> None:
         ("  \n", "nothing"),
         ("<!DOCTYPE html><HTML><Title>Just a\n moment…</Title>", "an HTML page ('Just a moment…')"),
         ("<html><body></body>", "an HTML page"),
-        ('{"price": 1', "cut-off JSON ('{\"price\": 1')"),
+        ('{"price": 1', "broken JSON ('{\"price\": 1')"),
         ("Edge: Too Many Requests", "text ('Edge: Too Many Requests')"),
     ],
 )
