@@ -12,6 +12,7 @@ StockwireError
 │   └── StorageUnavailable   locked, full or away for now: worth trying again
 ├── ProviderError            a price that a provider could not deliver, or the provider as a whole
 │   ├── UnknownSymbol        the provider does not have it
+│   │   └── NoPrices         it has the symbol, but no price of the time asked for
 │   ├── BadAnswer            what it sent is no price: an HTML page, cut off, zero, of another symbol
 │   ├── ProviderUnavailable  it does not answer, or says that it cannot: worth trying again
 │   ├── RateLimited          its limit, or our budget of it, is used up for now
@@ -86,6 +87,10 @@ class ProviderError(StockwireError):
 
 class UnknownSymbol(ProviderError):
     passing = False
+
+
+class NoPrices(UnknownSymbol):
+    pass
 
 
 class BadAnswer(ProviderError):

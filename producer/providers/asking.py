@@ -19,7 +19,7 @@ from producer.providers.turns import in_turn, note_asked
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading, writing
-from shared.errors import RateLimited
+from shared.errors import NoPrices, RateLimited
 from shared.settings import PREFIX
 from shared.times import utc_now
 
@@ -121,7 +121,11 @@ class PastHttpProvider(HttpProvider):
                 grant = take_credits(connection, self.account_name, self.account, 1, self.clock())
             if not grant.amount:
                 raise self._no_room(grant)
-            found = asking.get(call.path, call.query, 1, call.read)
-        end = min(until, self.clock())
-        by_time = {each.as_of: each for each in found if since <= each.as_of < end}
+            try:
+                found = asking.get(call.path, call.query, 1, call.read)
+            except NoPrices:
+                found = []
+        # A bar of a day is called by its beginning, one of five minutes by its end.
+        ended = self.clock() - (interval.length if interval is Interval.DAY else timedelta())
+        by_time = {each.as_of: each for each in found if since <= each.as_of < until and each.as_of <= ended}
         return [by_time[moment] for moment in sorted(by_time)]

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from producer.providers.api import Api, Json
+from producer.providers.budget import DAY, midnight_of
 from producer.providers.client import Reply
-from producer.providers.reading import describe_text, parse_json, shorten
+from producer.providers.reading import describe_text, minute_after, parse_json, shorten
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.settings import PREFIX
 
@@ -49,6 +50,12 @@ def find_words(answer: Json) -> str:
 def refusal(name: str, words: str) -> ProviderRefused:
     """The error of a key that the provider `name` refuses in these words."""
     return ProviderRefused(f"refuses the key in {PREFIX}{name.upper()}_KEY: {words}")
+
+
+def limit(words: str, now: datetime, *, whole_day: bool = False) -> RateLimited:
+    """The error of a limit a minute, or a day, that a provider names in these words."""
+    until = midnight_of(now) + DAY if whole_day else minute_after(now)
+    return RateLimited(f"limits us: {words}; asked again from {until:%H:%M:%S} UTC", until)
 
 
 def _judge_status(name: str, reply: Reply, words: str, now: datetime) -> ProviderError | None:

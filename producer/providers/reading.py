@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from shared.times import EPOCH, from_micros, to_micros
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _WHOLE = re.compile(r"[0-9]{1,18}(?:\.0*)?")
+_CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>([^<]+)", re.IGNORECASE)
 _LONGEST_WORDS = 200
 
@@ -55,6 +56,17 @@ def read_quote(read: Callable[[Json], Quote], answer: Json) -> Quote | ProviderE
         return read(answer)
     except ProviderError as error:
         return error
+
+
+def read_bars(read: Callable[[Json], Quote], bars: Iterable[Json]) -> list[Quote]:
+    """The quote of each bar that has one. Raises ProviderError, with what is wrong with the first, where none has."""
+    answers = [read_quote(read, bar) for bar in bars]
+    quotes = [each for each in answers if isinstance(each, Quote)]
+    if not quotes:
+        for answer in answers:
+            if isinstance(answer, ProviderError):
+                raise answer
+    return quotes
 
 
 def read_object(value: Json, what: str = "answer") -> Mapping[str, Any]:
@@ -125,6 +137,17 @@ def read_epoch(value: Json, unit: str = "s", what: str = "time") -> datetime:
     if not 0 < value < _LAST_SECOND * per_second:
         raise BadAnswer(f"its {what} is {_describe(value)}")
     return from_micros(value * 10**6 // per_second)
+
+
+def read_clock(text: Json, zone: tzinfo, what: str = "time") -> datetime:
+    """The instant of `2026-11-20 15:59:58.641` (or without the fraction) on the clocks of a zone. Raises BadAnswer."""
+    try:
+        moment = datetime.fromisoformat(text if _CLOCK.fullmatch(text) else "").replace(tzinfo=zone).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise BadAnswer(f"its {what} is {_describe(text)}") from None
+    if not EPOCH < moment < from_micros(_LAST_SECOND * 10**6):
+        raise BadAnswer(f"its {what} is {_describe(text)}")
+    return moment
 
 
 def read_epoch_of_any_unit(value: Json, what: str = "time") -> datetime:
