@@ -17,6 +17,7 @@ from infra.broker import LEADERS, PrivateBroker, private_broker
 from infra.leftovers import end_leftovers
 from infra.live import Market, feed, view
 from infra.stack import CONSUMERS, PRODUCER, Stack
+from infra.syncs import SyncTroubles
 from producer.providers import make_providers
 from producer.watch_list import watch_list
 from shared.database import shown
@@ -105,7 +106,7 @@ def _run(
     if not _wait_for_consumers(stack, settings.amqp_url, stop):
         return
     title = f"{', '.join(settings.provider)}, every {settings.schedule}"
-    market = Market()
+    market, troubles = Market(), SyncTroubles(settings.results_url)
     with feed(settings) as events, view(title) as screen:
         stack.start(PRODUCER)
         screen.say(f"syncing {', '.join(symbols)} from {title}")
@@ -115,7 +116,7 @@ def _run(
                 market.take(event)
                 screen.show(event)
             screen.refresh(market)
-            for notice in _revive(stack, private):
+            for notice in [*_revive(stack, private), *troubles.look()]:
                 screen.say(notice)
     _say(f"ending; {market}")
 

@@ -1,0 +1,75 @@
+"""What went wrong with syncs, as Celery's table of results tells: for who watches the pipeline and no log."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, column, inspect, select, table
+from sqlalchemy.engine import URL
+
+from shared.database import opened, reading
+
+TASK = "producer.sync"
+
+_LOOK_EVERY = 1.0
+
+_results = table("celery_taskmeta", column("id"), column("name"), column("status"), column("result"))
+
+
+class SyncTroubles:
+    """Looks at the results of syncs that have ended, or wait for another try, since this was made.
+
+    Raises StorageError where the results cannot be read.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._looked = 0.0
+        self._said = ""
+        self._old = max((row.id for row in self._rows()), default=0)
+        self._last = self._old + 1
+
+    def look(self) -> list[str]:
+        """A line for each new trouble, at most once a second; the same one is not told twice in a row."""
+        if time.monotonic() - self._looked < _LOOK_EVERY:
+            return []
+        self._looked = time.monotonic()
+        notices = []
+        # The newest again too, whose state may have changed.
+        for row in self._rows(self._last):
+            self._last = row.id
+            notices += self._tell(describe_result(row.status, row.result))
+        return notices
+
+    def _rows(self, first: int = 0) -> Sequence[Row[Any]]:
+        with opened(self._url) as engine, reading(engine) as connection:
+            if not inspect(connection).has_table(_results.name):
+                return ()
+            query = select(_results).where(_results.c.name == TASK, _results.c.id >= first)
+            return connection.execute(query.order_by(_results.c.id)).all()
+
+    def _tell(self, trouble: str) -> list[str]:
+        news = [trouble] if trouble and trouble != self._said else []
+        self._said = trouble
+        return news
+
+
+def describe_result(status: str, result: bytes | None) -> str:
+    """What is wrong with a sync by its state and result, both as Celery keeps them; nothing where nothing is."""
+    try:
+        found: Any = json.loads(result or b"null")
+    except ValueError:
+        found = None
+    if status == "SUCCESS" and isinstance(found, dict):
+        failed = found.get("failed") or {}
+        return "; ".join(f"{symbol} failed: {why}" for symbol, why in list(failed.items())[:1]) + _others(len(failed))
+    if status in ("FAILURE", "RETRY") and isinstance(found, dict):
+        words = found.get("exc_message")
+        reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
+        return f"the sync failed: {reason}" if status == "FAILURE" else f"the sync is tried again: {reason}"
+    return ""
+
+
+def _others(failed: int) -> str:
+    return f" (and {failed - 1} more)" if failed > 1 else ""
