@@ -9,6 +9,7 @@ import typer
 from benchmarks import latency as delay
 from benchmarks import persist as persisting
 from benchmarks import publish as publishing
+from benchmarks import sync as syncing
 from benchmarks.report import Report
 from shared.commandline import run
 
@@ -43,6 +44,12 @@ def persist(as_json: AsJson = False) -> None:
 def latency(as_json: AsJson = False) -> None:
     """From publishing an event to its committed row, at 200 events/s."""
     show(delay.measure(), as_json=as_json)
+
+
+@cli.command()
+def sync(as_json: AsJson = False) -> None:
+    """500 symbols fetched from a provider that takes 100 ms a call, and published."""
+    show(syncing.measure(), as_json=as_json)
 
 
 def show(report: Report, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ TIMEOUT = 120
 class Job:
     """So many events on this queue of the broker at `url`, and a database file that is not there yet.
 
-    `pace` is how many of them to publish a second.
+    `pace` is how many of them to publish a second, `market` the URL of a provider to fetch them from.
     """
 
     url: str
@@ -31,6 +31,7 @@ class Job:
     events: int
     database: str
     pace: float = 0
+    market: str = ""
 
     @property
     def address(self) -> BrokerAddress:

@@ -1,0 +1,90 @@
+"""The bench `sync`: from a watch list to confirmed events, by a provider that takes 100 ms for each call.
+
+It answers one symbol a call. Both sides publish in the same way; what differs is how they ask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+
+from benchmarks.contest import Figures, contest
+from benchmarks.market import DELAY, market
+from benchmarks.report import Rates
+from benchmarks.room import Room, open_room
+from benchmarks.side import Job, Side, Stopwatch, result, started
+from producer.market_service import sync
+from producer.providers import Provider, make_api
+from producer.providers.asking import HttpProvider
+from producer.providers.quote import Answers
+from producer.providers.reading import parse_json
+from shared.accounts import Account
+from shared.errors import ProviderError
+from shared.messaging.publisher import Publisher
+
+AT = datetime(2024, 11, 20, 21, tzinfo=UTC)
+PROVIDER = "alphavantage"
+# The widest plan that asks one symbol a call.
+PER_MINUTE = 599
+
+
+def measure() -> Rates:
+    with open_room() as room, market() as url:
+        figures = contest("sync", SIDES, lambda name: _sync(room, url, name))
+    rates = {name: rate for name, (rate,) in figures.items()}
+    return Rates("sync", SIDES, rates, goals={"one by one": 20})
+
+
+def _sync(room: Room, url: str, name: str) -> Figures:
+    side = SIDES[name]
+    with room.job(side.events) as job, started(side.work, replace(job, market=url)) as process:
+        seconds: float = result(process, name)
+        room.expect(job.queue, side.events)
+    return (side.events / seconds,)
+
+
+def ours(job: Job) -> float:
+    account = Account(job.market, key="bench", per_minute=PER_MINUTE)
+    return _timed(job, HttpProvider(make_api(PROVIDER, account), account, Path(job.database).with_suffix("")))
+
+
+def one_by_one(job: Job) -> float:
+    return _timed(job, _Loop(job.market))
+
+
+class _Loop:
+    """A session, and one request after the other."""
+
+    name = PROVIDER
+
+    def __init__(self, url: str) -> None:
+        self._account = Account(url, key="bench", per_minute=PER_MINUTE)
+
+    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+        answers: Answers = {}
+        with requests.Session() as session:
+            for call in make_api(PROVIDER, self._account).quote_calls(symbols, at):
+                response = session.get(f"{self._account.url}{call.path}", params=call.query, timeout=10)
+                answers = {**answers, **call.read(parse_json(response.text))}
+        return answers
+
+
+def _timed(job: Job, provider: Provider) -> float:
+    symbols = [f"S{number}" for number in range(job.events)]
+    watch = Stopwatch()
+    with Publisher(job.address, "bench") as publisher:
+        publisher.publish(())  # connects
+        watch.start()
+        report = sync([provider], publisher, symbols, AT)
+        watch.stop()
+    for symbol, reason in report.failed.items():
+        raise ProviderError(f"{symbol}: {reason}")
+    return watch.seconds
+
+
+SIDES = {
+    "ours": Side(f"a sync of 500 symbols, {DELAY * 1000:.0f} ms a call", 500, ours),
+    "one by one": Side("one request after the other, published the same way", 50, one_by_one),
+}
