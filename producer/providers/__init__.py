@@ -3,20 +3,19 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from producer.providers.alphavantage import AlphaVantage
 from producer.providers.api import Api, PastApi
 from producer.providers.asking import HttpProvider, PastHttpProvider
 from producer.providers.finnhub import Finnhub
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
-from shared.accounts import Account
+from producer.providers.twelvedata import TwelveData
+from shared.accounts import KEYLESS, Account
 from shared.errors import SettingsError
 from shared.settings import PREFIX, Settings
 
-__all__ = ["Interval", "PastProvider", "Provider", "Quote", "make_api", "make_providers"]
-
-# What asks without a key.
-_KEYLESS = ("yahoo",)
+__all__ = ["Interval", "PastProvider", "Provider", "Quote", "make_api", "make_provider", "make_providers"]
 
 
 def make_providers(settings: Settings, folder: Path) -> tuple[Provider, ...]:
@@ -39,7 +38,7 @@ def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
         names = ", ".join([SimulatedProvider.name, ReplayProvider.name, *_APIS])
         raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is no provider: use one of {names}")
     account = settings.accounts[name]
-    if not account.key and name not in _KEYLESS:
+    if not account.key and name not in KEYLESS:
         raise SettingsError(
             f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (README, Live prices, says how)"
         )
@@ -53,5 +52,7 @@ def make_api(name: str, account: Account) -> Api:
 
 
 _APIS: Mapping[str, Callable[[Account], Api]] = {
+    TwelveData.name: lambda _account: TwelveData(),
     Finnhub.name: lambda _account: Finnhub(),
+    AlphaVantage.name: AlphaVantage,
 }

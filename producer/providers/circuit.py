@@ -102,6 +102,6 @@ def save_circuit(connection: Connection, name: str, state: Circuit) -> None:
     )
 
 
-def forget_circuits(connection: Connection) -> None:
-    """Give every provider another try."""
-    connection.execute(delete(circuit))
+def forget_circuit(connection: Connection, name: str) -> None:
+    """Give the provider of this account another try."""
+    connection.execute(delete(circuit).where(circuit.c.account == name))
