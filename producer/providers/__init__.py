@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from producer.providers.alphavantage import AlphaVantage
-from producer.providers.alphavantage import AlphaVantage
 from producer.providers.api import Api, PastApi
 from producer.providers.asking import HttpProvider, PastHttpProvider
 from producer.providers.finnhub import Finnhub
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
-from producer.providers.twelvedata import TwelveData
 from producer.providers.twelvedata import TwelveData
 from shared.accounts import KEYLESS, Account
 from shared.errors import SettingsError
@@ -55,8 +53,6 @@ def make_api(name: str, account: Account) -> Api:
 
 _APIS: Mapping[str, Callable[[Account], Api]] = {
     TwelveData.name: lambda _account: TwelveData(),
-    TwelveData.name: lambda _account: TwelveData(),
     Finnhub.name: lambda _account: Finnhub(),
-    AlphaVantage.name: AlphaVantage,
     AlphaVantage.name: AlphaVantage,
 }
