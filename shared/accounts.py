@@ -30,6 +30,9 @@ ACCOUNTS: Mapping[str, Account] = {
     "massive": Account("https://api.massive.com", per_minute=5),
 }
 
+# What is asked without a key.
+KEYLESS = frozenset({"yahoo"})
+
 # The end of each setting's name, behind the provider's.
 FIELDS = ("URL", "KEY", "PER_MINUTE", "PER_DAY")
 

@@ -7,10 +7,12 @@ from producer.providers.alphavantage import AlphaVantage
 from producer.providers.api import Api, PastApi
 from producer.providers.asking import HttpProvider, PastHttpProvider
 from producer.providers.finnhub import Finnhub
+from producer.providers.massive import Massive
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from producer.providers.twelvedata import TwelveData
+from producer.providers.yahoo import Yahoo
 from shared.accounts import KEYLESS, Account
 from shared.errors import SettingsError
 from shared.settings import PREFIX, Settings
@@ -53,6 +55,8 @@ def make_api(name: str, account: Account) -> Api:
 
 _APIS: Mapping[str, Callable[[Account], Api]] = {
     TwelveData.name: lambda _account: TwelveData(),
+    Yahoo.name: lambda _account: Yahoo(),
     Finnhub.name: lambda _account: Finnhub(),
     AlphaVantage.name: AlphaVantage,
+    Massive.name: lambda _account: Massive(),
 }

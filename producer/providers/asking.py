@@ -23,6 +23,9 @@ from shared.errors import NoPrices, RateLimited
 from shared.settings import PREFIX
 from shared.times import utc_now
 
+# What most plans are behind the market, and a little more: until then, a bar that has ended may not be all there.
+_BEHIND = timedelta(minutes=20)
+
 
 @dataclass(frozen=True)
 class HttpProvider:
@@ -126,6 +129,6 @@ class PastHttpProvider(HttpProvider):
             except NoPrices:
                 found = []
         # A bar of a day is called by its beginning, one of five minutes by its end.
-        ended = self.clock() - (interval.length if interval is Interval.DAY else timedelta())
+        ended = self.clock() - (interval.length if interval is Interval.DAY else _BEHIND)
         by_time = {each.as_of: each for each in found if since <= each.as_of < until and each.as_of <= ended}
         return [by_time[moment] for moment in sorted(by_time)]

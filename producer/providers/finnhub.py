@@ -1,6 +1,6 @@
-"""Finnhub: one symbol a call, in real time for shares listed in the US.
+"""Finnhub: one symbol a call, in real time for shares listed in the US. Its free plan has no past prices.
 
-Source: https://finnhub.io/docs/api/quote
+Source: https://finnhub.io/docs/api/quote and https://finnhub.io/docs/api/authentication
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from functools import partial
 from typing import ClassVar
 
 from producer.providers.api import Call, Json, Signature
-from producer.providers.judging import find_words
+from producer.providers.judging import find_words, limit, refusal
 from producer.providers.quote import Answers, Quote
 from producer.providers.reading import read_epoch, read_object, read_optional_price, read_price, read_quote
 from shared.accounts import Account
-from shared.errors import ProviderError, UnknownSymbol
+from shared.errors import BadAnswer, ProviderError, UnknownSymbol
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,19 @@ class Finnhub:
     def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
         return [Call("/quote", {"symbol": each}, [each], partial(_read_quotes, each)) for each in symbols]
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
-        """What a plan does not include is refused with 403, symbol by symbol, with a key that is good."""
-        if status == 403:
-            return UnknownSymbol(find_words(answer) or "is not in the plan")
-        return None
+    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+        """`error` has its words, `You don't have access to this resource.` for a market that is not in the plan.
+
+        Which has come with 401 as well as 403, symbol by symbol, with a key that is good.
+        """
+        words = find_words(answer)
+        if status == 403 or (status in (200, 401) and "access to this resource" in words):
+            return UnknownSymbol(words or "is not in the plan")
+        if status != 200 or not isinstance(answer, dict) or "error" not in answer:
+            return None
+        if "limit" in words.lower():
+            return limit(words, now)
+        return refusal(self.name, words) if "api key" in words.lower() else BadAnswer(words or "answers with an error")
 
 
 def _read_quotes(symbol: str, answer: Json) -> Answers:

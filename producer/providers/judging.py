@@ -8,6 +8,7 @@ from producer.providers.api import Api, Json
 from producer.providers.budget import DAY, midnight_of
 from producer.providers.client import Reply
 from producer.providers.reading import describe_text, minute_after, parse_json, shorten
+from shared.accounts import KEYLESS
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.settings import PREFIX
 
@@ -65,7 +66,8 @@ def _judge_status(name: str, reply: Reply, words: str, now: datetime) -> Provide
         case 200:
             return None
         case 401 | 403:
-            return refusal(name, words)
+            # Where there is no key, it is the caller who is turned away, and that passes.
+            return ProviderUnavailable(said) if name in KEYLESS else refusal(name, words)
         case 404:
             return BadAnswer(said) if words == describe_text(reply.text) else UnknownSymbol(words)
         case 429:
