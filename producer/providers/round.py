@@ -16,7 +16,7 @@ from producer.providers.quote import Answers, Quote
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 
 # Calls under way at once.
-CONNECTIONS = 32
+CONNECTIONS = 48
 
 Found = TypeVar("Found")
 
