@@ -14,8 +14,8 @@ from infra.doctor import doctor
 from infra.install import find_server, install_server
 from infra.up import up
 from producer.commands import replay, sync
-from producer.watch_commands import watch
 from producer.plan_command import plan
+from producer.watch_commands import watch
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -73,10 +73,10 @@ cli.command(rich_help_panel="Query")(latest)
 cli.command(rich_help_panel="Query")(symbols)
 cli.command(rich_help_panel="Query")(alerts)
 cli.add_typer(watch, name="watch", rich_help_panel="Watch")
+cli.command(rich_help_panel="Watch")(plan)
 cli.add_typer(rules, name="rules", rich_help_panel="Watch")
 cli.add_typer(dead, name="dead", rich_help_panel="Maintain")
 cli.command(rich_help_panel="Maintain")(doctor)
-cli.command(rich_help_panel="Watch")(plan)
 cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON)(test)
 # Its help is that of the benchmarks, which know what there is to run.
 cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON, add_help_option=False)(bench)
