@@ -33,3 +33,9 @@ Duration = Annotated[
     timedelta | None,
     typer.Option("--for", parser=_parse_duration, metavar="60s", help="End by itself after this long."),
 ]
+Apart = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--interval", parser=_parse_duration, metavar="5m", help="How far apart prices are due; 1d looks at days."
+    ),
+]

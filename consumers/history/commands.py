@@ -1,18 +1,25 @@
-"""`stockwire history`, `latest` and `symbols`: what is stored."""
+"""`stockwire history`, `latest`, `symbols` and `gaps`: what is stored, and what is not."""
 
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from consumers.history.gap_queries import daily_symbols, stored_holes, unknown_symbols
+from consumers.history.gaps import DAY, resolution_of
 from consumers.history.models import COLUMNS
 from consumers.history.queries import history_database, prices, stored_symbols
 from consumers.history.queries import latest as newest_prices
-from shared.options import Moment, Newest, OutputFormat
+from shared.market import load_market
+from shared.options import Apart, Moment, Newest, OutputFormat
 from shared.output import Format, print_rows
 from shared.settings import load_settings
 from shared.symbols import check_symbol
+from shared.times import format_instant, utc_now
 
-_NUMBERS = ("price", "volume", "rows")
+_NUMBERS = ("price", "volume", "rows", "missing")
+_NO_MARKET = "without STOCKWIRE_MARKET, such as XNYS, nights, weekends and holidays count as holes too"
 
 
 def history(
@@ -46,3 +53,39 @@ def symbols(output: OutputFormat = Format.TABLE) -> None:
         rows = stored_symbols(engine)
     columns = ("symbol", "provider", "first", "last", "rows")
     print_rows(columns, rows, output, right=_NUMBERS, empty="no prices are stored yet")
+
+
+def gaps(
+    symbols: Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="All where none is named.")] = None,
+    since: Moment = None,
+    interval: Apart = None,
+    output: OutputFormat = Format.TABLE,
+) -> None:
+    """Holes in what is stored, where prices were due by the schedule, and with STOCKWIRE_MARKET while it was open."""
+    settings = load_settings()
+    wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
+    resolution = interval or resolution_of(settings.schedule)
+    sessions = load_market(settings.market).sessions if settings.market else None
+    with history_database(settings) as engine:
+        rows = [
+            {
+                "symbol": symbol,
+                "from": format_instant(hole.since),
+                "until": format_instant(hole.until),
+                "missing": hole.missing,
+            }
+            for symbol, hole in stored_holes(engine, resolution, utc_now(), wanted, since, sessions)
+        ]
+        unknown = unknown_symbols(engine, wanted) if wanted else []
+        of_days = daily_symbols(engine, wanted) if resolution < DAY else []
+    print_rows(("symbol", "from", "until", "missing"), rows, output, right=_NUMBERS, empty="no holes")
+    if unknown:
+        print(f"of {_shorten(unknown)} nothing is stored: backfill fetches it", file=sys.stderr)
+    if of_days:
+        print(f"of {_shorten(of_days)} only days' prices are stored: --interval 1d looks at those", file=sys.stderr)
+    elif rows and not settings.market:
+        print(_NO_MARKET, file=sys.stderr)
+
+
+def _shorten(symbols: Sequence[str]) -> str:
+    return ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
