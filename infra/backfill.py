@@ -1,0 +1,194 @@
+"""`stockwire backfill`: past prices from the providers that have them; with --gaps, into the holes of the history."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from sqlalchemy import Engine
+
+from consumers.history.gap_queries import is_stored, stored_holes
+from consumers.history.gaps import DAY, Hole, resolution_of, tolerance
+from consumers.history.queries import history_database
+from producer.backfill_progress import forget_progress
+from producer.backfilling import Backfill, Span, names_with_past, total, with_past
+from producer.commands import check_symbols
+from producer.providers import Interval, make_providers
+from producer.state import open_state
+from shared.database import writing
+from shared.errors import ProviderError, RateLimited, SettingsError
+from shared.events import StockData
+from shared.market import load_market
+from shared.messaging.publisher import Publisher
+from shared.options import Moment
+from shared.settings import VAR, Settings, load_settings
+from shared.signals import Stop, stop_on_signals
+from shared.times import utc_now
+
+# In seconds: how long the history may take to store the last of what was published, before its holes are counted.
+PATIENCE = 15.0
+
+
+def backfill(
+    context: typer.Context,
+    symbols: Annotated[
+        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="With --gaps, all that are stored by default.")
+    ] = None,
+    since: Moment = None,
+    until: Moment = None,
+    interval: Annotated[
+        Interval | None, typer.Option(help="How far apart; 1d by default, with --gaps as the schedule is.")
+    ] = None,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Only what is missing in the stored history.")] = False,
+) -> None:
+    """Fetch past prices and publish them as history, which alerts never see; goes on where it was cut off.
+
+    Exits 1 if any symbol failed.
+    """
+    if not gaps and not (symbols and since):
+        raise typer.BadParameter("name symbols and --since T, or use --gaps", ctx=context)
+    if gaps and until:
+        raise typer.BadParameter("goes without --gaps, which end now", ctx=context, param_hint="--until")
+    now = utc_now()
+    end = min(until or now, now)
+    if since and since >= end:
+        raise typer.BadParameter("leaves no time before --until, or before now", ctx=context, param_hint="--since")
+    good, malformed = check_symbols(symbols or ())
+    work = None
+    with stop_on_signals() as stop:
+        if gaps and (good or not malformed):
+            work = fill_gaps(load_settings(), good, since, interval, now, stop)
+        elif since and good:
+            wanted = {symbol: [Span(since, end)] for symbol in good}
+            work = publish_past(load_settings(), wanted, interval or Interval.DAY, stop, resumable=True)
+    failed = malformed | (work.reasons() if work else {})
+    for symbol, reason in failed.items():
+        print(f"{symbol} failed: {reason}", file=sys.stderr)
+    if work and work.left and work.halts and not stop.requested:
+        raise _left_over(work)
+    if failed and not stop.requested:
+        raise typer.Exit(1)
+
+
+def publish_past(
+    settings: Settings, wanted: Mapping[str, Sequence[Span]], interval: Interval, stop: Stop, *, resumable: bool
+) -> Backfill:
+    """Publish what is wanted of each symbol, and say what came of it.
+
+    A `resumable` one goes on from where it was cut off, if it was. Raises StockwireError, but not for what providers
+    do not deliver.
+    """
+    providers = with_past(make_providers(settings, VAR), interval)
+    if not providers:
+        raise SettingsError(
+            f"STOCKWIRE_PROVIDER: {', '.join(settings.provider)} has no past prices {interval.value} apart:"
+            f" use one of {', '.join(names_with_past(interval))}"
+        )
+    with (
+        open_state(VAR) as state,
+        Publisher(settings.amqp_url, "backfill", wait_while_blocked=True, stop=stop) as publisher,
+        shown_progress(sum((total(spans) for spans in wanted.values()), timedelta())) as progress,
+    ):
+
+        def say(line: str) -> None:
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        def advance(covered: timedelta) -> None:
+            progress.advance(progress.task_ids[0], covered.total_seconds())
+
+        left = {symbol: list(spans) for symbol, spans in wanted.items()}
+        work = Backfill(providers, publisher, interval, left, say, advance, state if resumable else None)
+        try:
+            work.run(stop)
+        finally:
+            progress.stop()
+            skipped = f", skipped {work.skipped}" if work.skipped else ""
+            print(f"published {work.published} events of {len(work.last)} symbols{skipped}", flush=True)
+        if work.is_over and resumable:
+            with writing(state) as connection:
+                forget_progress(connection, wanted, interval)
+    if stop.requested and work.left:
+        print("stopped: the same command goes on from here", flush=True)
+    return work
+
+
+def _left_over(work: Backfill) -> ProviderError:
+    reasons = "; ".join(f"{name} {error}" for name, error in work.halts.items())
+    limits = [error.until for error in work.halts.values() if isinstance(error, RateLimited)]
+    again = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when that is mended"
+    return ProviderError(f"{len(work.left)} of the symbols are left: {reasons}; run the same command again{again}")
+
+
+def fill_gaps(
+    settings: Settings,
+    symbols: Sequence[str],
+    since: datetime | None,
+    interval: Interval | None,
+    now: datetime,
+    stop: Stop,
+) -> Backfill | None:
+    """Publish what is missing in the history, and say what is missing still; None where nothing was."""
+    resolution = interval.length if interval else resolution_of(settings.schedule)
+    sessions = load_market(settings.market).sessions if settings.market else None
+
+    with history_database(settings) as engine:
+
+        def find() -> list[tuple[str, Hole]]:
+            return list(stored_holes(engine, resolution, now, symbols, since, sessions))
+
+        wanted: dict[str, list[Span]] = {}
+        for symbol, hole in find():
+            wanted.setdefault(symbol, []).append(_span(hole, resolution))
+        if not wanted:
+            print("no holes")
+            return None
+        apart = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
+        work = publish_past(settings, wanted, apart, stop, resumable=False)
+        if stop.requested:
+            return work
+        if not wait_until_stored(engine, work.last.values(), stop):
+            print("the history has not stored all of it yet: is ./stockwire consume history running?", file=sys.stderr)
+        _print_left(find(), ", ".join(each.name for each in work.providers), settings.market)
+        return work
+
+
+def _span(hole: Hole, resolution: timedelta) -> Span:
+    # A bar that is a little early is still the one that was due.
+    return Span(hole.since - tolerance(resolution) if resolution < DAY else hole.since, hole.until)
+
+
+def _print_left(holes: Sequence[tuple[str, Hole]], providers: str, market: str | None) -> None:
+    if not holes:
+        print("no holes are left")
+        return
+    missing = sum(hole.missing for _, hole in holes)
+    unknown = "" if market else "; STOCKWIRE_MARKET, such as XNYS, would tell when there is none"
+    print(
+        f"{len(holes)} holes are left, of {missing} prices: there was no trading then, or {providers} has no prices"
+        f" of it{unknown}"
+    )
+
+
+def wait_until_stored(engine: Engine, events: Iterable[StockData], stop: Stop) -> bool:
+    """Whether the history has all of these within PATIENCE; a stop ends the waiting."""
+    deadline = time.monotonic() + PATIENCE
+    for event in events:
+        while not is_stored(engine, event.symbol, event.provider, event.as_of):
+            if time.monotonic() > deadline or stop.wait(0.1):
+                return False
+    return True
+
+
+@contextmanager
+def shown_progress(whole: timedelta) -> Iterator[Progress]:
+    """A bar of this much time on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("backfilling"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task("backfill", total=whole.total_seconds())
+        yield progress
