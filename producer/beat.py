@@ -1,9 +1,12 @@
-"""When syncs are sent: at once and then every so often, or by crontab; by one beat a machine, and never late."""
+"""When syncs are sent: at once and then every so often, or by crontab; by one beat a machine, and never late.
+
+Where a market is set, that is in its open hours, and once after each close.
+"""
 
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +17,10 @@ from celery.beat import BeatLazyFunc, Scheduler, SchedulingError
 from celery.schedules import schedule as interval_schedule
 from kombu.exceptions import KombuError
 
+from producer.market_hours import LastSent, MarketHours
+from shared.errors import StorageError
 from shared.locks import file_lock
+from shared.market import load_market
 from shared.schedule import Schedule
 from shared.settings import VAR
 from shared.times import EPOCH, format_instant, utc_now
@@ -49,6 +55,15 @@ def beat_entry(schedule: Schedule) -> dict[str, Any]:
     return entry | {"schedule": interval_schedule(schedule.every, nowfun=steady_clock()), "last_run_at": EPOCH}
 
 
+def last_entry(entry: Mapping[str, Any], now: datetime, until: datetime) -> dict[str, Any]:
+    """The same as an entry of its own for the last sync before the market opens again, at `until`."""
+    return {
+        **entry,
+        "kwargs": {**entry["kwargs"], "until": format_instant(until)},
+        "options": {**entry["options"], "expires": (until - now).total_seconds()},
+    }
+
+
 def steady_clock() -> Callable[[], datetime]:
     """A clock that starts at the present time and then goes evenly, however the machine's own clock is set."""
     start, mark = utc_now(), time.monotonic()
@@ -67,6 +82,7 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock: ExitStack | None = None
+        self._hours: MarketHours | None = None
         self._waiting = False
         super().__init__(*args, **kwargs)
 
@@ -80,7 +96,8 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
                 return STANDBY
             # Connects, waiting for as long as it takes; past this point a failure would lose what is due.
             self.producer  # noqa: B018 - a property
-        except (AMQPError, KombuError, OSError) as error:
+            self._follow_close()
+        except (AMQPError, KombuError, OSError, SchedulingError, StorageError) as error:
             log.error("beat cannot send: %s; trying again", error)
             return TRY_AGAIN
         self._follow_clock()
@@ -98,12 +115,28 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
                 entry.last_run_at = now
                 self._heap = None
 
+    def _follow_close(self) -> None:
+        """Send the sync that a close of the market is owed. Raises SchedulingError."""
+        now = utc_now()
+        if self._hours is not None and (until := self._hours.closing(now)):
+            self._send(self.Entry(**last_entry(dict(self.schedule["sync"]), now, until)), self.producer)
+
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        log.info("sending %s", entry.task)
+        """Send what is due, but for a market that is closed; the schedule goes on in either case."""
+        if self._hours is not None and not self._hours.is_open(utc_now()):
+            return
         try:
-            self.apply_async(entry, producer=producer, advance=False)
+            self._send(entry, producer)
         except SchedulingError as error:
             log.error("%s; the next one is sent on schedule", error)
+
+    def _send(self, entry: Any, producer: Any) -> None:
+        # As of now, since RabbitMQ may let it wait past a close.
+        now = utc_now()
+        log.info("sending %s", entry.task)
+        self.apply_async(entry, producer=producer, advance=False)
+        if self._hours is not None:
+            self._hours.sent(now)
 
     def close(self) -> None:
         super().close()
@@ -118,6 +151,8 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
                     log.info("another beat runs on this machine: standing by")
                 self._waiting = True
                 return False
+            if market := self.app.conf.stockwire.market:
+                self._hours = MarketHours(load_market(market), LastSent(self.folder, market), utc_now())
             self._lock = stack.pop_all()
         # What came due while another beat was at work has been sent: begin as if just started.
         self.data.clear()

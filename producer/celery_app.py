@@ -15,6 +15,7 @@ from producer.beat import beat_entry, lifetime
 from producer.providers import make_providers
 from producer.worker import connect_signals
 from shared.errors import SettingsError
+from shared.market import load_market
 from shared.messaging.address import TlsOptions
 from shared.settings import VAR, Settings, load_settings
 
@@ -33,6 +34,8 @@ def configure() -> dict[str, Any]:
     try:
         settings = load_settings()
         make_providers(settings, VAR)
+        if settings.market:
+            load_market(settings.market)
         return configuration(settings)
     except SettingsError as error:
         raise SystemExit(f"stockwire: {error}") from None

@@ -109,11 +109,12 @@ def sync_within_limits(settings: Settings, symbols: Sequence[str], folder: Path)
         if not report.limited:
             break
         # Brings Celery along, which a sync that fits does without.
+        from producer.beat import lifetime
         from producer.tasks import is_in_time, wait_for
 
         until = min(report.limited.values())
         wait = wait_for(until)
-        if not is_in_time(wait, at, settings):
+        if not is_in_time(wait, at + lifetime(settings.schedule)):
             break
         symbols = list(report.limited)
         yield replace(report, failed={each: why for each, why in report.failed.items() if each not in report.limited})

@@ -13,7 +13,7 @@ from producer.beat import lifetime
 from producer.celery_app import app
 from producer.market_service import SyncReport, run_sync, sync_lock
 from producer.watch_list import watch_list
-from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable
+from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable, SyncRunning
 from shared.settings import VAR, Settings
 from shared.times import format_instant, parse_instant, utc_now
 
@@ -25,32 +25,43 @@ FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
 # In seconds: how long a sync that comes again waits for the process that was at it before.
 PATIENCE = 10.0
+OTHER = "another sync is running"
 
 
 @app.task(bind=True, name="producer.sync", max_retries=MAX_RETRIES, throws=(StockwireError,))  # type: ignore[untyped-decorator]
 def sync(
-    self: Any, at: str | None = None, symbols: Sequence[str] | None = None, so_far: Mapping[str, Any] | None = None
+    self: Any,
+    at: str | None = None,
+    symbols: Sequence[str] | None = None,
+    so_far: Mapping[str, Any] | None = None,
+    until: str | None = None,
 ) -> dict[str, Any]:
     """Sync the watch list, or `symbols`; returns what became of it, as it reads in the table of results.
 
     `at` is the sync's instant (RFC 3339), by default now. A retry gets the same one, the symbols that are left, and
-    `so_far`, what the tries before it came to. Raises StockwireError where nothing was published in the end.
+    `so_far`, what the tries before it came to. `until` is when the next sync comes, by default after one interval; one
+    that is told so is never skipped for another that runs. Raises StockwireError where nothing was published in the
+    end.
     """
     settings: Settings = self.app.conf.stockwire
     moment = parse_instant(at) if at else utc_now()
+    end = parse_instant(until) if until else moment + lifetime(settings.schedule)
+    retries = self.request.retries
     # The sync that still runs may be this one, on its last legs: its worker was killed, or lost its connection.
     again = (self.request.delivery_info or {}).get("redelivered")
-    with sync_lock(VAR, wait=PATIENCE if again else 0) as held:
+    with sync_lock(VAR, wait=PATIENCE if again or until else 0) as held:
         if not held:
-            return {"at": format_instant(moment), **(so_far or {}), "skipped": "another sync is running"}
+            if until and is_in_time(0, end):
+                rest = {"at": format_instant(moment), "symbols": symbols, "so_far": so_far, "until": until}
+                raise self.retry(exc=SyncRunning(OTHER), args=(), kwargs=rest, countdown=0, max_retries=retries + 1)
+            return {"at": format_instant(moment), **(so_far or {}), "skipped": OTHER}
         outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
         outcome, left, error = attempt(settings, symbols or watch_list(settings, VAR), moment, outcome)
-    retries = self.request.retries
     wait = wait_for(error.until) if isinstance(error, RateLimited) else pick_wait(retries)
     # To wait for a limit is no failure, and done as often as there is time for it.
     worth_it = retries < MAX_RETRIES or isinstance(error, RateLimited)
-    if left and worth_it and is_in_time(wait, moment, settings):
-        rest = {"at": format_instant(moment), "symbols": left, "so_far": outcome}
+    if left and worth_it and is_in_time(wait, end):
+        rest = {"at": format_instant(moment), "symbols": left, "so_far": outcome, "until": until}
         raise self.retry(exc=error, args=(), kwargs=rest, countdown=wait, max_retries=retries + 1)
     if error is not None and not outcome["published"]:
         log.error("nothing was published: %s", error)
@@ -108,9 +119,9 @@ def wait_for(moment: datetime) -> float:
     return round(max(0.0, (moment - utc_now()).total_seconds()) + 0.5, 1)
 
 
-def is_in_time(wait: float, at: datetime, settings: Settings) -> bool:
-    """Whether a try after `wait` seconds comes before the next sync does."""
-    return utc_now() + timedelta(seconds=wait) < at + lifetime(settings.schedule)
+def is_in_time(wait: float, end: datetime) -> bool:
+    """Whether a try after `wait` seconds comes before the next sync does, at `end`."""
+    return utc_now() + timedelta(seconds=wait) < end
 
 
 def _summary(report: SyncReport, symbols: Iterable[str], what: str) -> str:
