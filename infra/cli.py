@@ -8,7 +8,8 @@ import typer
 
 from consumers.alerts.commands import alerts, rules
 from consumers.commands import consume
-from consumers.history.commands import history, latest, symbols
+from consumers.history.commands import gaps, history, latest, symbols
+from infra.backfill import backfill
 from infra.dead import dead
 from infra.doctor import doctor
 from infra.install import find_server, install_server
@@ -67,10 +68,12 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 cli.command(rich_help_panel="Run")(up)
 cli.command(rich_help_panel="Run")(sync)
 cli.command(rich_help_panel="Run")(replay)
+cli.command(rich_help_panel="Run")(backfill)
 cli.command(rich_help_panel="Run")(consume)
 cli.command(rich_help_panel="Query")(history)
 cli.command(rich_help_panel="Query")(latest)
 cli.command(rich_help_panel="Query")(symbols)
+cli.command(rich_help_panel="Query")(gaps)
 cli.command(rich_help_panel="Query")(alerts)
 cli.add_typer(watch, name="watch", rich_help_panel="Watch")
 cli.command(rich_help_panel="Watch")(plan)
