@@ -1,0 +1,111 @@
+"""Any JSON at all, good answers with something wrong in them, and what must hold whatever an API is sent."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from hypothesis import strategies as st
+
+from producer.providers.api import Api, PastApi
+from producer.providers.quote import Interval, Quote
+from shared.errors import ProviderError
+from tests.factories import NOW
+
+_TEXTS = ["", "0", "0.0000", "-1.5", "12.50", "NaN", "1e5", "error", "success", "2026-11-20", "2026-11-20 15:59:58"]
+_LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.sampled_from(_TEXTS),
+    st.text(max_size=10),
+)
+
+
+def any_json(names: Sequence[str]) -> st.SearchStrategy[Any]:
+    """Objects with these names among others."""
+    keys = st.sampled_from(sorted(names)) | st.text(max_size=5)
+    return st.recursive(
+        _LEAVES,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=8),
+        max_leaves=20,
+    )
+
+
+@st.composite
+def broken(draw: st.DrawFn, good: Any, names: Sequence[str]) -> Any:
+    """A good answer with up to three places changed or taken out."""
+    answer = copy.deepcopy(good)
+    for _ in range(draw(st.integers(1, 3))):
+        places = list(_places(answer))
+        if not places:
+            break
+        container, key = draw(st.sampled_from(places))
+        if draw(st.booleans()):
+            container[key] = draw(any_json(names))
+        else:
+            del container[key]
+    return answer
+
+
+def names_in(answer: Any) -> list[str]:
+    """Every name of a field."""
+    return sorted({key for container, key in _places(answer) if isinstance(container, dict)})
+
+
+def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any) -> None:
+    """Nothing but ProviderError comes of any answer, and no price that was not in it."""
+    found = api.find_error(status, answer, NOW)
+    assert found is None or isinstance(found, ProviderError)
+    for call in [*api.quote_calls(symbols, NOW), *api.quote_calls(symbols[:1], NOW)]:
+        try:
+            answers = call.read(answer)
+        except ProviderError:
+            continue
+        assert set(answers) <= set(call.symbols)
+        assert all(isinstance(each, Quote | ProviderError) for each in answers.values())
+        _check_prices([each for each in answers.values() if isinstance(each, Quote)], answer)
+    if isinstance(api, PastApi):
+        _check_past(api, symbols[0], answer)
+
+
+def _check_past(api: PastApi, symbol: str, answer: Any) -> None:
+    for interval in Interval:
+        try:
+            quotes = api.past_call(symbol, interval, NOW - timedelta(days=3), NOW).read(answer)
+        except ProviderError:
+            continue
+        _check_prices(quotes, answer)
+
+
+def _check_prices(quotes: Sequence[Quote], answer: Any) -> None:
+    sent = set(_numbers_in(answer))
+    for quote in quotes:
+        prices = {quote.price, quote.open, quote.high, quote.low, quote.previous_close} - {None}
+        assert prices <= sent
+        assert all(price > 0 for price in prices if price is not None)
+        assert quote.as_of.utcoffset() == timedelta()
+
+
+def _places(answer: Any) -> Iterator[tuple[Any, Any]]:
+    for key in list(_keys(answer)):
+        yield answer, key
+        yield from _places(answer[key])
+
+
+def _keys(answer: Any) -> Any:
+    if isinstance(answer, dict):
+        return answer.keys()
+    return range(len(answer)) if isinstance(answer, list) else ()
+
+
+def _numbers_in(answer: Any) -> Iterator[Decimal]:
+    for container, key in _places([answer]):
+        value = container[key]
+        if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
+            try:
+                yield Decimal(value.strip() if isinstance(value, str) else value)
+            except InvalidOperation:
+                continue
