@@ -118,7 +118,7 @@ def publish_past(
 
 
 def _left_over(work: Backfill) -> ProviderError:
-    reasons = "; ".join(f"{name} {error}" for name, error in work.halts.items())
+    reasons = "; ".join(f"{name}: {error}" for name, error in work.halts.items())
     limits = [error.until for error in work.halts.values() if isinstance(error, RateLimited)]
     again = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when that is mended"
     return ProviderError(f"{len(work.left)} of the symbols are left: {reasons}; run the same command again{again}")

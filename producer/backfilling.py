@@ -66,7 +66,8 @@ def windows(spans: Sequence[Span], longest: timedelta) -> Iterator[Span]:
     """The fewest windows of at most this length that have in them all of these spans, oldest first."""
     left = list(spans)
     while left:
-        end = left[0].since + longest
+        # Some providers have no end to it, which no date has room for.
+        end = left[0].since + min(longest, left[-1].until - left[0].since)
         within = [each for each in left if each.since < end]
         window = Span(left[0].since, min(end, within[-1].until))
         yield window
@@ -170,7 +171,7 @@ class Backfill:
                 if wait > PATIENCE:
                     raise
                 seconds = max(1.0, wait.total_seconds())
-                self.say(f"waiting for {seconds:.0f} s: {provider.name} {error}")
+                self.say(f"waiting for {seconds:.0f} s: {provider.name}: {error}")
                 stop.wait(seconds)
         return provider.past(symbol, self.interval, window.since, window.until)
 

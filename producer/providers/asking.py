@@ -71,12 +71,12 @@ class HttpProvider:
         asked = [symbol for call in calls for symbol in call.symbols]
         note_asked(connection, self.account_name, asked, now)
         left = [symbol for symbol in waiting if symbol not in set(asked)]
-        return calls, dict.fromkeys(left, self._no_room(grant)) if left else {}
+        return calls, dict.fromkeys(left, self._no_room(grant, "is left for a later run: ")) if left else {}
 
-    def _no_room(self, grant: Grant) -> RateLimited:
+    def _no_room(self, grant: Grant, then: str = "") -> RateLimited:
         setting = f"{PREFIX}{self.name.upper()}_PER_{grant.limit.rpartition(' ')[2].upper()}"
         used_up = f"the plan's {grant.limit} ({setting}) are used up until {grant.until:%H:%M:%S} UTC"
-        return RateLimited(f"is left for a later run: {used_up}", grant.until)
+        return RateLimited(f"{then}{used_up}", grant.until)
 
     @contextmanager
     def _asking(self) -> Iterator[tuple[Engine, Round]]:
