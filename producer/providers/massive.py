@@ -88,7 +88,8 @@ def _read_snapshot(symbols: Sequence[str], answer: Json) -> Answers:
     """`tickers` has those that are known, in any order."""
     snapshot = read_object(answer)
     delayed = True if snapshot.get("status") == "DELAYED" else None
-    tickers = {str(each["ticker"]): each for each in _objects(snapshot.get("tickers")) if "ticker" in each}
+    listed = [] if snapshot.get("count") == 0 else read_list(snapshot.get("tickers"), "tickers")
+    tickers = {str(each["ticker"]): each for each in listed if isinstance(each, dict) and "ticker" in each}
     unknown = UnknownSymbol("is not known: it is left out of the answer")
     return {
         symbol: read_quote(partial(_read_ticker, delayed), tickers[symbol]) if symbol in tickers else unknown
@@ -123,10 +124,11 @@ def _read_past(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote]
         raise BadAnswer("sent only a part of what it has")
     if past.get("results") is None and past.get("resultsCount") == 0:
         return []
-    return read_bars(partial(_read_bar, interval), _objects(past.get("results"), "results"))
+    return read_bars(partial(_read_bar, interval), read_list(past.get("results"), "results"))
 
 
-def _read_bar(interval: Interval, bar: Mapping[str, Any]) -> Quote:
+def _read_bar(interval: Interval, answer: Json) -> Quote:
+    bar = read_object(answer, "bar")
     start = read_epoch(bar.get("t"), "ms")
     return Quote(
         price=read_price(bar.get("c")),
@@ -145,10 +147,6 @@ def _date_in_new_york(midnight: datetime) -> datetime:
     Which is four or five hours before: half a day later it is the same date in both, summer and winter.
     """
     return EPOCH + timedelta(days=(midnight - EPOCH + timedelta(hours=12)) // timedelta(days=1))
-
-
-def _objects(value: Json, what: str = "tickers") -> list[Mapping[str, Any]]:
-    return [read_object(each, what) for each in read_list(value, what)]
 
 
 def _part(ticker: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -5,10 +5,12 @@ from decimal import Context, Decimal
 from producer.providers.api import Json
 from shared.prices import MAX_DIGITS
 
-_EXACT = Context(prec=120)
-# The most that a 32-bit float is off, relative to what it was made of.
+_EXACT = Context(prec=200)
+# A 32-bit float has so many binary digits; it is off by half of the last, at the most.
 # Source: https://en.wikipedia.org/wiki/Single-precision_floating-point_format
-_PRECISION = Decimal(2**24)
+_BITS = 24
+# What the decimals of a 64-bit float may be off, in that last digit.
+_SLACK = Decimal(2) ** -28
 
 
 def narrow(value: Json, decimals: Json) -> Json:
@@ -21,13 +23,19 @@ def narrow(value: Json, decimals: Json) -> Json:
     if not value or len(value.as_tuple().digits) > 40 or abs(value.adjusted()) > 20 or not _is_widened(value):
         return value
     step = Decimal(1).scaleb(-decimals)
-    error = _EXACT.divide(abs(value), _PRECISION)
+    error = _EXACT.divide(abs(value), Decimal(2**_BITS))
     rounded = value.quantize(step, context=_EXACT)
     near = abs(_EXACT.subtract(rounded, value)) <= error
     return rounded if near and 2 * error < step else value
 
 
 def _is_widened(value: Decimal) -> bool:
-    """Whether it has more digits than a price, or is a whole number of small binary fractions as floats are."""
-    binary = _EXACT.remainder(_EXACT.multiply(value, _PRECISION), Decimal(1)) == 0
-    return binary or len(value.normalize(_EXACT).as_tuple().digits) > MAX_DIGITS
+    """Whether it has more digits than a price, or no more binary ones than a 32-bit float."""
+    if len(value.normalize(_EXACT).as_tuple().digits) > MAX_DIGITS:
+        return True
+    binary = abs(value)
+    while binary < 2 ** (_BITS - 1):
+        binary = _EXACT.multiply(binary, Decimal(2))
+    while binary >= 2**_BITS:
+        binary = _EXACT.divide(binary, Decimal(2))
+    return abs(_EXACT.subtract(binary, binary.to_integral_value(context=_EXACT))) <= _SLACK
