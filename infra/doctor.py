@@ -15,6 +15,7 @@ from producer.providers.asking import HttpProvider
 from producer.providers.circuit import forget_circuit
 from producer.providers.replay import ReplayProvider
 from producer.state import open_state
+from producer.watch_list import watch_list
 from shared.accounts import describe_limits
 from shared.database import opened, reading, shown, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
@@ -70,6 +71,7 @@ def _check_settings(settings: Settings) -> Iterator[str]:
     for each in fields(settings):
         if each.name != "accounts":
             yield f"{PREFIX}{each.name.upper()}={_shown(getattr(settings, each.name))}"
+    yield f"watch list: {', '.join(watch_list(settings, VAR))}"
     for name in settings.provider:
         if account := settings.accounts.get(name):
             yield f"{name}: {account.url}, {'with' if account.key else 'without'} a key, {describe_limits(account)}"
@@ -112,7 +114,7 @@ def _check_database(url: URL) -> Iterator[str]:
 
 def _check_provider(name: str, settings: Settings) -> Iterator[str]:
     """One quote of the first symbol, paid for as any other; a provider that was left alone gets another try."""
-    symbol = settings.symbols[0]
+    symbol = watch_list(settings, VAR)[0]
     with tempfile.TemporaryDirectory() as aside:
         # A recording must not move on for having been looked at.
         provider = make_provider(name, settings, Path(aside) if name == ReplayProvider.name else VAR)

@@ -19,6 +19,8 @@ COMMANDS = [
     "latest",
     "symbols",
     "alerts",
+    "watch",
+    "plan",
     "rules",
     "dead",
     "doctor",
@@ -56,6 +58,8 @@ def test_every_command_has_help_of_its_own(command: str) -> None:
         ["replay"],
         ["dead", "show"],
         ["consume"],
+        ["watch", "add"],
+        ["plan", "--format", "csv"],
     ],
 )
 def test_wrong_usage_exits_with_2_and_no_traceback(words: list[str]) -> None:

@@ -41,6 +41,7 @@ def processes_in(folder: Path) -> list[tuple[int, str]]:
 
 def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Callable[..., Any]) -> None:
     assert stockwire("rules", "add", "any", "AAPL above 0.01", folder=checkout).returncode == 0
+    (checkout / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\n")
     options = ("--every", "1s", "--symbols", "AAPL,BRK.B")
     with running(str(checkout / "stockwire"), "up", *options, environment={}, folder=checkout) as up:
         up.wait_for("starting a private one")
@@ -52,7 +53,7 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
         [alert] = ask("alerts")
         assert (alert["rule_name"], alert["condition"], alert["symbol"]) == ("any", "above", "AAPL")
         assert processes_in(checkout)
-        # A command beside it finds the private broker.
+        # A command beside it finds the private broker, which is there since that of .env is not.
         assert stockwire("sync", "MSFT", folder=checkout).returncode == 0
         until(lambda: ask("history", "MSFT"), "the price synced beside it")
         assert up.stop(signal.SIGINT, timeout=60) == 0

@@ -72,6 +72,13 @@ def test_a_setting_of_which_all_was_removed_stops_a_sync_and_up_in_one_line(run:
         assert "./stockwire watch add SYMBOL" in done.stderr
 
 
+def test_the_doctor_asks_for_what_is_watched(run: Run) -> None:
+    run("watch", "remove", "AAPL")
+    lines = run("doctor").stdout.splitlines()
+    assert "ok     settings  watch list: MSFT" in lines
+    assert any("provider" in line and "simulated: MSFT " in line for line in lines)
+
+
 def test_a_running_up_takes_up_what_is_changed_beside_it(checkout: Path, broker: BrokerAddress) -> None:
     (checkout / ".env").write_text(f"STOCKWIRE_AMQP_URL={broker.url()}\nSTOCKWIRE_SYMBOLS=GOOG,TSLA\n")
 
