@@ -25,12 +25,14 @@ from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
 from shared.locks import file_lock
 from shared.logs import set_up_logs
+from shared.market import load_market
 from shared.messaging.address import BrokerAddress
 from shared.messaging.connection import connect
 from shared.messaging.topology import count_consumers, queue_name
 from shared.options import Duration
 from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
 from shared.signals import Stop, stop_on_signals
+from shared.times import utc_now
 
 BROKER_FOLDER = VAR / "rabbitmq"
 
@@ -56,6 +58,7 @@ def up(
         settings = load_settings({**os.environ, **overrides})
         make_providers(settings, VAR)  # for what is wrong with their settings, before anything is started
         watch_list(settings, VAR)
+        hours = _hours(settings)
         write_running(overrides)
         end_leftovers(BROKER_FOLDER / LEADERS)
         with _broker(settings) as private:
@@ -64,7 +67,7 @@ def up(
                 overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
                 write_running(overrides)
             with Stack(VAR / "log", overrides) as stack:
-                _run(stack, settings, private, stop, duration)
+                _run(stack, settings, hours, private, stop, duration)
 
 
 @contextmanager
@@ -94,8 +97,18 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
         yield None
 
 
+def _hours(settings: Settings) -> str:
+    """Why there may be no prices for long, where a market is set that is closed. Raises SettingsError."""
+    if not settings.market:
+        return ""
+    market, now = load_market(settings.market), utc_now()
+    if market.is_open(now):
+        return ""
+    return f"{market.describe(now)}, and syncs wait for that; ./stockwire sync asks at once"
+
+
 def _run(
-    stack: Stack, settings: Settings, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
+    stack: Stack, settings: Settings, hours: str, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
 ) -> None:
     _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {_below(VAR / 'log')}")
     symbols = watch_list(settings, VAR)
@@ -110,6 +123,8 @@ def _run(
     with feed(settings) as events, view(title) as screen:
         stack.start(PRODUCER)
         screen.say(f"syncing {', '.join(symbols)} from {title}")
+        if hours:
+            screen.say(hours)
         deadline = time.monotonic() + duration.total_seconds() if duration else None
         while not (stop.requested or (deadline and time.monotonic() >= deadline)):
             for event in _arrived(events):

@@ -71,7 +71,7 @@ class MarketHours:
                 log.warning("%s; until then syncs go on at all hours", error)
             self._said_unknown = is_open = True
         if is_open and self._said_closed:
-            log.info("%s is open: syncs go on", self._market.name)
+            log.info("%s is open again: syncs go on", self._market.name)
             self._said_closed = False
         return is_open
 
@@ -81,11 +81,10 @@ class MarketHours:
         self._settled = min(self._settled, now)
         if self.is_open(now):
             return None
-        opens = self._market.next_open(now)
         if self._settled < self._market.last_close(now):
-            return opens
+            return self._market.next_open(now)
         if not self._said_closed:
-            log.info("%s is closed until %s: no sync is sent before", self._market.name, f"{opens:%Y-%m-%d %H:%M} UTC")
+            log.info("%s: no sync is sent before", self._market.describe(now))
             self._said_closed = True
         return None
 

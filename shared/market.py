@@ -84,6 +84,12 @@ class Market:
             raise self._out_of_reach()
         return self._opens[position]
 
+    def describe(self, at: datetime) -> str:
+        """`XNYS is open`, or `XNYS is closed until 2026-11-23 14:30 UTC`. Raises SettingsError."""
+        if self.is_open(at):
+            return f"{self.name} is open"
+        return f"{self.name} is closed until {self.next_open(at):%Y-%m-%d %H:%M} UTC"
+
     def _reach(self, at: datetime) -> None:
         """Raises SettingsError where `at` is before the first open or after the last close of the calendar."""
         self._cover(at, at)

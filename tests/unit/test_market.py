@@ -117,6 +117,10 @@ class TestHours:
         assert market(name).last_close(at(now)) == at(close)
         assert market(name).next_open(at(now)) == at(opens)
 
+    def test_it_says_so_in_words(self) -> None:
+        said = [market("XNYS").describe(at(f"2024-11-29 {time}")) for time in ("17:59", "18:00")]
+        assert said == ["XNYS is open", "XNYS is closed until 2024-12-02 14:30 UTC"]
+
     def test_one_that_was_loaded_years_ago_is_still_right(self) -> None:
         with time_machine.travel(at("2024-11-29"), tick=False):
             new_york = load_market("XNYS")

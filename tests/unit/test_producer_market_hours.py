@@ -259,7 +259,7 @@ def test_the_log_says_once_that_it_waits_and_once_that_it_goes_on(
     assert [record.getMessage() for record in caplog.records] == [
         *["sending producer.sync"] * 4,
         "XNYS is closed until 2024-12-02 14:30 UTC: no sync is sent before",
-        "XNYS is open: syncs go on",
+        "XNYS is open again: syncs go on",
         *["sending producer.sync"] * 2,
     ]
 
