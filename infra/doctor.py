@@ -19,6 +19,7 @@ from producer.watch_list import watch_list
 from shared.accounts import describe_limits
 from shared.database import opened, reading, shown, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
+from shared.market import load_market
 from shared.messaging.connection import Connection, connected
 from shared.messaging.topology import count_consumers, count_messages, dead_queue_name, queue_name
 from shared.prices import format_price
@@ -45,6 +46,7 @@ def _checks(settings: Settings) -> list[tuple[str, Check]]:
     databases = (settings.history_url, settings.alerts_url, settings.results_url)
     return [
         ("settings", lambda: _check_settings(settings)),
+        *([("market", lambda name=settings.market: _check_market(name))] if settings.market else []),
         ("broker", lambda: _check_broker(settings)),
         *(("database", lambda url=url: _check_database(url)) for url in databases),
         *(("provider", lambda name=name: _check_provider(name, settings)) for name in settings.provider),
@@ -75,6 +77,10 @@ def _check_settings(settings: Settings) -> Iterator[str]:
     for name in settings.provider:
         if account := settings.accounts.get(name):
             yield f"{name}: {account.url}, {'with' if account.key else 'without'} a key, {describe_limits(account)}"
+
+
+def _check_market(name: str) -> Iterator[str]:
+    yield load_market(name).describe(utc_now())
 
 
 def _check_broker(settings: Settings) -> Iterator[str]:
