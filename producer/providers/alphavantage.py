@@ -30,10 +30,11 @@ from producer.providers.reading import (
 )
 from shared.accounts import Account
 from shared.errors import BadAnswer, ProviderError, UnknownSymbol
-from shared.settings import PREFIX
 
 # The plans from here on have market data in real time, and bulk quotes with it.
 _REALTIME = 600
+# Free plans have had 25 and, before, 500 calls a day; no other plan has a limit a day.
+_FREE = 500
 _ZONE = "America/New_York"
 _OPENING, _CLOSING = time(9, 30), time(16)
 # What a plan with a limit a day gives of past days; the others give all in one answer.
@@ -64,8 +65,7 @@ class AlphaVantage:
 
     @property
     def is_free(self) -> bool:
-        """Only the free plan has a limit a day."""
-        return self.plan.per_day is not None
+        return self.plan.per_day is not None and self.plan.per_day <= _FREE
 
     @property
     def batch(self) -> int:
@@ -79,11 +79,12 @@ class AlphaVantage:
         return Signature(query={"apikey": account.key})
 
     def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
+        """In bulk, or one by one, which is also what is done where the plan turns out to have no bulk quotes."""
+        single = [Call("/query", _query("GLOBAL_QUOTE", each), [each], partial(_read_one, each)) for each in symbols]
         if not self.has_bulk_quotes:
-            return [Call("/query", _query("GLOBAL_QUOTE", each), [each], partial(_read_one, each)) for each in symbols]
-        batches = [symbols[start : start + self.batch] for start in range(0, len(symbols), self.batch)]
-        bulk = "REALTIME_BULK_QUOTES"
-        return [Call("/query", _query(bulk, *each), each, partial(_read_bulk, each)) for each in batches]
+            return single
+        batches = [single[start : start + self.batch] for start in range(0, len(single), self.batch)]
+        return [_bulk_call([symbol for call in batch for symbol in call.symbols], batch) for batch in batches]
 
     def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
         """Every failure comes under 200, as a sentence."""
@@ -109,6 +110,10 @@ class AlphaVantage:
         self.longest(interval)
         query = {**_query("TIME_SERIES_DAILY", symbol), "outputsize": "compact" if self.is_free else "full"}
         return PastCall("/query", query, partial(_read_days, symbol, since if self.is_free else None))
+
+
+def _bulk_call(symbols: Sequence[str], instead: Sequence[Call]) -> Call:
+    return Call("/query", _query("REALTIME_BULK_QUOTES", *symbols), symbols, partial(_read_bulk, symbols), instead)
 
 
 def _query(function: str, *symbols: str) -> dict[str, str]:
@@ -138,8 +143,7 @@ def _read_bulk(symbols: Sequence[str], answer: Json) -> Answers:
     """Whoever's plan has no bulk quotes gets made-up ones, with another message than `success`."""
     bulk = read_object(answer)
     if bulk.get("message") != "success":
-        hint = f"to do without, set {PREFIX}ALPHAVANTAGE_PER_MINUTE below {_REALTIME}"
-        raise UnknownSymbol(f"gives no bulk quotes ({hint}): {shorten(bulk.get('message'))}")
+        raise UnknownSymbol(f"gives no bulk quotes: {shorten(bulk.get('message'))}")
     rows = [read_object(row, "quote") for row in read_list(bulk.get("data"), "data")]
     by_name = {_spell(str(row.get("symbol"))): row for row in rows}
     return {each: read_quote(_read_row, by_name[_spell(each)]) for each in symbols if _spell(each) in by_name}

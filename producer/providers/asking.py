@@ -90,15 +90,16 @@ class HttpProvider:
             if error := circuit.find_error(self.clock()):
                 raise error
 
-            def may_retry(price: int) -> bool:
+            def pay(price: int) -> None:
                 with writing(engine) as connection:
-                    return (
-                        take_credits(connection, self.account_name, self.account, price, self.clock()).amount == price
-                    )
+                    name, now = self.account_name, self.clock()
+                    grant = take_credits(connection, name, self.account, price, now, whole=True)
+                if grant.amount < price:
+                    raise self._no_room(grant)
 
             signature = self.api.sign(self.account)
-            with Client(self.account.url, signature, CONNECTIONS, self.patience, may_retry) as client:
-                asking = Round(self.api, client, circuit, self.account.key, self.clock)
+            with Client(self.account.url, signature, CONNECTIONS, self.patience, pay) as client:
+                asking = Round(self.api, client, circuit, pay, self.account.key, self.clock)
                 try:
                     yield engine, asking
                 finally:
@@ -119,11 +120,8 @@ class PastHttpProvider(HttpProvider):
     def past(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
         """See PastProvider; RateLimited where the plan has no room for the call now."""
         call = self.api.past_call(symbol, interval, since, until)
-        with self._asking() as (engine, asking):
-            with writing(engine) as connection:
-                grant = take_credits(connection, self.account_name, self.account, 1, self.clock())
-            if not grant.amount:
-                raise self._no_room(grant)
+        with self._asking() as (_, asking):
+            asking.pay(1)
             try:
                 found = asking.get(call.path, call.query, 1, call.read)
             except NoPrices:

@@ -5,7 +5,7 @@ UTC.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
@@ -40,11 +40,18 @@ class Grant:
     limit: str = ""
 
 
-def take_credits(connection: Connection, name: str, account: Account, wanted: int, now: datetime) -> Grant:
-    """Spend up to `wanted` credits of the account `name`, as many as its limits leave, in a writing transaction."""
+def take_credits(
+    connection: Connection, name: str, account: Account, wanted: int, now: datetime, *, whole: bool = False
+) -> Grant:
+    """Spend up to `wanted` credits of the account `name`, as many as its limits leave, in a writing transaction.
+
+    With `whole`, none where they do not leave all of them.
+    """
     oldest = min(midnight_of(now), now - MINUTE)
     connection.execute(delete(spent).where(spent.c.account == name, spent.c.at < to_micros(oldest)))
     grant = grant_credits(read_spendings(connection, name), account, wanted, now)
+    if whole and grant.amount < wanted:
+        return replace(grant, amount=0)
     if grant.amount:
         connection.execute(insert(spent).values(account=name, at=to_micros(now), credits=grant.amount))
     return grant

@@ -19,7 +19,7 @@ from urllib3.util import Retry
 
 from producer.providers.api import Signature
 from producer.providers.reading import shorten
-from shared.errors import BadAnswer, ProviderUnavailable
+from shared.errors import BadAnswer, ProviderUnavailable, RateLimited
 
 MAX_BODY = 32 * 2**20
 MAX_REDIRECTS = 3
@@ -54,11 +54,11 @@ class Reply:
 class Client:
     """A session with one provider, for many threads; used as a context manager.
 
-    `may_retry` is asked, with the cost of the call in credits, before a call is made again.
+    `pay` is called, with the cost of the call in credits, before a call is made again; RateLimited means not to.
     """
 
     def __init__(
-        self, url: str, signature: Signature, connections: int, patience: Patience, may_retry: Callable[[int], bool]
+        self, url: str, signature: Signature, connections: int, patience: Patience, pay: Callable[[int], None]
     ) -> None:
         # It logs whole URLs, which is where some providers want the key; we report what it raises.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -80,7 +80,7 @@ class Client:
             backoff_jitter=0.2,
             raise_on_status=False,
         )
-        retry.may_retry = lambda: may_retry(self._cost.credits)
+        retry.pay = lambda: pay(self._cost.credits)
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=retry)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -162,13 +162,13 @@ class Client:
 
 
 class _Retry(Retry):
-    """Retries that ask first, and that leave a Retry-After of more than a moment to the caller."""
+    """Retries that are paid for, and that leave a Retry-After of more than a moment to the caller."""
 
-    may_retry: Callable[[], bool]
+    pay: Callable[[], None]
 
     def new(self, **kw: Any) -> Self:
         fresh = super().new(**kw)
-        fresh.may_retry = self.may_retry
+        fresh.pay = self.pay
         return fresh
 
     def increment(
@@ -183,8 +183,12 @@ class _Retry(Retry):
         fresh = super().increment(method, url, response, error, _pool, _stacktrace)
         wait = self.get_retry_after(response) if response else None
         untold = response is not None and response.status == 429 and wait is None
-        if untold or (wait or 0) > MOMENT or not self.may_retry():
+        if untold or (wait or 0) > MOMENT:
             raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
+        try:
+            self.pay()
+        except RateLimited:
+            raise urllib3.exceptions.MaxRetryError(_pool, url or "", error) from error
         return fresh
 
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:

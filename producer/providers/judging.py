@@ -66,8 +66,9 @@ def _judge_status(name: str, reply: Reply, words: str, now: datetime) -> Provide
         case 200:
             return None
         case 401 | 403:
-            # Where there is no key, it is the caller who is turned away, and that passes.
-            return ProviderUnavailable(said) if name in KEYLESS else refusal(name, words)
+            # A page is what stands between us and the API; where there is no key it is we who are turned away.
+            passing = name in KEYLESS or reply.text.lstrip().startswith("<")
+            return ProviderUnavailable(said) if passing else refusal(name, words)
         case 404:
             return BadAnswer(said) if words == describe_text(reply.text) else UnknownSymbol(words)
         case 429:

@@ -22,12 +22,24 @@ Found = TypeVar("Found")
 
 
 class Round:
-    """Calls `api` by `client`, and keeps account of how it fares in `circuit`; `secret` is taken out of every error."""
+    """Calls `api` by `client`, and keeps account of how it fares in `circuit`; `secret` is taken out of every error.
 
-    def __init__(self, api: Api, client: Client, circuit: Circuit, secret: str, clock: Callable[[], datetime]) -> None:
+    `pay` is called, with the price in credits, for calls that nobody has paid for; it may raise RateLimited.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        client: Client,
+        circuit: Circuit,
+        pay: Callable[[int], None],
+        secret: str,
+        clock: Callable[[], datetime],
+    ) -> None:
         self.circuit = circuit
         self._api = api
         self._client = client
+        self.pay = pay
         self._secrets = {secret, quote_plus(secret)} - {""}
         self._clock = clock
         self._pace = Pace(api.calls_a_second)
@@ -60,7 +72,7 @@ class Round:
         try:
             found = self.get(call.path, call.query, cost(self._api, call), call.read)
         except (BadAnswer, UnknownSymbol) as error:
-            return _merge(map(self._run, call.instead)) if call.instead else dict.fromkeys(call.symbols, error)
+            return _merge(map(self._run_instead, call.instead)) if call.instead else dict.fromkeys(call.symbols, error)
         except ProviderError as error:
             return dict.fromkeys(call.symbols, error)
         # A limit or a refusal may stand in the place of one symbol of a batch, but means all of them.
@@ -69,6 +81,13 @@ class Round:
                 self._note_failure(answer)
         nothing = BadAnswer("has nothing of this symbol in its answer")
         return {symbol: self._clean(found.get(symbol, nothing)) for symbol in call.symbols}
+
+    def _run_instead(self, call: Call) -> Answers:
+        try:
+            self.pay(cost(self._api, call))
+        except RateLimited as error:
+            return dict.fromkeys(call.symbols, error)
+        return self._run(call)
 
     def _note_success(self) -> None:
         with self._lock:

@@ -74,10 +74,14 @@ def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
     assert abs(utc_now() - quote.as_of) < timedelta(seconds=30)
 
 
-def test_made_up_quotes_give_no_price(tmp_path: Path) -> None:
-    found, requests = ask(tmp_path, played("bulk_premium.json"), "AAPL", "BRK.B", per_minute=BULK)
-    assert {type(error) for error in found.values()} == {UnknownSymbol}
-    assert len(requests) == 1
+def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> None:
+    def answered(request: Request) -> Answer:
+        return premium(request) if request.query["function"] == "REALTIME_BULK_QUOTES" else PLAYED(request)
+
+    premium = played("bulk_premium.json")
+    found, requests = ask(tmp_path, answered, "AAPL", "BRK.B", per_minute=BULK)
+    assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
+    assert [request.query["symbol"] for request in requests] == ["AAPL,BRK-B", "AAPL", "BRK-B"]
 
 
 @pytest.mark.parametrize("limits", [{"per_minute": PAID}, {"per_minute": BULK}])

@@ -277,3 +277,10 @@ def test_what_all_fail_has_the_words_of_each(provider: Make) -> None:
     with market_server(always(AWAY)) as one, market_server(always(Answer({"error": "no"}, 404))) as two:
         _, errors = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
     assert describe_errors(errors["AAPL"]).endswith("no")
+
+
+def test_a_page_in_place_of_a_refusal_refuses_no_key(provider: Make) -> None:
+    with market_server(always(Answer("<html><title>Attention Required!</title>", 403))) as server:
+        error = ask(provider(server), ["AAPL"])["AAPL"]
+    assert type(error) is ProviderUnavailable
+    assert "an HTML page ('Attention Required!')" in str(error)

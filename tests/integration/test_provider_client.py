@@ -13,7 +13,8 @@ import pytest
 
 from producer.providers.api import Signature
 from producer.providers.client import MAX_BODY, Client, Patience, Reply
-from shared.errors import BadAnswer, ProviderError, ProviderUnavailable
+from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited
+from shared.times import utc_now
 from tests.market_server import Answer, MarketServer, Request, Script, always, market_server, one_after_the_other
 
 KEY = "s3cr3t-key"
@@ -24,9 +25,9 @@ PATIENCE = Patience(connect=0.5, read=0.5, whole=1.0)
 
 @contextmanager
 def asking(
-    server: MarketServer, signature: Signature | None = None, may_retry: Callable[[int], bool] = lambda _cost: True
+    server: MarketServer, signature: Signature | None = None, pay: Callable[[int], None] = lambda _cost: None
 ) -> Iterator[Client]:
-    with Client(server.url, signature or Signature({"X-Key": KEY}), 4, PATIENCE, may_retry) as client:
+    with Client(server.url, signature or Signature({"X-Key": KEY}), 4, PATIENCE, pay) as client:
         yield client
 
 
@@ -113,7 +114,7 @@ def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[
 )
 def test_nobody_there_is_said_so(url: str, why: str) -> None:
     with (
-        Client(url, Signature(query={"apikey": KEY}), 1, PATIENCE, lambda _cost: True) as client,
+        Client(url, Signature(query={"apikey": KEY}), 1, PATIENCE, lambda _cost: None) as client,
         pytest.raises(ProviderUnavailable, match=why),
     ):
         client.get("/quote", {})
@@ -149,11 +150,11 @@ def test_a_server_that_keeps_failing_is_asked_three_times() -> None:
 def test_nothing_is_asked_again_that_the_plan_has_no_room_for() -> None:
     costs: list[int] = []
 
-    def no_room(cost: int) -> bool:
+    def no_room(cost: int) -> None:
         costs.append(cost)
-        return False
+        raise RateLimited("used up", utc_now())
 
-    with market_server(always(Answer("", 503))) as server, asking(server, may_retry=no_room) as client:
+    with market_server(always(Answer("", 503))) as server, asking(server, pay=no_room) as client:
         assert client.get("/quote", {}, cost=8).status == 503
     assert (len(server.requests), costs) == (1, [8])
 
@@ -188,7 +189,7 @@ def test_no_log_ever_has_the_key(caplog: pytest.LogCaptureFixture) -> None:
         with market_server(always(Answer("", 503))) as server, asking(server, Signature(query={"k": KEY})) as client:
             client.get("/quote", {})
         with (
-            Client("http://127.0.0.1:1", Signature(query={"k": KEY}), 1, PATIENCE, lambda _cost: True) as client,
+            Client("http://127.0.0.1:1", Signature(query={"k": KEY}), 1, PATIENCE, lambda _cost: None) as client,
             pytest.raises(ProviderUnavailable),
         ):
             client.get("/quote", {})

@@ -188,7 +188,7 @@ def test_a_row_that_is_empty_or_missing_fails_its_symbol_alone() -> None:
 
 
 def test_the_made_up_quotes_of_a_plan_without_bulk_quotes_are_no_prices() -> None:
-    with pytest.raises(UnknownSymbol, match=r"set STOCKWIRE_ALPHAVANTAGE_PER_MINUTE below 600.*premium endpoint"):
+    with pytest.raises(UnknownSymbol, match=r"gives no bulk quotes: .* premium endpoint"):
         read(BULK, sent("bulk_premium.json"), "AAPL", "BRK.B")
 
 
