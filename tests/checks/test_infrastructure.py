@@ -156,7 +156,20 @@ class TestTheImage:
 
     def test_it_holds_every_package_there_is(self) -> None:
         packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
-        assert {source.rstrip("/") for source in copied()} == packages | {"requirements.txt"}
+        assert {source.rstrip("/") for source in copied()} == packages | {"requirements.txt", "requirements-market.txt"}
+
+    @pytest.mark.parametrize(
+        ("market", "installed"),
+        [("", ["requirements.txt"]), ("XNYS", ["requirements.txt", "requirements-market.txt"])],
+    )
+    def test_it_installs_the_calendars_where_a_market_is_set(self, market: str, installed: list[str]) -> None:
+        command = re.search(r"^RUN pip (.*\\\n.*)$", DOCKERFILE.read_text(), re.MULTILINE)
+        assert command
+        shell = f"pip() {{ printf '%s\\n' \"$@\"; }}; pip {command[1]}"
+        environment = {"STOCKWIRE_MARKET": market} if market else {}
+        done = subprocess.run(["sh", "-c", shell], env=environment, capture_output=True, text=True, check=True)
+        assert re.findall(r"--requirement\n(\S+)", done.stdout) == installed
+        assert re.search(r'^ARG STOCKWIRE_MARKET=""$', DOCKERFILE.read_text(), re.MULTILINE)
 
     @pytest.mark.parametrize("name", [".env", "var/history.db", ".git/config", ".venv/bin/python", "tests/conftest.py"])
     def test_nothing_else_gets_into_it(self, name: str) -> None:
