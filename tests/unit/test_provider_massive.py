@@ -24,7 +24,7 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.any_json import any_json, mutated, numbers_in
+from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import property_test
 from tests.market_server import recorded
 
@@ -205,35 +205,13 @@ def test_bars_are_asked_for_by_their_beginning() -> None:
     assert MASSIVE.longest(Interval.DAY) / timedelta(days=1) < 50_000
 
 
-def check_all_was_sent(quotes: Sequence[Quote], answer: Any) -> None:
-    sent = numbers_in(answer)
-    for quote in quotes:
-        assert {quote.price, quote.open, quote.high, quote.low, quote.previous_close} - {None} <= sent
+GOOD = [shape(f"{name}.json") for name in ("snapshot", "snapshot_delayed", "past_days", "past_minutes")]
+BAD = [shape(f"{name}.json") for name in ("unknown_key", "timeframe", "limit", "error")]
+NAMES = names_in(GOOD)
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOOD, *BAD]))
 
 
-def good_or_bad(*names: str) -> st.SearchStrategy[Any]:
-    return st.one_of(any_json, st.sampled_from(names).flatmap(lambda name: mutated(shape(name))))
-
-
-@given(
-    answer=good_or_bad("snapshot.json", "snapshot_delayed.json", "unknown_key.json", "timeframe.json"),
-    status=st.integers(200, 599),
-)
+@given(answer=ANSWERS, status=st.integers(200, 599))
 @property_test
 def test_nothing_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
-    MASSIVE.find_error(status, answer, AT)
-    try:
-        found = read(answer)
-    except ProviderError:
-        return
-    check_all_was_sent([each for each in found.values() if isinstance(each, Quote)], answer)
-
-
-@given(answer=good_or_bad("past_days.json", "past_minutes.json"), interval=st.sampled_from(Interval))
-@property_test
-def test_no_past_becomes_a_price_that_was_not_in_it(answer: Any, interval: Interval) -> None:
-    try:
-        found = read_past(interval, answer)
-    except ProviderError:
-        return
-    check_all_was_sent(found, answer)
+    check_reading(MASSIVE, ["AAPL", "BRK.B"], status, answer)
