@@ -93,7 +93,7 @@ def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
 
 
 def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
-    """The price is `close`; `last_quote_at` is the last minute of it, `timestamp` the opening of the day's bar."""
+    """The price is `close`; `timestamp` is the opening of the day's bar, `last_quote_at` the last minute, later on."""
     quote = read_object(answer)
     if quote.get("status") == "error":
         raise _judge(quote.get("code"), find_words(quote), at)
@@ -101,7 +101,7 @@ def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
     is_open = quote.get("is_market_open")
     return _make_quote(
         quote,
-        as_of=read_epoch(quote.get("last_quote_at") or quote.get("timestamp")),
+        as_of=_read_last(quote.get("timestamp"), quote.get("last_quote_at")),
         currency=quote.get("currency"),
         market_state=("open" if is_open else "closed") if isinstance(is_open, bool) else None,
     )
@@ -133,6 +133,12 @@ def _make_quote(fields: Mapping[str, Json], as_of: datetime, currency: Json, mar
         previous_close=read_optional_price(fields.get("previous_close")),
         market_state=market_state,
     )
+
+
+def _read_last(*seconds: Json) -> datetime:
+    """The latest of the instants that are given, at least one."""
+    given = [each for each in seconds if each] or seconds[:1]
+    return max(map(read_epoch, given))
 
 
 def _check_symbol(said: Json, symbol: str) -> None:
