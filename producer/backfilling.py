@@ -13,7 +13,7 @@ from producer.providers.api import PastApi
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from shared.accounts import ACCOUNTS
 from shared.database import reading, writing
-from shared.errors import InvalidEvent, ProviderError, ProviderRefused, PublishError, RateLimited, UnknownSymbol
+from shared.errors import ProviderError, ProviderRefused, PublishError, RateLimited, UnknownSymbol
 from shared.events import StockData
 from shared.messaging.message import Message, price_message
 from shared.messaging.publisher import Publisher
@@ -204,7 +204,7 @@ class Backfill:
                 continue
             try:
                 yield make_event(provider.name, symbol, quote, self.clock())
-            except InvalidEvent as error:
+            except ProviderError as error:
                 self.skipped += 1
                 self.say(f"{symbol} of {format_instant(quote.as_of)} skipped: {provider.name}: {error}")
 
@@ -217,12 +217,11 @@ class Backfill:
 
     def _cover(self, symbol: str, until: datetime) -> None:
         """What is before `until` is not left any more."""
-        before = self.left.pop(symbol)
-        after = cut_off(before, until)
-        self.advance(total(before) - total(after))
-        if after:
-            self.left[symbol] = after
-        else:
+        before = self.left[symbol]
+        self.left[symbol] = cut_off(before, until)
+        self.advance(total(before) - total(self.left[symbol]))
+        if not self.left[symbol]:
+            del self.left[symbol]
             self.failed.pop(symbol, None)
 
 

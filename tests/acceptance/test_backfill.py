@@ -1,0 +1,227 @@
+"""`backfill` and `gaps` as processes, with a provider played by a real HTTP server and a history that listens."""
+
+import contextlib
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from shared.messaging.address import BrokerAddress
+from shared.times import utc_now
+from tests.apis import yahoo
+from tests.harness import declare
+from tests.market_server import Answer, MarketServer, Request, market_server
+from tests.processes import running, stockwire, until
+
+PRICES = {"AAPL": "187.44", "BRK.B": "412.35", "MSFT": "411.22"}
+# Three working weeks of 2024 without a holiday.
+SINCE, UNTIL = "2024-10-28", "2024-11-16"
+WORKING_DAYS = 15
+
+Environment = dict[str, str]
+
+
+def play(request: Request) -> Answer:
+    return yahoo.answer(request, PRICES)
+
+
+@pytest.fixture
+def server() -> Iterator[MarketServer]:
+    with market_server(play) as playing:
+        yield playing
+
+
+@pytest.fixture
+def settings(checkout: Path, broker: BrokerAddress, server: MarketServer) -> Callable[..., Environment]:
+    """As the environment has them; history and alerts are in the checkout's own `var`."""
+
+    def made(**more: str) -> Environment:
+        defaults = {"AMQP_URL": broker.url(), "PROVIDER": "yahoo", "YAHOO_URL": server.url}
+        return {f"STOCKWIRE_{name}": value for name, value in {**defaults, **more}.items()}
+
+    return made
+
+
+@pytest.fixture
+def history(checkout: Path, settings: Callable[..., Environment]) -> Iterator[None]:
+    with running("./stockwire", "consume", "history", environment=settings(), folder=checkout) as consumer:
+        consumer.wait_for("consuming stockwire.history")
+        yield
+
+
+def ask(checkout: Path, statement: str) -> list[tuple[object, ...]]:
+    """What plain sqlite3 has of the history."""
+    with contextlib.closing(sqlite3.connect(checkout / "var" / "history.db")) as database, database:
+        return database.execute(statement).fetchall()
+
+
+def count_stored(checkout: Path) -> int:
+    [(count,)] = ask(checkout, "select count(*) from price_history")
+    assert isinstance(count, int)
+    return count
+
+
+@pytest.mark.usefixtures("history")
+def test_past_prices_come_to_be_history_and_no_alert(settings: Callable[..., Environment], checkout: Path) -> None:
+    run = partial(stockwire, environment=settings(), folder=checkout)
+    assert run("rules", "add", "any", "* above 1").returncode == 0
+    with running("./stockwire", "consume", "alerts", environment=settings(), folder=checkout) as alerts:
+        alerts.wait_for("consuming stockwire.alerts")
+        for _ in range(2):
+            done = run("backfill", "aapl", "BRK.B", "--since", SINCE, "--until", UNTIL)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout == "published 30 events of 2 symbols\n"
+            until(lambda: count_stored(checkout) == 2 * WORKING_DAYS, "every day")
+        assert run("sync", "MSFT").returncode == 0
+        alerts.wait_for("MSFT")
+        assert alerts.stop() == 0
+    rows = ask(checkout, "select symbol, as_of, price, provider from price_history where symbol = 'BRK.B' limit 1")
+    assert rows == [("BRK.B", "2024-10-28T00:00:00.000000Z", 412.35, "yahoo")]
+    raised = run("alerts").stdout
+    assert "MSFT" in raised
+    assert "AAPL" not in raised
+
+
+@pytest.mark.usefixtures("history")
+def test_a_backfill_that_is_killed_goes_on_from_there(
+    settings: Callable[..., Environment], checkout: Path, server: MarketServer
+) -> None:
+    killed = threading.Event()
+
+    def play_until_killed(request: Request) -> Answer:
+        if "MSFT" in request.path:
+            killed.wait(30)
+        return play(request)
+
+    server.answer = play_until_killed
+    command = ("backfill", *PRICES, "--since", SINCE, "--until", UNTIL)
+    with running("./stockwire", *command, environment=settings(), folder=checkout) as process:
+        until(lambda: len(server.requests) == 3, "the third symbol to be asked for")
+        process.stop(signal.SIGKILL)
+    killed.set()
+    done = stockwire(*command, environment=settings(), folder=checkout)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "yahoo: going on where it was cut off: AAPL at 2024-11-16T00:00:00Z, BRK.B at 2024-11-16T00:00:00Z\n"
+    )
+    assert done.stdout == "published 15 events of 1 symbols\n"
+    assert ["MSFT" in each.path for each in server.requests] == [False, False, True, True]
+    until(lambda: count_stored(checkout) == 3 * WORKING_DAYS, "every day")
+    # It has ended: from now on it begins anew.
+    done = stockwire(*command, environment=settings(), folder=checkout)
+    assert (done.stdout, done.stderr) == ("published 45 events of 3 symbols\n", "")
+
+
+@pytest.mark.usefixtures("history")
+def test_a_hole_is_listed_and_filled(settings: Callable[..., Environment], checkout: Path) -> None:
+    days = [utc_now().date() - timedelta(days=number) for number in range(21, 0, -1)]
+    working = [day for day in days if day.weekday() < 5]
+    monday = next(day for day in days[5:] if day.weekday() == 0)
+    thursday = monday + timedelta(days=3)
+    stored = [f"{day},AAPL,1\n" for day in working if not monday <= day < thursday]
+    stored += [f"{day},BRK.B,1\n" for day in working]
+    (checkout / "prices.csv").write_text("date,symbol,close\n" + "".join(stored))
+    run = partial(stockwire, environment=settings(SCHEDULE="0 22 * * *"), folder=checkout)
+    assert run("replay", "prices.csv", "--backfill").returncode == 0
+    until(lambda: count_stored(checkout) == len(stored), "what is recorded")
+
+    done = run("gaps", "--format", "csv")
+    expected = f"symbol,from,until,missing\nAAPL,{monday}T00:00:00Z,{thursday}T00:00:00Z,3\n"
+    assert (done.returncode, done.stdout) == (0, expected)
+    assert "STOCKWIRE_MARKET" in done.stderr
+    done = run("backfill", "--gaps")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "published 3 events of 1 symbols\nno holes are left\n"
+    assert count_stored(checkout) == 2 * len(working)
+    assert run("backfill", "--gaps").stdout == "no holes\n"
+    done = run("gaps")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no holes\n")
+
+
+@pytest.mark.usefixtures("history")
+def test_holes_that_no_provider_can_fill_are_said(settings: Callable[..., Environment], checkout: Path) -> None:
+    run = partial(stockwire, environment=settings(), folder=checkout)
+    done = run("backfill", "MSFT", "--gaps", "--since", "3d", "--interval", "5m")
+    assert (done.returncode, done.stderr) == (0, "")
+    published, left = done.stdout.splitlines()
+    assert published.startswith("published ")
+    assert "holes are left, of " in left
+    assert "there was no trading then, or yahoo has no prices of it; STOCKWIRE_MARKET" in left
+    nowhere = run("gaps", "XYZ")
+    assert (nowhere.returncode, nowhere.stdout) == (0, "")
+    assert "of XYZ nothing is stored" in nowhere.stderr
+
+
+def test_a_symbol_that_fails_fails_alone(
+    settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress
+) -> None:
+    declare(broker)
+    command = ("backfill", "XYZ", "a*", "AAPL", "--since", SINCE, "--until", UNTIL)
+    done = stockwire(*command, environment=settings(), folder=checkout)
+    assert done.returncode == 1
+    assert done.stdout == "published 15 events of 1 symbols\n"
+    malformed, unknown = done.stderr.splitlines()
+    assert malformed.startswith("a* failed: symbol 'A*' is not ")
+    assert unknown.startswith("XYZ failed: yahoo: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_limit_of_the_minute_is_waited_for_and_a_signal_ends_that(
+    settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress, number: signal.Signals
+) -> None:
+    declare(broker)
+    command = ("./stockwire", "backfill", "AAPL", "BRK.B", "--since", SINCE, "--until", UNTIL)
+    with running(*command, environment=settings(YAHOO_PER_MINUTE="1"), folder=checkout) as process:
+        process.wait_for("s: yahoo: the plan's 1 a minute (STOCKWIRE_YAHOO_PER_MINUTE) are used up until ")
+        assert process.stop(number, timeout=5) == 0
+        waited, published, stopped = process.output.splitlines()
+    assert waited.startswith("waiting for ")
+    assert published == "published 15 events of 1 symbols"
+    assert stopped == "stopped: the same command goes on from here"
+
+
+def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
+    settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress
+) -> None:
+    declare(broker)
+    command = ("backfill", "AAPL", "BRK.B", "--since", SINCE, "--until", UNTIL)
+    done = stockwire(*command, environment=settings(YAHOO_PER_DAY="1"), folder=checkout)
+    assert (done.returncode, done.stdout) == (1, "published 15 events of 1 symbols\n")
+    tomorrow = utc_now().date() + timedelta(days=1)
+    assert done.stderr.startswith("stockwire: 1 of the symbols are left: yahoo: the plan's 1 a day (STOCKWIRE_YAHOO")
+    assert done.stderr.endswith(f"; run the same command again after {tomorrow} 00:00:00 UTC\n")
+    done = stockwire(*command, environment=settings(), folder=checkout)
+    assert (done.returncode, done.stdout) == (0, "published 15 events of 1 symbols\n")
+    assert done.stderr.startswith("yahoo: going on where it was cut off: AAPL at ")
+
+
+def test_a_provider_without_past_prices_is_one_line(settings: Callable[..., Environment], checkout: Path) -> None:
+    done = stockwire("backfill", "AAPL", "--since", "7d", environment=settings(PROVIDER="simulated"), folder=checkout)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "stockwire: STOCKWIRE_PROVIDER: simulated has no past prices 1d apart:"
+        " use one of twelvedata, yahoo, alphavantage, massive\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name symbols and --since T, or use --gaps"),
+        (["AAPL"], "name symbols and --since T"),
+        (["--since", "7d"], "name symbols and --since T"),
+        (["AAPL", "--since", "2999-01-01"], "leaves no time before"),
+        (["AAPL", "--since", "2024-01-02", "--until", "2024-01-02"], "leaves no time before"),
+        (["--gaps", "--until", "2024-01-02"], "goes without --gaps"),
+        (["AAPL", "--since", "7d", "--interval", "1h"], "is not one of"),
+    ],
+)
+def test_wrong_usage_is_said(arguments: list[str], message: str, checkout: Path) -> None:
+    done = stockwire("backfill", *arguments, folder=checkout, environment={"COLUMNS": "200"})
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
