@@ -1,0 +1,86 @@
+"""Finnhub over HTTP: what is really sent, and that a failure costs no more than it must."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from producer.providers import Quote
+from producer.providers.asking import HttpProvider
+from producer.providers.client import Patience
+from producer.providers.finnhub import Finnhub
+from producer.providers.quote import Answers
+from shared.accounts import Account
+from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.times import utc_now
+from tests.apis.finnhub import KEY, answer
+from tests.market_server import Answer, Request, Script, always, market_server, recorded
+
+PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
+PLAYED = partial(answer, prices=PRICES)
+
+
+def ask(folder: Path, script: Script, symbols: Sequence[str], key: str = KEY) -> tuple[Answers, list[Request]]:
+    with market_server(script) as server:
+        provider = HttpProvider(Finnhub(), Account(server.url, key), folder, Patience(0.5, 0.5, 1.0))
+        found = provider.quotes(symbols, utc_now())
+    assert found.keys() == set(symbols)
+    assert key not in repr(found)
+    return found, server.requests
+
+
+def prices(found: Answers) -> dict[str, Decimal]:
+    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
+
+
+def test_each_symbol_is_a_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
+    found, requests = ask(tmp_path, PLAYED, ["AAPL", "BRK.B", "NOSUCH"])
+    assert prices(found) == {symbol: Decimal(price) for symbol, price in PRICES.items()}
+    assert isinstance(found["NOSUCH"], UnknownSymbol)
+    assert {request.path for request in requests} == {"/quote"}
+    assert sorted(request.query["symbol"] for request in requests) == ["AAPL", "BRK.B", "NOSUCH"]
+    assert all(request.query.keys() == {"symbol"} for request in requests)
+    assert {request.headers["x-finnhub-token"] for request in requests} == {KEY}
+
+
+def test_a_market_that_is_not_in_the_plan_costs_no_other_symbol(tmp_path: Path) -> None:
+    barred = Answer(recorded("finnhub", "no_access.json"), 403)
+    found, _ = ask(
+        tmp_path, lambda request: barred if request.query["symbol"] == "VOD.L" else PLAYED(request), ["VOD.L", *PRICES]
+    )
+    assert list(prices(found)) == ["AAPL", "BRK.B"]
+    assert isinstance(found["VOD.L"], UnknownSymbol)
+    assert "You don't have access to this resource." in str(found["VOD.L"])
+
+
+def test_a_key_that_is_refused_stops_at_once_and_does_not_show(tmp_path: Path) -> None:
+    found, requests = ask(tmp_path, PLAYED, [f"S{number}" for number in range(40)], key="wrong-key")
+    assert {type(error) for error in found.values()} == {ProviderRefused}
+    assert "Invalid API key" in str(found["S39"])
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "words"),
+    [
+        (Answer(recorded("finnhub", "limit.json"), 429), RateLimited, "API limit reached"),
+        (Answer(recorded("finnhub", "limit.json")), RateLimited, "API limit reached"),
+        (Answer(recorded("finnhub", "invalid_key.json")), ProviderRefused, "Invalid API key"),
+        (Answer({"error": f"{KEY} is not an api key"}), ProviderRefused, "*** is not an api key"),
+    ],
+)
+def test_a_limit_or_a_refusal_is_said_in_finnhub_s_words_and_stops_at_once(
+    tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str
+) -> None:
+    found, requests = ask(tmp_path, always(failure), list(PRICES))
+    assert {type(error) for error in found.values()} == {kind}
+    assert all(words in str(error) for error in found.values())
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("body", [recorded("finnhub", "challenge.html"), recorded("finnhub", "nulls.json"), "{", ""])
+def test_what_is_no_quote_is_a_bad_answer(tmp_path: Path, body: str) -> None:
+    found, _ = ask(tmp_path, always(Answer(body)), ["AAPL"])
+    assert isinstance(found["AAPL"], BadAnswer)

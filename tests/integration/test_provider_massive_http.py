@@ -1,0 +1,113 @@
+"""Massive over HTTP: what is really sent, and that a failure costs no more than it must."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from producer.providers import Quote
+from producer.providers.asking import PastHttpProvider
+from producer.providers.client import Patience
+from producer.providers.massive import Massive
+from producer.providers.quote import Answers, Interval
+from shared.accounts import Account
+from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.times import utc_now
+from tests.apis.massive import KEY, answer
+from tests.market_server import Answer, Request, Script, always, market_server, recorded
+
+PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
+PLAYED = partial(answer, prices=PRICES)
+SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
+
+
+def provider(folder: Path, url: str, key: str = KEY) -> PastHttpProvider:
+    return PastHttpProvider(Massive(), Account(url, key), folder, Patience(0.5, 0.5, 1.0))
+
+
+def ask(folder: Path, script: Script, symbols: Sequence[str], key: str = KEY) -> tuple[Answers, list[Request]]:
+    with market_server(script) as server:
+        found = provider(folder, server.url, key).quotes(symbols, utc_now())
+    assert found.keys() == set(symbols)
+    assert key not in repr(found)
+    return found, server.requests
+
+
+def prices(found: Answers) -> dict[str, Decimal]:
+    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
+
+
+def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
+    found, (request,) = ask(tmp_path, PLAYED, ["AAPL", "BRK.B", "NOSUCH"])
+    assert prices(found) == {symbol: Decimal(price) for symbol, price in PRICES.items()}
+    assert isinstance(found["NOSUCH"], UnknownSymbol)
+    assert (request.path, request.query) == (SNAPSHOT, {"tickers": "AAPL,BRK.B,NOSUCH"})
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_key_that_is_refused_stops_at_once_and_does_not_show(tmp_path: Path) -> None:
+    symbols = [f"S{number}" for number in range(600)]
+    found, requests = ask(tmp_path, PLAYED, symbols, key="wrong-key")
+    assert {type(error) for error in found.values()} == {ProviderRefused}
+    assert "Unknown API Key" in str(found["S599"])
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "words"),
+    [
+        (Answer(recorded("massive", "unknown_key.json"), 401), ProviderRefused, "Unknown API Key"),
+        (Answer(recorded("massive", "not_entitled.json"), 403), ProviderRefused, "You are not entitled to this data"),
+        (Answer(recorded("massive", "not_entitled.json")), ProviderRefused, "You are not entitled to this data"),
+        (Answer(recorded("massive", "limit.json"), 429), RateLimited, "exceeded the maximum requests per minute"),
+        (Answer(recorded("massive", "limit.json")), RateLimited, "exceeded the maximum requests per minute"),
+        (Answer(recorded("massive", "error.json")), BadAnswer, "cannot be empty"),
+        (Answer(recorded("massive", "challenge.html")), BadAnswer, "an HTML page"),
+        (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), BadAnswer, "*** is not a key"),
+    ],
+)
+def test_a_failure_is_said_in_massive_s_words(
+    tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str
+) -> None:
+    found, requests = ask(tmp_path, always(failure), list(PRICES))
+    assert {type(error) for error in found.values()} == {kind}
+    assert all(words in str(error) for error in found.values())
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(("interval", "days"), [(Interval.DAY, 30), (Interval.FIVE_MINUTES, 10)])
+def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: int) -> None:
+    now = utc_now()
+    since = now - timedelta(days=days)
+    with market_server(PLAYED) as server:
+        quotes = provider(tmp_path, server.url).past("BRK.B", interval, since, now)
+    assert {quote.price for quote in quotes} == {Decimal("469.95")}
+    moments = [quote.as_of for quote in quotes]
+    assert moments == sorted(set(moments))
+    assert all(since <= moment < now for moment in moments)
+    assert len(moments) > days / 2
+    (request,) = server.requests
+    span = "1/day" if interval is Interval.DAY else "5/minute"
+    assert request.path.startswith(f"/v2/aggs/ticker/BRK.B/range/{span}/")
+    assert request.query == {"adjusted": "true", "sort": "asc", "limit": "50000"}
+
+
+def test_what_the_plan_keeps_back_of_the_past_does_not_stop_the_quotes(tmp_path: Path) -> None:
+    too_old = Answer(recorded("massive", "timeframe.json"), 403)
+    since = utc_now() - timedelta(days=4000)
+    with market_server(lambda request: PLAYED(request) if request.path == SNAPSHOT else too_old) as server:
+        asked = provider(tmp_path, server.url)
+        with pytest.raises(UnknownSymbol, match="doesn't include this data timeframe"):
+            asked.past("AAPL", Interval.DAY, since, since + timedelta(days=5))
+        assert list(prices(asked.quotes(["AAPL"], utc_now()))) == ["AAPL"]
+
+
+def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    now = utc_now()
+    with market_server(always(Answer(recorded("massive", "past_part.json")))) as server:
+        asked = provider(tmp_path, server.url)
+        with pytest.raises(BadAnswer, match="only a part"):
+            asked.past("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
