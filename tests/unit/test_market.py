@@ -1,5 +1,6 @@
 """The hours of real markets, by their exchanges' calendars."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -182,5 +183,8 @@ def test_nothing_of_it_is_loaded_where_no_market_is_set() -> None:
         "app.conf.beat_schedule; app.loader.import_default_modules();"
         "print({'pandas', 'numpy', 'exchange_calendars'} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "STOCKWIRE_MARKET": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == "set()"
