@@ -111,3 +111,13 @@ def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
         asked = provider(tmp_path, server.url)
         with pytest.raises(BadAnswer, match="only a part"):
             asked.past("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
+
+
+def test_a_bar_waits_until_the_plans_that_are_behind_have_all_of_it(tmp_path: Path) -> None:
+    now = utc_now().replace(second=0, microsecond=0)
+    ended = [now - timedelta(minutes=age) for age in (60, 25, 15, 1)]
+    starts = [int((moment - Interval.FIVE_MINUTES.length).timestamp()) * 1000 for moment in ended]
+    bars = {"ticker": "AAPL", "status": "DELAYED", "results": [{"t": start, "c": 228.87} for start in starts]}
+    with market_server(always(Answer(bars))) as server:
+        quotes = provider(tmp_path, server.url).past("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
+    assert [quote.as_of for quote in quotes] == ended[:2]
