@@ -13,7 +13,7 @@ from producer.providers.api import PastApi
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from shared.accounts import ACCOUNTS
 from shared.database import reading, writing
-from shared.errors import ProviderError, ProviderRefused, PublishError, RateLimited, UnknownSymbol
+from shared.errors import BadAnswer, ProviderError, ProviderRefused, PublishError, RateLimited, UnknownSymbol
 from shared.events import StockData
 from shared.messaging.message import Message, price_message
 from shared.messaging.publisher import Publisher
@@ -62,6 +62,12 @@ def cut_off(spans: Sequence[Span], start: datetime) -> list[Span]:
     return [Span(max(each.since, start), each.until) for each in spans if each.until > start]
 
 
+def cut_out(spans: Sequence[Span], window: Span) -> list[Span]:
+    """What of the spans is not in the window."""
+    before = [Span(each.since, min(each.until, window.since)) for each in spans if each.since < window.since]
+    return before + cut_off(spans, window.until)
+
+
 def windows(spans: Sequence[Span], longest: timedelta) -> Iterator[Span]:
     """The fewest windows of at most this length that have in them all of these spans, oldest first."""
     left = list(spans)
@@ -79,8 +85,9 @@ class Backfill:
     """One backfill: `left` is what of each symbol is still to be had, and empties as it is published.
 
     Each provider is asked for what those before it have left. `say` gets lines for people, `advance` the time that has
-    been covered. Where `state` is given, it is kept there how far each symbol is. Of the rest, `failed` has why each
-    provider failed a symbol, `halts` why one was not asked any more, and `last` the newest event of each symbol.
+    been covered. Where `state` is given, it is kept there how far each symbol is, from its oldest time on. Of the rest,
+    `failed` has why each provider failed a symbol, `halts` why one was not asked any more, and `last` the newest event
+    of each symbol.
     """
 
     providers: Sequence[PastProvider]
@@ -131,9 +138,12 @@ class Backfill:
                 self.halts[provider.name] = error
                 return
             except ProviderError as error:
-                self.failed.setdefault(symbol, {})[provider.name] = error
+                self._fail(provider, symbol, error)
             if stop.requested:
                 return
+
+    def _fail(self, provider: PastProvider, symbol: str, error: ProviderError) -> None:
+        self.failed.setdefault(symbol, {})[provider.name] = error
 
     def _resume(self, provider: PastProvider) -> None:
         """Leave out what was published before."""
@@ -145,7 +155,7 @@ class Backfill:
         for symbol in list(self.left):
             since, until = known.get(symbol, (EPOCH, EPOCH))
             if since <= self.left[symbol][0].since < until:
-                self._cover(symbol, until)
+                self._cover(symbol, Span(since, until))
                 places.append(f"{symbol} at {format_instant(until)}")
         if places:
             more = f" and {len(places) - 3} more symbols" if len(places) > 3 else ""
@@ -154,7 +164,14 @@ class Backfill:
     def _fill(self, provider: PastProvider, symbol: str, stop: Stop) -> None:
         """All that is left of one symbol. Raises ProviderError."""
         for window in windows(self.left.get(symbol, []), provider.longest(self.interval)):
-            quotes = self._fetch(provider, symbol, window, stop)
+            try:
+                quotes = self._fetch(provider, symbol, window, stop)
+            except (BadAnswer, UnknownSymbol) as error:
+                if self.state is not None:
+                    raise
+                # Where it is not kept how far all is, what is wrong with one time keeps nobody from the next.
+                self._fail(provider, symbol, error)
+                continue
             if quotes is None or not self._publish(provider, symbol, quotes, stop):
                 return
             self._note(provider, symbol, window)
@@ -209,16 +226,16 @@ class Backfill:
                 self.say(f"{symbol} of {format_instant(quote.as_of)} skipped: {provider.name}: {error}")
 
     def _note(self, provider: PastProvider, symbol: str, window: Span) -> None:
-        self._cover(symbol, window.until)
+        self._cover(symbol, window)
         until = min(window.until, self.clock() - SETTLED)
         if self.state is not None and window.since < until:
             with writing(self.state) as connection:
                 save_progress(connection, provider.name, symbol, self.interval, window.since, until)
 
-    def _cover(self, symbol: str, until: datetime) -> None:
-        """What is before `until` is not left any more."""
+    def _cover(self, symbol: str, window: Span) -> None:
+        """What is in the window is not left any more."""
         before = self.left[symbol]
-        self.left[symbol] = cut_off(before, until)
+        self.left[symbol] = cut_out(before, window)
         self.advance(total(before) - total(self.left[symbol]))
         if not self.left[symbol]:
             del self.left[symbol]

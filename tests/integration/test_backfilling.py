@@ -78,11 +78,14 @@ def run(broker: BrokerAddress, state: Engine, said: list[str]) -> Make:
         spans: Sequence[Span] = (Span(START, END),),
         symbols: Sequence[str] = ("AAPL", "BRK.B"),
         clock: Callable[[], datetime] = utc_now,
+        kept: bool = True,
     ) -> Backfill:
         left = {symbol: list(spans) for symbol in symbols}
         with Publisher(broker, "test") as publisher:
             advance: list[timedelta] = []
-            work = Backfill(providers, publisher, Interval.DAY, left, said.append, advance.append, state, clock)
+            work = Backfill(
+                providers, publisher, Interval.DAY, left, said.append, advance.append, state if kept else None, clock
+            )
             work.run(stop or Stop())
         return work
 
@@ -310,3 +313,22 @@ def test_of_a_window_over_several_holes_only_what_is_missing_is_published(run: M
     run(provider, symbols=["AAPL"], spans=spans)
     assert provider.asked == [("AAPL", 1, 5), ("AAPL", 9, 10)]
     assert [each.as_of.day for each in published(broker, queue, 3)] == [1, 4, 9]
+
+
+def test_a_hole_that_cannot_be_had_keeps_nobody_from_the_next(run: Make, broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    too_long_ago = failing(UnknownSymbol("keeps no prices that old"), ("AAPL", 1))
+    first = FakePast(meddle=lambda symbol, day: too_long_ago(symbol, day) if day < 9 else None)
+    spans = [Span(START, START + 2 * DAY), Span(START + 8 * DAY, START + 9 * DAY)]
+    alone = run(first, symbols=["AAPL"], spans=spans, kept=False)
+    assert alone.left == {"AAPL": spans[:1]}
+    assert alone.reasons() == {"AAPL": "first: keeps no prices that old"}
+    second = FakePast("second")
+    assert run(first, second, symbols=["AAPL"], spans=spans, kept=False).failed == {}
+    assert second.asked == [("AAPL", 1, 3)]
+    assert [(each.provider, each.as_of.day) for each in published(broker, queue, 4)] == [
+        ("first", 9),
+        ("first", 9),
+        ("second", 1),
+        ("second", 2),
+    ]
