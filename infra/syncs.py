@@ -9,6 +9,7 @@ from sqlalchemy import Row, column, inspect, select, table
 from sqlalchemy.engine import URL
 
 from shared.database import opened, reading
+from shared.errors import RateLimited
 
 TASK = "producer.sync"
 
@@ -67,6 +68,8 @@ def describe_result(status: str, result: bytes | None) -> str:
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
+        if found.get("exc_type") == RateLimited.__name__:
+            return f"the sync goes on when there is room: {reason}" if status == "RETRY" else f"the sync ends: {reason}"
         return f"the sync failed: {reason}" if status == "FAILURE" else f"the sync is tried again: {reason}"
     return ""
 

@@ -72,3 +72,9 @@ def test_a_database_without_results_has_no_troubles(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "RETRY", "STARTED"])
 def test_a_result_that_cannot_be_read_is_no_trouble(status: str, result: bytes | None) -> None:
     assert describe_result(status, result) == ""
+
+
+def test_a_sync_that_a_limit_holds_back_has_not_failed() -> None:
+    held = json.dumps({"exc_type": "RateLimited", "exc_message": ["2 of the symbols left"]}).encode()
+    assert describe_result("RETRY", held) == "the sync goes on when there is room: 2 of the symbols left"
+    assert describe_result("FAILURE", held) == "the sync ends: 2 of the symbols left"
