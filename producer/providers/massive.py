@@ -61,9 +61,9 @@ class Massive:
         words = find_words(answer) or said
         if "maximum requests" in words:
             return limit(words, now)
-        if "timeframe" in words:
-            # Of the past, a plan has only so many years; for all else the key is as good as it was.
-            return UnknownSymbol(words)
+        if "timeframe" in words or "not entitled" in words:
+            # A plan has only so many years, or no snapshots; for what it has the key is as good as it was.
+            return UnknownSymbol(f"is not in the plan: {words}")
         if said == "NOT_AUTHORIZED" or status in (401, 403) or "api key" in words.lower():
             return refusal(self.name, words)
         if said == "NOT_FOUND":
@@ -80,7 +80,8 @@ class Massive:
         span = "1/day" if interval is Interval.DAY else "5/minute"
         start, end = (to_micros(each) // 1_000 for each in (first, last))
         path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/{span}/{start}/{end}"
-        query = {"adjusted": "true", "sort": "asc", "limit": "50000"}
+        # As traded, like the live prices.
+        query = {"adjusted": "false", "sort": "asc", "limit": "50000"}
         return PastCall(path, query, partial(_read_past, symbol, interval))
 
 

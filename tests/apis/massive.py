@@ -44,4 +44,4 @@ def _bars(path: str, prices: Mapping[str, str]) -> Answer:
     bar = {"o": price, "h": price, "l": price, "c": price, "v": 1_000}
     results = [{**bar, "t": start} for start in starts if int(first) <= start <= int(last)]
     found = {"results": results} if results else {}
-    return Answer({"ticker": symbol, "status": "OK", "adjusted": True, "resultsCount": len(results), **found})
+    return Answer({"ticker": symbol, "status": "OK", "adjusted": False, "resultsCount": len(results), **found})

@@ -60,8 +60,8 @@ def test_a_key_that_is_refused_stops_at_once_and_does_not_show(tmp_path: Path) -
     ("failure", "kind", "words"),
     [
         (Answer(recorded("massive", "unknown_key.json"), 401), ProviderRefused, "Unknown API Key"),
-        (Answer(recorded("massive", "not_entitled.json"), 403), ProviderRefused, "You are not entitled to this data"),
-        (Answer(recorded("massive", "not_entitled.json")), ProviderRefused, "You are not entitled to this data"),
+        (Answer(recorded("massive", "not_entitled.json"), 403), UnknownSymbol, "You are not entitled to this data"),
+        (Answer(recorded("massive", "not_entitled.json")), UnknownSymbol, "You are not entitled to this data"),
         (Answer(recorded("massive", "limit.json"), 429), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "limit.json")), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "error.json")), BadAnswer, "cannot be empty"),
@@ -92,7 +92,7 @@ def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: in
     (request,) = server.requests
     span = "1/day" if interval is Interval.DAY else "5/minute"
     assert request.path.startswith(f"/v2/aggs/ticker/BRK.B/range/{span}/")
-    assert request.query == {"adjusted": "true", "sort": "asc", "limit": "50000"}
+    assert request.query == {"adjusted": "false", "sort": "asc", "limit": "50000"}
 
 
 def test_what_the_plan_keeps_back_of_the_past_does_not_stop_the_quotes(tmp_path: Path) -> None:

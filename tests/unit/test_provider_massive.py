@@ -131,8 +131,8 @@ def test_many_symbols_are_asked_for_at_once() -> None:
     [
         ("unknown_key.json", 401, ProviderRefused, "refuses the key in STOCKWIRE_MASSIVE_KEY: Unknown API Key"),
         ("unknown_key.json", 200, ProviderRefused, "Unknown API Key"),
-        ("not_entitled.json", 403, ProviderRefused, "You are not entitled to this data. Please upgrade your plan"),
-        ("not_entitled.json", 200, ProviderRefused, "You are not entitled to this data. Please upgrade your plan"),
+        ("not_entitled.json", 403, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
+        ("not_entitled.json", 200, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
         ("timeframe.json", 403, UnknownSymbol, "Your plan doesn't include this data timeframe"),
         ("limit.json", 429, RateLimited, "exceeded the maximum requests per minute"),
         ("limit.json", 200, RateLimited, "exceeded the maximum requests per minute"),
@@ -200,7 +200,7 @@ def test_bars_are_asked_for_by_their_beginning() -> None:
     assert days.path == "/v2/aggs/ticker/BRK.B/range/1/day/1731888000000/1732060800000"
     minutes = MASSIVE.past_call("BRK.B", Interval.FIVE_MINUTES, since, until)
     assert minutes.path == "/v2/aggs/ticker/BRK.B/range/5/minute/1731887700000/1731974400000"
-    assert minutes.query == {"adjusted": "true", "sort": "asc", "limit": "50000"}
+    assert minutes.query == {"adjusted": "false", "sort": "asc", "limit": "50000"}
     assert MASSIVE.longest(Interval.FIVE_MINUTES) / timedelta(minutes=1) < 50_000
     assert MASSIVE.longest(Interval.DAY) / timedelta(days=1) < 50_000
 
