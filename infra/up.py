@@ -18,6 +18,7 @@ from infra.leftovers import end_leftovers
 from infra.live import Market, feed, view
 from infra.stack import CONSUMERS, PRODUCER, Stack
 from infra.syncs import SyncTroubles
+from producer.plan_command import find_misfit
 from producer.providers import make_providers
 from producer.watch_list import watch_list
 from shared.database import shown
@@ -123,8 +124,8 @@ def _run(
     with feed(settings) as events, view(title) as screen:
         stack.start(PRODUCER)
         screen.say(f"syncing {', '.join(symbols)} from {title}")
-        if hours:
-            screen.say(hours)
+        for hint in filter(None, (hours, find_misfit(settings, VAR))):
+            screen.say(hint)
         deadline = time.monotonic() + duration.total_seconds() if duration else None
         while not (stop.requested or (deadline and time.monotonic() >= deadline)):
             for event in _arrived(events):

@@ -38,12 +38,29 @@ def plan(output: Annotated[PlanFormat, typer.Option("--format", help="How to pri
     """What the watch list takes of each provider's plan on its schedule, whether that fits, and what would."""
     settings = load_settings()
     now = utc_now()
-    question = Question(watch_list(settings, VAR), settings.schedule, settings.market, find_timing(settings, now))
+    question = make_question(settings, now, VAR)
     plans = {name: make_plan(name, settings, question, now, VAR) for name in settings.provider}
     if output is PlanFormat.JSON:
         print_json(question, plans)
     else:
         print_text(question, plans)
+
+
+def find_misfit(settings: Settings, folder: Path) -> str:
+    """A line where the plan of the provider that is asked first has no room for all of the watch list, else nothing.
+
+    Raises SettingsError.
+    """
+    now, name = utc_now(), settings.provider[0]
+    found = make_plan(name, settings, make_question(settings, now, folder), now, folder)
+    if found is None or found.outcome.fits:
+        return ""
+    return f"the plan at {name} has no room for all of this on this schedule: ./stockwire plan says what would fit"
+
+
+def make_question(settings: Settings, now: datetime, folder: Path) -> Question:
+    """What the plan is asked for by these settings. Raises SettingsError, and StorageError."""
+    return Question(watch_list(settings, folder), settings.schedule, settings.market, find_timing(settings, now))
 
 
 def find_timing(settings: Settings, now: datetime) -> Timing:

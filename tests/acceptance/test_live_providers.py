@@ -148,7 +148,7 @@ def test_a_key_that_is_missing_is_one_line(settings: Callable[[Environment], Env
 def test_up_says_why_there_are_no_prices(settings: Callable[[Environment], Environment], checkout: Path) -> None:
     refused = Answer({"error": "Invalid API key"}, 401)
     with playing("finnhub", script=always(refused)) as (_, more):
-        environment = settings(more)
+        environment = settings({**more, "FINNHUB_PER_DAY": "25"})
         with running("./stockwire", "up", "--for", "30s", environment=environment, folder=checkout) as up:
             up.wait_for(
                 "the sync failed: 2 of the symbols without a price; the first is AAPL: finnhub: refuses the key"
