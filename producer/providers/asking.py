@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
 from producer.providers.api import Api, Call, PastApi
-from producer.providers.budget import Grant, take_credits
+from producer.providers.budget import Grant, give_back, take_credits
 from producer.providers.circuit import load_circuit, save_circuit
 from producer.providers.client import DEFAULT_PATIENCE, Client, Patience
+from producer.providers.pace import Pace
 from producer.providers.quote import Answers, Interval, Quote
 from producer.providers.round import CONNECTIONS, Round, cost
 from producer.providers.turns import in_turn, note_asked
@@ -47,6 +49,10 @@ class HttpProvider:
         digest = hashlib.blake2b(f"{self.account.url}\n{self.account.key}".encode(), digest_size=6)
         return f"{self.name}:{digest.hexdigest()}"
 
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self.api.calls_a_second)
+
     def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:  # noqa: ARG002 - a market has its own time
         """See Provider; RateLimited for those that the plan has no room for now, who come first the next time.
 
@@ -54,13 +60,17 @@ class HttpProvider:
         """
         with self._asking() as (engine, asking):
             with writing(engine) as connection:
-                calls, left = self._fit(connection, symbols)
-            return {**left, **asking.run(calls)}
+                now = self.clock()
+                calls, left = self._fit(connection, symbols, now)
+            answers = asking.run(calls)
+            if asking.unspent:
+                with writing(engine) as connection:
+                    give_back(connection, self.account_name, asking.unspent, now)
+            return {**left, **answers}
 
-    def _fit(self, connection: Connection, symbols: Sequence[str]) -> tuple[Sequence[Call], Answers]:
+    def _fit(self, connection: Connection, symbols: Sequence[str], now: datetime) -> tuple[Sequence[Call], Answers]:
         """The calls that the plan has room for now, paid for, and the error of the symbols that it has none for."""
-        now = self.clock()
-        waiting = in_turn(connection, self.account_name, symbols)
+        waiting = in_turn(connection, self.account_name, symbols, now)
         calls = self.api.quote_calls(waiting, now)
         wanted = sum(cost(self.api, call) for call in calls)
         grant = take_credits(connection, self.account_name, self.account, wanted, now)
@@ -99,7 +109,7 @@ class HttpProvider:
 
             signature = self.api.sign(self.account)
             with Client(self.account.url, signature, CONNECTIONS, self.patience, pay) as client:
-                asking = Round(self.api, client, circuit, pay, self.account.key, self.clock)
+                asking = Round(self.api, client, circuit, pay, self._pace, self.account.key, self.clock)
                 try:
                     yield engine, asking
                 finally:

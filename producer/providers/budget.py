@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, delete, insert, select
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, delete, insert, select, update
 
 from producer.state import metadata
 from shared.accounts import Account
@@ -49,6 +49,9 @@ def take_credits(
     """
     oldest = min(midnight_of(now), now - MINUTE)
     connection.execute(delete(spent).where(spent.c.account == name, spent.c.at < to_micros(oldest)))
+    # Else what was spent on a clock that was ahead would be as good as just now until the clock is there again.
+    ahead = update(spent).where(spent.c.account == name, spent.c.at > to_micros(now + MINUTE))
+    connection.execute(ahead.values(at=to_micros(now)))
     grant = grant_credits(read_spendings(connection, name), account, wanted, now)
     if whole and grant.amount < wanted:
         return replace(grant, amount=0)
@@ -57,9 +60,15 @@ def take_credits(
     return grant
 
 
+def give_back(connection: Connection, name: str, amount: int, at: datetime) -> None:
+    """Take back what was spent at that instant and not needed, in a writing transaction."""
+    connection.execute(insert(spent).values(account=name, at=to_micros(at), credits=-amount))
+
+
 def read_spendings(connection: Connection, name: str) -> list[Spending]:
-    """What was spent of the account `name` and still counts, oldest first."""
-    rows = connection.execute(select(spent.c.at, spent.c.credits).where(spent.c.account == name).order_by(spent.c.at))
+    """What was spent of the account `name` and still counts, oldest first; less than zero is what was given back."""
+    query = select(spent.c.at, spent.c.credits).where(spent.c.account == name)
+    rows = connection.execute(query.order_by(spent.c.at, spent.c.credits))
     return [(from_micros(at), amount) for at, amount in rows]
 
 

@@ -18,7 +18,10 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _WHOLE = re.compile(r"[0-9]{1,18}(?:\.0*)?")
 _CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>([^<]+)", re.IGNORECASE)
-_LONGEST_WORDS = 200
+# How words end that go on.
+CUT = "…"
+# Where nobody looks for a provider's words any more.
+_FAR = 10_000
 
 # Later than any answer will ever say, in seconds since 1970: the year 2200.
 _LAST_SECOND = 7_258_118_400
@@ -41,13 +44,14 @@ def describe_text(body: str) -> str:
     if text[0] == "<":
         title = _TITLE.search(text)
         return f"an HTML page ({shorten(title[1])!r})" if title else "an HTML page"
-    return f"{'broken JSON' if text[0] in '{[' else 'text'} ({shorten(text)[:80]!r})"
+    return f"{'broken JSON' if text[0] in '{[' else 'text'} ({shorten(text, 80)!r})"
 
 
-def shorten(words: object) -> str:
-    """A provider's own words on one line, as far as people read."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in str(words)).split())
-    return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 1]}…"
+def shorten(words: object, longest: int = 200) -> str:
+    """A provider's own words on one line, as far as people read; where that is not all, they end in CUT."""
+    text = str(words)
+    line = " ".join("".join(each if each.isprintable() else " " for each in text[:_FAR]).split())
+    return line if len(line) <= longest and len(text) <= _FAR else f"{line[: longest - len(CUT)]}{CUT}"
 
 
 def read_quote(read: Callable[[Json], Quote], answer: Json) -> Quote | ProviderError:
@@ -179,7 +183,7 @@ def midnight(text: Json, what: str = "date") -> datetime:
 def _read_number(value: Decimal) -> Decimal:
     # Of a number that is far from any price, the digits alone could take all the memory there is.
     if not value.is_finite() or abs(value.adjusted()) > 30 or len(value.as_tuple().digits) > 40:
-        raise ValueError(f"{shorten(value)[:40]!r} is not a decimal number such as 412.35")
+        raise ValueError(f"{shorten(value, 40)!r} is not a decimal number such as 412.35")
     return read_decimal(format(value, "f"))
 
 
@@ -192,4 +196,4 @@ def _describe(value: Json) -> str:
         return "missing"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
-    return repr(shorten(value)[:40])
+    return repr(shorten(value, 40))

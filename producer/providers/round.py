@@ -1,5 +1,6 @@
 """One round of calls to a provider: many side by side, and none more once they have become useless."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,14 @@ from producer.providers.client import Client
 from producer.providers.judging import read_reply
 from producer.providers.pace import Pace
 from producer.providers.quote import Answers, Quote
+from producer.providers.reading import CUT
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 
 # Calls under way at once.
 CONNECTIONS = 48
+
+# Fewer characters than this of a key tell nothing.
+_TELLING = 4
 
 Found = TypeVar("Found")
 
@@ -24,7 +29,8 @@ Found = TypeVar("Found")
 class Round:
     """Calls `api` by `client`, and keeps account of how it fares in `circuit`; `secret` is taken out of every error.
 
-    `pay` is called, with the price in credits, for calls that nobody has paid for; it may raise RateLimited.
+    `pay` is called, with the price in credits, for calls that nobody has paid for; it may raise RateLimited. `unspent`
+    are the credits of calls that were paid for, but never made.
     """
 
     def __init__(
@@ -33,16 +39,18 @@ class Round:
         client: Client,
         circuit: Circuit,
         pay: Callable[[int], None],
+        pace: Pace,
         secret: str,
         clock: Callable[[], datetime],
     ) -> None:
         self.circuit = circuit
+        self.unspent = 0
         self._api = api
         self._client = client
         self.pay = pay
-        self._secrets = {secret, quote_plus(secret)} - {""}
+        self._secret = _find_pattern(secret)
         self._clock = clock
-        self._pace = Pace(api.calls_a_second)
+        self._pace = pace
         self._lock = threading.Lock()
         self._halt: ProviderError | None = None
 
@@ -52,15 +60,16 @@ class Round:
         alone = 0 if self.circuit.proven else 1
         found = [self._run(call) for call in calls[:alone]]
         if calls[alone:]:
-            with ThreadPoolExecutor(min(CONNECTIONS, len(calls) - alone), f"{self._api.name}") as pool:
+            with ThreadPoolExecutor(min(CONNECTIONS, len(calls) - alone), self._api.name) as pool:
                 found += pool.map(self._run, calls[alone:])
         return _merge(found)
 
     def get(self, path: str, query: Mapping[str, str], cost: int, read: Callable[[Json], Found]) -> Found:
         """What `read` makes of the answer to one GET, which costs so many credits. Raises ProviderError."""
-        if self._halt is not None:
-            raise self._halt
+        self._check_halt(cost)
         self._pace.wait()
+        # What was found out by others while this call waited for its turn.
+        self._check_halt(cost)
         try:
             found = read(read_reply(self._api, self._client.get(path, query, cost), self._clock()))
         except ProviderError as error:
@@ -89,6 +98,13 @@ class Round:
             return dict.fromkeys(call.symbols, error)
         return self._run(call)
 
+    def _check_halt(self, cost: int) -> None:
+        """Raises ProviderError where a call is of no use any more; what was paid for it is not spent."""
+        with self._lock:
+            if self._halt is not None:
+                self.unspent += cost
+                raise self._halt
+
     def _note_success(self) -> None:
         with self._lock:
             # A limit, or a refusal, stands whatever was under way beside it.
@@ -100,9 +116,7 @@ class Round:
         """Count it, unless it is about a symbol alone; returns the error, fit to be shown."""
         self._clean(error)
         with self._lock:
-            if isinstance(error, UnknownSymbol):
-                return error
-            if self._halt is None or isinstance(error, RateLimited | ProviderRefused):
+            if not isinstance(error, UnknownSymbol) and _outweighs(error, self._halt):
                 self.circuit = self.circuit.failed(error, self._clock())
                 open_circuit = self.circuit.find_error(self._clock())
                 self._halt = error if isinstance(error, ProviderRefused) else open_circuit
@@ -111,14 +125,30 @@ class Round:
     def _clean(self, answer: "Quote | ProviderError") -> "Quote | ProviderError":
         """The answer, without the key that a provider may quote in its words."""
         if isinstance(answer, ProviderError):
-            for secret in self._secrets:
-                answer.args = tuple(str(each).replace(secret, "***") for each in answer.args)
+            answer.args = tuple(self._secret.sub("***", str(each)) for each in answer.args)
         return answer
 
 
 def cost(api: Api, call: Call) -> int:
     """What a call costs, in credits."""
     return len(call.symbols) if api.credit_a_symbol else 1
+
+
+def _outweighs(error: ProviderError, halt: ProviderError | None) -> bool:
+    """Whether this error, of a call that was under way, says more than why no others are made."""
+    if halt is None or isinstance(error, ProviderRefused):
+        return True
+    if not isinstance(error, RateLimited) or isinstance(halt, ProviderRefused):
+        return False
+    return not isinstance(halt, RateLimited) or error.until > halt.until
+
+
+def _find_pattern(secret: str) -> re.Pattern[str]:
+    """What finds it, also where somebody's words were cut off in the middle of it."""
+    whole = {secret, quote_plus(secret)} - {""}
+    cut = {f"{each[:length]}{CUT}" for each in whole for length in range(_TELLING, len(each))}
+    longest_first = sorted(whole | cut, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
 
 def _merge(found: Iterable[Answers]) -> Answers:

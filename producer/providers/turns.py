@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Table, Text, select
+from sqlalchemy import BigInteger, Column, Connection, Table, Text, select, update
 
 from producer.state import metadata
 from shared.schema import insert_into
@@ -19,8 +19,13 @@ asked = Table(
 )
 
 
-def in_turn(connection: Connection, name: str, symbols: Sequence[str]) -> list[str]:
-    """The symbols by when the account `name` was last asked for them, those that never were first."""
+def in_turn(connection: Connection, name: str, symbols: Sequence[str], now: datetime) -> list[str]:
+    """The symbols by when the account `name` was last asked for them, those that never were first.
+
+    In a writing transaction: who was asked for on a clock that was ahead is as good as just now, and waits from here.
+    """
+    ahead = update(asked).where(asked.c.account == name, asked.c.at > to_micros(now))
+    connection.execute(ahead.values(at=to_micros(now)))
     rows = connection.execute(select(asked.c.symbol, asked.c.at).where(asked.c.account == name))
     last = {row.symbol: row.at for row in rows}
     return sorted(symbols, key=lambda symbol: last.get(symbol, 0))

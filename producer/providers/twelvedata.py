@@ -144,12 +144,12 @@ def _read_last(*seconds: Json) -> datetime:
 def _check_symbol(said: Json, symbol: str) -> None:
     """`SBIN:NSE` is answered as SBIN."""
     if str(said).partition(":")[0] != symbol.partition(":")[0]:
-        raise BadAnswer(f"answers with another symbol: {shorten(said)[:40]!r}")
+        raise BadAnswer(f"answers with another symbol: {shorten(said, 40)!r}")
 
 
 def _judge(code: Json, words: str, now: datetime) -> ProviderError:
     """What an error object comes to. A symbol that the plan does not include has the code 403 or 404."""
-    words = words or f"answers with error {shorten(code)[:40]}"
+    words = words or f"answers with error {shorten(code, 40)}"
     match code:
         case 401:
             return refusal(TwelveData.name, words)

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -38,6 +40,10 @@ AWAY = Answer("down for maintenance", 503)
 MANY = [f"S{number}" for number in range(20)]
 
 
+class Slow(Finnhub):
+    calls_a_second: ClassVar[float | None] = 5
+
+
 class Clock:
     """The present time, and so much later."""
 
@@ -57,9 +63,9 @@ def clock() -> Clock:
 def provider(tmp_path: Path, clock: Clock) -> Callable[..., HttpProvider]:
     """Another one each time, as another process has it, with the same state."""
 
-    def made(server: MarketServer, key: str = KEY, **limits: int) -> HttpProvider:
+    def made(server: MarketServer, key: str = KEY, api: Finnhub | None = None, **limits: int) -> HttpProvider:
         account = Account(server.url, key, **limits)
-        return HttpProvider(Finnhub(), account, tmp_path, Patience(0.5, 0.5, 1.0), clock)
+        return HttpProvider(api or Finnhub(), account, tmp_path, Patience(0.5, 0.5, 1.0), clock)
 
     return made
 
@@ -157,6 +163,19 @@ def test_a_plan_s_day_ends_at_midnight_utc(provider: Make, clock: Clock) -> None
     assert left.until.time().isoformat() == "00:00:00"
 
 
+def test_a_clock_that_was_ahead_leaves_nobody_without_credits_or_a_turn(provider: Make, clock: Clock) -> None:
+    with market_server(always(GOOD)) as server:
+        clock.later = timedelta(days=1)
+        ask(provider(server, per_minute=2), MANY[:4])
+        clock.later = timedelta()
+        assert prices(ask(provider(server, per_minute=2), MANY[:4])) == []
+        asked(server)
+        for minutes in (1, 2, 3):
+            clock.later = timedelta(seconds=61 * minutes)
+            assert len(prices(ask(provider(server, per_minute=2), MANY[:4]))) == 2
+        assert sorted(asked(server)) == sorted([*MANY[2:4], *MANY[:2], *MANY[2:4]])
+
+
 def test_processes_that_ask_at_once_never_spend_more_than_there_is(tmp_path: Path) -> None:
     script = """
 import sys
@@ -207,6 +226,51 @@ def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Ma
         assert prices(ask(provider(server, key="another"), ["AAPL"])) == ["AAPL"]
         clock.later = REFUSED_PAUSE + timedelta(seconds=1)
         assert prices(ask(provider(server), ["AAPL"])) == ["AAPL"]
+
+
+@pytest.mark.parametrize("shown", [2, 4, 9])
+def test_a_key_does_not_show_where_words_are_cut_off_in_the_middle_of_it(provider: Make, shown: int) -> None:
+    # 200 characters are told.
+    words = "x" * (199 - shown) + KEY
+    with market_server(always(Answer({"error": words}, 401))) as server:
+        said = str(ask(provider(server), ["AAPL"])["AAPL"])
+    assert said.endswith("x***" if shown >= 4 else f"x{KEY[:shown]}…")
+
+
+def test_a_key_that_is_refused_is_left_alone_whatever_else_is_heard_meanwhile(provider: Make, clock: Clock) -> None:
+    limited = Answer({"error": "API limit reached."}, 429, {"Retry-After": "9"}, delay=0.3)
+    refused = Answer({"error": "Invalid API key"}, 401, delay=0.1)
+    with market_server(always(GOOD)) as server:
+        ask(provider(server), ["AAPL"])
+        server.answer = by_symbol({"IBM": limited, "MSFT": refused})
+        ask(provider(server), ["IBM", "MSFT"])
+        clock.later = timedelta(seconds=30)
+        with pytest.raises(ProviderRefused):
+            ask(provider(server), ["AAPL"])
+
+
+def test_calls_that_wait_for_their_turn_are_not_made_nor_paid_for_when_they_are_of_no_use(
+    provider: Make, tmp_path: Path
+) -> None:
+    with market_server(always(GOOD)) as server:
+        ask(provider(server, api=Slow()), ["AAPL"])
+        server.answer = always(Answer({"error": "Invalid API key"}, 401))
+        slow = provider(server, api=Slow())
+        answers = ask(slow, MANY[:8])
+        assert {type(each) for each in answers.values()} == {ProviderRefused}
+        made = len(asked(server))
+    assert made <= 3
+    with open_state(tmp_path) as engine, reading(engine) as connection:
+        assert sum(amount for _, amount in read_spendings(connection, slow.account_name)) == made
+
+
+def test_calls_keep_their_distance_from_those_before(provider: Make) -> None:
+    with market_server(always(GOOD)) as server:
+        slow = provider(server, api=Slow())
+        start = time.monotonic()
+        for _ in range(3):
+            ask(slow, ["AAPL"])
+    assert time.monotonic() - start >= 0.4
 
 
 def test_a_limit_that_the_provider_sets_is_kept_by_every_process(provider: Make, clock: Clock) -> None:
