@@ -130,7 +130,7 @@ class Client:
                 target = response.headers.get("Location") if response.is_redirect else None
                 if target is None:
                     return self._read(response)
-            url, query = self._check_target(url, urljoin(url, target)), {}
+            url, query = self._find_target(url, target), {}
         raise ProviderUnavailable("redirects in circles")
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -139,8 +139,12 @@ class Client:
         request.prepare_url(request.url, dict(self._signature.query))
         return request
 
-    def _check_target(self, source: str, target: str) -> str:
-        before, after = urlsplit(source), urlsplit(target)
+    def _find_target(self, source: str, location: str) -> str:
+        try:
+            target = urljoin(source, location)
+            before, after = urlsplit(source), urlsplit(target)
+        except ValueError:
+            raise ProviderUnavailable("redirects to what is no URL") from None
         if after.hostname != before.hostname or (before.scheme, after.scheme) == ("https", "http"):
             raise ProviderUnavailable(
                 f"redirects to {shorten(after.netloc)}, where the key must not go: is the URL in the settings right?"

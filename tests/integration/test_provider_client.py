@@ -94,6 +94,7 @@ def test_connections_are_used_again() -> None:
         (Answer(BODY, headers={"Content-Encoding": "gzip"}), BadAnswer, "cannot be unpacked"),
         (Answer(b"0" * (MAX_BODY + 1)), BadAnswer, "sent more than 32 MiB"),
         (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects in circles"),
+        (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to what is no URL"),
     ],
     ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles"],
 )
