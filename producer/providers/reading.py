@@ -131,16 +131,10 @@ def read_currency(value: Json) -> str | None:
 
 def read_epoch(value: Json, unit: str = "s", what: str = "time") -> datetime:
     """The instant of a whole number of seconds (`ms`, `us`, `ns`) since 1970, in UTC. Raises BadAnswer."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
-        value = int(value)
-    if isinstance(value, Decimal) and abs(value.adjusted()) < 30 and value == value.to_integral_value():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    number, per_second = _read_whole(value), _PER_SECOND[unit]
+    if not 0 < number < _LAST_SECOND * per_second:
         raise BadAnswer(f"its {what} is {_describe(value)}")
-    per_second = _PER_SECOND[unit]
-    if not 0 < value < _LAST_SECOND * per_second:
-        raise BadAnswer(f"its {what} is {_describe(value)}")
-    return from_micros(value * 10**6 // per_second)
+    return from_micros(number * 10**6 // per_second)
 
 
 def read_clock(text: Json, zone: tzinfo, what: str = "time") -> datetime:
@@ -156,11 +150,9 @@ def read_clock(text: Json, zone: tzinfo, what: str = "time") -> datetime:
 
 def read_epoch_of_any_unit(value: Json, what: str = "time") -> datetime:
     """The same where the unit is not said: by its magnitude, which is no other's between 1971 and 2200."""
-    if isinstance(value, int):
-        for unit, per_second in _PER_SECOND.items():
-            if value < _LAST_SECOND * per_second:
-                return read_epoch(value, unit, what)
-    return read_epoch(value, "ns", what)
+    number = _read_whole(value)
+    units = (unit for unit, per_second in _PER_SECOND.items() if number < _LAST_SECOND * per_second)
+    return read_epoch(value, next(units, "ns"), what)
 
 
 def minute_after(moment: datetime) -> datetime:
@@ -178,6 +170,15 @@ def midnight(text: Json, what: str = "date") -> datetime:
     if moment < EPOCH:
         raise BadAnswer(f"its {what} is {_describe(text)}")
     return moment
+
+
+def _read_whole(value: Json) -> int:
+    """A whole number, written as a number or as text; 0 for what is none."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
+        return int(value)
+    if isinstance(value, Decimal) and abs(value.adjusted()) < 30 and value == value.to_integral_value():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _read_number(value: Decimal) -> Decimal:

@@ -163,7 +163,9 @@ def test_what_is_no_instant_is_refused(value: Any) -> None:
     st.sampled_from([1, 10**3, 10**6, 10**9]),
 )
 def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_second: int) -> None:
-    assert read_epoch_of_any_unit(int(moment.timestamp()) * per_second) == moment
+    number = int(moment.timestamp()) * per_second
+    for written in (number, str(number), Decimal(number), Decimal(f"{number}.0")):
+        assert read_epoch_of_any_unit(written) == moment
 
 
 def test_a_date_is_midnight_utc() -> None:
