@@ -96,7 +96,7 @@ def test_connections_are_used_again() -> None:
         (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects in circles"),
         (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to what is no URL"),
     ],
-    ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles"],
+    ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles", "nowhere"],
 )
 def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[ProviderError], why: str) -> None:
     began = time.monotonic()
