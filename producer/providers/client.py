@@ -111,6 +111,9 @@ class Client:
             raise BadAnswer("sent what cannot be unpacked as its headers say") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise ProviderUnavailable(f"cannot be asked ({type(error).__name__}, {self._host})") from None
+        except ValueError:
+            # Ours is one: the settings see to that.
+            raise ProviderUnavailable(f"redirects to what is no URL ({self._host})") from None
 
     @property
     def _host(self) -> str:
@@ -130,7 +133,7 @@ class Client:
                 target = response.headers.get("Location") if response.is_redirect else None
                 if target is None:
                     return self._read(response)
-            url, query = self._find_target(url, target), {}
+            url, query = self._check_target(url, urljoin(url, target)), {}
         raise ProviderUnavailable("redirects in circles")
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -139,12 +142,8 @@ class Client:
         request.prepare_url(request.url, dict(self._signature.query))
         return request
 
-    def _find_target(self, source: str, location: str) -> str:
-        try:
-            target = urljoin(source, location)
-            before, after = urlsplit(source), urlsplit(target)
-        except ValueError:
-            raise ProviderUnavailable("redirects to what is no URL") from None
+    def _check_target(self, source: str, target: str) -> str:
+        before, after = urlsplit(source), urlsplit(target)
         if after.hostname != before.hostname or (before.scheme, after.scheme) == ("https", "http"):
             raise ProviderUnavailable(
                 f"redirects to {shorten(after.netloc)}, where the key must not go: is the URL in the settings right?"
