@@ -33,11 +33,6 @@ STANDBY = 1.0
 TRY_AGAIN = 5.0
 
 
-def lifetime(schedule: Schedule) -> timedelta:
-    """How long a sync is worth running: the shortest time between two of them."""
-    return schedule.shortest()
-
-
 def beat_entry(schedule: Schedule) -> dict[str, Any]:
     """Celery's entry for the sync on this schedule.
 
@@ -47,7 +42,7 @@ def beat_entry(schedule: Schedule) -> dict[str, Any]:
     entry = {
         "task": "producer.sync",
         "kwargs": {"at": BeatLazyFunc(lambda: format_instant(utc_now()))},
-        "options": {"expires": lifetime(schedule).total_seconds(), "retry_policy": dict(_UNTIL_IT_IS_BACK)},
+        "options": {"expires": schedule.shortest().total_seconds(), "retry_policy": dict(_UNTIL_IT_IS_BACK)},
     }
     if schedule.every is None:
         return entry | {"schedule": schedule.as_celery()}

@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from producer.beat import beat_entry, lifetime
+from producer.beat import beat_entry
 from producer.providers import make_providers
 from producer.worker import connect_signals
 from shared.errors import SettingsError
@@ -44,7 +44,7 @@ def configure() -> dict[str, Any]:
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's configuration by our settings, which stand in it as `stockwire`. Raises SettingsError."""
     address = settings.amqp_url
-    limit = min(max(lifetime(settings.schedule), SHORTEST_LIMIT), LONGEST_LIMIT)
+    limit = min(max(settings.schedule.shortest(), SHORTEST_LIMIT), LONGEST_LIMIT)
     return {
         "stockwire": settings,
         "broker_url": address.url(),

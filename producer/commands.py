@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from producer.market_service import SyncReport, run_sync, sync_lock
 from producer.recordings import BadRow, Recording
 from producer.replaying import Replay
+from producer.waiting import is_in_time, wait_for
 from producer.watch_list import watch_list
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
 from shared.messaging.publisher import Publisher
@@ -108,13 +109,9 @@ def sync_within_limits(settings: Settings, symbols: Sequence[str], folder: Path)
         report = sync_in_turn(settings, symbols, at, folder)
         if not report.limited:
             break
-        # Brings Celery along, which a sync that fits does without.
-        from producer.beat import lifetime
-        from producer.tasks import is_in_time, wait_for
-
         until = min(report.limited.values())
         wait = wait_for(until)
-        if not is_in_time(wait, at + lifetime(settings.schedule)):
+        if not is_in_time(wait, at + settings.schedule.shortest()):
             break
         symbols = list(report.limited)
         yield replace(report, failed={each: why for each, why in report.failed.items() if each not in report.limited})

@@ -67,6 +67,8 @@ def sync(
     instant: with the same one, a retry gets the same events. Raises BrokerError where RabbitMQ cannot be reached at
     all; every other failure is in the report.
     """
+    # Connects, before any provider is asked, and paid, for what could not be published.
+    publisher.publish(())
     events, errors = collect_events(providers, symbols, at, clock)
     refused = publish_events(publisher, events)
     return SyncReport(

@@ -2,16 +2,15 @@
 
 import itertools
 import logging
-import random
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from producer.beat import lifetime
 from producer.celery_app import app
 from producer.market_service import SyncReport, run_sync, sync_lock
+from producer.waiting import find_wait, is_in_time
 from producer.watch_list import watch_list
 from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable, SyncRunning
 from shared.settings import VAR, Settings
@@ -20,11 +19,11 @@ from shared.times import format_instant, parse_instant, utc_now
 log = logging.getLogger(__name__)
 
 MAX_RETRIES = 6
-# In seconds: the longest wait before the first retry, and before any.
-FIRST_WAIT = 2.0
-LONGEST_WAIT = 60.0
 # In seconds: how long a sync that comes again waits for the process that was at it before.
 PATIENCE = 10.0
+# In seconds: what a worker keeps back, it must not keep longer than RabbitMQ lets it (half an hour, where nobody has
+# set another time). A limit that ends later is met again then, and costs no call.
+LONGEST_COUNTDOWN = 600.0
 OTHER = "another sync is running"
 
 
@@ -45,30 +44,37 @@ def sync(
     """
     settings: Settings = self.app.conf.stockwire
     moment = parse_instant(at) if at else utc_now()
-    end = parse_instant(until) if until else moment + lifetime(settings.schedule)
+    at = format_instant(moment)
+    end = parse_instant(until) if until else moment + settings.schedule.shortest()
     retries = self.request.retries
-    # The sync that still runs may be this one, on its last legs: its worker was killed, or lost its connection.
-    again = (self.request.delivery_info or {}).get("redelivered")
+    # The sync that still runs may be this one, on its last legs: its worker was killed, or lost its connection. And
+    # what a retry still has to do, no other sync does.
+    again = retries or (self.request.delivery_info or {}).get("redelivered")
     with sync_lock(VAR, wait=PATIENCE if again or until else 0) as held:
         if not held:
             if until and is_in_time(0, end):
-                rest = {"at": format_instant(moment), "symbols": symbols, "so_far": so_far, "until": until}
-                raise self.retry(exc=SyncRunning(OTHER), args=(), kwargs=rest, countdown=0, max_retries=retries + 1)
-            return {"at": format_instant(moment), **(so_far or {}), "skipped": OTHER}
-        outcome = so_far or {"at": format_instant(moment), "provider": "", "published": 0, "failed": {}}
+                raise retry(self, SyncRunning(OTHER), 0, at=at, symbols=symbols, so_far=so_far, until=until)
+            return {"at": at, **(so_far or {}), "skipped": OTHER}
+        outcome = so_far or {"at": at, "provider": "", "published": 0, "failed": {}}
         outcome, left, error = attempt(settings, symbols or watch_list(settings, VAR), moment, outcome)
-    wait = wait_for(error.until) if isinstance(error, RateLimited) else pick_wait(retries)
+    wait = find_wait(error, retries)
     # To wait for a limit is no failure, and done as often as there is time for it.
     worth_it = retries < MAX_RETRIES or isinstance(error, RateLimited)
     if left and worth_it and is_in_time(wait, end):
-        rest = {"at": format_instant(moment), "symbols": left, "so_far": outcome, "until": until}
-        raise self.retry(exc=error, args=(), kwargs=rest, countdown=wait, max_retries=retries + 1)
+        countdown = min(wait, LONGEST_COUNTDOWN)
+        raise retry(self, error, countdown, at=at, symbols=left, so_far=outcome, until=until)
     if error is not None and not outcome["published"]:
         log.error("nothing was published: %s", error)
         raise error
     for symbol, why in itertools.islice(outcome["failed"].items(), 1):
         log.warning("%d of the symbols failed; the first is %s: %s", len(outcome["failed"]), symbol, why)
     return dict(outcome)
+
+
+def retry(task: Any, error: StockwireError | None, countdown: float, **arguments: Any) -> Any:
+    """What to raise so that Celery runs the task again, with these arguments, after so many seconds."""
+    retries = task.request.retries + 1
+    return task.retry(exc=error, args=(), kwargs=arguments, countdown=countdown, max_retries=retries)
 
 
 Attempt = tuple[Mapping[str, Any], Sequence[str], StockwireError | None]
@@ -106,22 +112,6 @@ def add_report(so_far: Mapping[str, Any], report: SyncReport) -> dict[str, Any]:
         "published": so_far["published"] + len(report.published),
         "failed": {**failed, **report.failed},
     }
-
-
-def pick_wait(retries: int) -> float:
-    """Seconds before the next try: twice as long each time up to a minute, and jittered."""
-    longest = min(LONGEST_WAIT, FIRST_WAIT * 2**retries)
-    return round(random.uniform(longest / 2, longest), 1)  # noqa: S311 - not for secrets
-
-
-def wait_for(moment: datetime) -> float:
-    """Seconds until then, and a moment more, since nobody's clock is exact."""
-    return round(max(0.0, (moment - utc_now()).total_seconds()) + 0.5, 1)
-
-
-def is_in_time(wait: float, end: datetime) -> bool:
-    """Whether a try after `wait` seconds comes before the next sync does, at `end`."""
-    return utc_now() + timedelta(seconds=wait) < end
 
 
 def _summary(report: SyncReport, symbols: Iterable[str], what: str) -> str:

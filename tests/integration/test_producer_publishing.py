@@ -13,6 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from producer.commands import sync_in_turn
 from producer.market_service import SyncReport, run_sync, sync, sync_lock
 from producer.providers import Provider
+from producer.providers.quote import Answers
 from producer.providers.simulated import SimulatedProvider
 from producer.recordings import BadRow, Recording
 from producer.replaying import Replay
@@ -70,6 +71,20 @@ def test_a_broker_that_is_away_is_an_error_of_the_whole_sync(tmp_path: Path) -> 
     settings = replace(Settings(), amqp_url=BrokerAddress.parse("amqp://127.0.0.1:1/"))
     with pytest.raises(BrokerUnavailable, match="no RabbitMQ answers"):
         run_sync(settings, ["AAPL"], AT, tmp_path)
+
+
+def test_no_provider_is_asked_for_what_could_not_be_published() -> None:
+    asked: list[str] = []
+
+    class Asked(SimulatedProvider):
+        def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+            asked.extend(symbols)
+            return super().quotes(symbols, at)
+
+    address = BrokerAddress.parse("amqp://127.0.0.1:1/")
+    with Publisher(address, "test") as publisher, pytest.raises(BrokerUnavailable):
+        sync([Asked()], publisher, ["AAPL"], AT)
+    assert asked == []
 
 
 def test_a_sync_waits_for_the_one_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

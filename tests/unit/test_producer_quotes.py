@@ -9,7 +9,8 @@ import pytest
 
 from producer.market_service import SyncReport, collect_events, describe_errors
 from producer.providers import Quote
-from producer.tasks import LONGEST_WAIT, add_report, is_in_time, pick_wait
+from producer.tasks import add_report
+from producer.waiting import LONGEST_WAIT, is_in_time, pick_wait
 from shared.errors import ProviderError
 from shared.events import stock_data_id
 from shared.times import utc_now
