@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, column, inspect, select, table
+from sqlalchemy import Connection, Row, column, func, inspect, select, table
 from sqlalchemy.engine import URL
 
 from shared.database import opened, reading
-from shared.errors import RateLimited
+from shared.errors import RateLimited, StorageError
 
 TASK = "producer.sync"
 
@@ -19,41 +19,51 @@ _results = table("celery_taskmeta", column("id"), column("name"), column("status
 
 
 class SyncTroubles:
-    """Looks at the results of syncs that have ended, or wait for another try, since this was made.
-
-    Raises StorageError where the results cannot be read.
-    """
+    """Looks at the results of syncs that have ended, or wait for another try, since this was made."""
 
     def __init__(self, url: URL) -> None:
+        """`url` is that of the results. Raises StorageError where they cannot be read."""
         self._url = url
         self._looked = 0.0
         self._said = ""
-        self._old = max((row.id for row in self._rows()), default=0)
-        self._last = self._old + 1
+        with opened(url) as engine, reading(engine) as connection:
+            newest = connection.scalar(select(func.max(_results.c.id))) if _is_there(connection) else None
+        self._last = (newest or 0) + 1
 
     def look(self) -> list[str]:
-        """A line for each new trouble, at most once a second; the same one is not told twice in a row."""
+        """A line for each new trouble, at most once a second; the same one is not told twice in a row.
+
+        That the results cannot be read is such a trouble.
+        """
         if time.monotonic() - self._looked < _LOOK_EVERY:
             return []
         self._looked = time.monotonic()
+        try:
+            rows = self._rows()
+        except StorageError as error:
+            return self._tell(f"what becomes of the syncs is not known for now: {error}")
         notices = []
-        # The newest again too, whose state may have changed.
-        for row in self._rows(self._last):
+        for row in rows:
             self._last = row.id
             notices += self._tell(describe_result(row.status, row.result))
         return notices
 
-    def _rows(self, first: int = 0) -> Sequence[Row[Any]]:
+    def _rows(self) -> Sequence[Row[Any]]:
+        """Those that are new, and the newest before them, whose state may have changed."""
         with opened(self._url) as engine, reading(engine) as connection:
-            if not inspect(connection).has_table(_results.name):
+            if not _is_there(connection):
                 return ()
-            query = select(_results).where(_results.c.name == TASK, _results.c.id >= first)
+            query = select(_results).where(_results.c.name == TASK, _results.c.id >= self._last)
             return connection.execute(query.order_by(_results.c.id)).all()
 
     def _tell(self, trouble: str) -> list[str]:
         news = [trouble] if trouble and trouble != self._said else []
         self._said = trouble
         return news
+
+
+def _is_there(connection: Connection) -> bool:
+    return inspect(connection).has_table(_results.name)
 
 
 def describe_result(status: str, result: bytes | None) -> str:

@@ -68,6 +68,22 @@ def test_a_database_without_results_has_no_troubles(tmp_path: Path) -> None:
     assert SyncTroubles(parse_database_url(f"sqlite:///{tmp_path / 'none.db'}")).look() == []
 
 
+def test_results_that_cannot_be_read_are_a_trouble_until_they_can(
+    troubles: tuple[SyncTroubles, Write], tmp_path: Path
+) -> None:
+    seen, write = troubles
+    results = tmp_path / "celery.db"
+    results.rename(tmp_path / "aside.db")
+    results.mkdir()
+    [told] = seen.look()
+    assert told.startswith("what becomes of the syncs is not known for now: database ")
+    assert seen.look() == []
+    results.rmdir()
+    (tmp_path / "aside.db").rename(results)
+    write("1", "FAILURE", {"exc_message": ["refuses the key"]})
+    assert seen.look() == ["the sync failed: refuses the key"]
+
+
 @pytest.mark.parametrize("result", [None, b"", b"{", b"[]", b"null", b'"text"'])
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "RETRY", "STARTED"])
 def test_a_result_that_cannot_be_read_is_no_trouble(status: str, result: bytes | None) -> None:
