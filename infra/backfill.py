@@ -28,7 +28,7 @@ from shared.messaging.publisher import Publisher
 from shared.options import Moment
 from shared.settings import VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
-from shared.times import utc_now
+from shared.times import EPOCH, utc_now
 
 # In seconds: how long the history may take to store the last of what was published, before its holes are counted.
 PATIENCE = 15.0
@@ -56,6 +56,8 @@ def backfill(
         raise typer.BadParameter("goes without --gaps, which end now", ctx=context, param_hint="--until")
     now = utc_now()
     end = min(until or now, now)
+    # No provider has older prices.
+    since = max(since, EPOCH) if since else None
     if since and since >= end:
         raise typer.BadParameter("leaves no time before --until, or before now", ctx=context, param_hint="--since")
     good, malformed = check_symbols(symbols or ())

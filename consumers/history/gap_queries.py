@@ -10,7 +10,7 @@ from consumers.history.gaps import DAY, Hole, find_holes
 from consumers.history.models import price, series
 from shared.database import reading
 from shared.market import Session
-from shared.times import from_micros, to_micros
+from shared.times import EPOCH, from_micros, to_micros
 
 _FETCH = 10_000
 _DAY = DAY // timedelta(microseconds=1)
@@ -31,8 +31,8 @@ def stored_holes(
     with reading(engine) as connection:
         firsts = _read_firsts(connection, symbols)
         begin = since or min((first for first in firsts.values() if first), default=now)
-        # A day more at both ends, for a session that began before its date or ends behind it.
-        hours = sessions(begin - DAY, now + DAY) if sessions else None
+        # A day more at both ends, for a session that began before its date or ends behind it. No calendar is older.
+        hours = sessions(max(begin, EPOCH) - DAY, now + DAY) if sessions else None
         for symbol in firsts:
             for hole in find_holes(_read_times(connection, symbol, since), resolution, now, since, hours):
                 yield symbol, hole

@@ -88,6 +88,17 @@ def test_past_prices_come_to_be_history_and_no_alert(settings: Callable[..., Env
 
 
 @pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("interval", ["1d", "5m"])
+def test_a_beginning_before_all_prices_is_as_good_as_the_first(
+    settings: Callable[..., Environment], checkout: Path, interval: str
+) -> None:
+    command = ("backfill", "AAPL", "--since", "0001-01-01", "--until", "1970-01-03", "--interval", interval)
+    done = stockwire(*command, environment=settings(), folder=checkout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" of 1 symbols\n")
+
+
+@pytest.mark.usefixtures("history")
 def test_a_backfill_that_is_killed_goes_on_from_there(
     settings: Callable[..., Environment], checkout: Path, server: MarketServer
 ) -> None:

@@ -14,6 +14,7 @@ from consumers.history.store import PriceStore
 from shared.database import opened
 from shared.market import Session
 from shared.schema import create_schema
+from shared.times import EPOCH
 from tests.factories import stock_data
 
 FIVE = timedelta(minutes=5)
@@ -64,7 +65,9 @@ def test_the_market_is_asked_for_the_time_that_has_prices(engine: Engine) -> Non
     store(engine, "MSFT", ticks(2, 3))
     now = NOON + DAY
     assert list(stored_holes(engine, FIVE, now, sessions=sessions)) == [("AAPL", Hole(*ticks(2, 4), 2))]
-    assert asked == [(NOON - DAY, now + DAY)]
+    long_ago = datetime(1, 1, 1, tzinfo=UTC)
+    assert next(stored_holes(engine, FIVE, now, ["AAPL"], long_ago, sessions))[0] == "AAPL"
+    assert asked == [(NOON - DAY, now + DAY), (EPOCH - DAY, now + DAY)]
 
 
 def test_symbols_with_prices_of_whole_days_alone_are_known(engine: Engine) -> None:
