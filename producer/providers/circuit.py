@@ -19,11 +19,8 @@ LONGEST_PAUSE = timedelta(minutes=30)
 # A key that is refused may be good again when its plan has been paid: until then one call an hour tells.
 REFUSED_PAUSE = timedelta(hours=1)
 
-_KINDS: dict[str, type[ProviderError]] = {
-    "failing": ProviderUnavailable,
-    "limited": RateLimited,
-    "refused": ProviderRefused,
-}
+# The longest pause of each kind; no limit is kept to for longer than a day.
+_LONGEST = {"failing": LONGEST_PAUSE, "limited": timedelta(days=1), "refused": REFUSED_PAUSE}
 
 circuit = Table(
     "circuit",
@@ -70,12 +67,12 @@ class Circuit:
     def find_error(self, now: datetime) -> ProviderError | None:
         """Why no call may be made now, if none may."""
         # A pause that is longer than any was set by a clock that has been set back since.
-        if self.until is None or not now < self.until <= now + timedelta(days=2):
+        if self.until is None or not now < self.until <= now + _LONGEST[self.kind]:
             return None
         if self.kind == "limited":
             return RateLimited(self.reason, self.until)
-        alone = f"is left alone until {self.until:%Y-%m-%d %H:%M:%S} UTC"
-        return _KINDS[self.kind](f"{alone}: {self.reason}")
+        words = f"is left alone until {self.until:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
+        return ProviderRefused(words) if self.kind == "refused" else ProviderUnavailable(words)
 
 
 def load_circuit(connection: Connection, name: str) -> Circuit:

@@ -67,5 +67,10 @@ def test_a_key_that_is_refused_is_not_shown_again_for_an_hour() -> None:
     assert circuit.find_error(NOW + REFUSED_PAUSE) is None
 
 
-def test_a_clock_that_is_set_back_by_years_leaves_nobody_alone_for_years() -> None:
-    assert failing(THRESHOLD).find_error(NOW - timedelta(days=365)) is None
+@pytest.mark.parametrize(
+    "error", [AWAY, ProviderRefused("refuses the key"), RateLimited("slow down", NOW + timedelta(days=1))]
+)
+def test_a_clock_that_is_set_back_leaves_nobody_alone_for_longer_than_any_pause(error: ProviderError) -> None:
+    circuit = failing(THRESHOLD - 1).failed(error, NOW)
+    assert circuit.find_error(NOW) is not None
+    assert circuit.find_error(NOW - timedelta(hours=2)) is None
