@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
@@ -18,12 +18,14 @@ from producer.providers.reading import CUT
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 
 # Calls under way at once.
-CONNECTIONS = 48
+CONNECTIONS = 64
 
 # Fewer characters than this of a key tell nothing.
 _TELLING = 4
 
 Found = TypeVar("Found")
+# The answers of a call, and the calls to make in its place.
+Outcome = tuple[Answers, Sequence[Call]]
 
 
 class Round:
@@ -56,47 +58,66 @@ class Round:
 
     def run(self, calls: Sequence[Call]) -> Answers:
         """An answer for every symbol of these calls."""
-        # One call tells whether a provider that is not proven is worth the others.
-        alone = 0 if self.circuit.proven else 1
-        found = [self._run(call) for call in calls[:alone]]
-        if calls[alone:]:
-            with ThreadPoolExecutor(min(CONNECTIONS, len(calls) - alone), self._api.name) as pool:
-                found += pool.map(self._run, calls[alone:])
-        return _merge(found)
+        answers: dict[str, Quote | ProviderError] = {}
+        while calls:
+            outcomes = self._run_side_by_side(calls)
+            paid, unpaid = self._pay_for([call for _, instead in outcomes for call in instead])
+            answers |= {symbol: answer for found, _ in [*outcomes, (unpaid, ())] for symbol, answer in found.items()}
+            calls = paid
+        return answers
 
-    def get(self, path: str, query: Mapping[str, str], cost: int, read: Callable[[Json], Found]) -> Found:
-        """What `read` makes of the answer to one GET, which costs so many credits. Raises ProviderError."""
+    def get(
+        self, path: str, query: Mapping[str, str], cost: int, read: Callable[[Json], Found], *, spare: bool = False
+    ) -> Found:
+        """What `read` makes of the answer to one GET, which costs so many credits. Raises ProviderError.
+
+        Of a `spare` call, which others can stand in for, a bad answer says nothing of how the provider fares.
+        """
         self._check_halt(cost)
         self._pace.wait()
         # What was found out by others while this call waited for its turn.
         self._check_halt(cost)
         try:
             found = read(read_reply(self._api, self._client.get(path, query, cost), self._clock()))
+        except BadAnswer as error:
+            raise (error if spare else self._note_failure(error)) from None
         except ProviderError as error:
             raise self._note_failure(error) from None
         self._note_success()
         return found
 
-    def _run(self, call: Call) -> Answers:
+    def _run_side_by_side(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        # One call tells whether a provider that is not proven is worth the others.
+        alone = 0 if self.circuit.proven else 1
+        outcomes = [self._run(call) for call in calls[:alone]]
+        if calls[alone:]:
+            with ThreadPoolExecutor(min(CONNECTIONS, len(calls) - alone), self._api.name) as pool:
+                outcomes += pool.map(self._run, calls[alone:])
+        return outcomes
+
+    def _run(self, call: Call) -> Outcome:
+        price = cost(self._api, call)
         try:
-            found = self.get(call.path, call.query, cost(self._api, call), call.read)
+            found = self.get(call.path, call.query, price, call.read, spare=bool(call.instead))
         except (BadAnswer, UnknownSymbol) as error:
-            return _merge(map(self._run_instead, call.instead)) if call.instead else dict.fromkeys(call.symbols, error)
+            return ({}, call.instead) if call.instead else (dict.fromkeys(call.symbols, error), ())
         except ProviderError as error:
-            return dict.fromkeys(call.symbols, error)
+            return dict.fromkeys(call.symbols, error), ()
         # A limit or a refusal may stand in the place of one symbol of a batch, but means all of them.
         for answer in found.values():
             if isinstance(answer, RateLimited | ProviderRefused):
                 self._note_failure(answer)
         nothing = BadAnswer("has nothing of this symbol in its answer")
-        return {symbol: self._clean(found.get(symbol, nothing)) for symbol in call.symbols}
+        return {symbol: self._clean(found.get(symbol, nothing)) for symbol in call.symbols}, ()
 
-    def _run_instead(self, call: Call) -> Answers:
-        try:
-            self.pay(cost(self._api, call))
-        except RateLimited as error:
-            return dict.fromkeys(call.symbols, error)
-        return self._run(call)
+    def _pay_for(self, calls: Sequence[Call]) -> tuple[Sequence[Call], Answers]:
+        """Those that there is room for, and the error of the symbols of the others."""
+        for place, call in enumerate(calls):
+            try:
+                self.pay(cost(self._api, call))
+            except RateLimited as error:
+                return calls[:place], {symbol: error for left in calls[place:] for symbol in left.symbols}
+        return calls, {}
 
     def _check_halt(self, cost: int) -> None:
         """Raises ProviderError where a call is of no use any more; what was paid for it is not spent."""
@@ -149,7 +170,3 @@ def _find_pattern(secret: str) -> re.Pattern[str]:
     cut = {f"{each[:length]}{CUT}" for each in whole for length in range(_TELLING, len(each))}
     longest_first = sorted(whole | cut, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
-
-
-def _merge(found: Iterable[Answers]) -> Answers:
-    return {symbol: answer for answers in found for symbol, answer in answers.items()}

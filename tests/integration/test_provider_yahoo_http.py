@@ -85,6 +85,18 @@ def test_where_there_are_no_sparks_any_more_there_are_charts(tmp_path: Path, gon
     assert sum(request.path != SPARK for request in requests) == 24
 
 
+def test_many_sparks_that_are_gone_are_no_provider_that_keeps_failing(tmp_path: Path) -> None:
+    many = {f"S{number}": "1.25" for number in range(121)}
+
+    def played(request: Request) -> Answer:
+        return Answer("<html>", 404) if request.path == SPARK else answer(request, many)
+
+    for _ in range(2):
+        found, requests = ask(tmp_path, played, list(many))
+        assert prices(found) == dict.fromkeys(many, Decimal("1.25"))
+        assert len(requests) == 7 + len(many)
+
+
 def test_an_unknown_symbol_costs_no_other(tmp_path: Path) -> None:
     found, _ = ask(tmp_path, PLAYED, ["NOSUCH", "AAPL", "BRK.B"])
     assert list(prices(found)) == ["AAPL", "BRK.B"]
