@@ -143,7 +143,7 @@ def _read_last(*seconds: Json) -> datetime:
 
 def _check_symbol(said: Json, symbol: str) -> None:
     """`SBIN:NSE` is answered as SBIN."""
-    if str(said).partition(":")[0] != symbol.partition(":")[0]:
+    if said is not None and str(said).partition(":")[0] != symbol.partition(":")[0]:
         raise BadAnswer(f"answers with another symbol: {shorten(said, 40)!r}")
 
 

@@ -154,7 +154,7 @@ def _read_spark(spelled: str, at: datetime, spark: Json) -> Quote:
     part = read_object(spark, "spark")
     if "meta" in part:
         return _read_today(spelled, at, part)
-    _check_symbol(spelled, {"symbol": spelled, **part})
+    _check_symbol(spelled, part)
     moments, closes = (read_list(part.get(name), name) for name in ("timestamp", "close"))
     if len(moments) != len(closes):
         raise BadAnswer(f"sent {len(closes)} prices for {len(moments)} times")
@@ -222,7 +222,7 @@ def _read_meta(spelled: str, chart: Json) -> Mapping[str, Any]:
 
 
 def _check_symbol(spelled: str, part: Mapping[str, Any]) -> None:
-    if part.get("symbol") != spelled:
+    if part.get("symbol", spelled) != spelled:
         raise BadAnswer(f"sent {shorten(part.get('symbol'))!r} in place of {spelled!r}")
 
 

@@ -113,7 +113,7 @@ def test_a_symbol_with_its_exchange_is_answered_without() -> None:
     ("changes", "words"),
     [
         ({"symbol": "MSFT"}, "another symbol: 'MSFT'"),
-        ({"symbol": None}, "another symbol: 'None'"),
+        ({"symbol": 1}, "another symbol: '1'"),
         ({"close": None}, "its price is missing"),
         ({"close": "0.00000"}, "its price"),
         ({"close": "NaN"}, "its price"),
@@ -125,6 +125,10 @@ def test_a_symbol_with_its_exchange_is_answered_without() -> None:
 def test_what_is_no_quote_of_the_symbol_is_no_price(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(BadAnswer, match=words):
         read_one(**changes)
+
+
+def test_a_quote_that_names_no_symbol_is_of_the_one_that_was_asked_for() -> None:
+    assert read_one(symbol=None) == read_one()
 
 
 def test_without_a_last_minute_the_time_is_the_bar_s() -> None:
