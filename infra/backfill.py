@@ -2,23 +2,21 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
 from consumers.history.gap_queries import is_stored, stored_holes
 from consumers.history.gaps import DAY, Hole, resolution_of, tolerance
 from consumers.history.queries import history_database
 from producer.backfill_progress import forget_progress
-from producer.backfilling import Backfill, Span, names_with_past, total, with_past
+from producer.backfilling import Backfill, names_with_past, with_past
 from producer.commands import check_symbols
 from producer.providers import Interval, make_providers
+from producer.spans import Span, total
 from producer.state import open_state
 from shared.database import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
@@ -26,6 +24,7 @@ from shared.events import StockData
 from shared.market import load_market
 from shared.messaging.publisher import Publisher
 from shared.options import Moment
+from shared.progress import shown_progress
 from shared.settings import VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
 from shared.times import EPOCH, utc_now
@@ -94,21 +93,18 @@ def publish_past(
     with (
         open_state(VAR) as state,
         Publisher(settings.amqp_url, "backfill", wait_while_blocked=True, stop=stop) as publisher,
-        shown_progress(sum((total(spans) for spans in wanted.values()), timedelta())) as progress,
+        shown_progress("backfilling", sum(total(spans).total_seconds() for spans in wanted.values())) as progress,
     ):
 
-        def say(line: str) -> None:
-            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
         def advance(covered: timedelta) -> None:
-            progress.advance(progress.task_ids[0], covered.total_seconds())
+            progress.advance(covered.total_seconds())
 
         left = {symbol: list(spans) for symbol, spans in wanted.items()}
-        work = Backfill(providers, publisher, interval, left, say, advance, state if resumable else None)
+        work = Backfill(providers, publisher, interval, left, progress.say, advance, state if resumable else None)
         try:
             work.run(stop)
         finally:
-            progress.stop()
+            progress.end()
             skipped = f", skipped {work.skipped}" if work.skipped else ""
             print(f"published {work.published} events of {len(work.last)} symbols{skipped}", flush=True)
         if work.is_over and resumable:
@@ -184,13 +180,3 @@ def wait_until_stored(engine: Engine, events: Iterable[StockData], stop: Stop) -
             if time.monotonic() > deadline or stop.wait(0.1):
                 return False
     return True
-
-
-@contextmanager
-def shown_progress(whole: timedelta) -> Iterator[Progress]:
-    """A bar of this much time on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("backfilling"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task("backfill", total=whole.total_seconds())
-        yield progress

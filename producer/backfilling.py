@@ -1,6 +1,6 @@
 """Past prices from providers onto the exchange: window by window, each published before the next is fetched."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from producer.market_service import make_event
 from producer.providers import make_api
 from producer.providers.api import PastApi
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
+from producer.spans import Span, cut_out, total, windows
 from shared.accounts import ACCOUNTS
 from shared.database import reading, writing
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, PublishError, RateLimited, UnknownSymbol
@@ -25,17 +26,6 @@ PATIENCE = timedelta(minutes=2, seconds=5)
 WAITS = 10
 # Until a bar is this old, a provider may not have it yet: bars of a day come last, after the close.
 SETTLED = timedelta(days=2)
-
-
-@dataclass(frozen=True)
-class Span:
-    """The time with since <= as_of < until (UTC)."""
-
-    since: datetime
-    until: datetime
-
-    def __contains__(self, moment: datetime) -> bool:
-        return self.since <= moment < self.until
 
 
 def with_past(providers: Sequence[Provider], interval: Interval) -> list[PastProvider]:
@@ -55,29 +45,6 @@ def _has(source: PastApi | PastProvider, interval: Interval) -> bool:
     except ProviderError:
         return False
     return True
-
-
-def cut_off(spans: Sequence[Span], start: datetime) -> list[Span]:
-    """What of the spans is not before `start`."""
-    return [Span(max(each.since, start), each.until) for each in spans if each.until > start]
-
-
-def cut_out(spans: Sequence[Span], window: Span) -> list[Span]:
-    """What of the spans is not in the window."""
-    before = [Span(each.since, min(each.until, window.since)) for each in spans if each.since < window.since]
-    return before + cut_off(spans, window.until)
-
-
-def windows(spans: Sequence[Span], longest: timedelta) -> Iterator[Span]:
-    """The fewest windows of at most this length that have in them all of these spans, oldest first."""
-    left = list(spans)
-    while left:
-        # Some providers have no end to it, which no date has room for.
-        end = left[0].since + min(longest, left[-1].until - left[0].since)
-        within = [each for each in left if each.since < end]
-        window = Span(left[0].since, min(end, within[-1].until))
-        yield window
-        left = cut_off(left, window.until)
 
 
 @dataclass
@@ -240,7 +207,3 @@ class Backfill:
         if not self.left[symbol]:
             del self.left[symbol]
             self.failed.pop(symbol, None)
-
-
-def total(spans: Iterable[Span]) -> timedelta:
-    return sum((each.until - each.since for each in spans), timedelta())

@@ -3,15 +3,12 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from producer.market_service import SyncReport, run_sync, sync_lock
 from producer.recordings import BadRow, Recording
@@ -21,6 +18,7 @@ from producer.watch_list import watch_list
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
 from shared.messaging.publisher import Publisher
 from shared.output import print_rows
+from shared.progress import shown_progress
 from shared.settings import VAR, Settings, load_settings, parse_symbols
 from shared.signals import stop_on_signals
 from shared.symbols import check_symbol
@@ -66,22 +64,17 @@ def replay(
         stop_on_signals() as stop,
         Recording(file) as recording,
         Publisher(settings.amqp_url, "replay", wait_while_blocked=True, stop=stop) as publisher,
-        shown_progress(recording.size) as progress,
+        shown_progress("replaying", recording.size) as progress,
     ):
 
         def report(row: BadRow) -> None:
-            progress.console.print(
-                f"{file} line {row.line}: {row.reason}", markup=False, highlight=False, soft_wrap=True
-            )
+            progress.say(f"{file} line {row.line}: {row.reason}")
 
-        def advance(position: int) -> None:
-            progress.update(progress.task_ids[0], completed=position)
-
-        run = Replay(recording, publisher, report, advance, wanted, rate, backfill)
+        run = Replay(recording, publisher, report, progress.set, wanted, rate, backfill)
         try:
             run.run(stop)
         finally:
-            progress.stop()
+            progress.end()
             print(f"published {run.published} events, skipped {run.skipped} rows", flush=True)
     if run.skipped:
         raise typer.Exit(1)
@@ -133,16 +126,6 @@ def _print_published(report: SyncReport) -> None:
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
-
-
-@contextmanager
-def shown_progress(size: int) -> Iterator[Progress]:
-    """A bar of `size` bytes on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("replaying"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task("replay", total=size)
-        yield progress
 
 
 def _parse_wanted(text: str) -> frozenset[str]:

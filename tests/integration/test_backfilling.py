@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from producer.backfill_progress import forget_progress
-from producer.backfilling import Backfill, Span
+from producer.backfilling import Backfill
 from producer.providers import Interval, Quote
 from producer.providers.quote import Answers
+from producer.spans import Span
 from producer.state import open_state
 from shared.database import writing
 from shared.errors import BadAnswer, ProviderRefused, ProviderUnavailable, PublishError, RateLimited, UnknownSymbol

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.backfilling import Span, cut_off, names_with_past, windows
+from producer.backfilling import names_with_past
 from producer.providers import Interval
+from producer.spans import Span, cut_off, windows
 from tests.factories import property_test
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
