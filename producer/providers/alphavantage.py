@@ -12,7 +12,7 @@ from functools import partial
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from producer.providers.api import Call, Json, PastCall, Signature
+from producer.providers.api import Call, Json, PastCall, Signature, in_batches
 from producer.providers.judging import find_words, limit, refusal
 from producer.providers.quote import Answers, Interval, Quote
 from producer.providers.reading import (
@@ -83,8 +83,7 @@ class AlphaVantage:
         single = [Call("/query", _query("GLOBAL_QUOTE", each), [each], partial(_read_one, each)) for each in symbols]
         if not self.has_bulk_quotes:
             return single
-        batches = [single[start : start + self.batch] for start in range(0, len(single), self.batch)]
-        return [_bulk_call([symbol for call in batch for symbol in call.symbols], batch) for batch in batches]
+        return [_bulk_call(each) for each in in_batches(single, self.batch)]
 
     def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
         """Every failure comes under 200, as a sentence."""
@@ -112,8 +111,10 @@ class AlphaVantage:
         return PastCall("/query", query, partial(_read_days, symbol, since if self.is_free else None))
 
 
-def _bulk_call(symbols: Sequence[str], instead: Sequence[Call]) -> Call:
-    return Call("/query", _query("REALTIME_BULK_QUOTES", *symbols), symbols, partial(_read_bulk, symbols), instead)
+def _bulk_call(single: Sequence[Call]) -> Call:
+    symbols = [symbol for call in single for symbol in call.symbols]
+    query = _query("REALTIME_BULK_QUOTES", *symbols)
+    return Call("/query", query, symbols, partial(_read_bulk, symbols), instead=single)
 
 
 def _query(function: str, *symbols: str) -> dict[str, str]:

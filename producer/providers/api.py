@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from producer.providers.quote import Answers, Interval, Quote
 from shared.accounts import Account
@@ -11,6 +11,8 @@ from shared.errors import ProviderError
 
 # What `reading.parse_json` gives: JSON with its numbers as int and Decimal.
 Json = Any
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,8 @@ class PastApi(Api, Protocol):
     def longest(self, interval: Interval) -> timedelta: ...
 
     def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall: ...
+
+
+def in_batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """All of them in their order, so many at a time."""
+    return [items[first : first + size] for first in range(0, len(items), size)]

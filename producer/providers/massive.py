@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.api import Call, Json, PastCall, Signature
+from producer.providers.api import Call, Json, PastCall, Signature, in_batches
 from producer.providers.judging import find_words, limit, refusal
 from producer.providers.quote import Answers, Interval, Quote
 from producer.providers.reading import (
@@ -50,8 +50,10 @@ class Massive:
         return Signature(headers={"Authorization": f"Bearer {account.key}"})
 
     def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
-        batches = [symbols[first : first + self.batch] for first in range(0, len(symbols), self.batch)]
-        return [Call(_SNAPSHOT, {"tickers": ",".join(each)}, each, partial(_read_snapshot, each)) for each in batches]
+        return [
+            Call(_SNAPSHOT, {"tickers": ",".join(each)}, each, partial(_read_snapshot, each))
+            for each in in_batches(symbols, self.batch)
+        ]
 
     def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
         """`status` says that something failed, and `error` or `message` what."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from producer.providers.api import Call, Json, PastCall, Signature
+from producer.providers.api import Call, Json, PastCall, Signature, in_batches
 from producer.providers.judging import find_words, limit, refusal
 from producer.providers.quote import Answers, Interval, Quote
 from producer.providers.reading import (
@@ -54,8 +54,10 @@ class TwelveData:
         return Signature(headers={"Authorization": f"apikey {account.key}"})
 
     def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:
-        batches = [symbols[start : start + self.batch] for start in range(0, len(symbols), self.batch)]
-        return [Call("/quote", {"symbol": ",".join(each)}, each, partial(_read_quotes, each, at)) for each in batches]
+        return [
+            Call("/quote", {"symbol": ",".join(each)}, each, partial(_read_quotes, each, at))
+            for each in in_batches(symbols, self.batch)
+        ]
 
     def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
         """Errors are `{"code", "message", "status": "error"}`, under 200 too; a gateway's have a message alone."""

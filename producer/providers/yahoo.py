@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.api import Call, Json, PastCall, Signature
+from producer.providers.api import Call, Json, PastCall, Signature, in_batches
 from producer.providers.judging import limit
 from producer.providers.quote import Answers, Interval, Quote
 from producer.providers.reading import (
@@ -61,7 +61,7 @@ class Yahoo:
         charts = [_chart_call(each, at) for each in symbols]
         if len(charts) <= self.batch:
             return charts
-        return [_spark_call(charts[first : first + self.batch], at) for first in range(0, len(charts), self.batch)]
+        return [_spark_call(each, at) for each in in_batches(charts, self.batch)]
 
     def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
         """An error stands in the envelope of what was asked for, or in a gateway's; its code is a status in words."""
