@@ -27,6 +27,7 @@ from shared.options import Moment
 from shared.progress import shown_progress
 from shared.settings import VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
+from shared.symbols import name_some
 from shared.times import EPOCH, utc_now
 
 # In seconds: how long the history may take to store the last of what was published, before its holes are counted.
@@ -119,7 +120,7 @@ def _left_over(work: Backfill) -> ProviderError:
     reasons = "; ".join(f"{name}: {error}" for name, error in work.halts.items())
     limits = [error.until for error in work.halts.values() if isinstance(error, RateLimited)]
     again = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when that is mended"
-    return ProviderError(f"{len(work.left)} of the symbols are left: {reasons}; run the same command again{again}")
+    return ProviderError(f"{name_some(work.left)} left: {reasons}; run the same command again{again}")
 
 
 def fill_gaps(

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from shared.database import opened, reading
 from shared.errors import RateLimited, StorageError
+from shared.symbols import name_some
 
 TASK = "producer.sync"
 
@@ -74,7 +75,7 @@ def describe_result(status: str, result: bytes | None) -> str:
         found = None
     if status == "SUCCESS" and isinstance(found, dict):
         failed = found.get("failed") or {}
-        return "; ".join(f"{symbol} failed: {why}" for symbol, why in list(failed.items())[:1]) + _others(len(failed))
+        return f"{name_some(failed)} failed: {next(iter(failed.values()))}" if failed else ""
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
@@ -82,7 +83,3 @@ def describe_result(status: str, result: bytes | None) -> str:
             return f"the sync goes on when there is room: {reason}" if status == "RETRY" else f"the sync ends: {reason}"
         return f"the sync failed: {reason}" if status == "FAILURE" else f"the sync is tried again: {reason}"
     return ""
-
-
-def _others(failed: int) -> str:
-    return f" (and {failed - 1} more)" if failed > 1 else ""

@@ -1,8 +1,7 @@
 """The task that beat sends: one sync, and what is worth trying again of it."""
 
-import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from producer.waiting import find_wait, is_in_time
 from producer.watch_list import watch_list
 from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable, SyncRunning
 from shared.settings import VAR, Settings
+from shared.symbols import name_some
 from shared.times import format_instant, parse_instant, utc_now
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ def sync(
     if error is not None and not outcome["published"]:
         log.error("nothing was published: %s", error)
         raise error
-    for symbol, why in itertools.islice(outcome["failed"].items(), 1):
-        log.warning("%d of the symbols failed; the first is %s: %s", len(outcome["failed"]), symbol, why)
+    if failed := outcome["failed"]:
+        log.warning("%s failed: %s", name_some(failed), next(iter(failed.values())))
     return dict(outcome)
 
 
@@ -114,6 +114,6 @@ def add_report(so_far: Mapping[str, Any], report: SyncReport) -> dict[str, Any]:
     }
 
 
-def _summary(report: SyncReport, symbols: Iterable[str], what: str) -> str:
-    first, *others = symbols
-    return f"{1 + len(others)} of the symbols {what}; the first is {first}: {report.failed[first]}"
+def _summary(report: SyncReport, symbols: Collection[str], what: str) -> str:
+    """In one line, with what was said of the first."""
+    return f"{name_some(symbols)} {what}: {report.failed[next(iter(symbols))]}"

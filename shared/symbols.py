@@ -1,6 +1,8 @@
 """Ticker symbols, and how one travels in a routing key."""
 
 import re
+from collections.abc import Collection
+from itertools import islice
 
 from shared.errors import InvalidEvent
 
@@ -18,3 +20,9 @@ def check_symbol(symbol: object) -> str:
 def routing_token(symbol: str) -> str:
     """The symbol as one word of a topic key, in which a dot would separate words: `BRK.B` is `BRK-B`."""
     return symbol.replace(".", "-")
+
+
+def name_some(symbols: Collection[str], most: int = 10) -> str:
+    """`AAPL, MSFT and 3 more`: as many as a line has room for."""
+    named = ", ".join(islice(symbols, most))
+    return named if len(symbols) <= most else f"{named} and {len(symbols) - most} more"

@@ -204,7 +204,7 @@ def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
     done = stockwire(*command, environment=settings(YAHOO_PER_DAY="1"), folder=checkout)
     assert (done.returncode, done.stdout) == (1, "published 15 events of 1 symbols\n")
     tomorrow = utc_now().date() + timedelta(days=1)
-    assert done.stderr.startswith("stockwire: 1 of the symbols are left: yahoo: the plan's 1 a day (STOCKWIRE_YAHOO")
+    assert done.stderr.startswith("stockwire: BRK.B left: yahoo: the plan's 1 a day (STOCKWIRE_YAHOO")
     assert done.stderr.endswith(f"; run the same command again after {tomorrow} 00:00:00 UTC\n")
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert (done.returncode, done.stdout) == (0, "published 15 events of 1 symbols\n")
