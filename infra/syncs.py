@@ -75,7 +75,9 @@ def describe_result(status: str, result: bytes | None) -> str:
         found = None
     if status == "SUCCESS" and isinstance(found, dict):
         failed = found.get("failed") or {}
-        return f"{name_some(failed)} failed: {next(iter(failed.values()))}" if failed else ""
+        if failed:
+            return f"{name_some(failed)} failed: {next(iter(failed.values()))}"
+        return "; ".join(f"{provider} {why}" for provider, why in (found.get("refused") or {}).items())
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)

@@ -126,6 +126,8 @@ def _print_published(report: SyncReport) -> None:
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
+    for provider, why in report.refused.items():
+        print(f"{provider} {why}", file=sys.stderr)
 
 
 def _parse_wanted(text: str) -> frozenset[str]:

@@ -7,7 +7,15 @@ from datetime import datetime
 from pathlib import Path
 
 from producer.providers import Provider, Quote, make_providers
-from shared.errors import BadAnswer, InvalidEvent, ProviderError, PublishError, RateLimited, SettingsError
+from shared.errors import (
+    BadAnswer,
+    InvalidEvent,
+    ProviderError,
+    ProviderRefused,
+    PublishError,
+    RateLimited,
+    SettingsError,
+)
 from shared.events import StockData, stock_data_id
 from shared.locks import file_lock
 from shared.messaging.message import Message, price_message
@@ -22,6 +30,7 @@ class SyncReport:
 
     Among the failed are `unconfirmed`, which have a price that only was not published; `limited`, with the instant
     (UTC) from which a provider's limit has room for them; and `hopeless`, for which no other try will fare better.
+    `refused` has the words of each provider that refuses its key while others deliver in its place.
     """
 
     published: Mapping[str, StockData]
@@ -29,6 +38,7 @@ class SyncReport:
     unconfirmed: Sequence[str] = ()
     limited: Mapping[str, datetime] = field(default_factory=dict)
     hopeless: Sequence[str] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -69,7 +79,7 @@ def sync(
     """
     # Connects, before any provider is asked, and paid, for what could not be published.
     publisher.publish(())
-    events, errors = collect_events(providers, symbols, at, clock)
+    events, errors, refused_keys = collect_events(providers, symbols, at, clock)
     refused = publish_events(publisher, events)
     return SyncReport(
         published={symbol: event for symbol, event in events.items() if symbol not in refused},
@@ -77,6 +87,7 @@ def sync(
         unconfirmed=tuple(refused),
         limited={symbol: until for symbol, found in errors.items() if (until := _limited_until(found))},
         hopeless=tuple(symbol for symbol, found in errors.items() if not any(each.passing for each in found.values())),
+        refused=refused_keys if events else {},
     )
 
 
@@ -86,9 +97,10 @@ Errors = Mapping[str, ProviderError]
 
 def collect_events(
     providers: Sequence[Provider], symbols: Sequence[str], at: datetime, clock: Callable[[], datetime]
-) -> tuple[dict[str, StockData], dict[str, Errors]]:
-    """An event by symbol, and for every other symbol why each provider failed it."""
+) -> tuple[dict[str, StockData], dict[str, Errors], dict[str, str]]:
+    """An event by symbol, for every other symbol why each provider failed it, and what was said of refused keys."""
     events: dict[str, StockData] = {}
+    refused: dict[str, str] = {}
     errors: dict[str, dict[str, ProviderError]] = {symbol: {} for symbol in symbols}
     for provider in providers:
         missing = [symbol for symbol in errors if symbol not in events]
@@ -98,8 +110,10 @@ def collect_events(
                 events[symbol] = make_event(provider.name, symbol, answer, clock())
             except ProviderError as error:
                 errors[symbol][provider.name] = error
+                if isinstance(error, ProviderRefused):
+                    refused[provider.name] = str(error)
     in_order = {symbol: events[symbol] for symbol in errors if symbol in events}
-    return in_order, {symbol: errors[symbol] for symbol in errors if symbol not in events}
+    return in_order, {symbol: errors[symbol] for symbol in errors if symbol not in events}, refused
 
 
 def ask(provider: Provider, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:

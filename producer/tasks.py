@@ -68,6 +68,8 @@ def sync(
         raise error
     if failed := outcome["failed"]:
         log.warning("%s failed: %s", name_some(failed), next(iter(failed.values())))
+    for provider, why in outcome.get("refused", {}).items():
+        log.warning("%s %s", provider, why)
     return dict(outcome)
 
 
@@ -102,15 +104,17 @@ def attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far: Ma
 
 
 def add_report(so_far: Mapping[str, Any], report: SyncReport) -> dict[str, Any]:
-    """The outcome of the tries so far and this one: plain JSON."""
+    """The outcome of the tries so far and this one: plain JSON, with `refused` only where there is any."""
     providers = filter(None, so_far["provider"].split(","))
     labels = dict.fromkeys([*providers, *(event.provider for event in report.published.values())])
     failed = {symbol: why for symbol, why in so_far["failed"].items() if symbol not in report.published}
+    refused = {**so_far.get("refused", {}), **report.refused}
     return {
         **so_far,
         "provider": ",".join(labels),
         "published": so_far["published"] + len(report.published),
         "failed": {**failed, **report.failed},
+        **({"refused": refused} if refused else {}),
     }
 
 

@@ -118,6 +118,19 @@ def test_a_key_that_is_refused_is_said_once_and_not_retried(
     assert KEY.encode() not in (checkout / "var" / "celery.db").read_bytes()
 
 
+def test_a_key_that_is_refused_is_said_though_another_provider_stands_in(
+    settings: Callable[[Environment], Environment], checkout: Path, broker: BrokerAddress
+) -> None:
+    declare(broker)
+    refused = Answer({"error": f"{KEY} is no API key"}, 401)
+    with playing("finnhub", "yahoo", script=always(refused)) as (_, more), market_server(play("yahoo")) as second:
+        environment = settings({**more, **account("yahoo", second)})
+        done = stockwire("sync", environment=environment, folder=checkout)
+    assert [line.split()[-1] for line in done.stdout.splitlines()[1:]] == ["yahoo", "yahoo"]
+    assert done.stderr == "finnhub refuses the key in STOCKWIRE_FINNHUB_KEY: *** is no API key\n"
+    assert done.returncode == 0
+
+
 def test_a_sync_waits_for_the_minute_where_there_is_time(
     start: Start, checkout: Path, broker: BrokerAddress, settings: Callable[[Environment], Environment]
 ) -> None:

@@ -327,7 +327,7 @@ def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: 
 
     with market_server(first) as one, market_server(always(Answer({**PRICE, "c": 400.5, "t": now}))) as two:
         providers = [provider(one, per_minute=3), provider(two)]
-        events, errors = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
+        events, errors, _ = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
     assert {symbol: str(event.price) for symbol, event in events.items()} == {
         "AAPL": "187.44",
         "MSFT": "400.5",
@@ -339,7 +339,7 @@ def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: 
 
 def test_what_all_fail_has_the_words_of_each(provider: Make) -> None:
     with market_server(always(AWAY)) as one, market_server(always(Answer({"error": "no"}, 404))) as two:
-        _, errors = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
+        _, errors, _ = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
     assert describe_errors(errors["AAPL"]).endswith("no")
 
 

@@ -11,7 +11,7 @@ from producer.market_service import SyncReport, collect_events, describe_errors
 from producer.providers import Quote
 from producer.tasks import add_report
 from producer.waiting import LONGEST_WAIT, is_in_time, pick_wait
-from shared.errors import ProviderError
+from shared.errors import ProviderError, ProviderRefused
 from shared.events import stock_data_id
 from shared.times import utc_now
 from tests.factories import NOW, stock_data
@@ -39,7 +39,7 @@ class FakeProvider:
 def collect(
     *providers: FakeProvider, symbols: Sequence[str] = ("AAPL", "MSFT")
 ) -> tuple[dict[str, object], dict[str, str]]:
-    events, errors = collect_events(providers, symbols, AT, lambda: NOW)
+    events, errors, _ = collect_events(providers, symbols, AT, lambda: NOW)
     return dict(events), {symbol: describe_errors(found) for symbol, found in errors.items()}
 
 
@@ -109,6 +109,15 @@ def test_the_outcome_counts_every_try_and_forgets_what_was_mended() -> None:
     assert first == {**BEGUN, "provider": "simulated", "published": 1, "failed": {"MSFT": "nobody listens"}}
     second = add_report(first, SyncReport({"MSFT": stock_data("MSFT", provider="other")}, {}))
     assert second == {**BEGUN, "provider": "simulated,other", "published": 2, "failed": {}}
+
+
+def test_a_key_that_is_refused_is_told_of_while_others_stand_in() -> None:
+    refusing = FakeProvider("first", ProviderRefused("refuses the key"))
+    _, failed, refused = collect_events([refusing, FakeProvider("second", {"AAPL": QUOTE})], ["AAPL"], AT, lambda: NOW)
+    assert (failed, refused) == ({}, {"first": "refuses the key"})
+    report = SyncReport({"AAPL": stock_data()}, {}, refused=refused)
+    again = add_report(add_report(BEGUN, report), SyncReport({"MSFT": stock_data("MSFT")}, {}))
+    assert again["refused"] == {"first": "refuses the key"}
 
 
 def test_waits_double_up_to_a_cap_and_are_jittered() -> None:
