@@ -1,5 +1,6 @@
 """Running a command line so that no traceback reaches a user."""
 
+import signal
 import sys
 import tempfile
 import traceback
@@ -22,6 +23,9 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - a defect of ours; whoever runs us gets a line, not a traceback
         where = _keep_traceback()
         sys.exit(f"stockwire: defect: {type(error).__name__}: {error} (traceback in {where}; please report it)")
+    finally:
+        # Ctrl-C on the way out ends us at once, where Python would show a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(0)
 
 
