@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from consumers.history.gap_queries import is_stored, stored_holes
+from consumers.history.gap_queries import is_stored, stored_holes, unknown_symbols
 from consumers.history.gaps import DAY, Hole, resolution_of, tolerance
 from consumers.history.queries import history_database
 from producer.backfill_progress import forget_progress
@@ -68,6 +68,7 @@ def backfill(
         elif since and good:
             wanted = {symbol: [Span(since, end)] for symbol in good}
             work = publish_past(load_settings(), wanted, interval or Interval.DAY, stop, resumable=True)
+            _print_without_prices(work, wanted)
     failed = malformed | (work.reasons() if work else {})
     for symbol, reason in failed.items():
         print(f"{symbol} failed: {reason}", file=sys.stderr)
@@ -116,6 +117,14 @@ def publish_past(
     return work
 
 
+def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
+    # Some providers say so of a symbol that they do not know, too.
+    spoken_of = work.last.keys() | work.failed.keys() | work.left.keys() | work.resumed
+    if nothing := [symbol for symbol in wanted if symbol not in spoken_of]:
+        names = ", ".join(each.name for each in work.providers)
+        print(f"{name_some(nothing)}: {names} has no prices of that time", file=sys.stderr)
+
+
 def _left_over(work: Backfill) -> ProviderError:
     reasons = "; ".join(f"{name}: {error}" for name, error in work.halts.items())
     limits = [error.until for error in work.halts.values() if isinstance(error, RateLimited)]
@@ -145,6 +154,8 @@ def fill_gaps(
             wanted.setdefault(symbol, []).append(_span(hole, resolution))
         if not wanted:
             print("no holes")
+            if unknown := unknown_symbols(engine, symbols) if symbols else []:
+                print(f"of {name_some(unknown)} nothing is stored: backfill with --since fetches it", file=sys.stderr)
             return None
         apart = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
         work = publish_past(settings, wanted, apart, stop, resumable=False)

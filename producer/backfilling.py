@@ -53,8 +53,8 @@ class Backfill:
 
     Each provider is asked for what those before it have left. `say` gets lines for people, `advance` the time that has
     been covered. Where `state` is given, it is kept there how far each symbol is, from its oldest time on. Of the rest,
-    `failed` has why each provider failed a symbol, `halts` why one was not asked any more, and `last` the newest event
-    of each symbol.
+    `failed` has why each provider failed a symbol, `halts` why one was not asked any more, `last` the newest event
+    of each symbol, and `resumed` the symbols of which some was published before.
     """
 
     providers: Sequence[PastProvider]
@@ -70,6 +70,7 @@ class Backfill:
     failed: dict[str, dict[str, ProviderError]] = field(default_factory=dict, init=False)
     halts: dict[str, ProviderError] = field(default_factory=dict, init=False)
     last: dict[str, StockData] = field(default_factory=dict, init=False)
+    resumed: set[str] = field(default_factory=set, init=False)
 
     def run(self, stop: Stop) -> None:
         """Publish until nothing is left, no provider is, or a stop is requested.
@@ -123,6 +124,7 @@ class Backfill:
             since, until = known.get(symbol, (EPOCH, EPOCH))
             if since <= self.left[symbol][0].since < until:
                 self._cover(symbol, Span(since, until))
+                self.resumed.add(symbol)
                 places.append(f"{symbol} at {format_instant(until)}")
         if places:
             more = f" and {len(places) - 3} more symbols" if len(places) > 3 else ""

@@ -166,6 +166,9 @@ def test_holes_that_no_provider_can_fill_are_said(settings: Callable[..., Enviro
     nowhere = run("gaps", "XYZ")
     assert (nowhere.returncode, nowhere.stdout) == (0, "")
     assert "of XYZ nothing is stored" in nowhere.stderr
+    nowhere = run("backfill", "XYZ", "--gaps")
+    assert (nowhere.returncode, nowhere.stdout) == (0, "no holes\n")
+    assert nowhere.stderr == "of XYZ nothing is stored: backfill with --since fetches it\n"
 
 
 def test_a_symbol_that_fails_fails_alone(
@@ -179,6 +182,16 @@ def test_a_symbol_that_fails_fails_alone(
     malformed, unknown = done.stderr.splitlines()
     assert malformed.startswith("a* failed: symbol 'A*' is not ")
     assert unknown.startswith("XYZ failed: yahoo: ")
+
+
+def test_a_symbol_without_prices_of_that_time_is_named(
+    settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress
+) -> None:
+    declare(broker)
+    command = ("backfill", "AAPL", "BRK.B", "--since", "2024-11-16", "--until", "2024-11-18")
+    done = stockwire(*command, environment=settings(), folder=checkout)
+    assert (done.returncode, done.stdout) == (0, "published 0 events of 0 symbols\n")
+    assert done.stderr == "AAPL, BRK.B: yahoo has no prices of that time\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
