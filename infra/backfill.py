@@ -108,7 +108,8 @@ def publish_past(
         finally:
             progress.end()
             skipped = f", skipped {work.skipped}" if work.skipped else ""
-            print(f"published {work.published} events of {len(work.last)} symbols{skipped}", flush=True)
+            plural = "" if len(work.last) == 1 else "s"
+            print(f"published {work.published} events of {len(work.last)} symbol{plural}{skipped}", flush=True)
         if work.is_over and resumable:
             with writing(state) as connection:
                 forget_progress(connection, wanted, interval)

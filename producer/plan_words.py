@@ -176,7 +176,7 @@ def _describe_room(plan: ProviderPlan, symbols: str) -> Iterator[str]:
             yield f"{symbols} not even once a day"
     if not outcome.fits:
         limits = [f"{name} ({describe_limits(account)})" for name, account in plan.others.items()]
-        yield f"as it is, going by limits, {', '.join(limits)}" if limits else "as it is, at no other provider"
+        yield f"all of it, by its limits, at {', '.join(limits)}" if limits else "all of it at no other provider"
 
 
 def _print_heading(name: str, verdict: str, *, good: bool) -> None:

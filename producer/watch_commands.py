@@ -31,7 +31,7 @@ def add(symbols: Symbols) -> None:
 
 @watch.command()
 def remove(symbols: Symbols) -> None:
-    """Watch symbols no more; exits 1 if any could not be removed, with the others removed all the same."""
+    """Watch symbols no more; exits 1 for the last one, and for what is none, with the others removed."""
     _change(symbols, remove_symbol, "removed", "not on the watch list")
 
 

@@ -143,7 +143,7 @@ def _read_quote(symbol: str, answer: Json) -> Quote:
 def _read_bulk(symbols: Sequence[str], answer: Json) -> Answers:
     """Whoever's plan has no bulk quotes gets made-up ones, with another message than `success`."""
     bulk = read_object(answer)
-    if bulk.get("message") != "success":
+    if bulk.get("message", "success") != "success":
         raise UnknownSymbol(f"gives no bulk quotes: {shorten(bulk.get('message'))}")
     rows = [read_object(row, "quote") for row in read_list(bulk.get("data"), "data")]
     by_name = {_spell(str(row.get("symbol"))): row for row in rows}

@@ -33,7 +33,7 @@ def parse_json(body: str) -> Json:
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, ArithmeticError, RecursionError):
-        raise BadAnswer(f"sent no JSON but {describe_text(body)}") from None
+        raise BadAnswer(f"sent {describe_text(body)}") from None
 
 
 def describe_text(body: str) -> str:
@@ -44,7 +44,7 @@ def describe_text(body: str) -> str:
     if text[0] == "<":
         title = _TITLE.search(text)
         return f"an HTML page ({shorten(title[1])!r})" if title else "an HTML page"
-    return f"{'broken JSON' if text[0] in '{[' else 'text'} ({shorten(text, 80)!r})"
+    return f"{'broken JSON' if text[0] in '{[' else 'text that is no JSON'} ({shorten(text, 80)!r})"
 
 
 def shorten(words: object, longest: int = 200) -> str:

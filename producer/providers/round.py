@@ -112,6 +112,13 @@ class Round:
 
     def _pay_for(self, calls: Sequence[Call]) -> tuple[Sequence[Call], Answers]:
         """Those that there is room for, and the error of the symbols of the others."""
+        try:
+            self.pay(sum(cost(self._api, call) for call in calls))
+        except RateLimited:
+            return self._pay_one_by_one(calls)
+        return calls, {}
+
+    def _pay_one_by_one(self, calls: Sequence[Call]) -> tuple[Sequence[Call], Answers]:
         for place, call in enumerate(calls):
             try:
                 self.pay(cost(self._api, call))

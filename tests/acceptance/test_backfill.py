@@ -95,7 +95,7 @@ def test_a_beginning_before_all_prices_is_as_good_as_the_first(
     command = ("backfill", "AAPL", "--since", "0001-01-01", "--until", "1970-01-03", "--interval", interval)
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith(" of 1 symbols\n")
+    assert done.stdout.endswith(" of 1 symbol\n")
 
 
 @pytest.mark.usefixtures("history")
@@ -120,7 +120,7 @@ def test_a_backfill_that_is_killed_goes_on_from_there(
     assert done.stderr == (
         "yahoo: going on where it was cut off: AAPL at 2024-11-16T00:00:00Z, BRK.B at 2024-11-16T00:00:00Z\n"
     )
-    assert done.stdout == "published 15 events of 1 symbols\n"
+    assert done.stdout == "published 15 events of 1 symbol\n"
     assert ["MSFT" in each.path for each in server.requests] == [False, False, True, True]
     until(lambda: count_stored(checkout) == 3 * WORKING_DAYS, "every day")
     # It has ended: from now on it begins anew.
@@ -147,7 +147,7 @@ def test_a_hole_is_listed_and_filled(settings: Callable[..., Environment], check
     assert "STOCKWIRE_MARKET" in done.stderr
     done = run("backfill", "--gaps")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "published 3 events of 1 symbols\nno holes are left\n"
+    assert done.stdout == "published 3 events of 1 symbol\nno holes are left\n"
     assert count_stored(checkout) == 2 * len(working)
     assert run("backfill", "--gaps").stdout == "no holes\n"
     done = run("gaps")
@@ -178,7 +178,7 @@ def test_a_symbol_that_fails_fails_alone(
     command = ("backfill", "XYZ", "a*", "AAPL", "--since", SINCE, "--until", UNTIL)
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert done.returncode == 1
-    assert done.stdout == "published 15 events of 1 symbols\n"
+    assert done.stdout == "published 15 events of 1 symbol\n"
     malformed, unknown = done.stderr.splitlines()
     assert malformed.startswith("a* failed: symbol 'A*' is not ")
     assert unknown.startswith("XYZ failed: yahoo: ")
@@ -205,7 +205,7 @@ def test_a_limit_of_the_minute_is_waited_for_and_a_signal_ends_that(
         assert process.stop(number, timeout=5) == 0
         waited, published, stopped = process.output.splitlines()
     assert waited.startswith("waiting for ")
-    assert published == "published 15 events of 1 symbols"
+    assert published == "published 15 events of 1 symbol"
     assert stopped == "stopped: the same command goes on from here"
 
 
@@ -215,12 +215,12 @@ def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
     declare(broker)
     command = ("backfill", "AAPL", "BRK.B", "--since", SINCE, "--until", UNTIL)
     done = stockwire(*command, environment=settings(YAHOO_PER_DAY="1"), folder=checkout)
-    assert (done.returncode, done.stdout) == (1, "published 15 events of 1 symbols\n")
+    assert (done.returncode, done.stdout) == (1, "published 15 events of 1 symbol\n")
     tomorrow = utc_now().date() + timedelta(days=1)
     assert done.stderr.startswith("stockwire: BRK.B left: yahoo: the plan's 1 a day (STOCKWIRE_YAHOO")
     assert done.stderr.endswith(f"; run the same command again after {tomorrow} 00:00:00 UTC\n")
     done = stockwire(*command, environment=settings(), folder=checkout)
-    assert (done.returncode, done.stdout) == (0, "published 15 events of 1 symbols\n")
+    assert (done.returncode, done.stdout) == (0, "published 15 events of 1 symbol\n")
     assert done.stderr.startswith("yahoo: going on where it was cut off: AAPL at ")
 
 

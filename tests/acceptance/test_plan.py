@@ -53,8 +53,8 @@ def test_what_does_not_fit_is_said_with_what_would(run: Run, checkout: Path) -> 
         "  a day      288 syncs: 1,440 credits of 800 (180%); 0 spent today\n"
         "  would fit  2 symbols on this schedule\n"
         "             5 symbols every 9m\n"
-        "             as it is, going by limits, yahoo (no limit that is known), finnhub\n"
-        "             (credits: 60 a minute), massive (credits: 5 a minute)\n"
+        "             all of it, by its limits, at yahoo (no limit that is known),\n"
+        "             finnhub (credits: 60 a minute), massive (credits: 5 a minute)\n"
     )
     assert not (checkout / "var").exists()
 
