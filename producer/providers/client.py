@@ -1,4 +1,4 @@
-"""GETs from a provider: within time, within its host, and without the key ever showing.
+"""GETs from a provider: within time, from its server alone, and without the key ever showing.
 
 Source for the retries: https://urllib3.readthedocs.io/en/stable/reference/urllib3.util.html#urllib3.util.Retry
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -120,7 +120,7 @@ class Client:
         return urlsplit(self._url).netloc
 
     def _follow(self, url: str, query: Mapping[str, str]) -> Reply:
-        """The answer, wherever it is on the same host: the key goes to no other."""
+        """The answer, wherever it is on the same server: the key goes to no other."""
         for _ in range(MAX_REDIRECTS + 1):
             with self._session.get(
                 url,
@@ -144,7 +144,9 @@ class Client:
 
     def _check_target(self, source: str, target: str) -> str:
         before, after = urlsplit(source), urlsplit(target)
-        if after.hostname != before.hostname or (before.scheme, after.scheme) == ("https", "http"):
+        # Another port is another server; that of TLS in place of the usual one is the same, only safer.
+        safer = (_origin(before), _origin(after)) == (("http", before.hostname, 80), ("https", before.hostname, 443))
+        if _origin(after) != _origin(before) and not safer:
             raise ProviderUnavailable(
                 f"redirects to {shorten(after.netloc)}, where the key must not go: is the URL in the settings right?"
             )
@@ -199,6 +201,11 @@ class _Retry(Retry):
             return super().get_retry_after(response)
         except urllib3.exceptions.InvalidHeader:
             return None
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    """Source: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
+    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _read_retry_after(response: requests.Response) -> float | None:

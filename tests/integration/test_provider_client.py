@@ -130,12 +130,21 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
     assert [request.headers.get("x-key") for request in server.requests] == [KEY, KEY]
 
 
-def test_the_key_goes_to_no_other_host() -> None:
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
     with market_server(always(GOOD)) as other:
-        elsewhere = other.url.replace("127.0.0.1", "localhost")
+        elsewhere = other.url.replace("127.0.0.1", host)
         error = failing(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
-        assert str(error).startswith("redirects to localhost:")
+        assert str(error).startswith(f"redirects to {host}:")
         assert other.requests == []
+
+
+def test_nor_does_it_go_to_the_same_server_without_tls() -> None:
+    with Client("https://provider.example", Signature(), 1, PATIENCE, lambda _cost: None) as client:
+        for target in ("http://provider.example/quote", "https://provider.example:8443/", "ftp://provider.example/"):
+            with pytest.raises(ProviderUnavailable, match=r"^redirects to provider\.example"):
+                client._check_target("https://provider.example/quote", target)
+        assert client._check_target("http://provider.example/a", "https://provider.example/b")
 
 
 def test_a_server_that_stumbles_is_asked_again() -> None:
