@@ -1,7 +1,7 @@
 """The credits that a plan gives a minute and a day, shared by every process on the machine and kept across restarts.
 
-A minute is any sixty seconds, so that no clock minute of a provider's ever sees more than its limit. A day is one of
-UTC.
+A minute is any sixty seconds, and a moment more, so that no clock minute of a provider's sees more than its limit. A
+day is one of UTC.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from producer.state import metadata
 from shared.accounts import Account
 from shared.times import from_micros, to_micros
 
-MINUTE = timedelta(minutes=1)
+# Calls arrive after they are paid for, and not always equally late.
+MINUTE = timedelta(minutes=1, milliseconds=500)
 DAY = timedelta(days=1)
 
 spent = Table(

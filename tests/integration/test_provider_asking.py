@@ -140,7 +140,7 @@ def test_a_plan_s_minute_is_shared_and_kept_and_gives_everyone_a_turn(provider: 
         left = first[MANY[8]]
         assert isinstance(left, RateLimited)
         assert "the plan's 8 a minute (STOCKWIRE_FINNHUB_PER_MINUTE) are used up until" in str(left)
-        assert timedelta(seconds=50) < left.until - clock() <= timedelta(seconds=60)
+        assert timedelta(seconds=50) < left.until - clock() <= timedelta(seconds=60.5)
 
         assert prices(ask(provider(server, per_minute=8), MANY)) == []
         assert asked(server) == []

@@ -26,16 +26,16 @@ def test_no_limit_grants_everything() -> None:
 
 
 def test_the_rest_has_to_wait_for_the_minute() -> None:
-    assert grant_credits([ago(20, 5)], FREE, 5, NOW) == Grant(3, NOW + timedelta(seconds=40), "8 a minute")
+    assert grant_credits([ago(20, 5)], FREE, 5, NOW) == Grant(3, NOW + timedelta(seconds=40.5), "8 a minute")
 
 
 def test_more_than_a_minute_s_credits_come_minute_by_minute() -> None:
     assert grant_credits([], FREE, 20, NOW) == Grant(8, NOW + MINUTE, "8 a minute")
 
 
-def test_a_minute_is_any_sixty_seconds() -> None:
-    assert grant_credits([ago(59.9, 8)], FREE, 1, NOW).amount == 0
-    assert grant_credits([ago(60, 8)], FREE, 1, NOW).amount == 1
+def test_a_minute_is_any_sixty_seconds_and_a_moment_for_calls_to_arrive() -> None:
+    assert grant_credits([ago(60.2, 8)], FREE, 1, NOW).amount == 0
+    assert grant_credits([ago(60.5, 8)], FREE, 1, NOW).amount == 1
 
 
 def test_a_day_is_one_of_utc() -> None:
