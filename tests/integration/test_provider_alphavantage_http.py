@@ -9,46 +9,28 @@ from pathlib import Path
 import pytest
 
 from producer.providers import Quote
-from producer.providers.alphavantage import AlphaVantage
-from producer.providers.asking import PastHttpProvider
-from producer.providers.client import Patience
 from producer.providers.quote import Interval
-from shared.accounts import Account
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 from shared.times import utc_now
+from tests import asking
 from tests.apis.alphavantage import KEY, answer
+from tests.asking import prices
 from tests.market_server import Answer, Request, Script, always, market_server, recorded
 
 PRICES = {"AAPL": "229.8700", "BRK.B": "476.5700"}
 PLAYED = partial(answer, prices=PRICES)
 PAID = 75
 BULK = 600
-
-
-def provider(folder: Path, url: str, key: str = KEY, **limits: int) -> PastHttpProvider:
-    account = Account(url, key, **limits)
-    return PastHttpProvider(AlphaVantage(account), account, folder, Patience(0.5, 0.5, 1.0))
-
-
-def ask(
-    folder: Path, script: Script, *symbols: str, key: str = KEY, **limits: int
-) -> tuple[dict[str, object], list[Request]]:
-    with market_server(script) as server:
-        found = provider(folder, server.url, key, **limits).quotes(symbols, utc_now())
-    assert key not in repr(found)
-    return dict(found), server.requests
+ask = partial(asking.ask, "alphavantage")
+provider = partial(asking.make_past_provider, "alphavantage")
 
 
 def played(name: str) -> Script:
     return always(Answer(recorded("alphavantage", name)))
 
 
-def prices(found: dict[str, object]) -> dict[str, Decimal]:
-    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
-
-
 def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> None:
-    found, requests = ask(tmp_path, PLAYED, "AAPL", "NOPE", "BRK.B", per_minute=PAID)
+    found, requests = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=PAID)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert type(found["NOPE"]) is UnknownSymbol
     assert {request.path for request in requests} == {"/query"}
@@ -58,13 +40,13 @@ def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> Non
 
 def test_the_free_plan_is_asked_once_a_second(tmp_path: Path) -> None:
     started = time.monotonic()
-    found, _ = ask(tmp_path, PLAYED, "AAPL", "BRK.B", per_day=25)
+    found, _ = ask(tmp_path, PLAYED, ["AAPL", "BRK.B"], per_day=25)
     assert len(prices(found)) == 2
     assert time.monotonic() - started > 0.9
 
 
 def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, "AAPL", "NOPE", "BRK.B", per_minute=BULK)
+    found, (request,) = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert type(found["NOPE"]) is BadAnswer
     assert request.query["function"] == "REALTIME_BULK_QUOTES"
@@ -79,7 +61,7 @@ def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> N
         return premium(request) if request.query["function"] == "REALTIME_BULK_QUOTES" else PLAYED(request)
 
     premium = played("bulk_premium.json")
-    found, requests = ask(tmp_path, answered, "AAPL", "BRK.B", per_minute=BULK)
+    found, requests = ask(tmp_path, answered, ["AAPL", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert [request.query["symbol"] for request in requests] == ["AAPL,BRK-B", "AAPL", "BRK-B"]
 
@@ -87,7 +69,7 @@ def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> N
 @pytest.mark.parametrize("limits", [{"per_minute": PAID}, {"per_minute": BULK}])
 def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, int]) -> None:
     symbols = [f"S{number}" for number in range(50)]
-    found, requests = ask(tmp_path, PLAYED, *symbols, key="wrong-secret", **limits)
+    found, requests = ask(tmp_path, PLAYED, symbols, key="wrong-secret", **limits)
     assert len(requests) == 1
     assert {type(error) for error in found.values()} == {ProviderRefused}
 
@@ -105,12 +87,12 @@ def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, i
     ],
 )
 def test_what_it_says_under_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:
-    found, _ = ask(tmp_path, played(name), "AAPL", per_minute=PAID)
+    found, _ = ask(tmp_path, played(name), ["AAPL"], per_minute=PAID)
     assert type(found["AAPL"]) is kind
 
 
 def test_the_key_that_it_quotes_is_taken_out(tmp_path: Path) -> None:
-    found, _ = ask(tmp_path, played("limit_day.json"), "AAPL", key="TEST-KEY", per_minute=PAID)
+    found, _ = ask(tmp_path, played("limit_day.json"), ["AAPL"], key="TEST-KEY", per_minute=PAID)
     assert "detected your API key as ***" in str(found["AAPL"])
 
 

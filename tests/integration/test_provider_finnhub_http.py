@@ -1,38 +1,20 @@
 """Finnhub over HTTP: what is really sent, and that a failure costs no more than it must."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from producer.providers import Quote
-from producer.providers.asking import HttpProvider
-from producer.providers.client import Patience
-from producer.providers.finnhub import Finnhub
-from producer.providers.quote import Answers
-from shared.accounts import Account
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
-from shared.times import utc_now
+from tests import asking
 from tests.apis.finnhub import KEY, answer
-from tests.market_server import Answer, Request, Script, always, market_server, recorded
+from tests.asking import prices
+from tests.market_server import Answer, always, recorded
 
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
 PLAYED = partial(answer, prices=PRICES)
-
-
-def ask(folder: Path, script: Script, symbols: Sequence[str], key: str = KEY) -> tuple[Answers, list[Request]]:
-    with market_server(script) as server:
-        provider = HttpProvider(Finnhub(), Account(server.url, key), folder, Patience(0.5, 0.5, 1.0))
-        found = provider.quotes(symbols, utc_now())
-    assert found.keys() == set(symbols)
-    assert key not in repr(found)
-    return found, server.requests
-
-
-def prices(found: Answers) -> dict[str, Decimal]:
-    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
+ask = partial(asking.ask, "finnhub")
 
 
 def test_each_symbol_is_a_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Massive over HTTP: what is really sent, and that a failure costs no more than it must."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -8,36 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers import Quote
-from producer.providers.asking import PastHttpProvider
-from producer.providers.client import Patience
-from producer.providers.massive import Massive
-from producer.providers.quote import Answers, Interval
-from shared.accounts import Account
+from producer.providers.quote import Interval
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 from shared.times import utc_now
+from tests import asking
 from tests.apis.massive import KEY, answer
-from tests.market_server import Answer, Request, Script, always, market_server, recorded
+from tests.asking import prices
+from tests.market_server import Answer, always, market_server, recorded
 
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
 PLAYED = partial(answer, prices=PRICES)
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
-
-
-def provider(folder: Path, url: str, key: str = KEY) -> PastHttpProvider:
-    return PastHttpProvider(Massive(), Account(url, key), folder, Patience(0.5, 0.5, 1.0))
-
-
-def ask(folder: Path, script: Script, symbols: Sequence[str], key: str = KEY) -> tuple[Answers, list[Request]]:
-    with market_server(script) as server:
-        found = provider(folder, server.url, key).quotes(symbols, utc_now())
-    assert found.keys() == set(symbols)
-    assert key not in repr(found)
-    return found, server.requests
-
-
-def prices(found: Answers) -> dict[str, Decimal]:
-    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
+ask = partial(asking.ask, "massive")
+provider = partial(asking.make_past_provider, "massive")
 
 
 def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
@@ -46,14 +28,6 @@ def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path)
     assert isinstance(found["NOSUCH"], UnknownSymbol)
     assert (request.path, request.query) == (SNAPSHOT, {"tickers": "AAPL,BRK.B,NOSUCH"})
     assert request.headers["authorization"] == f"Bearer {KEY}"
-
-
-def test_a_key_that_is_refused_stops_at_once_and_does_not_show(tmp_path: Path) -> None:
-    symbols = [f"S{number}" for number in range(600)]
-    found, requests = ask(tmp_path, PLAYED, symbols, key="wrong-key")
-    assert {type(error) for error in found.values()} == {ProviderRefused}
-    assert "Unknown API Key" in str(found["S599"])
-    assert len(requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer.providers import Quote
-from producer.providers.asking import PastHttpProvider
-from producer.providers.client import Patience
 from producer.providers.quote import Interval
-from producer.providers.twelvedata import TwelveData
-from shared.accounts import Account
 from shared.errors import (
     BadAnswer,
     ProviderError,
@@ -22,24 +18,16 @@ from shared.errors import (
     UnknownSymbol,
 )
 from shared.times import utc_now
+from tests import asking
 from tests.apis.twelvedata import KEY, answer
 from tests.factories import NOW
-from tests.market_server import Answer, Request, Script, always, market_server, recorded
+from tests.market_server import Answer, always, market_server, recorded
 
 PRICES = {"AAPL": "229.87000", "BRK.B": "476.57001", "SBIN:NSE": "812.5"}
 PLAYED = partial(answer, prices=PRICES)
 RAPIDAPI = "twelve-data1.p.rapidapi.com"
-
-
-def provider(folder: Path, url: str, key: str = KEY, **limits: int) -> PastHttpProvider:
-    return PastHttpProvider(TwelveData(), Account(url, key, **limits), folder, Patience(0.5, 0.5, 1.0))
-
-
-def ask(folder: Path, script: Script, *symbols: str, key: str = KEY) -> tuple[dict[str, object], list[Request]]:
-    with market_server(script) as server:
-        found = provider(folder, server.url, key).quotes(symbols, utc_now())
-    assert KEY not in repr(found)
-    return dict(found), server.requests
+ask = partial(asking.ask, "twelvedata")
+provider = partial(asking.make_past_provider, "twelvedata")
 
 
 def played(error: str, status: int = 200) -> Answer:
@@ -47,7 +35,7 @@ def played(error: str, status: int = 200) -> Answer:
 
 
 def test_a_batch_is_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, *PRICES)
+    found, (request,) = ask(tmp_path, PLAYED, list(PRICES))
     assert {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)} == {
         symbol: Decimal(price).normalize() for symbol, price in PRICES.items()
     }
@@ -56,7 +44,7 @@ def test_a_batch_is_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> N
 
 
 def test_one_symbol_is_as_good_as_several(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, "BRK.B")
+    found, (request,) = ask(tmp_path, PLAYED, ["BRK.B"])
     quote = found["BRK.B"]
     assert isinstance(quote, Quote)
     assert (quote.price, quote.currency, quote.market_state) == (Decimal("476.57001"), "USD", "open")
@@ -78,27 +66,11 @@ def test_through_rapidapi_it_is_asked_with_rapidapi_s_headers(tmp_path: Path, mo
     assert KEY not in str(request.query)
 
 
-def test_one_unknown_symbol_costs_no_other(tmp_path: Path) -> None:
-    found, requests = ask(tmp_path, PLAYED, "AAPL", "NOPE", "BRK.B")
-    assert type(found["NOPE"]) is UnknownSymbol
-    assert isinstance(found["AAPL"], Quote)
-    assert isinstance(found["BRK.B"], Quote)
-    assert len(requests) == 1
-
-
 def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
-    found, _ = ask(tmp_path, always(played("quote_batch.json")), "AAPL", "IBM", "BRK.B")
+    found, _ = ask(tmp_path, always(played("quote_batch.json")), ["AAPL", "IBM", "BRK.B"])
     assert type(found["IBM"]) is BadAnswer
     assert isinstance(found["AAPL"], Quote)
     assert isinstance(found["BRK.B"], Quote)
-
-
-def test_a_key_that_is_refused_stops_at_once(tmp_path: Path) -> None:
-    symbols = [f"S{number}" for number in range(300)]
-    found, requests = ask(tmp_path, PLAYED, *symbols, key="wrong-secret")
-    assert len(requests) == 1
-    assert {type(error) for error in found.values()} == {ProviderRefused}
-    assert "wrong-secret" not in repr(found)
 
 
 @pytest.mark.parametrize(

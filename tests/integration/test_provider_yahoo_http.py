@@ -1,6 +1,5 @@
 """Yahoo over HTTP: what is really sent, and that a failure costs no more than it must."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -8,36 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers import Quote
-from producer.providers.asking import PastHttpProvider
-from producer.providers.client import Patience
-from producer.providers.quote import Answers, Interval
-from producer.providers.yahoo import Yahoo
-from shared.accounts import Account
+from producer.providers.quote import Interval
 from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.times import utc_now
+from tests import asking
 from tests.apis.yahoo import answer
+from tests.asking import prices
 from tests.market_server import Answer, Request, Script, always, market_server, recorded
 
 MANY = {f"S{number}": f"{number + 1}.25" for number in range(23)}
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95", "VOD.L": "68.82", "^GSPC": "5917.11", "EURUSD=X": "1.0544"}
 PLAYED = partial(answer, prices={**PRICES, **MANY})
 SPARK = "/v8/finance/spark"
-
-
-def provider(folder: Path, url: str) -> PastHttpProvider:
-    return PastHttpProvider(Yahoo(), Account(url), folder, Patience(0.5, 0.5, 1.0))
-
-
-def ask(folder: Path, script: Script, symbols: Sequence[str]) -> tuple[Answers, list[Request]]:
-    with market_server(script) as server:
-        found = provider(folder, server.url).quotes(symbols, utc_now())
-    assert found.keys() == set(symbols)
-    return found, server.requests
-
-
-def prices(found: Answers) -> dict[str, Decimal]:
-    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
+ask = partial(asking.ask, "yahoo")
+provider = partial(asking.make_past_provider, "yahoo")
 
 
 def without_sparks(gone: Answer) -> Script:

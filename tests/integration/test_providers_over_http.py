@@ -1,7 +1,7 @@
 """Each live provider over a connection that is slow, broken, packed, redirected or limited: one promise for all."""
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib import import_module
@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers import Quote, make_api
+from producer.providers import make_api
 from producer.providers.asking import HttpProvider
-from producer.providers.client import Patience
 from producer.providers.quote import Answers
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
 from shared.times import utc_now
+from tests.asking import KEY, PATIENCE, prices
 from tests.market_server import Answer, MarketServer, Request, Script, market_server
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35"}
 QUOTED = {symbol: Decimal(price) for symbol, price in PRICES.items()}
-KEY = "test-key"
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,11 @@ class Played:
     folder: Path
     good: Script
 
-    def ask(self, *symbols: str, key: str = KEY) -> Answers:
+    def ask(self, symbols: Sequence[str] = tuple(PRICES), key: str = KEY, per_minute: int | None = 100) -> Answers:
         # Without a limit a day, none of them is held to one call a second.
-        account = Account(self.server.url, key, per_minute=100)
-        provider = HttpProvider(make_api(self.name, account), account, self.folder, Patience(0.5, 0.5, 1.0))
-        found = provider.quotes(symbols or tuple(PRICES), utc_now())
-        assert found.keys() == set(symbols or PRICES)
+        account = Account(self.server.url, key, per_minute)
+        found = HttpProvider(make_api(self.name, account), account, self.folder, PATIENCE).quotes(symbols, utc_now())
+        assert found.keys() == set(symbols)
         return found
 
 
@@ -50,10 +48,6 @@ def played(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Played]:
 
     with market_server(good) as server:
         yield Played(request.param, server, tmp_path, good)
-
-
-def prices(found: Answers) -> dict[str, Decimal]:
-    return {symbol: each.price for symbol, each in found.items() if isinstance(each, Quote)}
 
 
 def packed(answer: Answer) -> Answer:
@@ -110,14 +104,15 @@ def test_who_stumbles_once_is_asked_again(played: Played, stumble: Answer) -> No
 
 
 def test_a_symbol_that_is_not_known_costs_no_other(played: Played) -> None:
-    found = played.ask("AAPL", "NOSUCH", "BRK.B")
+    found = played.ask(["AAPL", "NOSUCH", "BRK.B"])
     assert prices(found) == QUOTED
     assert isinstance(found["NOSUCH"], ProviderError)
 
 
 @pytest.mark.parametrize("played", [name for name in ACCOUNTS if name != "yahoo"], indirect=True)
 def test_a_key_that_is_refused_is_shown_once(played: Played) -> None:
-    found = played.ask(*(f"S{number}" for number in range(10)), key="wrong-key")
+    # More than one call takes, at each of them.
+    found = played.ask([f"S{number}" for number in range(300)], key="wrong-key", per_minute=None)
     assert {type(each) for each in found.values()} == {ProviderRefused}
     assert len(played.server.requests) == 1
     assert "wrong-key" not in "".join(map(str, found.values()))

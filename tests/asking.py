@@ -1,0 +1,42 @@
+"""Asking a live provider that a real HTTP server plays, in the same way for every one of them."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from producer.providers import Quote, make_api
+from producer.providers.api import PastApi
+from producer.providers.asking import HttpProvider, PastHttpProvider
+from producer.providers.client import Patience
+from producer.providers.quote import Answers
+from shared.accounts import Account
+from shared.times import utc_now
+from tests.market_server import Request, Script, market_server
+
+# What tests/apis/*.py take for a good one.
+KEY = "test-key"
+PATIENCE = Patience(connect=0.5, read=0.5, whole=1.0)
+
+
+def make_past_provider(name: str, folder: Path, url: str, key: str = KEY, **limits: int) -> PastHttpProvider:
+    """The provider of this name at this URL, with its state in `folder`, on a plan of these limits or of none."""
+    account = Account(url, key, **limits)
+    api = make_api(name, account)
+    assert isinstance(api, PastApi)
+    return PastHttpProvider(api, account, folder, PATIENCE)
+
+
+def ask(
+    name: str, folder: Path, script: Script, symbols: Sequence[str], key: str = KEY, **limits: int
+) -> tuple[Answers, list[Request]]:
+    """An answer for each symbol, none of which shows the key, and what was asked for."""
+    with market_server(script) as server:
+        account = Account(server.url, key, **limits)
+        found = HttpProvider(make_api(name, account), account, folder, PATIENCE).quotes(symbols, utc_now())
+    assert found.keys() == set(symbols)
+    assert key not in repr(found)
+    return found, server.requests
+
+
+def prices(found: Answers) -> dict[str, Decimal]:
+    return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
