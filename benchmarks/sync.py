@@ -17,9 +17,9 @@ from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
 from producer.market_service import sync
 from producer.providers import Provider, make_api
-from producer.providers.asking import HttpProvider
+from producer.providers.http.asking import HttpProvider
+from producer.providers.http.reading import parse_json
 from producer.providers.quote import Answers
-from producer.providers.reading import parse_json
 from shared.accounts import Account
 from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher

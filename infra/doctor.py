@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL
 from infra.install import WAYS_TO_GET_ONE, find_server
 from infra.stack import CONSUMERS
 from producer.providers import make_provider
-from producer.providers.asking import HttpProvider
-from producer.providers.circuit import forget_circuit
+from producer.providers.http.asking import HttpProvider
+from producer.providers.http.circuit import forget_circuit
 from producer.providers.replay import ReplayProvider
 from producer.state import open_state
 from producer.watch_list import watch_list

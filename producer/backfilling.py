@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from producer.backfill_progress import load_progress, save_progress
 from producer.market_service import make_event
 from producer.providers import make_api
-from producer.providers.api import PastApi
+from producer.providers.http.api import PastApi
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from producer.spans import Span, cut_out, total, windows
 from shared.accounts import ACCOUNTS

@@ -10,9 +10,9 @@ import typer
 from producer.plan import Fare, Timing, find_exceeded, forecast, make_load
 from producer.plan_words import ProviderPlan, Question, print_json, print_text
 from producer.providers import make_api
-from producer.providers.api import Api
-from producer.providers.asking import HttpProvider
-from producer.providers.budget import midnight_of, read_spendings
+from producer.providers.http.api import Api
+from producer.providers.http.asking import HttpProvider
+from producer.providers.http.budget import midnight_of, read_spendings
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from producer.state import FILE, open_state

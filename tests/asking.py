@@ -5,9 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from producer.providers import Quote, make_api
-from producer.providers.api import PastApi
-from producer.providers.asking import HttpProvider, PastHttpProvider
-from producer.providers.client import Patience
+from producer.providers.http.api import PastApi
+from producer.providers.http.asking import HttpProvider, PastHttpProvider
+from producer.providers.http.client import Patience
 from producer.providers.quote import Answers
 from shared.accounts import Account
 from shared.times import utc_now

@@ -1,12 +1,15 @@
-"""Where prices come from: one file a provider, each behind the Protocol `Provider`, made here by name."""
+"""Where prices come from: one file a provider, each behind the Protocol `Provider`, made here by name.
+
+What those over HTTP share is in `http`.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from producer.providers.alphavantage import AlphaVantage
-from producer.providers.api import Api, PastApi
-from producer.providers.asking import HttpProvider, PastHttpProvider
 from producer.providers.finnhub import Finnhub
+from producer.providers.http.api import Api, PastApi
+from producer.providers.http.asking import HttpProvider, PastHttpProvider
 from producer.providers.massive import Massive
 from producer.providers.quote import Interval, PastProvider, Provider, Quote
 from producer.providers.replay import ReplayProvider

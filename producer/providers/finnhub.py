@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from producer.providers.api import Call, Json, Signature
-from producer.providers.judging import find_words, limit, refusal
+from producer.providers.http.api import Call, Json, Signature
+from producer.providers.http.judging import find_words, limit, refusal
+from producer.providers.http.reading import read_epoch, read_object, read_optional_price, read_price, read_quote
 from producer.providers.quote import Answers, Quote
-from producer.providers.reading import read_epoch, read_object, read_optional_price, read_price, read_quote
 from shared.accounts import Account
 from shared.errors import BadAnswer, ProviderError, UnknownSymbol
 

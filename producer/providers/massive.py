@@ -11,10 +11,9 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.api import Call, Json, PastCall, Signature, in_batches
-from producer.providers.judging import find_words, limit, refusal
-from producer.providers.quote import Answers, Interval, Quote
-from producer.providers.reading import (
+from producer.providers.http.api import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.judging import find_words, limit, refusal
+from producer.providers.http.reading import (
     first_price,
     read_bars,
     read_epoch,
@@ -27,6 +26,7 @@ from producer.providers.reading import (
     read_volume,
     shorten,
 )
+from producer.providers.quote import Answers, Interval, Quote
 from shared.accounts import Account
 from shared.errors import BadAnswer, ProviderError, UnknownSymbol
 from shared.times import EPOCH, to_micros

@@ -13,10 +13,9 @@ from functools import partial
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from producer.providers.api import Call, Json, PastCall, Signature, in_batches
-from producer.providers.judging import find_words, limit, refusal
-from producer.providers.quote import Answers, Interval, Quote
-from producer.providers.reading import (
+from producer.providers.http.api import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.judging import find_words, limit, refusal
+from producer.providers.http.reading import (
     midnight,
     read_bars,
     read_clock,
@@ -30,6 +29,7 @@ from producer.providers.reading import (
     read_volume,
     shorten,
 )
+from producer.providers.quote import Answers, Interval, Quote
 from shared.accounts import Account
 from shared.errors import BadAnswer, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
 

@@ -2,7 +2,7 @@
 
 from decimal import Context, Decimal
 
-from producer.providers.api import Json
+from producer.providers.http.api import Json
 from shared.prices import MAX_DIGITS
 
 _EXACT = Context(prec=200)

@@ -12,10 +12,9 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.api import Call, Json, PastCall, Signature, in_batches
-from producer.providers.judging import limit
-from producer.providers.quote import Answers, Interval, Quote
-from producer.providers.reading import (
+from producer.providers.http.api import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.judging import limit
+from producer.providers.http.reading import (
     read_bars,
     read_currency,
     read_epoch,
@@ -27,6 +26,7 @@ from producer.providers.reading import (
     read_volume,
     shorten,
 )
+from producer.providers.quote import Answers, Interval, Quote
 from producer.providers.widened import narrow
 from shared.accounts import Account
 from shared.errors import BadAnswer, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol

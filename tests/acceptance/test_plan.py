@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from producer.providers.asking import HttpProvider
-from producer.providers.budget import take_credits
+from producer.providers.http.asking import HttpProvider
+from producer.providers.http.budget import take_credits
 from producer.providers.twelvedata import TwelveData
 from producer.state import open_state
 from shared.accounts import ACCOUNTS

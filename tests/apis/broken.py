@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from producer.providers.api import Api, PastApi
+from producer.providers.http.api import Api, PastApi
 from producer.providers.quote import Interval, Quote
 from shared.errors import ProviderError
 from tests.factories import NOW

@@ -13,9 +13,9 @@ import requests
 
 from producer.market_service import SyncReport, sync
 from producer.providers import Provider, Quote
-from producer.providers.asking import HttpProvider
-from producer.providers.client import Patience
 from producer.providers.finnhub import Finnhub
+from producer.providers.http.asking import HttpProvider
+from producer.providers.http.client import Patience
 from shared.accounts import Account
 from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher

@@ -13,11 +13,11 @@ import pytest
 
 from producer.market_service import collect_events, describe_errors
 from producer.providers import Quote
-from producer.providers.asking import HttpProvider
-from producer.providers.budget import read_spendings
-from producer.providers.circuit import FIRST_PAUSE, REFUSED_PAUSE, THRESHOLD
-from producer.providers.client import Patience
 from producer.providers.finnhub import Finnhub
+from producer.providers.http.asking import HttpProvider
+from producer.providers.http.budget import read_spendings
+from producer.providers.http.circuit import FIRST_PAUSE, REFUSED_PAUSE, THRESHOLD
+from producer.providers.http.client import Patience
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading
@@ -180,7 +180,7 @@ def test_processes_that_ask_at_once_never_spend_more_than_there_is(tmp_path: Pat
     script = """
 import sys
 from pathlib import Path
-from producer.providers.budget import take_credits
+from producer.providers.http.budget import take_credits
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import writing

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers.api import Signature
-from producer.providers.client import MAX_BODY, Client, Patience, Reply
+from producer.providers.http.api import Signature
+from producer.providers.http.client import MAX_BODY, Client, Patience, Reply
 from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import utc_now
 from tests.market_server import Answer, MarketServer, Request, Script, always, market_server, one_after_the_other

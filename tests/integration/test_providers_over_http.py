@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from producer.providers import make_api
-from producer.providers.asking import HttpProvider
+from producer.providers.http.asking import HttpProvider
 from producer.providers.quote import Answers
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited

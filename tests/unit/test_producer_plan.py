@@ -22,7 +22,7 @@ from producer.plan import (
 )
 from producer.plan_command import fare_of
 from producer.providers import make_api
-from producer.providers.round import cost
+from producer.providers.http.round import cost
 from shared.accounts import ACCOUNTS, Account
 from shared.market import Session
 from tests.factories import property_test

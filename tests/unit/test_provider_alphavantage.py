@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.providers.alphavantage import AlphaVantage
+from producer.providers.http.reading import parse_json
 from producer.providers.quote import Interval, Quote
-from producer.providers.reading import parse_json
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 from tests.apis.broken import any_json, broken, check_reading, names_in

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.budget import DAY, MINUTE, Grant, Spending, grant_credits, midnight_of
+from producer.providers.http.budget import DAY, MINUTE, Grant, Spending, grant_credits, midnight_of
 from shared.accounts import Account
 from tests.factories import NOW, property_test
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from producer.providers.circuit import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, THRESHOLD, Circuit
+from producer.providers.http.circuit import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, THRESHOLD, Circuit
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
 from tests.factories import NOW
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.api import Api, PastApi
-from producer.providers.client import Reply
 from producer.providers.finnhub import Finnhub
-from producer.providers.judging import read_reply
+from producer.providers.http.api import Api, PastApi
+from producer.providers.http.client import Reply
+from producer.providers.http.judging import read_reply
+from producer.providers.http.reading import parse_json
 from producer.providers.quote import Quote
-from producer.providers.reading import parse_json
 from shared.accounts import Account
 from shared.errors import (
     BadAnswer,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.api import PastApi
-from producer.providers.client import Reply
-from producer.providers.judging import read_reply
+from producer.providers.http.api import PastApi
+from producer.providers.http.client import Reply
+from producer.providers.http.judging import read_reply
+from producer.providers.http.reading import parse_json
 from producer.providers.massive import Massive
 from producer.providers.quote import Answers, Interval, Quote
-from producer.providers.reading import parse_json
 from shared.accounts import Account
 from shared.errors import (
     BadAnswer,

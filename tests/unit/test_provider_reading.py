@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.reading import (
+from producer.providers.http.reading import (
     describe_text,
     first_price,
     midnight,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.providers.http.reading import parse_json
 from producer.providers.quote import Interval, Quote
-from producer.providers.reading import parse_json
 from producer.providers.twelvedata import TwelveData
 from shared.accounts import Account
 from shared.errors import (

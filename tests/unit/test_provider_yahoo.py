@@ -10,11 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from producer.providers.api import PastApi
-from producer.providers.client import Reply
-from producer.providers.judging import read_reply
+from producer.providers.http.api import PastApi
+from producer.providers.http.client import Reply
+from producer.providers.http.judging import read_reply
+from producer.providers.http.reading import parse_json
 from producer.providers.quote import Answers, Interval, Quote
-from producer.providers.reading import parse_json
 from producer.providers.widened import narrow
 from producer.providers.yahoo import Yahoo, spell
 from shared.errors import (

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TypeVar
 from urllib.parse import quote_plus
 
-from producer.providers.api import Api, Call, Json
-from producer.providers.circuit import Circuit
-from producer.providers.client import Client
-from producer.providers.judging import read_reply
-from producer.providers.pace import Pace
+from producer.providers.http.api import Api, Call, Json
+from producer.providers.http.circuit import Circuit
+from producer.providers.http.client import Client
+from producer.providers.http.judging import read_reply
+from producer.providers.http.pace import Pace
+from producer.providers.http.reading import CUT
 from producer.providers.quote import Answers, Quote
-from producer.providers.reading import CUT
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
 
 # Calls under way at once.

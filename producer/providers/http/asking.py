@@ -10,14 +10,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from producer.providers.api import Api, Call, PastApi
-from producer.providers.budget import Grant, give_back, take_credits
-from producer.providers.circuit import load_circuit, save_circuit
-from producer.providers.client import DEFAULT_PATIENCE, Client, Patience
-from producer.providers.pace import Pace
+from producer.providers.http.api import Api, Call, PastApi
+from producer.providers.http.budget import Grant, give_back, take_credits
+from producer.providers.http.circuit import load_circuit, save_circuit
+from producer.providers.http.client import DEFAULT_PATIENCE, Client, Patience
+from producer.providers.http.pace import Pace
+from producer.providers.http.round import CONNECTIONS, Round, cost
+from producer.providers.http.turns import in_turn, note_asked
 from producer.providers.quote import Answers, Interval, Quote
-from producer.providers.round import CONNECTIONS, Round, cost
-from producer.providers.turns import in_turn, note_asked
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading, writing

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from producer.providers.api import Api, Json
-from producer.providers.budget import DAY, midnight_of
-from producer.providers.client import Reply
-from producer.providers.reading import describe_text, minute_after, parse_json, shorten
+from producer.providers.http.api import Api, Json
+from producer.providers.http.budget import DAY, midnight_of
+from producer.providers.http.client import Reply
+from producer.providers.http.reading import describe_text, minute_after, parse_json, shorten
 from shared.accounts import KEYLESS
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.settings import PREFIX

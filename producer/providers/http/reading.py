@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from producer.providers.api import Json
+from producer.providers.http.api import Json
 from producer.providers.quote import Quote
 from shared.errors import BadAnswer, ProviderError
 from shared.prices import parse_price
