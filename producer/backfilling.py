@@ -19,6 +19,7 @@ from shared.events import StockData
 from shared.messaging.message import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
+from shared.symbols import name_some
 from shared.times import EPOCH, format_instant, utc_now
 
 # A limit that ends within this is waited for, so many times in a row.
@@ -127,8 +128,7 @@ class Backfill:
                 self.resumed.add(symbol)
                 places.append(f"{symbol} at {format_instant(until)}")
         if places:
-            more = f" and {len(places) - 3} more symbols" if len(places) > 3 else ""
-            self.say(f"{provider.name}: going on where it was cut off: {', '.join(places[:3])}{more}")
+            self.say(f"{provider.name}: going on where it was cut off: {name_some(places, most=3)}")
 
     def _fill(self, provider: PastProvider, symbol: str, stop: Stop) -> None:
         """All that is left of one symbol. Raises ProviderError."""

@@ -4,11 +4,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import date, datetime, timedelta
 
 from shared.accounts import Account
 from shared.market import Session
+from shared.times import midnight_of
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -171,5 +171,5 @@ def _open_times(session: Session) -> Sequence[tuple[datetime, datetime]]:
 
 def _days_between(start: datetime, end: datetime) -> Sequence[datetime]:
     """The midnights of the days that have a part of this time, all in UTC."""
-    midnight = datetime.combine(start.date(), time_of_day(), UTC)
+    midnight = midnight_of(start)
     return [midnight + DAY * count for count in range(-((midnight - end) // DAY))]

@@ -12,7 +12,7 @@ from producer.plan_words import ProviderPlan, Question, print_json, print_text
 from producer.providers import make_api
 from producer.providers.http.api import Api
 from producer.providers.http.asking import HttpProvider
-from producer.providers.http.budget import midnight_of, read_spendings
+from producer.providers.http.budget import read_spendings
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from producer.state import FILE, open_state
@@ -21,7 +21,7 @@ from shared.database import reading
 from shared.errors import SettingsError
 from shared.market import load_market
 from shared.settings import VAR, Settings, load_settings
-from shared.times import utc_now
+from shared.times import midnight_of, utc_now
 
 # How far ahead the busiest day is looked for in a market's calendar.
 _AHEAD = timedelta(days=31)

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from shared.errors import InvalidEvent, SettingsError
 from shared.events import CLOCK_TOLERANCE
+from shared.fields import is_currency
 from shared.prices import read_price
 from shared.symbols import check_symbol
 from shared.times import utc_now
@@ -22,7 +23,6 @@ from shared.times import utc_now
 _TIME_COLUMNS = ("as_of", "timestamp", "datetime", "time", "date")
 _PRICE_COLUMNS = ("price", "close")
 _OPTIONAL_PRICES = ("open", "high", "low", "previous_close")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _WHOLE = re.compile(r"([0-9]{1,18})(?:\.0*)?")
 
 # Neighbouring rows share their times, symbols and many of their prices: what was read once is not read again.
@@ -219,7 +219,7 @@ def _read_price(text: str, name: str) -> Decimal:
 
 def _read_currency(text: str) -> str | None:
     currency = text.strip().upper()
-    if currency and not _CURRENCY.fullmatch(currency):
+    if currency and not is_currency(currency):
         raise ValueError(f"currency {text[:40]!r} is not three letters (ISO 4217)")
     return currency or None
 

@@ -47,7 +47,7 @@ def change_account(account: Account, field_name: str, text: str) -> Account:
 
 
 def describe_limits(account: Account) -> str:
-    """`8 credits a minute and 800 a day`, or what else the plan allows."""
+    """`credits: 8 a minute and 800 a day`, or what else the plan allows."""
     limits = ((account.per_minute, "a minute"), (account.per_day, "a day"))
     words = [f"{limit:,} {period}" for limit, period in limits if limit is not None]
     return "no limit that is known" if not words else f"credits: {' and '.join(words)}"

@@ -54,9 +54,14 @@ def read_instant(fields: Mapping[str, Any], name: str) -> datetime:
         raise InvalidEvent(f"{name} {error}") from error
 
 
+def is_currency(value: object) -> bool:
+    """Whether it is written as ISO 4217 does: three capital letters."""
+    return isinstance(value, str) and _CURRENCY.fullmatch(value) is not None
+
+
 def read_currency(data: Mapping[str, Any]) -> str | None:
     value = data.get("currency")
-    if value is not None and not (isinstance(value, str) and _CURRENCY.fullmatch(value)):
+    if value is not None and not is_currency(value):
         raise InvalidEvent(f"currency {str(value)[:40]!r} is not three capital letters (ISO 4217)")
     return value
 

@@ -1,7 +1,7 @@
 """Instants, durations and ages as text; every instant inside Stockwire is an aware datetime in UTC."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -46,6 +46,11 @@ def to_micros(instant: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
+
+
+def midnight_of(day: date) -> datetime:
+    """The beginning of a day of UTC; the day of an instant may be given by the instant, in UTC."""
+    return datetime.combine(day, time(), UTC)
 
 
 def parse_duration(text: str) -> timedelta:

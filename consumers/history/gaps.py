@@ -10,12 +10,12 @@ beside each other are one.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import date, datetime, timedelta
 from itertools import chain, groupby
 
 from shared.market import Session
 from shared.schedule import Schedule
+from shared.times import midnight_of
 
 # More often than this no provider has past prices to fill a hole with.
 FINEST = timedelta(minutes=5)
@@ -143,7 +143,7 @@ def _without_days(times: Iterable[datetime], resolution: timedelta) -> Iterator[
             last = held
             yield held
         held = None
-        if moment == _midnight(moment.date()) and (last is None or moment - last > 2 * resolution):
+        if moment == midnight_of(moment.date()) and (last is None or moment - last > 2 * resolution):
             held = moment
         else:
             last = moment
@@ -180,8 +180,4 @@ def _dates(times: Iterable[datetime], sessions: Sequence[Session]) -> set[date]:
 
 
 def _join(days: Sequence[date]) -> Hole:
-    return Hole(_midnight(days[0]), _midnight(days[-1]) + DAY, len(days))
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time_of_day(), UTC)
+    return Hole(midnight_of(days[0]), midnight_of(days[-1]) + DAY, len(days))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.http.budget import DAY, MINUTE, Grant, Spending, grant_credits, midnight_of
+from producer.providers.http.budget import DAY, MINUTE, Grant, Spending, grant_credits
 from shared.accounts import Account
+from shared.times import midnight_of
 from tests.factories import NOW, property_test
 
 FREE = Account("http://localhost", per_minute=8, per_day=800)

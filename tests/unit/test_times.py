@@ -9,6 +9,7 @@ from shared.times import (
     format_instant,
     format_sortable,
     from_micros,
+    midnight_of,
     parse_duration,
     parse_instant,
     parse_moment,
@@ -121,3 +122,9 @@ def test_a_moment_is_a_date_a_time_or_an_age(text: str, moment: datetime) -> Non
 def test_any_other_moment_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="neither a date or time"):
         parse_moment(text, NOW)
+
+
+def test_midnight_is_the_beginning_of_a_day_of_utc() -> None:
+    wanted = datetime(2024, 11, 20, tzinfo=UTC)
+    assert midnight_of(datetime(2024, 11, 20, 23, 59, 59, tzinfo=UTC)) == wanted
+    assert midnight_of(wanted.date()) == wanted

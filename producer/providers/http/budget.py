@@ -6,14 +6,13 @@ day is one of UTC.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, delete, insert, select, update
 
 from producer.state import metadata
 from shared.accounts import Account
-from shared.times import from_micros, to_micros
+from shared.times import from_micros, midnight_of, to_micros
 
 # Calls arrive after they are paid for, and not always equally late.
 MINUTE = timedelta(minutes=1, milliseconds=500)
@@ -90,10 +89,6 @@ def grant_credits(spendings: Sequence[Spending], account: Account, wanted: int, 
         if amount < wanted and amount <= grant.amount:
             grant = Grant(amount, midnight + DAY, f"{account.per_day:,} a day")
     return grant
-
-
-def midnight_of(moment: datetime) -> datetime:
-    return datetime.combine(moment.astimezone(UTC).date(), time_of_day(), UTC)
 
 
 def _room(spendings: Sequence[Spending], limit: int) -> int:

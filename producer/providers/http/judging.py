@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from producer.providers.http.api import Api, Json
-from producer.providers.http.budget import DAY, midnight_of
+from producer.providers.http.budget import DAY
 from producer.providers.http.client import Reply
 from producer.providers.http.reading import describe_text, minute_after, parse_json, shorten
 from shared.accounts import KEYLESS
 from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.settings import PREFIX
+from shared.times import midnight_of
 
 # How long to wait where a provider limits us and does not say for how long: plans count by the minute.
 _PAUSE = timedelta(minutes=1)
@@ -23,12 +24,12 @@ def read_reply(api: Api, reply: Reply, now: datetime) -> Json:
     try:
         answer = parse_json(reply.text)
     except BadAnswer as error:
-        raise _judge_status(api.name, reply, describe_text(reply.text), now) or error from None
+        raise _judge_status(api.name, reply, describe_text(reply.text), now, is_json=False) or error from None
     found = api.find_error(reply.status, answer, now)
     if isinstance(found, RateLimited) and reply.retry_after is not None:
         raise RateLimited(str(found), now + _seconds(reply.retry_after))
     if found is None:
-        found = _judge_status(api.name, reply, find_words(answer) or shorten(reply.text), now)
+        found = _judge_status(api.name, reply, find_words(answer) or shorten(reply.text), now, is_json=True)
     if found is not None:
         raise found
     return answer
@@ -59,7 +60,7 @@ def limit(words: str, now: datetime, *, whole_day: bool = False) -> RateLimited:
     return RateLimited(f"limits us: {words}; asked again from {until:%H:%M:%S} UTC", until)
 
 
-def _judge_status(name: str, reply: Reply, words: str, now: datetime) -> ProviderError | None:
+def _judge_status(name: str, reply: Reply, words: str, now: datetime, *, is_json: bool) -> ProviderError | None:
     """What the status says where the provider has no way of its own to say it."""
     said = f"answers {reply.status} {reply.reason}".strip() + f": {words}"
     match reply.status:
@@ -70,7 +71,7 @@ def _judge_status(name: str, reply: Reply, words: str, now: datetime) -> Provide
             passing = name in KEYLESS or reply.text.lstrip().startswith("<")
             return ProviderUnavailable(said) if passing else refusal(name, words)
         case 404:
-            return BadAnswer(said) if words == describe_text(reply.text) else UnknownSymbol(words)
+            return UnknownSymbol(words) if is_json else BadAnswer(said)
         case 429:
             wait = _PAUSE if reply.retry_after is None else _seconds(reply.retry_after)
             return RateLimited(f"{said}; asked again from {now + wait:%H:%M:%S} UTC", now + wait)

@@ -10,11 +10,11 @@ from typing import Any
 from producer.providers.http.api import Json
 from producer.providers.quote import Quote
 from shared.errors import BadAnswer, ProviderError
+from shared.fields import is_currency
 from shared.prices import parse_price
 from shared.prices import read_price as read_decimal
 from shared.times import EPOCH, from_micros, to_micros
 
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _WHOLE = re.compile(r"[0-9]{1,18}(?:\.0*)?")
 _CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>([^<]+)", re.IGNORECASE)
@@ -126,7 +126,7 @@ def read_volume(value: Json) -> int | None:
 
 def read_currency(value: Json) -> str | None:
     """A currency by ISO 4217; what is none, such as GBp for pence, is None."""
-    return value if isinstance(value, str) and _CURRENCY.fullmatch(value) else None
+    return value if is_currency(value) else None
 
 
 def read_epoch(value: Json, unit: str = "s", what: str = "time") -> datetime:
