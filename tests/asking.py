@@ -1,6 +1,7 @@
 """Asking a live provider that a real HTTP server plays, in the same way for every one of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,3 +41,10 @@ def ask(
 
 def prices(found: Answers) -> dict[str, Decimal]:
     return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
+
+
+def check_past(quotes: Sequence[Quote], since: datetime, until: datetime) -> None:
+    """Each moment once, oldest first, and none that was not asked for."""
+    moments = [quote.as_of for quote in quotes]
+    assert moments == sorted(set(moments))
+    assert all(since <= moment < until for moment in moments)
