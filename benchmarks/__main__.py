@@ -11,7 +11,7 @@ from benchmarks import persist as persisting
 from benchmarks import publish as publishing
 from benchmarks import sync as syncing
 from benchmarks.report import Report
-from shared.commandline import run
+from shared.cli.app import run
 
 cli = typer.Typer(
     help="Stockwire side by side with what else there is, in one run on this machine.",

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from benchmarks.side import Job
-from consumers.history.models import SCHEMA
+from consumers.history.tables import SCHEMA
 from shared.database import opened
 from shared.schema import create_schema
 from shared.times import to_micros

@@ -18,7 +18,7 @@ from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
 from shared.errors import ProcessError
-from shared.messaging.message import Message
+from shared.messaging.messages import Message
 
 EVENTS = 100_000
 BATCH = 2000

@@ -7,7 +7,7 @@ from itertools import count, islice, product
 from string import ascii_uppercase
 
 from shared.events import StockData, stock_data_id
-from shared.messaging.message import Message, price_message
+from shared.messaging.messages import Message, price_message
 
 PROVIDER = "benchmark"
 

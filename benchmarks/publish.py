@@ -12,7 +12,7 @@ from benchmarks.prices import price_messages
 from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
-from shared.messaging.message import Message
+from shared.messaging.messages import Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
 

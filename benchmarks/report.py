@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from benchmarks.side import Side
-from shared.output import print_rows
+from shared.cli.output import print_rows
 
 OURS = "ours"
 

@@ -8,11 +8,11 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.side import Job
-from infra.broker import private_broker
+from infra.up.rabbitmq import private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import RPC_TIMEOUT, connected
-from shared.messaging.message import Message
+from shared.messaging.amqp.connection import RPC_TIMEOUT, connected
+from shared.messaging.messages import Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import (
     BACKFILLED_PRICES,

@@ -16,10 +16,10 @@ from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
 from producer.market_service import sync
-from producer.providers import Provider, make_api
-from producer.providers.http.asking import HttpProvider
-from producer.providers.http.reading import parse_json
-from producer.providers.quote import Answers
+from producer.providers.base import Answers, Provider
+from producer.providers.http.parsing import parse_json
+from producer.providers.http.provider import HttpProvider
+from producer.providers.registry import make_api
 from shared.accounts import Account
 from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher

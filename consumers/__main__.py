@@ -3,7 +3,7 @@
 import typer
 
 from consumers.commands import consume
-from shared.commandline import run
+from shared.cli.app import run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(consume)

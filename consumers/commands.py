@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from consumers.registry import BUILT_IN, find_consumer
-from shared.logs import set_up_logs
+from shared.cli.logs import set_up_logs
+from shared.cli.output import print_rows
 from shared.messaging.runner import run_consumer
-from shared.output import print_rows
 from shared.settings import load_settings
 from shared.signals import stop_on_signals
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.errors import InvalidEvent
 from shared.events import Event, StockData, decode_event
 from shared.messaging.consumer import Consumer, Handler
-from shared.messaging.message import Delivery
+from shared.messaging.messages import Delivery
 from shared.messaging.topology import EVERYTHING
 from shared.prices import format_price
 from shared.settings import Settings

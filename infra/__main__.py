@@ -1,7 +1,7 @@
 """`python -m infra`, which `./stockwire` hands over to."""
 
 from infra.cli import cli
-from shared.commandline import run
+from shared.cli.app import run
 
 if __name__ == "__main__":
     run(cli, "stockwire")

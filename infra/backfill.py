@@ -9,22 +9,23 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from consumers.history.gap_queries import is_stored, stored_holes, unknown_symbols
 from consumers.history.gaps import DAY, Hole, resolution_of, tolerance
-from consumers.history.queries import history_database
-from producer.backfill_progress import forget_progress
-from producer.backfilling import Backfill, names_with_past, with_past
+from consumers.history.queries.gaps import is_stored, stored_holes, unknown_symbols
+from consumers.history.queries.prices import history_database
+from producer.backfill.progress import forget_progress
+from producer.backfill.run import Backfill, names_with_past, with_past
+from producer.backfill.time_ranges import Span, total
 from producer.commands import check_symbols
-from producer.providers import Interval, make_providers
-from producer.spans import Span, total
+from producer.providers.base import Interval
+from producer.providers.registry import make_providers
 from producer.state import open_state
+from shared.cli.options import Moment
+from shared.cli.progress import shown_progress
 from shared.database import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
 from shared.events import StockData
-from shared.market import load_market
+from shared.market_calendar import load_market
 from shared.messaging.publisher import Publisher
-from shared.options import Moment
-from shared.progress import shown_progress
 from shared.settings import VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
 from shared.symbols import name_some

@@ -10,12 +10,12 @@ from consumers.alerts.commands import alerts, rules
 from consumers.commands import consume
 from consumers.history.commands import gaps, history, latest, symbols
 from infra.backfill import backfill
-from infra.dead import dead
+from infra.dead_letters import dead
 from infra.doctor import doctor
-from infra.install import find_server, install_server
-from infra.up import up
+from infra.up.command import up
+from infra.up.install import find_server, install_server
 from producer.commands import replay, sync
-from producer.plan_command import plan
+from producer.plan.command import plan
 from producer.watch_commands import watch
 from shared.errors import ProcessError
 from shared.settings import ROOT

@@ -8,19 +8,19 @@ from pathlib import Path
 import typer
 from sqlalchemy.engine import URL
 
-from infra.install import WAYS_TO_GET_ONE, find_server
-from infra.stack import CONSUMERS
-from producer.providers import make_provider
-from producer.providers.http.asking import HttpProvider
-from producer.providers.http.circuit import forget_circuit
+from infra.up.install import WAYS_TO_GET_ONE, find_server
+from infra.up.stack import CONSUMERS
+from producer.providers.http.circuit_breaker import forget_circuit
+from producer.providers.http.provider import HttpProvider
+from producer.providers.registry import make_provider
 from producer.providers.replay import ReplayProvider
 from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
 from shared.database import opened, reading, shown, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
-from shared.market import load_market
-from shared.messaging.connection import Connection, connected
+from shared.market_calendar import load_market
+from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.topology import count_consumers, count_messages, dead_queue_name, queue_name
 from shared.prices import format_price
 from shared.settings import PREFIX, VAR, Settings, load_settings

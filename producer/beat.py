@@ -20,7 +20,7 @@ from kombu.exceptions import KombuError
 from producer.market_hours import LastSent, MarketHours
 from shared.errors import StorageError
 from shared.locks import file_lock
-from shared.market import load_market
+from shared.market_calendar import load_market
 from shared.schedule import Schedule
 from shared.settings import VAR
 from shared.times import EPOCH, format_instant, utc_now

@@ -12,10 +12,10 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from producer.beat import beat_entry
-from producer.providers import make_providers
+from producer.providers.registry import make_providers
 from producer.worker import connect_signals
 from shared.errors import SettingsError
-from shared.market import load_market
+from shared.market_calendar import load_market
 from shared.messaging.address import TlsOptions
 from shared.settings import VAR, Settings, load_settings
 

@@ -11,14 +11,14 @@ from typing import Annotated
 import typer
 
 from producer.market_service import SyncReport, run_sync, sync_lock
-from producer.recordings import BadRow, Recording
-from producer.replaying import Replay
-from producer.waiting import is_in_time, wait_for
+from producer.providers.recordings import BadRow, Recording
+from producer.replay import Replay
+from producer.retry import is_in_time, wait_for
 from producer.watch_list import watch_list
+from shared.cli.output import print_rows
+from shared.cli.progress import shown_progress
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
 from shared.messaging.publisher import Publisher
-from shared.output import print_rows
-from shared.progress import shown_progress
 from shared.settings import VAR, Settings, load_settings, parse_symbols
 from shared.signals import stop_on_signals
 from shared.symbols import check_symbol

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Table, Text, select
 from producer.state import metadata, open_state
 from shared.database import reading, writing
 from shared.errors import SettingsError, StorageError
-from shared.market import Market
+from shared.market_calendar import Market
 from shared.schema import insert_into
 from shared.times import from_micros, to_micros
 

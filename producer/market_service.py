@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from producer.providers import Provider, Quote, make_providers
+from producer.providers.base import Provider, Quote
+from producer.providers.registry import make_providers
 from shared.errors import (
     BadAnswer,
     InvalidEvent,
@@ -18,7 +19,7 @@ from shared.errors import (
 )
 from shared.events import StockData, stock_data_id
 from shared.locks import file_lock
-from shared.messaging.message import Message, price_message
+from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 from shared.times import utc_now

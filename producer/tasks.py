@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.celery_app import app
 from producer.market_service import SyncReport, run_sync, sync_lock
-from producer.waiting import find_wait, is_in_time
+from producer.retry import find_wait, is_in_time
 from producer.watch_list import watch_list
 from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable, SyncRunning
 from shared.settings import VAR, Settings

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from producer.commands import check_symbols
 from producer.state import open_state
 from producer.watch_list import add_symbol, remove_symbol, watch_list
+from shared.cli.options import OutputFormat
+from shared.cli.output import Format, print_rows
 from shared.database import writing
 from shared.errors import SettingsError
-from shared.options import OutputFormat
-from shared.output import Format, print_rows
 from shared.settings import VAR, load_settings
 
 _EFFECT = "the next sync takes this up"

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError
-from shared.messaging.connection import connected
+from shared.messaging.amqp.connection import connected
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from producer.providers import Quote, make_api
-from producer.providers.http.api import PastApi
-from producer.providers.http.asking import HttpProvider, PastHttpProvider
+from producer.providers.base import Answers, Quote
+from producer.providers.http.apis.base import PastApi
 from producer.providers.http.client import Patience
-from producer.providers.quote import Answers
+from producer.providers.http.provider import HttpProvider, PastHttpProvider
+from producer.providers.registry import make_api
 from shared.accounts import Account
 from shared.times import utc_now
 from tests.market_server import Request, Script, market_server

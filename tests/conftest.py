@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
-from infra.broker import PrivateBroker, private_broker
+from infra.up.rabbitmq import PrivateBroker, private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT

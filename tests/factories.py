@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import settings
 
-from shared.envelope import CONTENT_TYPE
 from shared.events import PriceAlert, StockData, price_alert_id, stock_data_id
-from shared.messaging.message import Delivery, Message, price_message
+from shared.events.envelope import CONTENT_TYPE
+from shared.messaging.messages import Delivery, Message, price_message
 from shared.messaging.topology import EXCHANGE, price_key
 
 AS_OF = datetime(2024, 11, 20, 9, 59, 58, tzinfo=UTC)

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from amqpstorm.channel import Channel
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import RPC_TIMEOUT, connected
+from shared.messaging.amqp.connection import RPC_TIMEOUT, connected
+from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.consumer import Consumer, Handler, consumer
 from shared.messaging.dead_letters import look
-from shared.messaging.message import Delivery, Message
+from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.runner import run_consumer
-from shared.messaging.subscription import Subscription
 from shared.messaging.topology import EXCHANGE, QueueSpec, count_consumers, count_messages, declare_queue, queue_name
 from shared.settings import Settings
 from shared.signals import Stop

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.broker import free_port
-from infra.install import install_package
+from infra.up.install import install_package
+from infra.up.rabbitmq import free_port
 
 START_TIMEOUT = 30
 

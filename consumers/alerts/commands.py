@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from consumers.alerts.models import SCHEMA
-from consumers.alerts.rulebook import add_rule, list_rules, remove_rule
-from consumers.alerts.rules import check_name, parse_condition
+from consumers.alerts.rules.parser import check_name, parse_condition
+from consumers.alerts.rules.store import add_rule, list_rules, remove_rule
 from consumers.alerts.store import read_alerts
+from consumers.alerts.tables import SCHEMA
+from shared.cli.options import Moment, Newest, OutputFormat
+from shared.cli.output import Format, print_rows
 from shared.database import opened, reading
 from shared.errors import SettingsError
 from shared.events import PriceAlert
-from shared.options import Moment, Newest, OutputFormat
-from shared.output import Format, print_rows
 from shared.schema import create_schema
 from shared.settings import load_settings
 from shared.times import format_sortable, utc_now

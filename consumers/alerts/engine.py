@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 
-from consumers.alerts.rules import EVERY_SYMBOL, Condition, Rule
+from consumers.alerts.rules.parser import EVERY_SYMBOL, Condition, Rule
 from shared.events import PriceAlert, StockData, price_alert_id
 
 # Lower than the revision of any rule.

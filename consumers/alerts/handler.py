@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from consumers.alerts.engine import RuleBook, Watermark, raise_alert
-from consumers.alerts.models import SCHEMA
 from consumers.alerts.outbox import Publish, publish_owed
-from consumers.alerts.rulebook import load_rule_book
-from consumers.alerts.rules import Condition, Terms
+from consumers.alerts.rules.parser import Condition, Terms
+from consumers.alerts.rules.store import load_rule_book
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
+from consumers.alerts.tables import SCHEMA
 from shared.database import opened, shown, writing
 from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData

@@ -9,7 +9,7 @@ from consumers.alerts.store import mark_published, owed_alerts
 from shared.database import reading, writing
 from shared.errors import PublishError
 from shared.events import PriceAlert
-from shared.messaging.message import Message, alert_message
+from shared.messaging.messages import Message, alert_message
 from shared.times import utc_now
 
 Publish = Callable[[Iterable[Message]], int]

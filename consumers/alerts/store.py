@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Executable, RowMapping, select, update
 
 from consumers.alerts.engine import Watermark
-from consumers.alerts.models import alerts, counters, watermarks
+from consumers.alerts.tables import alerts, counters, watermarks
 from shared.events import PriceAlert, price_alert_id
 from shared.schema import insert_into
 

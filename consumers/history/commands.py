@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from consumers.history.gap_queries import daily_symbols, stored_holes, unknown_symbols
 from consumers.history.gaps import DAY, resolution_of
-from consumers.history.models import COLUMNS
-from consumers.history.queries import history_database, prices, stored_symbols
-from consumers.history.queries import latest as newest_prices
-from shared.market import load_market
-from shared.options import Apart, Moment, Newest, OutputFormat
-from shared.output import Format, print_rows
+from consumers.history.queries.gaps import daily_symbols, stored_holes, unknown_symbols
+from consumers.history.queries.prices import history_database, prices, stored_symbols
+from consumers.history.queries.prices import latest as newest_prices
+from consumers.history.tables import COLUMNS
+from shared.cli.options import Apart, Moment, Newest, OutputFormat
+from shared.cli.output import Format, print_rows
+from shared.market_calendar import load_market
 from shared.settings import load_settings
 from shared.symbols import check_symbol
 from shared.times import format_instant, utc_now

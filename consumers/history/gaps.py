@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import chain, groupby
 
-from shared.market import Session
+from shared.market_calendar import Session
 from shared.schedule import Schedule
 from shared.times import midnight_of
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from consumers.history.models import SCHEMA
 from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
 from shared.database import opened, shown
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler

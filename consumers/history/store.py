@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, Engine, select
 
-from consumers.history.models import price, series
+from consumers.history.tables import price, series
 from shared.database import writing
 from shared.events import StockData
 from shared.schema import insert_into

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from producer.providers.quote import Quote
-from producer.recordings import BadRow, Recorded, Recording, read_time
+from producer.providers.base import Quote
+from producer.providers.recordings import BadRow, Recorded, Recording, read_time
 from shared.errors import ProviderError, SettingsError
 from shared.times import format_instant, parse_instant
 

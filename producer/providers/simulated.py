@@ -15,7 +15,7 @@ from hashlib import blake2b
 from statistics import NormalDist
 from typing import ClassVar
 
-from producer.providers.quote import Quote
+from producer.providers.base import Quote
 from shared.errors import ProviderError
 from shared.times import EPOCH
 

@@ -1,1 +1,1 @@
-"""RabbitMQ by way of amqpstorm, which nothing outside this folder imports."""
+"""Events on RabbitMQ: publishing them, consuming them, and what becomes of those that fail."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.events import StockData
-from shared.messaging.message import Delivery
+from shared.messaging.messages import Delivery
 from shared.messaging.topology import LIVE_PRICES
 from shared.settings import Settings
 

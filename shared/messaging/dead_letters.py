@@ -9,10 +9,10 @@ from typing import Any
 from pamqp import encode
 
 from shared.errors import SettingsError
-from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
-from shared.messaging.message import Delivery, Message
+from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, translated
+from shared.messaging.amqp.subscription import Subscription
+from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
-from shared.messaging.subscription import Subscription
 from shared.messaging.topology import DEAD_EXCHANGE, count_messages, dead_queue_name
 from shared.times import format_instant
 

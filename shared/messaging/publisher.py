@@ -11,9 +11,9 @@ from typing import Self
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.confirms import ChannelClosed, ConfirmChannel, ConfirmTimeout, Patience
-from shared.messaging.connection import Connection, connect
-from shared.messaging.message import Message
+from shared.messaging.amqp.confirms import ChannelClosed, ConfirmChannel, ConfirmTimeout, Patience
+from shared.messaging.amqp.connection import Connection, connect
+from shared.messaging.messages import Message
 from shared.signals import Stop
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from itertools import groupby
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import RPC_TIMEOUT, Connection, connect, translated
+from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, connect, translated
+from shared.messaging.amqp.subscription import StopRequested, Subscription, SubscriptionEnded
 from shared.messaging.consumer import Consumer
-from shared.messaging.message import Delivery
-from shared.messaging.policy import Policy
+from shared.messaging.delivery import Policy
+from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.subscription import StopRequested, Subscription, SubscriptionEnded
 from shared.messaging.topology import QueueSpec, declare_again, declare_queue, queue_name
 from shared.settings import Settings
 from shared.signals import Stop

@@ -10,7 +10,7 @@ from amqpstorm.exception import AMQPChannelError
 from pamqp import commands, frame
 
 from shared.errors import TopologyConflict
-from shared.messaging.connection import RPC_TIMEOUT, Connection, translated
+from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, translated
 from shared.symbols import routing_token
 
 EXCHANGE = "market_data"

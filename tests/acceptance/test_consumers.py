@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import connected
-from shared.messaging.message import Message, price_message
+from shared.messaging.amqp.connection import connected
+from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE, count_messages
 from tests.factories import price_series, stock_data

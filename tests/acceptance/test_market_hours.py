@@ -10,7 +10,7 @@ from exchange_calendars import get_calendar_names  # type: ignore[import-untyped
 
 from producer.market_hours import LastSent
 from producer.market_service import sync_lock
-from shared.market import Market, load_market
+from shared.market_calendar import Market, load_market
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.celery_worker import CELERY, results

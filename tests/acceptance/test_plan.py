@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from producer.providers.http.asking import HttpProvider
-from producer.providers.http.budget import take_credits
-from producer.providers.twelvedata import TwelveData
+from producer.providers.http.apis.twelvedata import TwelveData
+from producer.providers.http.provider import HttpProvider
+from producer.providers.http.quota import take_credits
 from producer.state import open_state
 from shared.accounts import ACCOUNTS
 from shared.database import writing

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.broker import PrivateBroker
+from infra.up.rabbitmq import PrivateBroker
 from producer.market_service import sync_lock
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from producer.providers.http.api import Api, PastApi
-from producer.providers.quote import Interval, Quote
+from producer.providers.base import Interval, Quote
+from producer.providers.http.apis.base import Api, PastApi
 from shared.errors import ProviderError
 from tests.factories import NOW
 

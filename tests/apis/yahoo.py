@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from producer.providers.yahoo import spell
+from producer.providers.http.apis.yahoo import spell
 from tests.market_server import Answer, Request
 
 _CHART = "/v8/finance/chart/"

@@ -14,14 +14,14 @@ from sqlalchemy import Engine, event, insert, text
 from sqlalchemy.pool import Pool
 
 from consumers.alerts.handler import alerts as real_alerts
-from consumers.alerts.models import alerts as alerts_table
+from consumers.alerts.tables import alerts as alerts_table
 from consumers.history.handler import history as real_history
 from shared.database import opened, writing
 from shared.errors import BrokerUnavailable
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer, Handler
-from shared.messaging.message import Message
+from shared.messaging.messages import Message
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
 from shared.times import format_sortable, utc_now

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.broker import PrivateBroker, free_port
-from infra.install import find_server, install_server
+from infra.up.install import find_server, install_server
+from infra.up.rabbitmq import PrivateBroker, free_port
 from tests.processes import until
 
 NAMES = ("one", "two", "three")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.broker import PrivateBroker, private_broker
+from infra.up.rabbitmq import PrivateBroker, private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from tests.conftest import unavailable

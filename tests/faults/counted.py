@@ -12,7 +12,7 @@ from typing import Any
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.history.handler import history as real_history
 from shared.messaging.consumer import Consumer
-from shared.messaging.message import Delivery
+from shared.messaging.messages import Delivery
 
 DELIVERIES = "FAULTS_DELIVERIES"
 

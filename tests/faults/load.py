@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from shared.errors import BrokerError, PublishError
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
-from shared.messaging.message import Message, price_message
+from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from tests.factories import stock_data
 from tests.faults.ledger import Ledger

@@ -15,7 +15,7 @@ from amqpstorm import Message as Incoming
 from consumers.history.handler import history
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
-from shared.messaging.message import Message
+from shared.messaging.messages import Message
 from shared.messaging.topology import EXCHANGE, queue_name
 from shared.settings import load_settings
 from shared.times import utc_now

@@ -14,7 +14,7 @@ from shared.errors import InvalidEvent, StorageUnavailable
 from shared.events import StockData
 from shared.messaging import runner
 from shared.messaging.consumer import Consumer, Handler
-from shared.messaging.message import Delivery
+from shared.messaging.messages import Delivery
 from shared.settings import Settings
 from tests.faults.counted import counted
 

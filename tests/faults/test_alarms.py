@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.broker import PrivateBroker
+from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import TIMEOUT, Publisher
 from shared.messaging.topology import price_key, queue_name

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.messaging.dead_letters import reason_of
-from shared.messaging.message import price_message
+from shared.messaging.messages import price_message
 from shared.messaging.topology import dead_queue_name, queue_name
 from tests.factories import stock_data
 from tests.faults.jumping import CLOCK, JUMP

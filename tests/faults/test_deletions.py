@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from amqpstorm.exception import AMQPChannelError
 
-from infra.broker import PrivateBroker
+from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.runner import DECLARE_EVERY
 from shared.messaging.topology import DEAD_EXCHANGE, EXCHANGE, LIVE_PRICES, dead_queue_name, queue_name
 from tests.factories import raw_message

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from shared.events import StockData
-from shared.messaging.message import price_message
+from shared.messaging.messages import price_message
 from tests.faults.ledger import Alerted, Ledger, assert_none, read_alerts
 from tests.faults.load import prices
 from tests.faults.marks import control, fault

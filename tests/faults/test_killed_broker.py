@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from infra.broker import PrivateBroker
+from infra.up.rabbitmq import PrivateBroker
 from tests.faults.broken import without_confirms
 from tests.faults.ledger import PromiseBroken
 from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.messaging.message import price_message
+from shared.messaging.messages import price_message
 from shared.messaging.publisher import Publisher
 from tests.faults.ledger import PromiseBroken, count_history
 from tests.faults.load import prices

@@ -11,8 +11,8 @@ from threading import Event
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import RPC_TIMEOUT, connect
-from shared.messaging.subscription import Subscription
+from shared.messaging.amqp.connection import RPC_TIMEOUT, connect
+from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.topology import queue_name
 from tests.faults import plain, slow
 from tests.faults.broken import without_confirms

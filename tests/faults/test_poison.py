@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from shared.messaging.dead_letters import reason_of
-from shared.messaging.message import Message, price_message
-from shared.messaging.policy import MAX_ATTEMPTS
+from shared.messaging.delivery import MAX_ATTEMPTS
+from shared.messaging.messages import Message, price_message
 from shared.messaging.topology import DELIVERY_LIMIT, EXCHANGE, dead_queue_name, queue_name
 from tests.factories import AS_OF, MISSING, stock_body, stock_data
 from tests.faults.ledger import Ledger, PromiseBroken

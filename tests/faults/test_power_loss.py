@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.broker import PrivateBroker, private_broker
+from infra.up.rabbitmq import PrivateBroker, private_broker
 from shared.errors import ProcessError
 from tests.conftest import unavailable
 from tests.faults.broken import without_confirms

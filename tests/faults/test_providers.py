@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from producer.market_service import SyncReport, sync
-from producer.providers import Provider, Quote
-from producer.providers.finnhub import Finnhub
-from producer.providers.http.asking import HttpProvider
+from producer.providers.base import Provider, Quote
+from producer.providers.http.apis.finnhub import Finnhub
 from producer.providers.http.client import Patience
+from producer.providers.http.provider import HttpProvider
 from shared.accounts import Account
 from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher

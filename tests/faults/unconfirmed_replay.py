@@ -7,7 +7,7 @@ from infra.cli import cli
 from producer import commands
 from shared.errors import BrokerUnavailable
 from shared.messaging.address import BrokerAddress
-from shared.messaging.message import Message
+from shared.messaging.messages import Message
 from tests.faults.broken import UnconfirmedPublisher, without_confirms
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from consumers.alerts.models import SCHEMA
-from consumers.alerts.rulebook import add_rule
-from consumers.alerts.rules import parse_condition
+from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.store import add_rule
+from consumers.alerts.tables import SCHEMA
 from shared.database import opened
 from shared.events import PriceAlert
 from shared.messaging.address import BrokerAddress
-from shared.messaging.connection import connected
+from shared.messaging.amqp.connection import connected
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, count_messages, declare_queue, queue_name
 from shared.schema import create_schema
 from shared.times import utc_now

@@ -104,9 +104,9 @@ def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None
         ("infra.cli", "from consumers.history.commands import app\nimport producer.celery_app"),
         ("producer.tasks", "from shared.messaging.publisher import Publisher\nimport amqp"),
         ("consumers.registry", "from consumers.history import handler\nfrom consumers.alerts import handler"),
-        ("shared.messaging.connection", "import amqpstorm\nfrom pamqp import commands"),
+        ("shared.messaging.amqp.connection", "import amqpstorm\nfrom pamqp import commands"),
         ("benchmarks.publish", "import amqpstorm\nimport pika\nfrom faststream.rabbit import RabbitBroker"),
-        ("benchmarks.persist", "from infra.broker import private_broker\nfrom consumers.history import handler"),
+        ("benchmarks.persist", "from infra.up.rabbitmq import private_broker\nfrom consumers.history import handler"),
     ],
 )
 def test_an_import_along_the_arrows_is_fine(module: str, source: str) -> None:

@@ -17,8 +17,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from producer.providers.http.api import Signature
-from producer.providers.http.reading import shorten
+from producer.providers.http.apis.base import Signature
+from producer.providers.http.parsing import shorten
 from shared.errors import BadAnswer, ProviderUnavailable, RateLimited
 
 MAX_BODY = 32 * 2**20

@@ -1,0 +1,1 @@
+"""Alert rules: their text, and where they are stored."""

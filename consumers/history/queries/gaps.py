@@ -1,0 +1,89 @@
+"""The holes in what is stored, symbol by symbol, by reading nothing but times."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, func, select
+
+from consumers.history.gaps import DAY, Hole, find_holes
+from consumers.history.tables import price, series
+from shared.database import reading
+from shared.market_calendar import Session
+from shared.times import EPOCH, from_micros, to_micros
+
+_FETCH = 10_000
+_DAY = DAY // timedelta(microseconds=1)
+
+# The sessions of a market that may have prices of this time; None where there is no market to ask.
+Sessions = Callable[[datetime, datetime], Sequence[Session]] | None
+
+
+def stored_holes(
+    engine: Engine,
+    resolution: timedelta,
+    now: datetime,
+    symbols: Sequence[str] = (),
+    since: datetime | None = None,
+    sessions: Sessions = None,
+) -> Iterator[tuple[str, Hole]]:
+    """Each hole by symbol and time, of all symbols that are stored where none is named; see `find_holes`."""
+    with reading(engine) as connection:
+        firsts = _read_firsts(connection, symbols)
+        begin = since or min((first for first in firsts.values() if first), default=now)
+        # A day more at both ends, for a session that began before its date or ends behind it. No calendar is older.
+        hours = sessions(max(begin, EPOCH) - DAY, now + DAY) if sessions else None
+        for symbol in firsts:
+            for hole in find_holes(_read_times(connection, symbol, since), resolution, now, since, hours):
+                yield symbol, hole
+
+
+def daily_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]:
+    """Those of the symbols, or of all, that have prices of whole days (of midnight UTC) and no others."""
+    prices = select(price.c.as_of).where(price.c.series_id == series.c.id)
+    others = prices.where(price.c.as_of % _DAY != 0)
+    query = _named(select(series.c.symbol, prices.exists(), others.exists()), symbols)
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    stored = {symbol for symbol, is_stored, _ in rows if is_stored}
+    return sorted(stored - {symbol for symbol, _, has_others in rows if has_others})
+
+
+def unknown_symbols(engine: Engine, symbols: Sequence[str]) -> list[str]:
+    """Those of the symbols of which nothing is stored."""
+    with reading(engine) as connection:
+        return [symbol for symbol, first in _read_firsts(connection, symbols).items() if first is None]
+
+
+def is_stored(engine: Engine, symbol: str, provider: str, as_of: datetime) -> bool:
+    """Whether the history has this price."""
+    query = (
+        select(price.c.as_of)
+        .join(series, price.c.series_id == series.c.id)
+        .where(series.c.symbol == symbol, series.c.provider == provider, price.c.as_of == to_micros(as_of))
+    )
+    with reading(engine) as connection:
+        return connection.execute(query).first() is not None
+
+
+def _read_firsts(connection: Connection, symbols: Sequence[str]) -> dict[str, datetime | None]:
+    """The first `as_of` of each symbol, of those that are named also where there is none."""
+    first = select(func.min(price.c.as_of)).where(price.c.series_id == series.c.id).scalar_subquery()
+    query = _named(select(series.c.symbol, first), symbols).order_by(series.c.symbol)
+    found: dict[str, datetime | None] = dict.fromkeys(symbols)
+    for symbol, micros in connection.execute(query):
+        moment = None if micros is None else from_micros(micros)
+        found[symbol] = min(filter(None, (found.get(symbol), moment)), default=None)
+    return found
+
+
+def _read_times(connection: Connection, symbol: str, since: datetime | None) -> Iterator[datetime]:
+    query = select(price.c.as_of).join(series, price.c.series_id == series.c.id).where(series.c.symbol == symbol)
+    if since is not None:
+        query = query.where(price.c.as_of >= to_micros(since))
+    query = query.order_by(price.c.as_of).execution_options(yield_per=_FETCH)
+    return map(from_micros, connection.scalars(query))
+
+
+def _named(query: Select[Any], symbols: Sequence[str]) -> Select[Any]:
+    return query.where(series.c.symbol.in_(symbols)) if symbols else query

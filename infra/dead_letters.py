@@ -1,0 +1,119 @@
+"""`stockwire dead`: what consumers set aside, looked at, replayed or thrown away."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from consumers.registry import BUILT_IN
+from shared.cli.options import OutputFormat
+from shared.cli.output import Format, print_rows
+from shared.messaging import dead_letters
+from shared.messaging.amqp.connection import Connection, connected
+from shared.messaging.messages import Delivery
+from shared.messaging.publisher import Publisher
+from shared.messaging.topology import count_messages, queue_name
+from shared.settings import load_settings
+from shared.times import format_instant
+
+dead = typer.Typer(help="Look into dead letters, replay them, or empty them.", no_args_is_help=True)
+
+_SUFFIX = ".dead"
+_MAX_LISTED = 1000
+
+Queue = Annotated[
+    str, typer.Argument(metavar="QUEUE", help="A consumer's name or its queue: history, stockwire.history, …")
+]
+Limit = Annotated[int, typer.Option(min=1, max=_MAX_LISTED, metavar="N", help="At most so many, from the oldest.")]
+
+
+def full_queue_name(connection: Connection, text: str) -> str:
+    """`mine`, `stockwire.mine` and `stockwire.mine.dead` all mean `stockwire.mine`, where there is such a queue."""
+    name = text.removesuffix(_SUFFIX)
+    by_consumer = queue_name(name)
+    return by_consumer if count_messages(connection, by_consumer) is not None else name
+
+
+@dead.command("list")
+def list_(
+    queue: Annotated[
+        str | None, typer.Argument(metavar="[QUEUE]", help="Without one: how many each of our consumers has.")
+    ] = None,
+    limit: Limit = _MAX_LISTED,
+    output: OutputFormat = Format.TABLE,
+) -> None:
+    """What is dead and why: a line each, or a count for each of our consumers."""
+    with _broker() as (connection, _):
+        if queue is None:
+            print_rows(("queue", "dead"), _counts(connection), output, right=("dead",), empty="no consumer has run yet")
+            return
+        name = full_queue_name(connection, queue)
+        rows = [_summary(delivery) for delivery in dead_letters.look(connection, name, limit)]
+    columns = ("died_at", "routing_key", "message_id", "reason")
+    print_rows(columns, rows, output, empty=f"{name} has no dead letters")
+
+
+@dead.command()
+def show(queue: Queue, limit: Limit = 10) -> None:
+    """Whole dead letters: properties, headers and body; they stay where they are."""
+    with _broker() as (connection, _):
+        name = full_queue_name(connection, queue)
+        found = dead_letters.look(connection, name, limit)
+    if not found:
+        typer.echo(f"{name} has no dead letters", err=True)
+    for number, delivery in enumerate(found, 1):
+        print(f"--- {number} of {len(found)}: {dead_letters.reason_of(delivery)}")
+        for key, value in {**delivery.properties, **delivery.headers}.items():
+            if key != "headers":
+                print(f"{key}: {value}")
+        print(f"\n{_readable(delivery.body)}\n")
+
+
+@dead.command()
+def requeue(queue: Queue) -> None:
+    """Send what is dead back to its consumer, which tries it again."""
+    with _broker() as (connection, publisher):
+        name = full_queue_name(connection, queue)
+        sent = dead_letters.requeue(connection, publisher, name)
+    print(f"sent {sent} back to {name}")
+
+
+@dead.command()
+def drop(queue: Queue) -> None:
+    """Throw away what is dead."""
+    with _broker() as (connection, _):
+        name = full_queue_name(connection, queue)
+        dropped = dead_letters.drop(connection, name)
+    print(f"dropped {dropped} dead letters of {name}")
+
+
+@contextmanager
+def _broker() -> Iterator[tuple[Connection, Publisher]]:
+    address = load_settings().amqp_url
+    with connected(address, "dead letters") as connection, Publisher(address, "dead letters") as publisher:
+        yield connection, publisher
+
+
+def _counts(connection: Connection) -> list[Mapping[str, Any]]:
+    counted = {name: dead_letters.count(connection, name) for name in map(queue_name, BUILT_IN)}
+    return [{"queue": name, "dead": count} for name, count in counted.items() if count is not None]
+
+
+def _summary(delivery: Delivery) -> Mapping[str, Any]:
+    died_at = delivery.headers.get(dead_letters.DIED_AT)
+    return {
+        "died_at": format_instant(died_at) if isinstance(died_at, datetime) else died_at,
+        "routing_key": delivery.headers.get(dead_letters.ROUTING_KEY, delivery.routing_key),
+        "message_id": delivery.properties.get("message_id"),
+        "reason": dead_letters.reason_of(delivery),
+    }
+
+
+def _readable(body: bytes) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body.decode(errors="backslashreplace") or "(empty body)"

@@ -1,0 +1,1 @@
+"""`stockwire up`: the whole pipeline as one command."""

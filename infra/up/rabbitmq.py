@@ -1,0 +1,187 @@
+"""A private RabbitMQ node: loopback only, on free ports, its data in one folder, ended with whoever started it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.up.install import find_server, install_server
+from infra.up.orphans import end_leftovers, remember
+from shared.errors import BrokerError, ProcessError
+from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.connection import connect
+
+START_TIMEOUT = 90
+STOP_TIMEOUT = 30
+LEADERS = "processes"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass
+class PrivateBroker:
+    """A node and its port mapper, started by this process; `folder` keeps its data, its log and its cookie."""
+
+    folder: Path
+    server: Path
+    name: str = "stockwire"
+    amqp_port: int = field(default_factory=free_port)
+    dist_port: int = field(default_factory=free_port)
+    epmd_port: int = field(default_factory=free_port)
+    extra_config: str = ""
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def address(self) -> BrokerAddress:
+        return BrokerAddress.parse(f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/")
+
+    @property
+    def node(self) -> str:
+        return f"{self.name}@localhost"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What RabbitMQ's scripts (rabbitmqctl too) need in order to mean this node."""
+        return {
+            "PATH": os.environ.get("PATH", ""),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "HOME": str(self.folder),
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_DIST_PORT": str(self.dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "rabbitmq-env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_ALLOW_INPUT": "",
+        }
+
+    def start(self) -> None:
+        """Start the node and wait until it takes connections. Raises ProcessError."""
+        self._write_files()
+        log = (self.folder / "log" / "console.log").open("ab")
+        with log:
+            for command in self.commands():
+                self._processes.append(
+                    subprocess.Popen(
+                        command,
+                        env=self.environment,
+                        cwd=self.folder,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+                )
+        remember(self.folder / LEADERS, (process.pid for process in self._processes))
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
+
+    def commands(self) -> list[list[str]]:
+        """What has to run, the port mapper first. Raises ProcessError."""
+        return [[_find_epmd(self.server), "-port", str(self.epmd_port), "-address", "127.0.0.1"], [str(self.server)]]
+
+    @property
+    def running(self) -> bool:
+        return bool(self._processes) and all(process.poll() is None for process in self._processes)
+
+    def stop(self) -> None:
+        """Stop in good order, or by force after 30 s."""
+        for process in reversed(self._processes):
+            _end_group(process)
+        self._processes.clear()
+        (self.folder / LEADERS).unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """End it as a power loss would: nothing is flushed, nobody is told."""
+        for process in reversed(self._processes):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._processes.clear()
+
+    def rabbitmqctl(self, *words: str) -> str:
+        """Run rabbitmqctl against this node; returns what it prints. Raises ProcessError."""
+        command = [str(self.server.with_name("rabbitmqctl")), "--quiet", *words]
+        done = subprocess.run(command, env=self.environment, check=False, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise ProcessError(f"rabbitmqctl {words[0]} failed: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def _write_files(self) -> None:
+        for folder in (self.folder / "data", self.folder / "log"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\n"
+            "log.console = true\nlog.console.level = warning\nlog.file = false\n"
+            "disk_free_limit.absolute = 50MB\n" + self.extra_config
+        )
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq-env.conf").write_text("")
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            if any(process.poll() is not None for process in self._processes):
+                raise ProcessError(f"RabbitMQ ended while it started: see {self.folder}/log/console.log")
+            try:
+                connect(self.address, "start").finish()
+            except BrokerError:
+                if time.monotonic() > deadline:
+                    raise ProcessError(
+                        f"RabbitMQ did not come up within {START_TIMEOUT} s: see {self.folder}/log/console.log"
+                    ) from None
+                time.sleep(0.2)
+            else:
+                return
+
+
+@contextmanager
+def private_broker(folder: Path) -> Iterator[PrivateBroker]:
+    """A node with its data in `folder`, installed first where it has to be. Raises ProcessError."""
+    end_leftovers(folder / LEADERS)
+    broker = PrivateBroker(folder, find_server() or install_server())
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def _find_epmd(server: Path) -> str:
+    found = shutil.which("epmd")
+    if found:
+        return found
+    for folder in (server.resolve().parent, Path("/usr/lib/erlang/bin")):
+        if (folder / "epmd").exists():
+            return str(folder / "epmd")
+    raise ProcessError("Erlang's port mapper epmd is not on the PATH: install Erlang in full")
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,1 @@
+"""Fetching past prices and publishing them as history."""

@@ -1,0 +1,1 @@
+"""A forecast of what the watch list takes of each provider's plan."""

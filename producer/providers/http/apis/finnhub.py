@@ -1,0 +1,65 @@
+"""Finnhub: one symbol a call, in real time for shares listed in the US. Its free plan has no past prices.
+
+Source: https://finnhub.io/docs/api/quote and https://finnhub.io/docs/api/authentication
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import ClassVar
+
+from producer.providers.base import Answers, Quote
+from producer.providers.http.apis.base import Call, Json, Signature
+from producer.providers.http.parsing import read_epoch, read_object, read_optional_price, read_price, read_quote
+from producer.providers.http.responses import find_words, limit, refusal
+from shared.accounts import Account
+from shared.errors import BadAnswer, ProviderError, UnknownSymbol
+
+
+@dataclass(frozen=True)
+class Finnhub:
+    name: ClassVar[str] = "finnhub"
+    batch: ClassVar[int] = 1
+    credit_a_symbol: ClassVar[bool] = False
+    # Whatever the plan says of a minute.
+    calls_a_second: ClassVar[float | None] = 30
+
+    def sign(self, account: Account) -> Signature:
+        return Signature(headers={"X-Finnhub-Token": account.key})
+
+    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
+        return [Call("/quote", {"symbol": each}, [each], partial(_read_quotes, each)) for each in symbols]
+
+    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+        """`error` has its words, `You don't have access to this resource.` for a market that is not in the plan.
+
+        Which has come with 401 as well as 403, symbol by symbol, with a key that is good.
+        """
+        words = find_words(answer)
+        if status == 403 or (status in (200, 401) and "access to this resource" in words):
+            return UnknownSymbol(words or "is not in the plan")
+        if status != 200 or not isinstance(answer, dict) or "error" not in answer:
+            return None
+        if "limit" in words.lower():
+            return limit(words, now)
+        return refusal(self.name, words) if "api key" in words.lower() else BadAnswer(words or "answers with an error")
+
+
+def _read_quotes(symbol: str, answer: Json) -> Answers:
+    return {symbol: read_quote(_read_quote, answer)}
+
+
+def _read_quote(answer: Json) -> Quote:
+    """A quote has numbers under one-letter names, and `t` in seconds since 1970; a symbol that is unknown, zeros."""
+    quote = read_object(answer)
+    if quote.get("c") == 0 and not quote.get("t"):
+        raise UnknownSymbol("is not known: all of its quote is zero")
+    return Quote(
+        price=read_price(quote.get("c")),
+        as_of=read_epoch(quote.get("t")),
+        open=read_optional_price(quote.get("o")),
+        high=read_optional_price(quote.get("h")),
+        low=read_optional_price(quote.get("l")),
+        previous_close=read_optional_price(quote.get("pc")),
+    )

@@ -1,0 +1,166 @@
+"""Twelve Data: many symbols a call, a credit for each; asked directly, or through RapidAPI where the URL says so.
+
+Sources: https://twelvedata.com/docs/llms/market-data/quote.md,
+https://twelvedata.com/docs/llms/market-data/time-series.md and
+https://support.twelvedata.com/en/articles/5203360-bulk-requests
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from producer.providers.base import Answers, Interval, Quote
+from producer.providers.http.apis.base import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.parsing import (
+    midnight,
+    read_bars,
+    read_clock,
+    read_currency,
+    read_epoch,
+    read_list,
+    read_object,
+    read_optional_price,
+    read_price,
+    read_quote,
+    read_volume,
+    shorten,
+)
+from producer.providers.http.responses import find_words, limit, refusal
+from shared.accounts import Account
+from shared.errors import BadAnswer, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
+
+# One call gives up to 5,000 bars; currencies and coins have one every five minutes of every day.
+_LONGEST = {Interval.DAY: timedelta(days=4_900), Interval.FIVE_MINUTES: timedelta(days=17)}
+_RAPIDAPI = ".rapidapi.com"
+_OF_A_DAY = re.compile(r"\b(?:day|daily)\b", re.IGNORECASE)
+_NO_TRADING = "No data is available"
+
+
+@dataclass(frozen=True)
+class TwelveData:
+    name: ClassVar[str] = "twelvedata"
+    batch: ClassVar[int] = 120
+    credit_a_symbol: ClassVar[bool] = True
+    calls_a_second: ClassVar[float | None] = None
+
+    def sign(self, account: Account) -> Signature:
+        host = urlsplit(account.url).hostname or ""
+        if host.endswith(_RAPIDAPI):
+            return Signature(headers={"X-RapidAPI-Key": account.key, "X-RapidAPI-Host": host})
+        return Signature(headers={"Authorization": f"apikey {account.key}"})
+
+    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:
+        return [
+            Call("/quote", {"symbol": ",".join(each)}, each, partial(_read_quotes, each, at))
+            for each in in_batches(symbols, self.batch)
+        ]
+
+    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+        """Errors are `{"code", "message", "status": "error"}`, under 200 too; a gateway's have a message alone."""
+        if not isinstance(answer, Mapping):
+            return None
+        if answer.get("status") == "error":
+            return _judge(answer.get("code", status), find_words(answer), now)
+        return _limit(find_words(answer), now) if status == 429 else None
+
+    def longest(self, interval: Interval) -> timedelta:
+        return _LONGEST[interval]
+
+    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall:
+        """As traded, like the live prices: without `adjust`, what was before a split would be divided.
+
+        Days have the dates of the exchange, whatever time zone is named; a last one without a time is left out.
+        """
+        query = {"symbol": symbol, "outputsize": "5000", "order": "ASC", "adjust": "none"}
+        if interval is Interval.DAY:
+            times = {"interval": "1day", "start_date": f"{since:%Y-%m-%d}", "end_date": f"{until:%Y-%m-%d}T23:59:59"}
+        else:
+            # A bar is called by its beginning.
+            first = since - interval.length
+            times = {"start_date": f"{first:%Y-%m-%dT%H:%M:%S}", "end_date": f"{until:%Y-%m-%dT%H:%M:%S}"}
+            times |= {"interval": "5min", "timezone": "UTC"}
+        return PastCall("/time_series", query | times, partial(_read_series, symbol, interval))
+
+
+def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
+    """One symbol's quote is the answer itself; of several, each stands under its symbol, an error in its place."""
+    if len(symbols) == 1:
+        return {symbols[0]: read_quote(partial(_read_quote, symbols[0], at), answer)}
+    quotes = read_object(answer)
+    return {each: read_quote(partial(_read_quote, each, at), quotes[each]) for each in symbols if each in quotes}
+
+
+def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
+    """The price is `close`; `timestamp` is the opening of the day's bar, `last_quote_at` the last minute, later on."""
+    quote = read_object(answer)
+    if quote.get("status") == "error":
+        raise _judge(quote.get("code"), find_words(quote), at)
+    _check_symbol(quote.get("symbol"), symbol)
+    is_open = quote.get("is_market_open")
+    return _make_quote(
+        quote,
+        as_of=_read_last(quote.get("timestamp"), quote.get("last_quote_at")),
+        currency=quote.get("currency"),
+        market_state=("open" if is_open else "closed") if isinstance(is_open, bool) else None,
+    )
+
+
+def _read_series(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote]:
+    series = read_object(answer)
+    meta = read_object(series.get("meta"), "meta")
+    _check_symbol(meta.get("symbol"), symbol)
+    return read_bars(partial(_read_bar, interval, meta.get("currency")), read_list(series.get("values"), "values"))
+
+
+def _read_bar(interval: Interval, currency: Json, answer: Json) -> Quote:
+    bar = read_object(answer, "bar")
+    time = bar.get("datetime")
+    as_of = midnight(time) if interval is Interval.DAY else read_clock(time, UTC) + interval.length
+    return _make_quote(bar, as_of, currency)
+
+
+def _make_quote(fields: Mapping[str, Json], as_of: datetime, currency: Json, market_state: str | None = None) -> Quote:
+    return Quote(
+        price=read_price(fields.get("close")),
+        as_of=as_of,
+        currency=read_currency(currency),
+        volume=read_volume(fields.get("volume")),
+        open=read_optional_price(fields.get("open")),
+        high=read_optional_price(fields.get("high")),
+        low=read_optional_price(fields.get("low")),
+        previous_close=read_optional_price(fields.get("previous_close")),
+        market_state=market_state,
+    )
+
+
+def _read_last(*seconds: Json) -> datetime:
+    """The latest of the instants that are given, at least one."""
+    given = [each for each in seconds if each] or seconds[:1]
+    return max(map(read_epoch, given))
+
+
+def _check_symbol(said: Json, symbol: str) -> None:
+    """`SBIN:NSE` is answered as SBIN."""
+    if said is not None and str(said).partition(":")[0] != symbol.partition(":")[0]:
+        raise BadAnswer(f"answers with another symbol: {shorten(said, 40)!r}")
+
+
+def _judge(code: Json, words: str, now: datetime) -> ProviderError:
+    """What an error object comes to. A symbol that the plan does not include has the code 403 or 404."""
+    words = words or f"answers with error {shorten(code, 40)}"
+    match code:
+        case 401:
+            return refusal(TwelveData.name, words)
+        case 429:
+            return _limit(words, now)
+        case 400 | 403 | 404:
+            return NoPrices(words) if words.startswith(_NO_TRADING) else UnknownSymbol(words)
+    return ProviderUnavailable(words) if isinstance(code, int) and code >= 500 else BadAnswer(words)
+
+
+def _limit(words: str, now: datetime) -> ProviderError:
+    return limit(words, now, whole_day=bool(_OF_A_DAY.search(words)))

@@ -1,0 +1,254 @@
+"""Yahoo Finance, which is unofficial and asks for no key: a few symbols by their charts, many by sparks.
+
+There is no documentation; the shapes are those that https://github.com/ranaroussi/yfinance and
+https://github.com/gadicc/yahoo-finance2 read. Suffixes: https://help.yahoo.com/kb/SLN2310.html
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from producer.providers.base import Answers, Interval, Quote
+from producer.providers.http.apis.base import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.apis.float32 import narrow
+from producer.providers.http.parsing import (
+    read_bars,
+    read_currency,
+    read_epoch,
+    read_list,
+    read_object,
+    read_optional_price,
+    read_price,
+    read_quote,
+    read_volume,
+    shorten,
+)
+from producer.providers.http.responses import limit
+from shared.accounts import Account
+from shared.errors import BadAnswer, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
+from shared.times import from_micros, to_micros
+
+# What does not look like a browser is turned away.
+_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+_TODAY = {"range": "1d", "interval": "5m"}
+_REGULAR = {"includePrePost": "false", "events": "div,splits"}
+
+# A dot before one of these says at which exchange; any other, as in BRK.B, is a dash at Yahoo.
+_SUFFIXES = """
+    AE AS AT AX BA BD BE BK BM BO BR CA CBT CL CME CMX CN CO CR DE DU F HA HE HK HM IC IL IR IS JK JO KL KQ KS KW L LS
+    MC ME MI MU MX NE NS NX NYB NYM NZ OL PA PR PS QA RG RO SA SAU SG SI SN SR SS ST SW SZ T TA TI TL TO TW TWO V VI
+    VN VS WA XA XC XD
+"""
+_EXCHANGES = frozenset(_SUFFIXES.split())
+
+
+@dataclass(frozen=True)
+class Yahoo:
+    name: ClassVar[str] = "yahoo"
+    batch: ClassVar[int] = 20
+    credit_a_symbol: ClassVar[bool] = False
+    calls_a_second: ClassVar[float | None] = None
+
+    def sign(self, account: Account) -> Signature:  # noqa: ARG002
+        return Signature(headers={"User-Agent": _AGENT, "Accept": "application/json"})
+
+    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:
+        """A chart says more than a spark, which is a call for many."""
+        charts = [_chart_call(each, at) for each in symbols]
+        if len(charts) <= self.batch:
+            return charts
+        return [_spark_call(each, at) for each in in_batches(charts, self.batch)]
+
+    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
+        """An error stands in the envelope of what was asked for, or in a gateway's; its code is a status in words."""
+        errors = (_dig(answer, envelope, "error") for envelope in ("chart", "spark", "finance"))
+        error = next((each for each in errors if each), None)
+        if error is None:
+            return None
+        code = _dig(error, "code")
+        words = shorten(_dig(error, "description") or code or error)
+        if words.startswith("Data doesn't exist"):
+            return NoPrices(words)
+        if code in ("Not Found", "Unprocessable Entity"):
+            return UnknownSymbol(words)
+        if code == "Too Many Requests":
+            return limit(words, now)
+        return BadAnswer(words) if code == "Bad Request" else ProviderUnavailable(words)
+
+    def longest(self, interval: Interval) -> timedelta:
+        """Bars of five minutes are kept for 60 days; to those of a day there is no end."""
+        return timedelta(days=3650 if interval is Interval.DAY else 59)
+
+    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall:
+        # Bars are asked for by their beginning, which for a day is, somewhere, up to a day from its midnight UTC.
+        later = interval.length if interval is Interval.DAY else timedelta()
+        first, last = (max(0, to_micros(each) // 10**6) for each in (since - interval.length, until + later))
+        query = {"period1": str(first), "period2": str(last), "interval": interval.value, **_REGULAR}
+        return PastCall(_chart_path(symbol), query, partial(_read_past, spell(symbol), interval))
+
+
+def spell(symbol: str) -> str:
+    """A symbol as Yahoo writes it."""
+    name, dot, suffix = symbol.rpartition(".")
+    return f"{name.replace('.', '-')}.{suffix}" if dot and suffix in _EXCHANGES else symbol.replace(".", "-")
+
+
+def _chart_path(symbol: str) -> str:
+    return f"/v8/finance/chart/{quote(spell(symbol), safe='')}"
+
+
+def _chart_call(symbol: str, at: datetime) -> Call:
+    return Call(_chart_path(symbol), {**_TODAY, **_REGULAR}, [symbol], partial(_read_chart, symbol, at))
+
+
+def _spark_call(charts: Sequence[Call], at: datetime) -> Call:
+    symbols = [symbol for chart in charts for symbol in chart.symbols]
+    query = {"symbols": ",".join(map(spell, symbols)), **_TODAY}
+    return Call("/v8/finance/spark", query, symbols, partial(_read_sparks, symbols, at), instead=charts)
+
+
+def _read_chart(symbol: str, at: datetime, answer: Json) -> Answers:
+    chart = read_object(_dig(answer, "chart", "result", 0), "chart's result")
+    return {symbol: read_quote(partial(_read_today, spell(symbol), at), chart)}
+
+
+def _read_today(spelled: str, at: datetime, chart: Json) -> Quote:
+    """What is of now stands in the `meta` of a chart; `currentTradingPeriod` has the seconds of the market's day."""
+    meta = _read_meta(spelled, chart)
+    decimals = meta.get("priceHint")
+    opens = _dig(chart, "indicators", "quote", 0, "open")
+    delay = meta.get("exchangeDataDelayedBy")
+    return Quote(
+        price=read_price(narrow(meta.get("regularMarketPrice"), decimals)),
+        as_of=read_epoch(meta.get("regularMarketTime")),
+        currency=read_currency(meta.get("currency")),
+        volume=read_volume(meta.get("regularMarketVolume")),
+        open=_first(decimals, *opens) if isinstance(opens, list) else None,
+        high=_first(decimals, meta.get("regularMarketDayHigh")),
+        low=_first(decimals, meta.get("regularMarketDayLow")),
+        previous_close=_first(decimals, meta.get("previousClose"), meta.get("chartPreviousClose")),
+        market_state=_read_state(meta, to_micros(at) // 10**6),
+        delayed=delay > 0 if isinstance(delay, int) else None,
+    )
+
+
+def _read_sparks(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
+    """By symbol, or a list of them; who is unknown is missing."""
+    sparks: Mapping[str, Any] = read_object(answer)
+    if "spark" in sparks:
+        results = read_list(_dig(answer, "spark", "result"), "spark's result")
+        sparks = {str(_dig(each, "symbol")): _dig(each, "response", 0) for each in results}
+    known = {symbol: sparks[spell(symbol)] for symbol in symbols if spell(symbol) in sparks}
+    if not known:
+        raise BadAnswer("has none of the symbols in its answer")
+    quotes = {symbol: read_quote(partial(_read_spark, spell(symbol), at), spark) for symbol, spark in known.items()}
+    return {**dict.fromkeys(symbols, UnknownSymbol("is not known: it is left out of the answer")), **quotes}
+
+
+def _read_spark(spelled: str, at: datetime, spark: Json) -> Quote:
+    """A small chart, or its columns alone: their prices are rounded, and the last has the time of its trade."""
+    part = read_object(spark, "spark")
+    if "meta" in part:
+        return _read_today(spelled, at, part)
+    _check_symbol(spelled, part)
+    moments, closes = (read_list(part.get(name), name) for name in ("timestamp", "close"))
+    if len(moments) != len(closes):
+        raise BadAnswer(f"sent {len(closes)} prices for {len(moments)} times")
+    traded = [(moment, close) for moment, close in zip(moments, closes, strict=True) if close is not None]
+    moment, close = traded[-1] if traded else (None, None)
+    previous = _first(None, part.get("previousClose"), part.get("chartPreviousClose"))
+    return Quote(price=read_price(close), as_of=read_epoch(moment), previous_close=previous)
+
+
+def _read_past(spelled: str, interval: Interval, answer: Json) -> Sequence[Quote]:
+    """A chart's columns, with nulls where nothing was traded; it has none where nothing was traded in all that time."""
+    chart = read_object(_dig(answer, "chart", "result", 0), "chart's result")
+    meta = _read_meta(spelled, chart)
+    if chart.get("timestamp") is None:
+        return []
+    names = ("close", "open", "high", "low", "volume")
+    table = read_object(_dig(chart, "indicators", "quote", 0), "quote")
+    columns = [read_list(chart["timestamp"], "timestamp"), *(read_list(table.get(name), name) for name in names)]
+    if len({len(column) for column in columns}) > 1:
+        raise BadAnswer("sent columns of different lengths")
+    traded = [(read_epoch(start), *row) for start, *row in zip(*columns, strict=True) if row[0] is not None]
+    return read_bars(partial(_read_bar, meta, interval), [row for row in traded if _has_ended(meta, interval, row[0])])
+
+
+def _read_bar(meta: Mapping[str, Any], interval: Interval, row: tuple[Any, ...]) -> Quote:
+    start, close, opened, high, low, volume = row
+    decimals = meta.get("priceHint")
+    return Quote(
+        price=read_price(narrow(close, decimals)),
+        as_of=_midnight(meta, start) if interval is Interval.DAY else start + interval.length,
+        currency=read_currency(meta.get("currency")),
+        volume=read_volume(volume),
+        open=_first(decimals, opened),
+        high=_first(decimals, high),
+        low=_first(decimals, low),
+    )
+
+
+def _has_ended(meta: Mapping[str, Any], interval: Interval, start: datetime) -> bool:
+    """Whether a bar had, when there was the last trade that Yahoo knows of."""
+    now = read_epoch(meta.get("regularMarketTime"))
+    if interval is not Interval.DAY:
+        return start + interval.length <= now
+    session = _read_span(meta, "regular")
+    if session is None:
+        return _midnight(meta, start) < _midnight(meta, now)
+    today = _midnight(meta, read_epoch(session.start))
+    return _midnight(meta, start) < today or to_micros(now) // 10**6 >= session.stop
+
+
+def _midnight(meta: Mapping[str, Any], moment: datetime) -> datetime:
+    """Midnight UTC of the date that it is then at the exchange."""
+    offset = meta.get("gmtoffset")
+    if not isinstance(offset, int) or abs(offset) > 86_400:
+        raise BadAnswer("does not say what time it is at the exchange")
+    # It is the offset of now: that of a day in the other half of the year may be an hour more.
+    days = (to_micros(moment) // 10**6 + offset + 3_600) // 86_400
+    return from_micros(days * 86_400 * 10**6)
+
+
+def _read_meta(spelled: str, chart: Json) -> Mapping[str, Any]:
+    meta = read_object(_dig(chart, "meta"), "meta")
+    _check_symbol(spelled, meta)
+    return meta
+
+
+def _check_symbol(spelled: str, part: Mapping[str, Any]) -> None:
+    if part.get("symbol", spelled) != spelled:
+        raise BadAnswer(f"sent {shorten(part.get('symbol'))!r} in place of {spelled!r}")
+
+
+def _read_state(meta: Mapping[str, Any], second: int) -> str | None:
+    spans = {state: _read_span(meta, name) for name, state in (("pre", "pre"), ("regular", "open"), ("post", "post"))}
+    if spans["open"] is None:
+        return None
+    return next((state for state, span in spans.items() if span is not None and second in span), "closed")
+
+
+def _read_span(meta: Mapping[str, Any], name: str) -> range | None:
+    """The seconds of one of `pre`, `regular` and `post`."""
+    start, end = (_dig(meta, "currentTradingPeriod", name, side) for side in ("start", "end"))
+    return range(start, end) if isinstance(start, int) and isinstance(end, int) else None
+
+
+def _first(decimals: Json, *values: Json) -> Decimal | None:
+    prices = (read_optional_price(narrow(each, decimals)) for each in values)
+    return next((price for price in prices if price is not None), None)
+
+
+def _dig(value: Json, *path: str | int) -> Json:
+    """What lies there; None where nothing does."""
+    for step in path:
+        if isinstance(value, dict):
+            value = value.get(step)
+        else:
+            value = value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
+    return value

@@ -1,0 +1,1 @@
+"""Parts that every command line of Stockwire shares."""

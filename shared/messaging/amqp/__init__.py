@@ -1,0 +1,1 @@
+"""AMQP by way of amqpstorm, which nothing outside this folder imports."""

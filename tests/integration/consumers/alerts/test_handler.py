@@ -1,0 +1,261 @@
+"""The handler on a real database: each alert once, whatever comes how often and whoever works in between."""
+
+import random
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL, make_url
+
+from consumers.alerts import handler as module
+from consumers.alerts.handler import AlertHandler, alert_line
+from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.store import add_rule, remove_rule
+from consumers.alerts.store import owed_alerts, read_alerts
+from consumers.alerts.tables import SCHEMA
+from shared.database import open_engine, reading
+from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
+from shared.events import PriceAlert, StockData
+from shared.messaging.messages import Message
+from shared.schema import create_schema
+from tests.factories import AS_OF, NOW, price_alert, price_series, stock_data
+
+ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
+# Where ZIGZAG crosses 200 upwards.
+UP = [1, 5, 7]
+
+
+class FakeBroker:
+    """Keeps what is published; while it is `away`, or for what it `refuses`, it fails as the publisher does."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+        self.away = False
+        self.refuses: set[str] = set()
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        if self.away:
+            raise BrokerUnavailable("no RabbitMQ answers")
+        sent = [message.id for message in messages]
+        self.published += [each for each in sent if each not in self.refuses]
+        failures = {each: "a queue is full" for each in sent if each in self.refuses}
+        if failures:
+            raise PublishError(failures)
+        return len(sent)
+
+
+@pytest.fixture
+def fake_broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+def engine(database_url: URL) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    create_schema(engine, SCHEMA)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def crossing_up(engine: Engine) -> None:
+    add_rule(engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+
+
+def handler(engine: Engine, fake_broker: FakeBroker) -> AlertHandler:
+    return AlertHandler(engine, fake_broker.publish, clock=lambda: NOW)
+
+
+def stored(engine: Engine) -> list[PriceAlert]:
+    with reading(engine) as connection:
+        return list(read_alerts(connection))
+
+
+def fired_by(engine: Engine) -> list[str]:
+    return [alert.event_id for alert in stored(engine)]
+
+
+def ids(events: Sequence[StockData], indexes: Iterable[int]) -> list[str]:
+    return [events[index].id for index in indexes]
+
+
+def owed(engine: Engine) -> list[str]:
+    with reading(engine) as connection:
+        return [alert.id for alert in owed_alerts(connection, 100).values()]
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_an_alert_is_stored_printed_and_published(
+    engine: Engine, fake_broker: FakeBroker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = price_series(["199", "201.5"])
+    handler(engine, fake_broker)(events)
+    [alert] = stored(engine)
+    assert (alert.event_id, alert.triggered_at) == (events[1].id, NOW)
+    assert fake_broker.published == [alert.id]
+    assert owed(engine) == []
+    assert capsys.readouterr().out == "2024-11-20T09:59:59Z AAPL 201.5 up: AAPL crossing up 200\n"
+
+
+def test_an_alert_of_a_rule_on_every_symbol_is_printed_with_its_own() -> None:
+    alert = price_alert(stock_data("BRK.B"), rule_name="any", condition="above")
+    assert alert_line(alert) == "2024-11-20T09:59:58Z BRK.B 187.44 any: BRK.B above 187"
+
+
+@pytest.mark.usefixtures("crossing_up")
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_redelivery_and_restart_give_each_alert_once(
+    engine: Engine, fake_broker: FakeBroker, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = price_series(ZIGZAG)
+    handle = handler(engine, fake_broker)
+    for start in range(0, len(events), size):
+        handle(events[start : start + size])
+        handle(events[start : start + size])
+        handle = handler(engine, fake_broker)
+        handle(events[: start + size])
+    assert fired_by(engine) == ids(events, UP)
+    assert len(fake_broker.published) == len(set(fake_broker.published)) == len(UP)
+    assert len(capsys.readouterr().out.splitlines()) == len(UP)
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_without_the_watermarks_a_redelivery_would_fire_again(engine: Engine, fake_broker: FakeBroker) -> None:
+    """The control: what the tests around it would see if a handler forgot what it has seen."""
+    events = price_series(["199", "201", "199"])
+    handle = handler(engine, fake_broker)
+    handle(events)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("delete from watermarks")
+        connection.exec_driver_sql("delete from alerts")
+        connection.exec_driver_sql("update counters set batches = 100")
+    handle(events)
+    assert len(fake_broker.published) == 2
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_late_events_never_fire(engine: Engine, fake_broker: FakeBroker) -> None:
+    handle = handler(engine, fake_broker)
+    handle([stock_data(price="199")])
+    handle([stock_data(price="201", as_of=AS_OF - timedelta(seconds=1)), stock_data(price="202", provider="other")])
+    assert stored(engine) == []
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_duplicates_in_any_order_fire_nothing_twice(engine: Engine, fake_broker: FakeBroker) -> None:
+    events = price_series(ZIGZAG * 5)
+    shuffled = events * 3
+    random.Random(7).shuffle(shuffled)
+    handle = handler(engine, fake_broker)
+    for start in range(0, len(shuffled), 10):
+        handle(shuffled[start : start + 10])
+    found = fired_by(engine)
+    assert len(found) == len(set(found)) == len(fake_broker.published)
+    # In order again, from what the disorder left behind on: all of it is late.
+    handle(events)
+    assert fired_by(engine) == found
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_it_stays_right_when_another_process_works_in_between(engine: Engine, fake_broker: FakeBroker) -> None:
+    events = price_series(ZIGZAG)
+    first, second = handler(engine, fake_broker), handler(engine, fake_broker)
+    for index, event in enumerate(events):
+        (second if index % 3 == 1 else first)([event])
+    first(events)
+    assert fired_by(engine) == ids(events, UP)
+
+
+def test_rules_added_and_removed_hold_from_the_next_batch(engine: Engine, fake_broker: FakeBroker) -> None:
+    events = price_series(["201", "202", "203", "199", "201"])
+    handle = handler(engine, fake_broker)
+    handle(events[:1])
+    added = add_rule(engine, "high", parse_condition("* above 200"), NOW)
+    handle(events[1:2])
+    handle(events[2:3])
+    remove_rule(engine, "high")
+    handle(events[3:])
+    assert [(alert.rule_id, alert.event_id) for alert in stored(engine)] == [(added.id, events[1].id)]
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_a_failed_transaction_leaves_nothing_behind(
+    engine: Engine, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = price_series(ZIGZAG)
+    handle = handler(engine, fake_broker)
+    handle(events[:1])
+    save_batch = module.save_batch
+
+    def fail(*arguments: object) -> None:
+        save_batch(*arguments)  # type: ignore[arg-type]
+        raise StorageUnavailable("database cannot be written for now: disk full")
+
+    monkeypatch.setattr(module, "save_batch", fail)
+    with pytest.raises(StorageUnavailable):
+        handle(events)
+    assert stored(engine) == []
+    monkeypatch.undo()
+    handle(events)
+    assert fired_by(engine) == ids(events, UP)
+
+
+def test_a_locked_database_is_a_passing_fault(
+    tmp_path: Path, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
+    create_schema(engine, SCHEMA)
+    add_rule(engine, "up", parse_condition("AAPL above 200"), NOW)
+    events = price_series(["201"])
+    handle = handler(engine, fake_broker)
+    with closing(sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable):
+            handle(events)
+        assert stored(engine) == []
+    handle(events)
+    assert fired_by(engine) == ids(events, [0])
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_an_alert_stays_owed_while_the_broker_is_away(
+    engine: Engine, fake_broker: FakeBroker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = price_series(ZIGZAG)
+    handle = handler(engine, fake_broker)
+    fake_broker.away = True
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable):
+            handle(events)
+    expected = [alert.id for alert in stored(engine)]
+    assert owed(engine) == expected
+    fake_broker.away = False
+    handle(events)
+    handle(events)
+    assert fake_broker.published == expected
+    assert owed(engine) == []
+    assert len(capsys.readouterr().out.splitlines()) == len(UP)
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_only_what_was_refused_is_published_again(engine: Engine, fake_broker: FakeBroker) -> None:
+    events = price_series(ZIGZAG)
+    handle = handler(engine, fake_broker)
+    fake_broker.away = True
+    with pytest.raises(BrokerUnavailable):
+        handle(events)
+    fake_broker.away = False
+    first, refused, last = owed(engine)
+    fake_broker.refuses = {refused}
+    with pytest.raises(PublishError):
+        handle(events)
+    assert owed(engine) == [refused]
+    fake_broker.refuses = set()
+    handle(events)
+    assert fake_broker.published == [first, last, refused]

@@ -1,0 +1,65 @@
+"""Real prices through handler and store, against a few lines of plain Python over the same file."""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from consumers.alerts.handler import AlertHandler
+from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.store import add_rule
+from consumers.alerts.store import read_alerts
+from consumers.alerts.tables import SCHEMA
+from shared.database import open_engine, reading
+from shared.events import StockData
+from shared.prices import read_price
+from shared.schema import create_schema
+from tests.factories import NOW, stock_data
+
+BATCH = 500
+
+
+def rows(path: Path) -> Iterator[dict[str, str]]:
+    with gzip.open(path, "rt", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def event(row: dict[str, str]) -> StockData:
+    return stock_data(row["symbol"], read_price(row["close"]), datetime.fromisoformat(row["date"]).replace(tzinfo=UTC))
+
+
+def expected_alerts(path: Path) -> list[tuple[str, str, Decimal]]:
+    """(rule, date, close) of AAPL crossing up 200, and of AAPL going below 150."""
+    closes = [(row["date"], Decimal(row["close"])) for row in rows(path) if row["symbol"] == "AAPL"]
+    found, previous = [], None
+    for date, close in closes:
+        if previous is not None and previous < 200 <= close:
+            found.append(("breakout", date, close))
+        if close < 150 and (previous is None or previous >= 150):
+            found.append(("cheap", date, close))
+        previous = close
+    return found
+
+
+def test_two_rules_over_real_prices_give_the_alerts_that_plain_python_gives(real_prices: Path, tmp_path: Path) -> None:
+    engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
+    create_schema(engine, SCHEMA)
+    add_rule(engine, "breakout", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(engine, "cheap", parse_condition("AAPL below 150"), NOW)
+    published: list[str] = []
+    handle = AlertHandler(engine, lambda messages: published.extend(each.id for each in messages) or 0)
+    # AAPL with some neighbours: what a symbol without rules costs is not for a test.
+    events = [event(row) for row in rows(real_prices) if row["symbol"].startswith("A")]
+    for start in range(0, len(events), BATCH):
+        handle(events[start : start + BATCH])
+    with reading(engine) as connection:
+        alerts = list(read_alerts(connection))
+    engine.dispose()
+    expected = expected_alerts(real_prices)
+    assert [(alert.rule_name, f"{alert.as_of:%Y-%m-%d}", alert.price) for alert in alerts] == expected
+    assert len(expected) > 5
+    assert published == [alert.id for alert in alerts]

@@ -1,0 +1,158 @@
+"""The alerts database: its schema, its rules and its readable view, on real SQLite and real PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.engine import URL, make_url
+
+from consumers.alerts.engine import Watermark
+from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.store import add_rule, list_rules, load_rule_book, remove_rule
+from consumers.alerts.store import load_watermarks, owed_alerts, read_alerts, read_counters, save_batch
+from consumers.alerts.tables import SCHEMA, rules
+from shared.database import open_engine, reading, writing
+from shared.errors import SettingsError, StorageError
+from shared.events import PriceAlert
+from shared.schema import create_schema
+from tests.factories import AS_OF, NOW, price_alert, price_series
+
+RULE = parse_condition("AAPL crossing up 200")
+
+
+@pytest.fixture
+def engine(database_url: URL) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    create_schema(engine, SCHEMA)
+    yield engine
+    engine.dispose()
+
+
+def save(engine: Engine, *raised: PriceAlert) -> None:
+    with writing(engine) as connection:
+        save_batch(connection, {"AAPL": Watermark(AS_OF, Decimal("187.44"), 1)}, raised)
+
+
+def test_a_rule_is_kept_as_it_was_written(engine: Engine) -> None:
+    added = add_rule(engine, "odd", parse_condition("* crossing down 123456789012.345"), NOW)
+    assert list_rules(engine) == [(added, NOW)]
+    assert str(added.terms) == "* crossing down 123456789012.345"
+
+
+def test_each_change_of_the_rules_is_a_new_revision(engine: Engine) -> None:
+    revisions = [add_rule(engine, "a", RULE, NOW).revision, add_rule(engine, "b", RULE, NOW).revision]
+    remove_rule(engine, "a")
+    with writing(engine) as connection:
+        assert revisions == [1, 2]
+        assert read_counters(connection).revision == 3
+        assert load_rule_book(connection, 3).revision == 3
+
+
+def test_the_id_of_a_removed_rule_is_never_given_again(engine: Engine) -> None:
+    first = add_rule(engine, "a", RULE, NOW)
+    assert remove_rule(engine, "a") == first
+    assert add_rule(engine, "a", RULE, NOW).id > first.id
+
+
+def test_a_name_that_is_taken_or_unknown_is_a_clear_error_and_changes_nothing(engine: Engine) -> None:
+    add_rule(engine, "a", RULE, NOW)
+    with pytest.raises(SettingsError, match=r"rule 'a' exists \(AAPL crossing up 200\): give another name"):
+        add_rule(engine, "a", parse_condition("MSFT above 5"), NOW)
+    with pytest.raises(SettingsError, match="there is no rule 'b'"):
+        remove_rule(engine, "b")
+    with writing(engine) as connection:
+        assert read_counters(connection).revision == 1
+
+
+def test_an_alert_is_kept_once_an_event_and_rule(engine: Engine) -> None:
+    alert = price_alert()
+    save(engine, alert)
+    save(engine, replace(alert, price=Decimal(1)), replace(alert, rule_id=2))
+    with reading(engine) as connection:
+        assert [(each.rule_id, each.price) for each in read_alerts(connection)] == [(1, alert.price), (2, alert.price)]
+        assert next(iter(owed_alerts(connection, 10).values())) == alert
+
+
+def test_prices_and_watermarks_come_back_digit_for_digit(engine: Engine) -> None:
+    exact = Decimal("99999.9999999999")
+    save(engine, price_alert(price=exact, previous_price=None, threshold=Decimal("0.000000123456789012345")))
+    with writing(engine) as connection:
+        save_batch(connection, {"BRK.B": Watermark(AS_OF, exact, 7)}, ())
+        assert load_watermarks(connection, {"BRK.B", "NONE"}) == {"BRK.B": Watermark(AS_OF, exact, 7)}
+        [alert] = read_alerts(connection)
+    assert (alert.price, alert.previous_price) == (exact, None)
+    assert alert.data()["threshold"] == "0.000000123456789012345"
+
+
+def test_since_and_limit_give_the_newest_oldest_first(engine: Engine) -> None:
+    raised = [
+        replace(price_alert(event), triggered_at=event.as_of) for event in price_series(["201", "202", "203", "204"])
+    ]
+    save(engine, *raised)
+    with reading(engine) as connection:
+        assert list(read_alerts(connection, since=raised[1].triggered_at)) == raised[1:]
+        assert list(read_alerts(connection, limit=2)) == raised[2:]
+        assert list(read_alerts(connection, since=raised[3].triggered_at, limit=2)) == raised[3:]
+
+
+def test_the_view_reads_well_and_its_times_sort(engine: Engine) -> None:
+    early = price_alert(as_of=AS_OF.replace(year=1962, microsecond=123_456))
+    save(engine, early, replace(early, rule_id=2, as_of=AS_OF))
+    with reading(engine) as connection:
+        rows = connection.execute(text("select * from price_alerts order by as_of")).mappings().all()
+    assert dict(rows[0]) == {
+        "symbol": "AAPL",
+        "as_of": "1962-11-20T09:59:58.123456Z",
+        "price": 187.44,
+        "rule_name": "target",
+        "condition": "crossing_up",
+        "threshold": 187.0,
+        "previous_price": 186.5,
+        "triggered_at": "2024-11-20T10:00:03.122000Z",
+        "published_at": None,
+        "rule_id": 1,
+        "event_id": early.event_id,
+    }
+    assert rows[1]["as_of"] == "2024-11-20T09:59:58.000000Z"
+
+
+def test_several_processes_may_make_the_schema_and_add_rules_at_once(database_url: URL) -> None:
+    count = 6
+    start = threading.Barrier(count)
+    failures: list[Exception] = []
+
+    def work(number: int) -> None:
+        engine = open_engine(database_url)
+        start.wait()
+        try:
+            create_schema(engine, SCHEMA)
+            add_rule(engine, f"rule {number}", RULE, NOW)
+        except Exception as error:  # noqa: BLE001 - told by the assertion below
+            failures.append(error)
+        finally:
+            engine.dispose()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine = open_engine(database_url)
+    with writing(engine) as connection:
+        assert failures == []
+        assert connection.execute(select(func.count()).select_from(rules)).scalar_one() == count
+        assert read_counters(connection) == (count, 0)
+    engine.dispose()
+
+
+def test_another_kind_of_database_is_refused_by_name() -> None:
+    class Elsewhere:
+        url = make_url("mysql://me:secret@db/alerts")
+        dialect = type("Dialect", (), {"name": "mysql"})
+
+    with pytest.raises(StorageError, match="SQLite or PostgreSQL, not in mysql") as caught:
+        create_schema(Elsewhere(), SCHEMA)  # type: ignore[arg-type]
+    assert "secret" not in str(caught.value)

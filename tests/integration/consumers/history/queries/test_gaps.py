@@ -1,0 +1,89 @@
+"""The holes of what is stored, on real SQLite and real PostgreSQL."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+
+from consumers.history.gaps import DAY, Hole
+from consumers.history.queries.gaps import daily_symbols, is_stored, stored_holes, unknown_symbols
+from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
+from shared.database import opened
+from shared.market_calendar import Session
+from shared.schema import create_schema
+from shared.times import EPOCH
+from tests.factories import stock_data
+
+FIVE = timedelta(minutes=5)
+NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
+MIDNIGHT = NOON - timedelta(hours=12)
+
+
+@pytest.fixture
+def engine(database_url: URL) -> Iterator[Engine]:
+    with opened(database_url) as engine:
+        create_schema(engine, SCHEMA)
+        yield engine
+
+
+def store(engine: Engine, symbol: str, times: Sequence[datetime], provider: str = "yahoo") -> None:
+    PriceStore(engine).save([stock_data(symbol, as_of=moment, provider=provider) for moment in times])
+
+
+def ticks(*numbers: int) -> list[datetime]:
+    return [NOON + FIVE * number for number in numbers]
+
+
+def test_what_one_provider_has_is_no_hole_of_another(engine: Engine) -> None:
+    store(engine, "AAPL", ticks(0, 1, 2, 7))
+    store(engine, "AAPL", ticks(2, 3, 4), "massive")
+    store(engine, "MSFT", ticks(0, 1))
+    now = NOON + FIVE * 8
+    assert list(stored_holes(engine, FIVE, now)) == [
+        ("AAPL", Hole(*ticks(5, 7), 2)),
+        ("MSFT", Hole(*ticks(2, 8), 6)),
+    ]
+    assert list(stored_holes(engine, FIVE, now, ["AAPL"], NOON + FIVE * 6)) == []
+    since = NOON + FIVE * 4
+    assert list(stored_holes(engine, FIVE, now, ["XYZ", "AAPL"], since)) == [
+        ("XYZ", Hole(*ticks(5, 8), 3)),
+        ("AAPL", Hole(*ticks(5, 7), 2)),
+    ]
+
+
+def test_the_market_is_asked_for_the_time_that_has_prices(engine: Engine) -> None:
+    asked = []
+
+    def sessions(since: datetime, until: datetime) -> Sequence[Session]:
+        asked.append((since, until))
+        return [Session(NOON.date(), NOON, NOON + FIVE * 3)]
+
+    store(engine, "AAPL", ticks(0, 1))
+    store(engine, "MSFT", ticks(2, 3))
+    now = NOON + DAY
+    assert list(stored_holes(engine, FIVE, now, sessions=sessions)) == [("AAPL", Hole(*ticks(2, 4), 2))]
+    long_ago = datetime(1, 1, 1, tzinfo=UTC)
+    assert next(stored_holes(engine, FIVE, now, ["AAPL"], long_ago, sessions))[0] == "AAPL"
+    assert asked == [(NOON - DAY, now + DAY), (EPOCH - DAY, now + DAY)]
+
+
+def test_symbols_with_prices_of_whole_days_alone_are_known(engine: Engine) -> None:
+    days = [MIDNIGHT - DAY * 20_000, MIDNIGHT]
+    store(engine, "DAYS", days)
+    store(engine, "BOTH", days)
+    store(engine, "BOTH", ticks(0), "massive")
+    store(engine, "LIVE", ticks(0))
+    assert daily_symbols(engine) == ["DAYS"]
+    assert daily_symbols(engine, ["LIVE", "BOTH"]) == []
+    assert unknown_symbols(engine, ["LIVE", "XYZ"]) == ["XYZ"]
+
+
+def test_a_price_is_stored_by_symbol_provider_and_time(engine: Engine) -> None:
+    store(engine, "AAPL", ticks(0))
+    assert is_stored(engine, "AAPL", "yahoo", NOON)
+    assert not is_stored(engine, "AAPL", "massive", NOON)
+    assert not is_stored(engine, "MSFT", "yahoo", NOON)
+    assert not is_stored(engine, "AAPL", "yahoo", NOON + FIVE)

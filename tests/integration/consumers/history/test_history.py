@@ -1,0 +1,239 @@
+"""The history store and its queries, on real SQLite and real PostgreSQL."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import URL, make_url
+
+from consumers.history.handler import open_history
+from consumers.history.queries.prices import history_database, latest, prices, stored_symbols
+from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
+from shared.database import open_engine, opened, reading, writing
+from shared.errors import StorageError, StorageUnavailable
+from shared.events import StockData
+from shared.schema import create_schema
+from shared.settings import Settings
+from tests.factories import AS_OF, price_series, stock_data
+
+
+@pytest.fixture
+def engine(database_url: URL) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    create_schema(engine, SCHEMA)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(engine: Engine) -> PriceStore:
+    return PriceStore(engine)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> URL:
+    return make_url(f"sqlite:///{tmp_path / 'history.db'}")
+
+
+def test_the_view_shows_prices_as_they_were_published(engine: Engine, store: PriceStore) -> None:
+    store.save([stock_data("BRK.B", "412.35", volume=1234567)])
+    with reading(engine) as connection:
+        rows = connection.execute(text("select * from price_history")).mappings().all()
+    assert [dict(row) for row in rows] == [
+        {
+            "symbol": "BRK.B",
+            "as_of": "2024-11-20T09:59:58.000000Z",
+            "price": 412.35,
+            "currency": "USD",
+            "volume": 1234567,
+            "provider": "simulated",
+            "observed_at": "2024-11-20T10:00:03.120000Z",
+        }
+    ]
+
+
+def test_times_before_1970_and_fractions_read_the_same_in_view_and_query(engine: Engine, store: PriceStore) -> None:
+    early = stock_data(as_of=AS_OF.replace(year=1962, microsecond=123_456))
+    store.save([early])
+    with reading(engine) as connection:
+        shown = connection.execute(text("select as_of, observed_at from price_history")).one()
+    [row] = prices(engine, "AAPL")
+    assert tuple(shown) == (row["as_of"], row["observed_at"])
+    assert row["as_of"] == "1962-11-20T09:59:58.123456Z"
+
+
+@pytest.mark.parametrize(
+    "price", ["200", "0.1", "412.35", "123456789012345", "0.000000123456789012345", "1.00000000000001"]
+)
+def test_every_digit_of_a_price_comes_back(engine: Engine, store: PriceStore, price: str) -> None:
+    store.save([stock_data(price=price)])
+    assert [row["price"] for row in prices(engine, "AAPL")] == [price]
+
+
+def test_a_redelivery_changes_nothing(engine: Engine, store: PriceStore) -> None:
+    event = stock_data(price="10")
+    store.save([event, event])
+    store.save([replace(event, price=Decimal(11))])
+    assert [row["price"] for row in prices(engine, "AAPL")] == ["10"]
+
+
+def test_a_later_observation_replaces_an_earlier_one_in_whatever_order_they_come(
+    engine: Engine, store: PriceStore
+) -> None:
+    first = stock_data(price="10")
+    corrected = replace(first, price=Decimal(12), volume=7, observed_at=first.observed_at + timedelta(seconds=1))
+    store.save([corrected, first])
+    store.save([first])
+    [row] = prices(engine, "AAPL")
+    assert (row["price"], row["volume"]) == ("12", 7)
+
+
+def test_another_provider_has_a_row_of_its_own(engine: Engine, store: PriceStore) -> None:
+    store.save([stock_data(price="10"), stock_data(price="11", provider="replay")])
+    assert [(row["provider"], row["price"]) for row in prices(engine, "AAPL")] == [
+        ("replay", "11"),
+        ("simulated", "10"),
+    ]
+
+
+def test_what_is_read_is_oldest_first_and_limited_to_the_newest(engine: Engine, store: PriceStore) -> None:
+    events = price_series(["1", "2", "3", "4"])
+    store.save(list(reversed(events)))
+    assert [row["price"] for row in prices(engine, "AAPL")] == ["1", "2", "3", "4"]
+    assert [row["price"] for row in prices(engine, "AAPL", limit=2)] == ["3", "4"]
+    between = prices(engine, "AAPL", since=events[1].as_of, until=events[3].as_of)
+    assert [row["price"] for row in between] == ["2", "3"]
+    assert list(prices(engine, "MSFT")) == []
+
+
+def test_latest_is_the_newest_of_each_symbol_over_all_providers(engine: Engine, store: PriceStore) -> None:
+    store.save(price_series(["1", "2"]))
+    store.save(price_series(["5"], start=AS_OF + timedelta(minutes=1), provider="replay"))
+    store.save(price_series(["9"], symbol="MSFT"))
+    assert [(row["symbol"], row["price"]) for row in latest(engine)] == [("AAPL", "5"), ("MSFT", "9")]
+    assert [row["symbol"] for row in latest(engine, ["MSFT", "XYZ"])] == ["MSFT"]
+
+
+def test_symbols_say_from_when_to_when_and_how_many(engine: Engine, store: PriceStore) -> None:
+    store.save(price_series(["1", "2", "3"]))
+    assert stored_symbols(engine) == [
+        {
+            "symbol": "AAPL",
+            "provider": "simulated",
+            "first": "2024-11-20T09:59:58.000000Z",
+            "last": "2024-11-20T10:00:00.000000Z",
+            "rows": 3,
+        }
+    ]
+
+
+def test_a_batch_that_fails_leaves_nothing_and_the_next_one_is_stored(engine: Engine, store: PriceStore) -> None:
+    with pytest.raises(StorageError):
+        store.save([stock_data("NEW", "10"), replace(stock_data("NEW2"), price=Decimal(-1))])
+    store.save([stock_data("NEW", "10")])
+    assert [row["symbol"] for row in stored_symbols(engine)] == ["NEW"]
+
+
+def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: Engine) -> None:
+    events = price_series([str(number) for number in range(1, 401)])
+    failures: list[Exception] = []
+
+    def write(own: list[StockData]) -> None:
+        with opened(database_url) as mine:
+            store = PriceStore(mine)
+            try:
+                for start in range(0, len(own), 20):
+                    store.save(own[start : start + 20])
+            except StorageError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(own,)) for own in (events, events[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(list(prices(engine, "AAPL"))) == 400
+
+
+def test_the_schema_may_be_made_by_several_processes_at_once(database_url: URL) -> None:
+    failures: list[Exception] = []
+
+    def make() -> None:
+        with opened(database_url) as engine:
+            try:
+                create_schema(engine, SCHEMA)
+            except StorageError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_commit_survives_a_power_loss_and_readers_do_not_block(sqlite_url: URL) -> None:
+    with opened(sqlite_url) as engine, engine.connect() as connection:
+        assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("pragma synchronous").scalar() == 2  # FULL
+
+
+def test_a_reader_in_the_middle_of_a_result_does_not_hold_up_the_writer(sqlite_url: URL) -> None:
+    with opened(sqlite_url) as engine:
+        create_schema(engine, SCHEMA)
+        store = PriceStore(engine)
+        store.save(price_series(["1", "2", "3"]))
+        rows = prices(engine, "AAPL")
+        assert next(rows)["price"] == "1"
+        store.save([stock_data(price="4", as_of=AS_OF + timedelta(hours=1))])
+        assert [row["price"] for row in rows] == ["2", "3"]
+
+
+def test_a_locked_database_is_a_passing_fault(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.1)
+    with opened(sqlite_url) as engine:
+        create_schema(engine, SCHEMA)
+        store = PriceStore(engine)
+        with opened(sqlite_url) as other, writing(other), pytest.raises(StorageUnavailable, match="locked"):
+            store.save([stock_data()])
+        store.save([stock_data()])
+
+
+def test_a_file_that_is_no_database_is_named(sqlite_url: URL) -> None:
+    assert sqlite_url.database
+    Path(sqlite_url.database).write_text("this is no database, but it is long enough to look like one. " * 20)
+    with pytest.raises(StorageError, match="no SQLite file"), open_history(Settings(history_url=sqlite_url)):
+        pass
+
+
+def test_a_read_only_database_is_named(sqlite_url: URL) -> None:
+    with opened(sqlite_url) as engine:
+        create_schema(engine, SCHEMA)
+    read_only = make_url(f"sqlite:///file:{sqlite_url.database}?mode=ro&uri=true")
+    with opened(read_only) as engine, pytest.raises(StorageError, match="read-only"):
+        PriceStore(engine).save([stock_data()])
+
+
+def test_reading_where_nothing_was_stored_says_what_to_run(sqlite_url: URL) -> None:
+    settings = Settings(history_url=sqlite_url)
+    with pytest.raises(StorageError, match="stockwire up"):
+        history_database(settings).__enter__()
+    assert sqlite_url.database
+    assert not Path(sqlite_url.database).exists(), "looking must not make a file"
+    sqlite3.connect(sqlite_url.database).close()
+    with pytest.raises(StorageError, match="stockwire up"):
+        history_database(settings).__enter__()
+
+
+def test_a_database_of_another_kind_is_refused() -> None:
+    with pytest.raises(StorageError, match="driver"):
+        open_engine(make_url("oracle://localhost/x"))

@@ -1,0 +1,114 @@
+"""Alpha Vantage over HTTP: what is really sent, and that a failure costs no more than it must."""
+
+import time
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from producer.providers.base import Interval, Quote
+from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.times import utc_now
+from tests import asking
+from tests.apis.alphavantage import KEY, answer
+from tests.asking import prices
+from tests.market_server import Answer, Request, Script, always, market_server, recorded
+
+PRICES = {"AAPL": "229.8700", "BRK.B": "476.5700"}
+PLAYED = partial(answer, prices=PRICES)
+PAID = 75
+BULK = 600
+ask = partial(asking.ask, "alphavantage")
+provider = partial(asking.make_past_provider, "alphavantage")
+
+
+def played(name: str) -> Script:
+    return always(Answer(recorded("alphavantage", name)))
+
+
+def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> None:
+    found, requests = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=PAID)
+    assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
+    assert type(found["NOPE"]) is UnknownSymbol
+    assert {request.path for request in requests} == {"/query"}
+    assert sorted(request.query["symbol"] for request in requests) == ["AAPL", "BRK-B", "NOPE"]
+    assert requests[0].query == {"function": "GLOBAL_QUOTE", "symbol": "AAPL", "apikey": KEY}
+
+
+def test_the_free_plan_is_asked_once_a_second(tmp_path: Path) -> None:
+    started = time.monotonic()
+    found, _ = ask(tmp_path, PLAYED, ["AAPL", "BRK.B"], per_day=25)
+    assert len(prices(found)) == 2
+    assert time.monotonic() - started > 0.9
+
+
+def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
+    found, (request,) = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
+    assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
+    assert type(found["NOPE"]) is BadAnswer
+    assert request.query["function"] == "REALTIME_BULK_QUOTES"
+    assert request.query["symbol"] == "AAPL,NOPE,BRK-B"
+    quote = found["AAPL"]
+    assert isinstance(quote, Quote)
+    assert abs(utc_now() - quote.as_of) < timedelta(seconds=30)
+
+
+def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> None:
+    def answered(request: Request) -> Answer:
+        return premium(request) if request.query["function"] == "REALTIME_BULK_QUOTES" else PLAYED(request)
+
+    premium = played("bulk_premium.json")
+    found, requests = ask(tmp_path, answered, ["AAPL", "BRK.B"], per_minute=BULK)
+    assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
+    assert [request.query["symbol"] for request in requests] == ["AAPL,BRK-B", "AAPL", "BRK-B"]
+
+
+@pytest.mark.parametrize("limits", [{"per_minute": PAID}, {"per_minute": BULK}])
+def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, int]) -> None:
+    symbols = [f"S{number}" for number in range(50)]
+    found, requests = ask(tmp_path, PLAYED, symbols, key="wrong-secret", **limits)
+    assert len(requests) == 1
+    assert {type(error) for error in found.values()} == {ProviderRefused}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("limit_day.json", RateLimited),
+        ("limit_burst.json", RateLimited),
+        ("limit_minute.json", RateLimited),
+        ("premium.json", UnknownSymbol),
+        ("error_demo.json", ProviderRefused),
+        ("error_symbol.json", UnknownSymbol),
+        ("challenge.html", BadAnswer),
+    ],
+)
+def test_what_it_says_under_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:
+    found, _ = ask(tmp_path, played(name), ["AAPL"], per_minute=PAID)
+    assert type(found["AAPL"]) is kind
+
+
+def test_the_key_that_it_quotes_is_taken_out(tmp_path: Path) -> None:
+    found, _ = ask(tmp_path, played("limit_day.json"), ["AAPL"], key="TEST-KEY", per_minute=PAID)
+    assert "detected your API key as ***" in str(found["AAPL"])
+
+
+def test_past_days_are_had_in_one_call(tmp_path: Path) -> None:
+    now = utc_now()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    with market_server(PLAYED) as server:
+        paid = provider(tmp_path, server.url, per_minute=PAID)
+        quotes = paid.past("BRK.B", Interval.DAY, today - timedelta(days=150), now)
+    assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in range(150, 0, -1)]
+    (request,) = server.requests
+    assert (request.query["outputsize"], request.query["symbol"]) == ("full", "BRK-B")
+
+
+def test_the_free_plan_says_from_when_on_it_has_past_days(tmp_path: Path) -> None:
+    now = utc_now()
+    with market_server(PLAYED) as server:
+        free = provider(tmp_path, server.url, per_day=25)
+        with pytest.raises(UnknownSymbol, match=f"begin with {now - timedelta(days=99):%Y-%m-%d}"):
+            free.past("AAPL", Interval.DAY, now - timedelta(days=150), now)

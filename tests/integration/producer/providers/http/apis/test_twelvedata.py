@@ -1,0 +1,128 @@
+"""Twelve Data over HTTP: what is really sent, and that a failure costs no more than it must."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from producer.providers.base import Interval, Quote
+from shared.errors import (
+    BadAnswer,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
+from shared.times import utc_now
+from tests import asking
+from tests.apis.twelvedata import KEY, answer
+from tests.factories import NOW
+from tests.market_server import Answer, always, market_server, recorded
+
+PRICES = {"AAPL": "229.87000", "BRK.B": "476.57001", "SBIN:NSE": "812.5"}
+PLAYED = partial(answer, prices=PRICES)
+RAPIDAPI = "twelve-data1.p.rapidapi.com"
+ask = partial(asking.ask, "twelvedata")
+provider = partial(asking.make_past_provider, "twelvedata")
+
+
+def played(error: str, status: int = 200) -> Answer:
+    return Answer(recorded("twelvedata", error), status)
+
+
+def test_a_batch_is_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
+    found, (request,) = ask(tmp_path, PLAYED, list(PRICES))
+    assert {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)} == {
+        symbol: Decimal(price).normalize() for symbol, price in PRICES.items()
+    }
+    assert (request.path, request.query) == ("/quote", {"symbol": "AAPL,BRK.B,SBIN:NSE"})
+    assert request.headers["authorization"] == f"apikey {KEY}"
+
+
+def test_one_symbol_is_as_good_as_several(tmp_path: Path) -> None:
+    found, (request,) = ask(tmp_path, PLAYED, ["BRK.B"])
+    quote = found["BRK.B"]
+    assert isinstance(quote, Quote)
+    assert (quote.price, quote.currency, quote.market_state) == (Decimal("476.57001"), "USD", "open")
+    assert utc_now() - quote.as_of < timedelta(seconds=30)
+    assert request.query == {"symbol": "BRK.B"}
+
+
+def test_through_rapidapi_it_is_asked_with_rapidapi_s_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with market_server(PLAYED) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        found = provider(tmp_path, f"http://{RAPIDAPI}").quotes(["AAPL", "BRK.B"], utc_now())
+    assert all(isinstance(quote, Quote) for quote in found.values())
+    (request,) = server.requests
+    assert request.headers["x-rapidapi-key"] == KEY
+    assert request.headers["x-rapidapi-host"] == RAPIDAPI
+    assert "authorization" not in request.headers
+    assert KEY not in str(request.query)
+
+
+def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
+    found, _ = ask(tmp_path, always(played("quote_batch.json")), ["AAPL", "IBM", "BRK.B"])
+    assert type(found["IBM"]) is BadAnswer
+    assert isinstance(found["AAPL"], Quote)
+    assert isinstance(found["BRK.B"], Quote)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kind"),
+    [
+        ("error_key.json", 200, ProviderRefused),
+        ("error_key.json", 401, ProviderRefused),
+        ("error_plan.json", 404, UnknownSymbol),
+        ("error_forbidden.json", 403, UnknownSymbol),
+        ("error_minute.json", 200, RateLimited),
+        ("error_minute.json", 429, RateLimited),
+        ("error_day.json", 429, RateLimited),
+        ("error_server.json", 200, ProviderUnavailable),
+        ("error_server.json", 500, ProviderUnavailable),
+        ("error_too_long.json", 414, BadAnswer),
+        ("challenge.html", 200, BadAnswer),
+        ("rapidapi_not_subscribed.json", 403, ProviderRefused),
+        ("rapidapi_minute.json", 429, RateLimited),
+        ("rapidapi_day.json", 429, RateLimited),
+    ],
+)
+def test_what_it_says_is_the_error_of_every_symbol(
+    tmp_path: Path, name: str, status: int, kind: type[ProviderError]
+) -> None:
+    found, _ = ask(tmp_path, always(played(name, status)), "AAPL", "BRK.B")
+    assert {type(error) for error in found.values()} == {kind}
+
+
+def test_past_prices_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    since = NOW - timedelta(minutes=20)
+    with market_server(PLAYED) as server:
+        quotes = provider(tmp_path, server.url).past("BRK.B", Interval.FIVE_MINUTES, since, NOW)
+    assert [f"{quote.as_of:%H:%M}" for quote in quotes] == ["09:45", "09:50", "09:55", "10:00"]
+    assert {quote.price for quote in quotes} == {Decimal("476.57001")}
+    (request,) = server.requests
+    assert request.path == "/time_series"
+    assert (request.query["start_date"], request.query["timezone"]) == ("2024-11-20T09:35:03", "UTC")
+
+
+def test_a_day_that_has_not_ended_has_no_past_price(tmp_path: Path) -> None:
+    now = utc_now()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    with market_server(PLAYED) as server:
+        quotes = provider(tmp_path, server.url).past("AAPL", Interval.DAY, today - timedelta(days=3), now)
+    assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in (3, 2, 1)]
+
+
+def test_a_time_without_trading_has_no_prices_and_is_no_failure(tmp_path: Path) -> None:
+    since, until = datetime(2024, 11, 16, tzinfo=UTC), datetime(2024, 11, 17, tzinfo=UTC)
+    with market_server(always(played("no_trading.json", 400))) as server:
+        assert provider(tmp_path, server.url).past("AAPL", Interval.FIVE_MINUTES, since, until) == []
+
+
+def test_an_unknown_symbol_has_no_past(tmp_path: Path) -> None:
+    with market_server(PLAYED) as server, pytest.raises(UnknownSymbol, match="not found: NOPE"):
+        provider(tmp_path, server.url).past("NOPE", Interval.DAY, NOW - timedelta(days=3), NOW)

@@ -1,0 +1,149 @@
+"""Yahoo over HTTP: what is really sent, and that a failure costs no more than it must."""
+
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from producer.providers.base import Interval
+from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
+from shared.times import utc_now
+from tests import asking
+from tests.apis.yahoo import answer
+from tests.asking import check_past, prices
+from tests.market_server import Answer, Request, Script, always, market_server, recorded
+
+MANY = {f"S{number}": f"{number + 1}.25" for number in range(23)}
+PRICES = {"AAPL": "228.87", "BRK.B": "469.95", "VOD.L": "68.82", "^GSPC": "5917.11", "EURUSD=X": "1.0544"}
+PLAYED = partial(answer, prices={**PRICES, **MANY})
+SPARK = "/v8/finance/spark"
+ask = partial(asking.ask, "yahoo")
+provider = partial(asking.make_past_provider, "yahoo")
+
+
+def without_sparks(gone: Answer) -> Script:
+    return lambda request: gone if request.path == SPARK else PLAYED(request)
+
+
+def test_a_few_symbols_are_asked_for_one_by_one_as_a_browser_would(tmp_path: Path) -> None:
+    found, requests = ask(tmp_path, PLAYED, list(PRICES))
+    assert prices(found) == {symbol: Decimal(price) for symbol, price in PRICES.items()}
+    assert {request.path.removeprefix("/v8/finance/chart/") for request in requests} == {
+        "AAPL",
+        "BRK-B",
+        "VOD.L",
+        "%5EGSPC",
+        "EURUSD%3DX",
+    }
+    wanted = {"range": "1d", "interval": "5m", "includePrePost": "false", "events": "div,splits"}
+    assert all(request.query == wanted for request in requests)
+    assert all(request.headers["user-agent"].startswith("Mozilla/5.0 ") for request in requests)
+
+
+def test_many_symbols_are_asked_for_twenty_at_a_time(tmp_path: Path) -> None:
+    found, requests = ask(tmp_path, PLAYED, ["BRK.B", *MANY, "NOSUCH"])
+    assert len(prices(found)) == 24
+    assert isinstance(found["NOSUCH"], UnknownSymbol)
+    assert [request.path for request in requests] == [SPARK, SPARK]
+    assert [len(request.query["symbols"].split(",")) for request in requests] == [20, 5]
+    assert requests[0].query["symbols"].startswith("BRK-B,S0,")
+    assert (requests[0].query["range"], requests[0].query["interval"]) == ("1d", "5m")
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        Answer(recorded("yahoo", "gone.html"), 404),
+        Answer(recorded("yahoo", "gone.html")),
+        Answer(recorded("yahoo", "spark_unknown.json"), 404),
+        Answer({}),
+    ],
+)
+def test_where_there_are_no_sparks_any_more_there_are_charts(tmp_path: Path, gone: Answer) -> None:
+    found, requests = ask(tmp_path, without_sparks(gone), [*MANY, "NOSUCH"])
+    assert prices(found) == {symbol: Decimal(price) for symbol, price in MANY.items()}
+    assert isinstance(found["NOSUCH"], UnknownSymbol)
+    assert sum(request.path != SPARK for request in requests) == 24
+
+
+def test_many_sparks_that_are_gone_are_no_provider_that_keeps_failing(tmp_path: Path) -> None:
+    many = {f"S{number}": "1.25" for number in range(121)}
+
+    def played(request: Request) -> Answer:
+        return Answer("<html>", 404) if request.path == SPARK else answer(request, many)
+
+    for _ in range(2):
+        found, requests = ask(tmp_path, played, list(many))
+        assert prices(found) == dict.fromkeys(many, Decimal("1.25"))
+        assert len(requests) == 7 + len(many)
+
+
+def test_an_unknown_symbol_costs_no_other(tmp_path: Path) -> None:
+    found, _ = ask(tmp_path, PLAYED, ["NOSUCH", "AAPL", "BRK.B"])
+    assert list(prices(found)) == ["AAPL", "BRK.B"]
+    assert isinstance(found["NOSUCH"], UnknownSymbol)
+    assert "may be delisted" in str(found["NOSUCH"])
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (Answer(recorded("yahoo", "throttled.txt"), 429), RateLimited),
+        (Answer(recorded("yahoo", "throttled.json")), RateLimited),
+    ],
+)
+def test_a_limit_stops_at_once(tmp_path: Path, failure: Answer, kind: type[ProviderError]) -> None:
+    found, requests = ask(tmp_path, always(failure), list(PRICES))
+    assert {type(error) for error in found.values()} == {kind}
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("name", ["unauthorized.json", "gone.html", "throttled.txt"])
+def test_to_be_turned_away_without_a_key_is_no_refusal_of_one(tmp_path: Path, name: str, status: int) -> None:
+    found, _ = ask(tmp_path, always(Answer(recorded("yahoo", name), status)), ["AAPL"])
+    assert type(found["AAPL"]) is ProviderUnavailable
+    assert "key" not in str(found["AAPL"]).lower()
+
+
+def test_the_chart_of_another_symbol_is_no_price_of_this_one(tmp_path: Path) -> None:
+    found, _ = ask(tmp_path, always(Answer(recorded("yahoo", "chart.json"))), ["MSFT", "AAPL"])
+    assert list(prices(found)) == ["AAPL"]
+    assert isinstance(found["MSFT"], BadAnswer)
+
+
+@pytest.mark.parametrize(("interval", "days"), [(Interval.DAY, 30), (Interval.FIVE_MINUTES, 10)])
+def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: int) -> None:
+    now = utc_now()
+    since = now - timedelta(days=days)
+    with market_server(PLAYED) as server:
+        quotes = provider(tmp_path, server.url).past("BRK.B", interval, since, now)
+    assert {quote.price for quote in quotes} == {Decimal("469.95")}
+    check_past(quotes, since, now)
+    assert len(quotes) > days / 2
+    (request,) = server.requests
+    assert (request.path, request.query["interval"]) == ("/v8/finance/chart/BRK-B", interval.value)
+
+
+def test_where_there_was_no_trading_there_is_no_past_and_no_error(tmp_path: Path) -> None:
+    until = utc_now()
+    for answered in (
+        Answer(recorded("yahoo", "past_before_the_first.json"), 400),
+        Answer(recorded("yahoo", "past_nothing.json")),
+    ):
+        with market_server(always(answered)) as server:
+            quotes = provider(tmp_path, server.url).past("AAPL", Interval.DAY, until - timedelta(days=3), until)
+        assert quotes == []
+
+
+def test_what_is_too_old_is_said_in_yahoo_s_words_and_does_not_stop_the_quotes(tmp_path: Path) -> None:
+    too_old = Answer(recorded("yahoo", "past_too_old.json"), 422)
+    since, until = utc_now() - timedelta(days=90), utc_now() - timedelta(days=80)
+    with market_server(lambda request: too_old if "period1" in request.query else PLAYED(request)) as server:
+        asked = provider(tmp_path, server.url)
+        for _ in range(6):
+            with pytest.raises(ProviderError, match="within the last 60 days"):
+                asked.past("AAPL", Interval.FIVE_MINUTES, since, until)
+        assert prices(asked.quotes(["AAPL"], utc_now())) == {"AAPL": Decimal("228.87")}

@@ -1,0 +1,118 @@
+"""Each live provider over a connection that is slow, broken, packed, redirected or limited: one promise for all."""
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from producer.providers.base import Answers
+from producer.providers.http.provider import HttpProvider
+from producer.providers.registry import make_api
+from shared.accounts import ACCOUNTS, Account
+from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
+from shared.times import utc_now
+from tests.asking import KEY, PATIENCE, prices
+from tests.market_server import Answer, MarketServer, Request, Script, market_server
+
+PRICES = {"AAPL": "187.44", "BRK.B": "412.35"}
+QUOTED = {symbol: Decimal(price) for symbol, price in PRICES.items()}
+
+
+@dataclass(frozen=True)
+class Played:
+    """One provider, played by `server`, and asked by `ask`; `good` is how it answers when all is well."""
+
+    name: str
+    server: MarketServer
+    folder: Path
+    good: Script
+
+    def ask(self, symbols: Sequence[str] = tuple(PRICES), key: str = KEY, per_minute: int | None = 100) -> Answers:
+        # Without a limit a day, none of them is held to one call a second.
+        account = Account(self.server.url, key, per_minute)
+        found = HttpProvider(make_api(self.name, account), account, self.folder, PATIENCE).quotes(symbols, utc_now())
+        assert found.keys() == set(symbols)
+        return found
+
+
+@pytest.fixture(params=ACCOUNTS)
+def played(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Played]:
+    answer = import_module(f"tests.apis.{request.param}").answer
+
+    def good(asked: Request) -> Answer:
+        return answer(asked, PRICES)  # type: ignore[no-any-return]
+
+    with market_server(good) as server:
+        yield Played(request.param, server, tmp_path, good)
+
+
+def packed(answer: Answer) -> Answer:
+    return replace(answer, body=gzip.compress(answer.content), headers={"Content-Encoding": "gzip"})
+
+
+Spoil = Callable[[Answer], Answer]
+
+SPOILED: dict[str, tuple[Spoil, type[ProviderError]]] = {
+    "slow": (lambda answer: replace(answer, delay=1.2), ProviderUnavailable),
+    "dripping": (lambda answer: replace(answer, drip=0.3), ProviderUnavailable),
+    "closed in the middle": (lambda answer: replace(answer, cut=10), ProviderUnavailable),
+    "truncated": (lambda answer: Answer(answer.content[:-10]), BadAnswer),
+    "half of what was packed": (lambda answer: replace(packed(answer), body=packed(answer).content[:40]), BadAnswer),
+    "a page": (lambda _: Answer("<html><title>Just a moment</title></html>"), BadAnswer),
+    "nothing": (lambda _: Answer(""), BadAnswer),
+    "null": (lambda _: Answer("null"), BadAnswer),
+    "a list": (lambda _: Answer("[]"), BadAnswer),
+    "redirected elsewhere": (lambda _: Answer("", 302, {"Location": "http://localhost:1/"}), ProviderUnavailable),
+    "away": (lambda _: Answer("", 503), ProviderUnavailable),
+    "limited": (lambda _: Answer("Too Many Requests", 429), RateLimited),
+    "limited for a while": (lambda _: Answer("", 429, {"Retry-After": "90"}), RateLimited),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_what_is_spoiled_on_the_way_is_no_price(played: Played, how: str) -> None:
+    spoil, kind = SPOILED[how]
+    played.server.answer = lambda request: spoil(played.good(request))
+    found = played.ask()
+    assert prices(found) == {}
+    assert {type(each) for each in found.values()} == {kind}
+    assert KEY not in "".join(map(str, found.values()))
+
+
+def test_a_good_answer_is_one_also_when_packed(played: Played) -> None:
+    assert prices(played.ask()) == QUOTED
+    played.server.answer = lambda request: packed(played.good(request))
+    assert prices(played.ask()) == QUOTED
+
+
+@pytest.mark.parametrize("stumble", [Answer("", 500), Answer("", 502), Answer("", 429, {"Retry-After": "1"})])
+def test_who_stumbles_once_is_asked_again(played: Played, stumble: Answer) -> None:
+    stumbled: list[Request] = []
+
+    def answer(request: Request) -> Answer:
+        if stumbled:
+            return played.good(request)
+        stumbled.append(request)
+        return stumble
+
+    played.server.answer = answer
+    assert prices(played.ask()) == QUOTED
+
+
+def test_a_symbol_that_is_not_known_costs_no_other(played: Played) -> None:
+    found = played.ask(["AAPL", "NOSUCH", "BRK.B"])
+    assert prices(found) == QUOTED
+    assert isinstance(found["NOSUCH"], ProviderError)
+
+
+@pytest.mark.parametrize("played", [name for name in ACCOUNTS if name != "yahoo"], indirect=True)
+def test_a_key_that_is_refused_is_shown_once(played: Played) -> None:
+    # More than one call takes, at each of them.
+    found = played.ask([f"S{number}" for number in range(300)], key="wrong-key", per_minute=None)
+    assert {type(each) for each in found.values()} == {ProviderRefused}
+    assert len(played.server.requests) == 1
+    assert "wrong-key" not in "".join(map(str, found.values()))

@@ -1,0 +1,213 @@
+"""GETs from a real HTTP server that answers well, badly, slowly, in pieces, elsewhere or not at all."""
+
+import email.utils
+import gzip
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from producer.providers.http.apis.base import Signature
+from producer.providers.http.client import MAX_BODY, Client, Patience, Reply
+from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited
+from shared.times import utc_now
+from tests.market_server import Answer, MarketServer, Request, Script, always, market_server, one_after_the_other
+
+KEY = "s3cr3t-key"
+BODY = json.dumps({"price": 187.44})
+GOOD = Answer(BODY)
+PATIENCE = Patience(connect=0.5, read=0.5, whole=1.0)
+
+
+@contextmanager
+def asking(
+    server: MarketServer, signature: Signature | None = None, pay: Callable[[int], None] = lambda _cost: None
+) -> Iterator[Client]:
+    with Client(server.url, signature or Signature({"X-Key": KEY}), 4, PATIENCE, pay) as client:
+        yield client
+
+
+def get(script: Script, path: str = "/quote") -> Reply:
+    with market_server(script) as server, asking(server) as client:
+        return client.get(path, {"symbol": "AAPL"})
+
+
+def failing(script: Script) -> ProviderError:
+    with pytest.raises(ProviderError) as error:
+        get(script)
+    assert KEY not in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None or error.value.__suppress_context__
+    return error.value
+
+
+def test_an_answer_comes_as_it_is() -> None:
+    assert get(always(GOOD)) == Reply(200, "OK", BODY, None)
+    assert get(always(Answer("none", 404))) == Reply(404, "Not Found", "none", None)
+
+
+def test_the_key_goes_where_the_signature_says() -> None:
+    with market_server(always(GOOD)) as server:
+        with asking(server) as client:
+            client.get("/quote", {"symbol": "BRK.B"})
+        with asking(server, Signature(query={"apikey": KEY})) as client:
+            client.get("/quote", {"symbol": "A&B ^="})
+    first, second = server.requests
+    assert (first.path, first.query, first.headers["x-key"]) == ("/quote", {"symbol": "BRK.B"}, KEY)
+    assert second.query == {"symbol": "A&B ^=", "apikey": KEY}
+
+
+def test_a_password_for_the_host_in_netrc_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with market_server(always(GOOD)) as server, asking(server, Signature({"Authorization": "Bearer x"})) as client:
+        client.get("/quote", {})
+    assert server.requests[0].headers["authorization"] == "Bearer x"
+
+
+def test_an_answer_that_is_packed_is_unpacked() -> None:
+    packed = Answer(gzip.compress(BODY.encode()), headers={"Content-Encoding": "gzip"})
+    assert get(always(packed)).text == BODY
+
+
+def test_connections_are_used_again() -> None:
+    with market_server(always(GOOD)) as server, asking(server) as client:
+        for _ in range(3):
+            client.get("/quote", {})
+    assert len({request.headers["host"] for request in server.requests}) == 1
+    assert len(server.requests) == 3
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "why"),
+    [
+        (Answer(BODY, delay=2), ProviderUnavailable, "does not answer in time"),
+        (Answer(BODY, drip=0.2), ProviderUnavailable, "has not sent all of its answer within 1 s"),
+        (Answer(BODY, cut=5), ProviderUnavailable, "broke off in the middle of its answer"),
+        (Answer(BODY, headers={"Content-Encoding": "gzip"}), BadAnswer, "cannot be unpacked"),
+        (Answer(b"0" * (MAX_BODY + 1)), BadAnswer, "sent more than 32 MiB"),
+        (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects in circles"),
+        (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to what is no URL"),
+    ],
+    ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles", "nowhere"],
+)
+def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[ProviderError], why: str) -> None:
+    began = time.monotonic()
+    found = failing(always(answer))
+    assert isinstance(found, error)
+    assert why in str(found)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:1", r"^refuses connections \(127\.0\.0\.1:1\)$"),
+        ("http://nowhere.invalid", r"^has a name that is not known here \(nowhere\.invalid\)$"),
+    ],
+)
+def test_nobody_there_is_said_so(url: str, why: str) -> None:
+    with (
+        Client(url, Signature(query={"apikey": KEY}), 1, PATIENCE, lambda _cost: None) as client,
+        pytest.raises(ProviderUnavailable, match=why),
+    ):
+        client.get("/quote", {})
+
+
+def test_a_redirect_on_the_same_host_is_followed() -> None:
+    def moved(request: Request) -> Answer:
+        return GOOD if request.path == "/new" else Answer("", 301, {"Location": "/new?symbol=AAPL"})
+
+    with market_server(moved) as server, asking(server) as client:
+        assert client.get("/quote", {"symbol": "AAPL"}).text == BODY
+    assert [request.headers.get("x-key") for request in server.requests] == [KEY, KEY]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
+    with market_server(always(GOOD)) as other:
+        elsewhere = other.url.replace("127.0.0.1", host)
+        error = failing(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
+        assert str(error).startswith(f"redirects to {host}:")
+        assert other.requests == []
+
+
+def test_nor_does_it_go_to_the_same_server_without_tls() -> None:
+    with Client("https://provider.example", Signature(), 1, PATIENCE, lambda _cost: None) as client:
+        for target in ("http://provider.example/quote", "https://provider.example:8443/", "ftp://provider.example/"):
+            with pytest.raises(ProviderUnavailable, match=r"^redirects to provider\.example"):
+                client._check_target("https://provider.example/quote", target)
+        assert client._check_target("http://provider.example/a", "https://provider.example/b")
+
+
+def test_a_server_that_stumbles_is_asked_again() -> None:
+    assert get(one_after_the_other(Answer("", 503), Answer("", 500), GOOD)).text == BODY
+
+
+def test_a_server_that_keeps_failing_is_asked_three_times() -> None:
+    with market_server(always(Answer("away", 502))) as server, asking(server) as client:
+        assert client.get("/quote", {}).status == 502
+    assert len(server.requests) == 3
+
+
+def test_nothing_is_asked_again_that_the_plan_has_no_room_for() -> None:
+    costs: list[int] = []
+
+    def no_room(cost: int) -> None:
+        costs.append(cost)
+        raise RateLimited("used up", utc_now())
+
+    with market_server(always(Answer("", 503))) as server, asking(server, pay=no_room) as client:
+        assert client.get("/quote", {}, cost=8).status == 503
+    assert (len(server.requests), costs) == (1, [8])
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_short_retry_after_is_waited_for(status: int) -> None:
+    began = time.monotonic()
+    assert get(one_after_the_other(Answer("", status, {"Retry-After": "1"}), GOOD)).text == BODY
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("120", 120), ("soon", None), ("-5", None)])
+def test_a_longer_retry_after_is_the_caller_s(header: str, seconds: float | None) -> None:
+    assert limited(header).retry_after == seconds
+
+
+def test_a_retry_after_may_be_a_date() -> None:
+    seconds = limited(email.utils.formatdate(time.time() + 100, usegmt=True)).retry_after
+    assert seconds
+    assert 80 < seconds <= 100
+
+
+def limited(header: str) -> Reply:
+    with market_server(always(Answer("slow down", 429, {"Retry-After": header}))) as server, asking(server) as client:
+        reply = client.get("/quote", {})
+    assert (reply.status, reply.text) == (429, "slow down")
+    assert len(server.requests) == 1
+    return reply
+
+
+def test_a_limit_without_a_time_is_not_asked_again() -> None:
+    with market_server(always(Answer("slow down", 429))) as server, asking(server) as client:
+        assert client.get("/quote", {}).status == 429
+    assert len(server.requests) == 1
+
+
+def test_no_log_ever_has_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        with market_server(always(Answer("", 503))) as server, asking(server, Signature(query={"k": KEY})) as client:
+            client.get("/quote", {})
+        with (
+            Client("http://127.0.0.1:1", Signature(query={"k": KEY}), 1, PATIENCE, lambda _cost: None) as client,
+            pytest.raises(ProviderUnavailable),
+        ):
+            client.get("/quote", {})
+    assert KEY not in caplog.text

@@ -1,0 +1,290 @@
+"""What needs a broker of one's own: certificates, an alarm, and a kill in the middle of everything."""
+
+import logging
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from infra.up.install import find_server
+from infra.up.rabbitmq import PrivateBroker, free_port
+from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PublishError
+from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.connection import connect
+from shared.messaging.consumer import consumer
+from shared.messaging.messages import Message
+from shared.messaging.publisher import Publisher
+from shared.settings import ROOT
+from shared.signals import Stop
+from tests.conftest import unavailable
+from tests.factories import message, messages, stock_data
+from tests.harness import Recorder, Running, consumers_of, declare, eventually, publish, running, taken, waiting
+
+COMPOSE_CONFIG = ROOT / "infra/rabbitmq/rabbitmq.conf"
+EC_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+def make_certificates(folder: Path) -> None:
+    """An authority (ca.pem) and a certificate for localhost that it signed (server.pem, server.key)."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    usage = ["-addext", "keyUsage=critical,keyCertSign"]
+    authority = ["-x509", "-subj", "/CN=An authority of this test", "-days", "2", *usage]
+    openssl("req", *authority, *EC_KEY, "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", "-subj", "/CN=localhost", *EC_KEY, "-keyout", "server.key", "-out", "server.csr")
+    (folder / "server.ext").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
+    signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "server.ext"]
+    openssl("x509", "-req", "-in", "server.csr", *signing, "-out", "server.pem")
+
+
+@pytest.fixture(scope="module")
+def tls_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Iterator[PrivateBroker]:
+    server = find_server()
+    if server is None:
+        unavailable("no RabbitMQ is installed")
+        raise AssertionError
+    folder = tmp_path_factory.mktemp("own")
+    make_certificates(folder)
+    tls = (
+        f"listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.cacertfile = {folder}/ca.pem\n"
+        f"ssl_options.certfile = {folder}/server.pem\nssl_options.keyfile = {folder}/server.key\n"
+    )
+    # Along with them, the configuration that docker-compose.yml mounts: this node shows that RabbitMQ takes it.
+    broker = PrivateBroker(folder, server, extra_config=COMPOSE_CONFIG.read_text() + tls)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def over_tls(broker: PrivateBroker, port: int, query: str, host: str = "localhost") -> BrokerAddress:
+    return BrokerAddress.parse(f"amqps://guest:guest@{host}:{port}/?{query}")
+
+
+class TestTls:
+    def test_events_are_published_and_consumed_over_tls(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        address = over_tls(own_broker, tls_port, f"cacertfile={own_broker.folder}/ca.pem")
+        handler = Recorder()
+        with running(consumer("tls", "#")(handler), own_broker.address, through=address):
+            sent = messages(3000)
+            publish(address, *sent)
+            eventually(lambda: len(handler.ids) == 3000)
+        assert handler.ids == [each.id for each in sent]
+
+    def test_a_certificate_that_nobody_vouches_for_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        with pytest.raises(BrokerRefused, match="certificate") as caught:
+            connect(over_tls(own_broker, tls_port, ""), "test")
+        assert "cacertfile" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_certificate_for_another_host_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        trusted = f"cacertfile={own_broker.folder}/ca.pem"
+        with pytest.raises(BrokerRefused, match="certificate"):
+            connect(over_tls(own_broker, tls_port, trusted, host="127.0.0.1"), "test")
+        named = f"{trusted}&server_name_indication=localhost"
+        connect(over_tls(own_broker, tls_port, named, host="127.0.0.1"), "test").finish()
+
+    def test_checking_can_be_switched_off_by_name(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        connect(over_tls(own_broker, tls_port, "verify=verify_none"), "test").finish()
+
+    def test_a_file_that_is_not_there_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        with pytest.raises(BrokerRefused, match="TLS files"):
+            connect(over_tls(own_broker, tls_port, "cacertfile=/nowhere/ca.pem"), "test")
+
+    def test_the_wrong_scheme_for_a_port_is_one_line(self, own_broker: PrivateBroker, tls_port: int) -> None:
+        secure = over_tls(own_broker, own_broker.amqp_port, "verify=verify_none")
+        for address in (secure, replace(own_broker.address, port=tls_port)):
+            with pytest.raises(BrokerError) as caught:
+                connect(address, "test")
+            assert "\n" not in str(caught.value)
+
+
+def test_the_configuration_for_containers_lets_guest_in_from_other_hosts(own_broker: PrivateBroker) -> None:
+    found = own_broker.rabbitmqctl("eval", "application:get_env(rabbit, loopback_users).")
+    assert found.strip() == "{ok,[]}"
+
+
+def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(
+    own_broker: PrivateBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = declare(own_broker.address, name="alarm")
+    with Publisher(own_broker.address, "test", timeout=2) as publisher:
+        publisher.publish([message()])
+        own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            with pytest.raises(PublishError, match="blocked publishers"):
+                publisher.publish([message()])
+            assert caplog.text.count("has blocked publishers") == 1
+            sent = messages(100)
+            lifting = threading.Timer(3, own_broker.rabbitmqctl, ["set_vm_memory_high_watermark", "0.4"])
+            lifting.start()
+            with Publisher(own_broker.address, "patient", timeout=1, wait_while_blocked=True) as patient:
+                assert patient.publish(sent) == 100
+            lifting.join()
+            assert caplog.text.count("going on") == 1
+        finally:
+            own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
+    held = eventually(lambda: waiting(own_broker.address, queue))
+    stored = {delivery.properties["message_id"] for delivery in taken(own_broker.address, queue, held or 0)}
+    assert stored == {each.id for each in sent}
+
+
+def test_a_stop_ends_the_wait_for_a_broker_under_an_alarm(own_broker: PrivateBroker) -> None:
+    declare(own_broker.address, name="alarm")
+    stop = Stop()
+    own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+    try:
+        threading.Timer(1.5, stop.request).start()
+        before = time.monotonic()
+        with pytest.raises(PublishError, match="stopped before") as caught:
+            Publisher(own_broker.address, "stopped", wait_while_blocked=True, stop=stop).publish(messages(3))
+        assert time.monotonic() - before < 10
+        assert len(caught.value.failures) == 3
+    finally:
+        own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
+
+
+@dataclass
+class Outage:
+    """What was seen when the broker was killed under a publisher and a consumer at work, and started again."""
+
+    sent: list[str] = field(default_factory=list)
+    confirmed: int = 0
+    handled: list[str] = field(default_factory=list)
+    noticed_after: float = 0.0
+    back_after: float = 0.0
+    gave_up: PublishError | None = None
+    gave_up_after: float = 0.0
+    hopeless: list[str] = field(default_factory=list)
+    reconnections: int = 0
+    left: int | None = None
+
+
+class Warnings(logging.Handler):
+    """When a logger first warned, and how often."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(logging.WARNING)
+        self.first = 0.0
+        self.count = 0
+        self._logger = logging.getLogger(name)
+        self._logger.addHandler(self)
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        self.first = self.first or time.monotonic()
+        self.count += 1
+
+    def remove(self) -> None:
+        self._logger.removeHandler(self)
+
+
+@pytest.fixture(scope="module")
+def outage(own_broker: PrivateBroker) -> Outage:
+    seen = Outage()
+    address = own_broker.address
+    queue = declare(address, name="outage")
+    handler = Recorder()
+    run = Running(consumer("outage", "#")(handler), address)
+    eventually(lambda: run.error or consumers_of(address, queue))
+    # RabbitMQ writes down a new queue within some seconds; one that is killed before has half of it when it comes back.
+    own_broker.rabbitmqctl("eval", "catch mnesia:sync_log().")
+    everything = messages(6000)
+    underway, killed = threading.Event(), threading.Event()
+
+    def events() -> Iterator[Message]:
+        for number, each in enumerate(everything):
+            if number == 3000:
+                underway.set()
+            if number == 3300:
+                # Some are sent and unconfirmed, or confirmed and unhandled, when it dies.
+                killed.wait(30)
+            seen.sent.append(each.id)
+            yield each
+
+    def publish_all() -> None:
+        with Publisher(address, "persistent", timeout=60) as publisher:
+            seen.confirmed = publisher.publish(events())
+
+    noticing, publishing = Warnings("shared.messaging.runner"), Warnings("shared.messaging.publisher")
+    persistent = threading.Thread(target=publish_all)
+    try:
+        with Publisher(address, "impatient", timeout=1) as impatient:
+            impatient.publish([message()])
+            persistent.start()
+            assert underway.wait(30)
+            own_broker.kill()
+            died = time.monotonic()
+            killed.set()
+            hopeless = [message(stock_data("MSFT")), message(stock_data("GOOG")), message(stock_data("IBM"))]
+            seen.hopeless = [each.id for each in hopeless]
+            try:
+                impatient.publish(hopeless)
+            except PublishError as error:
+                seen.gave_up = error
+            seen.gave_up_after = time.monotonic() - died
+        eventually(lambda: noticing.first, timeout=10)
+        seen.noticed_after = noticing.first - died
+        own_broker.start()
+        back, before = time.monotonic(), len(handler.ids)
+        eventually(lambda: len(handler.ids) > before, timeout=30)
+        seen.back_after = time.monotonic() - back
+        persistent.join(60)
+        eventually(lambda: len(set(handler.ids)) >= 6000, timeout=30)
+    finally:
+        killed.set()
+        noticing.remove()
+        publishing.remove()
+        run.stop.request()
+        assert run.ended() is None
+        if not own_broker.running:
+            own_broker.start()
+        persistent.join(60)
+    seen.handled = handler.ids
+    seen.reconnections = publishing.count
+    seen.left = waiting(address, queue)
+    return seen
+
+
+class TestABrokerThatIsKilledAndStartedAgain:
+    def test_the_consumer_notices_within_2_seconds(self, outage: Outage) -> None:
+        assert outage.noticed_after < 2
+
+    def test_the_consumer_goes_on_when_it_is_back(self, outage: Outage) -> None:
+        assert outage.back_after < 15
+        assert outage.left == 0
+
+    def test_a_publisher_that_gives_up_names_every_event(self, outage: Outage) -> None:
+        assert outage.gave_up is not None
+        assert set(outage.gave_up.failures) == set(outage.hopeless)
+        assert 1 <= outage.gave_up_after < 5
+
+    def test_a_publisher_that_does_not_give_up_has_everything_confirmed(self, outage: Outage) -> None:
+        assert outage.confirmed == 6000
+        assert outage.reconnections >= 2
+
+    def test_every_confirmed_event_is_handled_under_the_id_it_was_given(self, outage: Outage) -> None:
+        assert set(outage.handled) >= set(outage.sent)
+        assert set(outage.handled) <= set(outage.sent) | set(outage.hopeless) | {message().id}
+
+    def test_redelivery_is_the_exception(self, outage: Outage) -> None:
+        """What was confirmed and handled before the kill does not come again as a whole."""
+        again = [count for count in Counter(outage.handled).values() if count > 1]
+        assert len(again) < 3000
+
+
+def test_a_consumer_that_finds_no_broker_at_its_start_says_so(own_broker: PrivateBroker) -> None:
+    run = Running(consumer("away", "#")(Recorder()), replace(own_broker.address, port=free_port()))
+    assert isinstance(run.ended(), BrokerUnavailable)

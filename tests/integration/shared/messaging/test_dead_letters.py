@@ -1,0 +1,241 @@
+import struct
+from collections.abc import Iterator
+
+import pytest
+from pamqp import commands, frame
+
+from shared.errors import BrokerUnavailable, PublishError, SettingsError
+from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.connection import Connection, connect, connected
+from shared.messaging.dead_letters import (
+    DIED_AT,
+    QUEUE,
+    REASON,
+    ROUTING_KEY,
+    count,
+    dead_letter,
+    drop,
+    look,
+    reason_of,
+    requeue,
+)
+from shared.messaging.publisher import Publisher
+from tests.factories import NOW, delivery, message, messages, raw_message
+from tests.harness import (
+    Recorder,
+    channel_to,
+    declare,
+    declare_raw,
+    eventually,
+    publish,
+    running,
+    taken,
+    waiting,
+)
+from tests.proxy import proxy
+
+TEST = "stockwire.test"
+DEAD = "stockwire.test.dead"
+
+
+@pytest.fixture
+def connection(broker: BrokerAddress) -> Iterator[Connection]:
+    with connected(broker, "test") as open_connection:
+        yield open_connection
+
+
+def bury(broker: BrokerAddress, number: int) -> None:
+    """So many dead letters of the queue `stockwire.test`, numbered in their bodies."""
+    declare(broker)
+    buried = (dead_letter(delivery(str(index).encode()), TEST, f"reason {index}", NOW) for index in range(number))
+    publish(broker, *buried)
+
+
+def bodies(found: list[bytes]) -> list[int]:
+    return [int(body) for body in found]
+
+
+def test_a_dead_letter_is_the_same_body_with_why_in_its_headers() -> None:
+    dead = dead_letter(delivery(b"?", headers={"trace": "1"}), TEST, "not JSON", NOW)
+    assert (dead.exchange, dead.routing_key, dead.body) == ("market_data.dead", TEST, b"?")
+    assert dead.properties["headers"] == {
+        "trace": "1",
+        REASON: "not JSON",
+        QUEUE: TEST,
+        ROUTING_KEY: "stock.AAPL.price",
+        DIED_AT: "2024-11-20T10:00:03.120000Z",
+    }
+    assert dead.properties["delivery_mode"] == 2
+    assert dead.id == delivery().properties["message_id"]
+
+
+def test_a_reason_of_any_length_fits_into_a_header() -> None:
+    headers = dead_letter(delivery(), TEST, "x" * 100_000, NOW).properties["headers"]
+    assert len(headers[REASON]) == 1000
+
+
+def test_headers_that_cannot_be_sent_again_are_left_out() -> None:
+    """Types that pamqp decodes and does not encode, and a key that is too long."""
+    dead = dead_letter(delivery(headers={"good": 1, "bytes": b"\xff", "far": 2**70, "when": NOW}), TEST, "?", NOW)
+    assert dead.properties["headers"].keys() >= {"good", "when", REASON}
+    assert not dead.properties["headers"].keys() & {"bytes", "far"}
+
+
+def test_they_are_counted_and_there_is_no_count_without_a_queue(broker: BrokerAddress, connection: Connection) -> None:
+    assert count(connection, TEST) is None
+    bury(broker, 3)
+    assert count(connection, TEST) == 3
+
+
+def test_looking_leaves_them_in_place_and_in_order(broker: BrokerAddress, connection: Connection) -> None:
+    bury(broker, 450)
+    for _ in range(3):
+        found = look(connection, TEST, 300)
+        assert bodies([each.body for each in found]) == list(range(300))
+    assert [reason_of(each) for each in found[:2]] == ["reason 0", "reason 1"]
+    eventually(lambda: count(connection, TEST) == 450)
+
+
+def test_looking_often_drops_none(broker: BrokerAddress, connection: Connection) -> None:
+    """A quorum queue counts each look as a delivery, and RabbitMQ 4 drops what was delivered 20 times."""
+    bury(broker, 2)
+    for _ in range(21):
+        assert len(look(connection, TEST, 10)) == 2
+        eventually(lambda: count(connection, TEST) == 2)
+
+
+def test_looking_at_more_than_a_prefetch_can_say_is_fine(
+    broker: BrokerAddress, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AMQP says it in 16 bits."""
+    bury(broker, 2)
+    monkeypatch.setattr("shared.messaging.dead_letters.count_messages", lambda *_: 70_000)
+    monkeypatch.setattr("shared.messaging.dead_letters._QUIET", 0.2)
+    assert len(look(connection, TEST, 1_000_000)) == 2
+
+
+def test_looking_at_none_and_where_there_are_none(broker: BrokerAddress, connection: Connection) -> None:
+    bury(broker, 0)
+    assert look(connection, TEST, 10) == []
+    assert look(connection, TEST, 0) == []
+
+
+def test_requeued_ones_go_back_to_their_queue_alone_and_remember_their_routing_key(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    bury(broker, 450)
+    other = declare(broker, name="other")
+    with Publisher(broker, "test") as publisher:
+        assert requeue(connection, publisher, TEST) == 450
+    assert (count(connection, TEST), waiting(broker, TEST), waiting(broker, other)) == (0, 450, 0)
+    back = taken(broker, TEST, 450)
+    assert bodies([each.body for each in back]) == list(range(450))
+    assert back[0].headers == {ROUTING_KEY: "stock.AAPL.price"}
+    assert back[0].properties["message_id"] == message().id
+
+
+def test_what_dies_again_is_not_requeued_twice_in_one_go(broker: BrokerAddress, connection: Connection) -> None:
+    with running(Recorder(), broker):
+        publish(broker, *(raw_message(b"?", message_id=str(number)) for number in range(5)))
+        eventually(lambda: count(connection, TEST) == 5)
+        with Publisher(broker, "test") as publisher:
+            assert requeue(connection, publisher, TEST) == 5
+        eventually(lambda: count(connection, TEST) == 5)
+
+
+def test_headers_that_cannot_be_sent_again_are_left_out_of_what_is_requeued(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    """A text that is no UTF-8, in a message that RabbitMQ set aside by itself."""
+    declare(broker)
+    table = b"\x01kS\x00\x00\x00\x02\xff\xfe"
+    with channel_to(broker) as channel:
+        header = struct.pack(">HHQHI", 60, 0, 1, 1 << 13, len(table)) + table
+        publishing = commands.Basic.Publish(exchange="market_data.dead", routing_key=TEST)
+        frames = frame.marshal(publishing, channel.channel_id)
+        for kind, payload in ((2, header), (3, b"?")):
+            frames += struct.pack(">BHI", kind, channel.channel_id, len(payload)) + payload + b"\xce"
+        channel._connection._io.write_to_socket(frames)
+        eventually(lambda: count(connection, TEST) == 1)
+    with Publisher(broker, "test") as publisher:
+        assert requeue(connection, publisher, TEST) == 1
+    assert taken(broker, TEST, 1)[0].body == b"?"
+
+
+def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, connection: Connection) -> None:
+    bury(broker, 3)
+    with channel_to(broker) as channel:
+        channel.queue.delete(TEST)
+    with Publisher(broker, "test") as publisher, pytest.raises(PublishError, match="no queue is bound"):
+        requeue(connection, publisher, TEST)
+    connection.finish()
+    eventually(lambda: waiting(broker, DEAD) == 3)
+
+
+def test_dropping_throws_all_away_and_says_how_many(broker: BrokerAddress, connection: Connection) -> None:
+    bury(broker, 7)
+    assert drop(connection, TEST) == 7
+    assert count(connection, TEST) == 0
+    assert drop(connection, TEST) == 0
+
+
+def test_a_queue_that_never_had_any_is_named(broker: BrokerAddress, connection: Connection) -> None:
+    with Publisher(broker, "test") as publisher:
+        for attempt in (
+            lambda: look(connection, "stockwire.nobody", 10),
+            lambda: requeue(connection, publisher, "stockwire.nobody"),
+            lambda: drop(connection, "stockwire.nobody"),
+        ):
+            with pytest.raises(SettingsError, match=r"no queue stockwire\.nobody\.dead exists"):
+                attempt()
+
+
+def test_a_connection_that_is_lost_is_said_to_be_lost(broker: BrokerAddress) -> None:
+    bury(broker, 1)
+    with proxy(broker) as between:
+        lost = connect(between.address, "test")
+        between.cut()
+        eventually(lambda: lost.failures)
+        for attempt in (lambda: count(lost, TEST), lambda: look(lost, TEST, 1), lambda: drop(lost, TEST)):
+            with pytest.raises(BrokerUnavailable, match="lost"):
+                attempt()
+        lost.abandon()
+
+
+def test_what_rabbitmq_sets_aside_by_itself_has_a_reason_too(broker: BrokerAddress, connection: Connection) -> None:
+    queue = declare(broker)
+    publish(broker, *messages(2))
+    with channel_to(broker) as channel:
+        rejected = channel.basic.get(queue, auto_decode=False)
+        assert rejected
+        rejected.reject(requeue=False)
+    eventually(lambda: count(connection, TEST) == 1)
+    (dead,) = look(connection, TEST, 10)
+    assert reason_of(dead) == "rejected"
+
+
+def test_a_message_that_kills_its_consumer_again_and_again_says_so(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    declare_raw(
+        broker,
+        "killing",
+        {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 1,
+            "x-dead-letter-exchange": "market_data.dead",
+            "x-dead-letter-routing-key": TEST,
+        },
+    )
+    declare(broker, "nothing")
+    publish(broker, message())
+    with channel_to(broker) as channel:
+        for _ in range(2):
+            again = eventually(lambda: channel.basic.get("killing", auto_decode=False))
+            again.reject(requeue=True)
+    eventually(lambda: count(connection, TEST) == 1)
+    assert reason_of(look(connection, TEST, 1)[0]) == "its consumers died of it, again and again"
+
+
+def test_a_reason_that_nobody_gave_is_said_to_be_missing() -> None:
+    assert reason_of(delivery()) == "not said"

@@ -1,0 +1,275 @@
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pamqp import commands
+from pamqp import frame as pamqp_frame
+
+from shared.errors import BrokerUnavailable, InvalidEvent, StorageError, StorageUnavailable
+from shared.messaging import delivery as policy
+from shared.messaging.address import BrokerAddress
+from shared.messaging.consumer import Consumer
+from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, reason_of
+from shared.messaging.messages import Delivery
+from tests.factories import AS_OF, message, messages, raw_message, stock_body, stock_data
+from tests.harness import (
+    Recorder,
+    Running,
+    channel_to,
+    dead_letters,
+    declare,
+    eventually,
+    opened,
+    publish,
+    running,
+    waiting,
+)
+
+QUEUE_NAME = "stockwire.test"
+
+
+def publish_nested(broker: BrokerAddress, depth: int) -> None:
+    """A message whose one header is a table in a table in a table, as no library would write it."""
+
+    def table(value: bytes) -> bytes:
+        return struct.pack(">I", len(value) + 2) + b"\x01k" + value
+
+    value = b"V"
+    for _ in range(depth):
+        value = b"F" + table(value)
+    with channel_to(broker) as channel:
+        channel.rpc_request(commands.Confirm.Select())
+        header = struct.pack(">HHQH", 60, 0, 1, 1 << 13) + table(value)
+        frames = pamqp_frame.marshal(commands.Basic.Publish(exchange="", routing_key=QUEUE_NAME), channel.channel_id)
+        for kind, payload in ((2, header), (3, b"?")):
+            frames += struct.pack(">BHI", kind, channel.channel_id, len(payload)) + payload + b"\xce"
+        channel._connection._io.write_to_socket(frames)
+        # Whatever is answered next is answered after it.
+        channel.queue.declare(QUEUE_NAME, passive=True)
+
+
+def publish_with_headers(broker: BrokerAddress, headers: dict[str, Any]) -> None:
+    """A message that is no event, with doubles among its headers, as other libraries write them."""
+    table = b"".join(
+        bytes([len(name)])
+        + name.encode()
+        + (
+            b"d" + struct.pack(">d", value)
+            if isinstance(value, float)
+            else b"S" + struct.pack(">I", len(value)) + value.encode()
+        )
+        for name, value in headers.items()
+    )
+    properties = struct.pack(">H", 0x2000) + struct.pack(">I", len(table)) + table
+    header = struct.pack(">HHQ", 60, 0, 1) + properties
+    with channel_to(broker) as channel:
+        number = int(channel)
+        method = pamqp_frame.marshal(
+            commands.Basic.Publish(exchange="market_data", routing_key="stock.X.price"), number
+        )
+        content = struct.pack(">BHI", 2, number, len(header)) + header + b"\xce"
+        body = struct.pack(">BHI", 3, number, 1) + b"?" + b"\xce"
+        channel._connection._io.write_to_socket(method + content + body)
+
+
+class TestInvalidEvents:
+    def test_they_are_set_aside_with_the_reason_and_their_neighbours_are_handled(self, broker: BrokerAddress) -> None:
+        bodies = {
+            "empty body": b"",
+            "not JSON": b"AAPL 1",
+            "not UTF-8": b"\xff\xfe",
+            "not a JSON object": b"[]",
+            "specversion": b"{}",
+            "price is missing": stock_body(price=None),
+            "is negative": stock_body(price="-1"),
+            "must be a decimal string": stock_body(price=1.5),
+            "no JSON number": stock_body(price=float("nan")),
+            "15 significant digits": stock_body(price="9" * 16),
+            "is not a time": stock_body(as_of="2024-11-20T09:59:58"),
+            "in the future": stock_body(as_of="2999-01-01T00:00:00Z"),
+            "is not 1-32 characters": stock_body(symbol="aapl"),
+            "over 64 KiB": stock_body(note="x" * 65536),
+        }
+        good = [message(stock_data("MSFT", as_of=AS_OF.replace(minute=minute))) for minute in range(len(bodies) + 1)]
+        queue = declare(broker)
+        for number, body in enumerate(bodies.values()):
+            publish(broker, good[number], raw_message(body, message_id=f"bad-{number}"))
+        publish(broker, good[-1])
+        handler = Recorder()
+        with running(handler, broker):
+            eventually(lambda: len(handler.ids) == len(good))
+            eventually(lambda: waiting(broker, f"{queue}.dead") == len(bodies))
+        assert handler.ids == [each.id for each in good]
+        assert waiting(broker, queue) == 0
+        dead = dead_letters(broker, queue)
+        for number, (delivery, (reason, body)) in enumerate(zip(dead, bodies.items(), strict=True)):
+            assert reason in reason_of(delivery)
+            assert delivery.body == body
+            assert delivery.properties["message_id"] == f"bad-{number}"
+            assert delivery.headers[QUEUE] == queue
+            assert delivery.headers[ROUTING_KEY] == "stock.AAPL.price"
+            assert delivery.headers[DIED_AT].endswith("Z")
+
+    def test_foreign_properties_do_not_matter(self, broker: BrokerAddress) -> None:
+        """Whoever publishes may send any properties, or none."""
+        queue = declare(broker)
+        strange = [
+            {},
+            {
+                "headers": {
+                    "x": None,
+                    "list": [1, "a", {"b": 2.5}],
+                    "when": AS_OF,
+                    "big": 2**60,
+                    "bytes": bytearray(b"\xff"),
+                }
+            },
+            {"message_id": "i" * 255, "type": "?", "content_type": "text/plain", "correlation_id": "c", "priority": 9},
+            {"timestamp": AS_OF.replace(year=1970, hour=0), "delivery_mode": 1, "expiration": "60000"},
+            {"headers": {REASON: 5, "x-death": "none", "x-delivery-count": "many"}, "reply_to": "somebody"},
+        ]
+        with running(Recorder(), broker):
+            for properties in strange:
+                publish(broker, replace(raw_message(b"?"), properties=properties))
+            eventually(lambda: waiting(broker, f"{queue}.dead") == len(strange))
+        assert {reason_of(delivery)[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
+
+    def test_headers_nested_to_any_depth_do_not_matter(self, broker: BrokerAddress) -> None:
+        """They end neither the connection that reads them nor the publisher that sends them on."""
+        queue = declare(broker)
+        depths = [1, 50, *range(100, 360, 10), 400, 5000]
+        with running(Recorder(), broker) as run:
+            for depth in depths:
+                publish_nested(broker, depth)
+            eventually(lambda: not run.alive or waiting(broker, f"{queue}.dead") == len(depths))
+        dead = dead_letters(broker, queue)
+        assert len(dead) == len(depths)
+        assert {reason_of(delivery)[:8] for delivery in dead} == {"not JSON"}
+
+    def test_a_handler_may_reject_an_event_that_decoded(self, broker: BrokerAddress) -> None:
+        def choosy(events: Sequence[Any]) -> None:
+            if any(event.symbol == "MSFT" for event in events):
+                raise InvalidEvent("no MSFT here")
+
+        queue = declare(broker)
+        good, bad = messages(5), message(stock_data("MSFT"))
+        publish(broker, *good[:2], bad, *good[2:])
+        handler = Recorder(choosy)
+        with running(handler, broker):
+            eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
+            eventually(lambda: len(handler.ids) == 5)
+        assert [reason_of(delivery) for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
+
+    def test_a_decoder_that_fails_in_another_way_sets_the_event_aside_too(self, broker: BrokerAddress) -> None:
+        """A consumer of somebody's own must not die of one message, again and again."""
+
+        def careless(delivery: Delivery, _now: datetime) -> Any:
+            return {"AAPL": delivery}[delivery.routing_key.split(".")[1]]
+
+        queue = declare(broker)
+        bad = message(stock_data("MSFT"))
+        publish(broker, message(), bad, message(stock_data(price="188")))
+        seen: list[Any] = []
+        with running(Consumer("test", ("#",), opened(seen.extend), decode=careless), broker):
+            eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
+            eventually(lambda: len(seen) == 2)
+        (dead,) = dead_letters(broker, queue)
+        assert dead.properties["message_id"] == bad.id
+        assert "KeyError: 'MSFT'" in reason_of(dead)
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("headers", [{"number": 1e300}, {f"header-{index}": "x" * 1000 for index in range(120)}])
+    def test_headers_that_cannot_be_sent_on_do_not_stop_a_dead_letter(
+        self, broker: BrokerAddress, headers: dict[str, Any]
+    ) -> None:
+        """A double is more than the library can write, and RabbitMQ takes no headers over a frame's size."""
+        recorder = Recorder()
+        with running(recorder, broker) as run:
+            publish_with_headers(broker, headers)
+            publish(broker, message())
+            eventually(lambda: recorder.batches)
+            [dead] = eventually(lambda: dead_letters(broker, run.queue))
+        assert "not JSON" in reason_of(dead)
+
+
+class TestFailingHandlers:
+    @pytest.fixture(autouse=True)
+    def _quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Soon(policy.Backoff):
+            def next(self) -> float:
+                return min(super().next(), 0.02)
+
+        monkeypatch.setattr(policy, "Backoff", Soon)
+
+    def test_one_event_that_always_fails_is_set_aside_alone_after_5_tries(self, broker: BrokerAddress) -> None:
+        tries: Counter[str] = Counter()
+
+        def fail(events: Sequence[Any]) -> None:
+            if len(events) == 1:
+                tries[events[0].symbol] += 1
+            if any(event.symbol == "MSFT" for event in events):
+                raise KeyError("no such rule")
+
+        queue = declare(broker)
+        good, bad = messages(10), message(stock_data("MSFT"))
+        publish(broker, *good[:5], bad, *good[5:])
+        handler = Recorder(fail)
+        with running(handler, broker):
+            eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
+            eventually(lambda: len(handler.ids) == 10)
+        assert handler.ids == [each.id for each in good]
+        assert tries["MSFT"] == policy.MAX_ATTEMPTS
+        (dead,) = dead_letters(broker, queue)
+        assert dead.properties["message_id"] == bad.id
+        assert reason_of(dead) == "the handler failed: KeyError: 'no such rule'"
+        assert waiting(broker, queue) == 0
+
+    def test_an_event_that_fails_twice_is_handled_the_third_time(self, broker: BrokerAddress) -> None:
+        failures = iter([ValueError("once"), ValueError("twice")])
+
+        def stumble(_events: Sequence[Any]) -> None:
+            for error in failures:
+                raise error
+
+        queue = declare(broker)
+        handler = Recorder(stumble)
+        with running(handler, broker):
+            publish(broker, message())
+            eventually(lambda: handler.ids == [message().id])
+        assert waiting(broker, f"{queue}.dead") == 0
+
+    @pytest.mark.parametrize("error", [StorageUnavailable("locked"), BrokerUnavailable("away")])
+    def test_a_batch_waits_for_what_is_away_however_often_it_fails(
+        self, error: Exception, broker: BrokerAddress
+    ) -> None:
+        calls: list[int] = []
+
+        def away(events: Sequence[Any]) -> None:
+            calls.append(len(events))
+            if len(calls) <= 2 * policy.MAX_ATTEMPTS:
+                raise error
+
+        queue = declare(broker)
+        sent = messages(20)
+        publish(broker, *sent)
+        handler = Recorder(away)
+        with running(handler, broker):
+            eventually(lambda: len(handler.ids) == 20)
+        assert handler.ids == [each.id for each in sent]
+        assert len(set(calls[: 2 * policy.MAX_ATTEMPTS + 1])) == 1
+        assert (waiting(broker, queue), waiting(broker, f"{queue}.dead")) == (0, 0)
+
+    def test_a_database_that_cannot_be_used_ends_it_and_the_events_wait(self, broker: BrokerAddress) -> None:
+        def broken(_events: Sequence[Any]) -> None:
+            raise StorageError("database is read-only")
+
+        queue = declare(broker)
+        publish(broker, *messages(3))
+        run = Running(Consumer("test", ("#",), opened(Recorder(broken))), broker)
+        assert str(run.ended()) == "database is read-only"
+        eventually(lambda: waiting(broker, queue) == 3)

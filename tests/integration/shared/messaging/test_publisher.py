@@ -1,0 +1,240 @@
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.errors import BrokerUnavailable, PublishError
+from shared.events.envelope import CONTENT_TYPE
+from shared.messaging.address import BrokerAddress
+from shared.messaging.messages import Message, alert_message
+from shared.messaging.publisher import Publisher
+from tests.factories import message, messages, price_alert, stock_data
+from tests.harness import channel_to, declare, declare_raw, eventually, publish, taken, waiting
+from tests.proxy import proxy
+
+# Class 60, method 40: what every publish begins with on the wire.
+BASIC_PUBLISH = b"\x00\x3c\x00\x28"
+
+
+def test_what_publish_returns_from_is_in_the_queue(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    sent = messages(2500)
+    assert publish(broker, *sent) == 2500
+    assert [delivery.body for delivery in taken(broker, queue, 2500)] == [each.body for each in sent]
+
+
+def test_an_event_travels_with_the_properties_of_the_contract(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    event = stock_data("BRK.B", "412.35")
+    publish(broker, message(event), message(event, backfill=True), alert_message(price_alert(event)))
+    live, backfilled, alert = taken(broker, queue, 3)
+    assert (live.exchange, live.routing_key, live.body) == ("market_data", "stock.BRK-B.price", event.encode())
+    assert live.properties == {
+        "content_type": CONTENT_TYPE,
+        "delivery_mode": 2,
+        "message_id": event.id,
+        "type": "STOCK_DATA",
+        "timestamp": datetime(2024, 11, 20, 10, 0, 3, tzinfo=UTC),
+        "app_id": "stockwire",
+    }
+    assert backfilled.routing_key == "stock.BRK-B.backfill"
+    assert (alert.routing_key, alert.properties["type"]) == ("alert.BRK-B.crossing_up", "PRICE_ALERT")
+
+
+@pytest.mark.parametrize("size", [0, 1, 131_064, 131_065, 400_000])
+def test_a_body_of_any_size_arrives_whole(size: int, broker: BrokerAddress) -> None:
+    """131,064 bytes fill one frame."""
+    queue = declare(broker)
+    body = os.urandom(size)
+    publish(broker, Message("", queue, body, {"message_id": "big"}))
+    assert taken(broker, queue, 1)[0].body == body
+
+
+def test_one_publisher_is_used_again_and_again(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    with Publisher(broker, "test") as publisher:
+        assert [publisher.publish(messages(count)) for count in (1, 0, 150, 1)] == [1, 0, 150, 1]
+        assert waiting(broker, queue) == 152
+
+
+def test_events_that_no_queue_takes_are_named_and_the_others_are_published(broker: BrokerAddress) -> None:
+    queue = declare(broker, "stock.AAPL.price")
+    good, lost = message(stock_data("AAPL")), message(stock_data("MSFT"))
+    with Publisher(broker, "test") as publisher:
+        with pytest.raises(PublishError, match=r"no queue is bound for stock\.MSFT\.price") as caught:
+            publisher.publish([good, lost])
+        assert list(caught.value.failures) == [lost.id]
+        assert publisher.publish([good]) == 1
+    assert waiting(broker, queue) == 2
+
+
+def test_an_alert_that_nobody_listens_for_is_no_failure(broker: BrokerAddress) -> None:
+    assert publish(broker, alert_message(price_alert())) == 1
+
+
+def test_events_that_a_full_queue_refuses_are_named(broker: BrokerAddress) -> None:
+    declare_raw(broker, "full", {"x-max-length": 10, "x-overflow": "reject-publish"})
+    sent = messages(30)
+    with Publisher(broker, "test", timeout=1) as publisher:
+        with pytest.raises(PublishError, match=r"refused it \(nack\)") as caught:
+            publisher.publish(sent)
+        assert set(caught.value.failures) < {each.id for each in sent}
+        stored = {delivery.properties["message_id"] for delivery in taken(broker, "full", waiting(broker, "full") or 0)}
+        assert stored == {each.id for each in sent} - set(caught.value.failures)
+        assert publisher.publish(sent[:1]) == 1
+
+
+def test_what_was_refused_is_published_again_until_it_is_taken(broker: BrokerAddress) -> None:
+    """By a new channel: RabbitMQ may refuse everything for good on one that was opened while a leader was away."""
+    declare_raw(broker, "full", {"x-max-length": 10, "x-overflow": "reject-publish"})
+    sent = messages(30)
+    found: set[str] = set()
+
+    def make_room() -> None:
+        while len(found) < len(sent):
+            held = eventually(lambda: waiting(broker, "full"))
+            found.update(delivery.id for delivery in taken(broker, "full", held or 0))
+
+    with proxy(broker) as between, Publisher(between.address, "test") as publisher:
+        consumer = threading.Thread(target=make_room)
+        consumer.start()
+        assert publisher.publish(sent) == 30
+        consumer.join()
+        assert between.accepted > 1
+    assert found == {each.id for each in sent}
+
+
+def test_events_on_a_channel_that_rabbitmq_closes_are_named_and_the_next_publish_works(broker: BrokerAddress) -> None:
+    declare_raw(broker, "test", {})
+    with channel_to(broker) as channel:
+        channel.exchange.declare("passing", "fanout")
+        channel.queue.bind("test", "passing", "")
+    sent = [Message("passing", "", b"", {"message_id": f"event-{number}"}) for number in range(3)]
+    with Publisher(broker, "test") as publisher:
+        assert publisher.publish(sent) == 3
+        with channel_to(broker) as channel:
+            channel.exchange.delete("passing")
+        with pytest.raises(PublishError, match="no exchange 'passing'") as caught:
+            publisher.publish(sent)
+        assert set(caught.value.failures) == {"event-0", "event-1", "event-2"}
+        assert publisher.publish(messages(3)) == 3
+
+
+def test_a_channel_closed_while_the_caller_is_still_making_events_is_one_failure(broker: BrokerAddress) -> None:
+    """And no lost connection, after which all of it would be tried again."""
+
+    def slowly() -> Iterator[Message]:
+        for number in range(1000):
+            if number % 100 == 0:
+                time.sleep(0.05)
+            yield Message("nowhere", "", b"", {"message_id": f"event-{number}"})
+
+    with Publisher(broker, "test") as publisher:
+        with pytest.raises(PublishError, match="no exchange 'nowhere'") as caught:
+            publisher.publish(slowly())
+        assert len(caught.value.failures) < 1000
+        assert "event-0" in caught.value.failures
+
+
+def test_an_exchange_that_was_deleted_is_declared_again(broker: BrokerAddress) -> None:
+    with Publisher(broker, "test") as publisher:
+        declare(broker)
+        publisher.publish(messages(1))
+        with channel_to(broker) as channel:
+            channel.exchange.delete("market_data")
+        with pytest.raises(PublishError, match="no exchange 'market_data'"):
+            publisher.publish(messages(1))
+        with pytest.raises(PublishError, match="no queue is bound"):
+            publisher.publish(messages(1))
+        declare(broker)
+        assert publisher.publish(messages(1)) == 1
+
+
+def test_without_a_broker_the_first_publish_says_so(broker: BrokerAddress) -> None:
+    with proxy(broker) as between:
+        address = between.address
+    publisher = Publisher(address, "test", timeout=1)
+    with pytest.raises(BrokerUnavailable, match="no RabbitMQ answers"):
+        publisher.publish(messages(1))
+    publisher.close()
+
+
+def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: BrokerAddress) -> None:
+    declare(broker)
+    sent = messages(3)
+    with proxy(broker) as between, Publisher(between.address, "test", timeout=1) as publisher:
+        publisher.publish(messages(1))
+        between.silent.set()
+        before = time.monotonic()
+        with pytest.raises(PublishError, match="not confirmed within 1 s") as caught:
+            publisher.publish(sent)
+        assert time.monotonic() - before < 5
+        assert set(caught.value.failures) == {each.id for each in sent}
+        between.silent.clear()
+        assert publisher.publish(sent) == 3
+
+
+def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    with proxy(broker) as between, Publisher(between.address, "test", timeout=20) as publisher:
+        between.cut_on = BASIC_PUBLISH
+        sent = messages(600)
+
+        def with_a_cut() -> Iterator[Message]:
+            for number, each in enumerate(sent):
+                between.cuts += number == 300
+                yield each
+
+        assert publisher.publish(with_a_cut()) == 600
+        assert between.accepted == 2
+    stored = [delivery.properties["message_id"] for delivery in taken(broker, queue, waiting(broker, queue) or 0)]
+    assert set(stored) == {each.id for each in sent}
+
+
+def test_what_was_returned_before_a_cut_is_named_after_it(broker: BrokerAddress) -> None:
+    declare(broker, "stock.AAPL.price")
+    lost = message(stock_data("NOBODY"))
+    with proxy(broker) as between, Publisher(between.address, "test", timeout=20) as publisher:
+        between.cut_on = BASIC_PUBLISH
+        sent = messages(2000)
+
+        def with_a_cut() -> Iterator[Message]:
+            yield lost
+            for number, each in enumerate(sent):
+                between.cuts += number == 1800
+                yield each
+
+        with pytest.raises(PublishError) as caught:
+            publisher.publish(with_a_cut())
+        assert between.accepted == 2
+        assert set(caught.value.failures) == {lost.id}
+
+
+def test_a_message_that_cannot_be_encoded_does_not_confuse_the_confirms(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    impossible = replace(message(), properties={"message_id": "x", "headers": {"number": 1e300}})
+    with Publisher(broker, "test", timeout=3) as publisher:
+        with pytest.raises(OverflowError):
+            publisher.publish([impossible])
+        assert publisher.publish(messages(3)) == 3
+    assert waiting(broker, queue) == 3
+
+
+def test_a_connection_that_breaks_at_every_publish_is_given_up_after_the_time_out(broker: BrokerAddress) -> None:
+    """It can be made again each time, so that only the lack of progress ends it."""
+    declare(broker)
+    sent = messages(3)
+    with proxy(broker) as between, Publisher(between.address, "test", timeout=1) as publisher:
+        publisher.publish(messages(1))
+        between.cut_on, between.cuts = BASIC_PUBLISH, 1_000_000
+        before = time.monotonic()
+        with pytest.raises(PublishError) as caught:
+            publisher.publish(sent)
+        assert time.monotonic() - before < 10
+        assert set(caught.value.failures) == {each.id for each in sent}
+        between.cuts = 0
+        assert publisher.publish(sent) == 3

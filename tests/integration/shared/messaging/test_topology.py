@@ -1,0 +1,121 @@
+import pytest
+
+from shared.errors import PublishError, TopologyConflict
+from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.confirms import ConfirmChannel
+from shared.messaging.amqp.connection import connected, translated
+from shared.messaging.topology import (
+    BACKFILLED_PRICES,
+    LIVE_PRICES,
+    QueueSpec,
+    alert_key,
+    backfill_key,
+    count_consumers,
+    count_messages,
+    declare_queue,
+    price_key,
+)
+from tests.factories import message, stock_data
+from tests.harness import Recorder, Running, channel_to, declare, declare_raw, publish, taken, waiting
+
+
+def test_symbols_travel_as_one_word_of_the_key() -> None:
+    keys = (price_key("BRK.B"), backfill_key("BRK.B"), alert_key("BRK.B", "crossing_up"), price_key("AAPL"))
+    assert keys == ("stock.BRK-B.price", "stock.BRK-B.backfill", "alert.BRK-B.crossing_up", "stock.AAPL.price")
+
+
+def test_a_symbol_with_a_dot_reaches_whoever_listens_for_every_price(broker: BrokerAddress) -> None:
+    live, late = declare(broker, LIVE_PRICES, name="live"), declare(broker, BACKFILLED_PRICES, name="late")
+    publish(broker, message(stock_data("BRK.B")), message(stock_data("BRK.B"), backfill=True))
+    assert [delivery.routing_key for delivery in taken(broker, live, 1)] == ["stock.BRK-B.price"]
+    assert [delivery.routing_key for delivery in taken(broker, late, 1)] == ["stock.BRK-B.backfill"]
+    assert (waiting(broker, live), waiting(broker, late)) == (0, 0)
+
+
+def test_exchanges_and_queues_are_what_the_contract_says(broker: BrokerAddress) -> None:
+    """RabbitMQ refuses to declare what exists with any other properties: that is the question asked here."""
+    queue = declare(broker)
+    with channel_to(broker) as channel:
+        channel.exchange.declare("market_data", "topic", durable=True)
+        channel.exchange.declare("market_data.dead", "direct", durable=True)
+        channel.queue.declare(f"{queue}.dead", passive=True)
+        channel.queue.declare(
+            queue,
+            durable=True,
+            arguments={
+                "x-queue-type": "quorum",
+                "x-dead-letter-exchange": "market_data.dead",
+                "x-dead-letter-routing-key": queue,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+                "x-delivery-limit": 20,
+            },
+        )
+
+
+def test_declaring_the_same_again_is_fine(broker: BrokerAddress) -> None:
+    for _ in range(2):
+        declare(broker, LIVE_PRICES)
+
+
+def test_rejects_go_to_the_queues_own_dead_letters(broker: BrokerAddress) -> None:
+    one, other = declare(broker, name="one"), declare(broker, name="other")
+    publish(broker, message())
+    with channel_to(broker) as channel:
+        rejected = channel.basic.get(one, auto_decode=False)
+        assert rejected
+        rejected.reject(requeue=False)
+    assert taken(broker, f"{one}.dead", 1)[0].body == message().body
+    assert (waiting(broker, other), waiting(broker, f"{other}.dead")) == (1, 0)
+
+
+def test_a_pattern_that_is_no_longer_wanted_is_unbound(broker: BrokerAddress) -> None:
+    declare(broker, "stock.AAPL.price", "stock.MSFT.price")
+    with channel_to(broker) as channel:
+        declare_queue(channel, QueueSpec("stockwire.test", ["stock.AAPL.price"], dropped=["stock.MSFT.price"]))
+    publish(broker, message(stock_data("AAPL")))
+    with pytest.raises(PublishError, match="no queue is bound"):
+        publish(broker, message(stock_data("MSFT")))
+
+
+def test_counts_are_those_of_the_queue_and_none_where_there_is_none(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    publish(broker, message())
+    with connected(broker, "test") as connection:
+        assert (count_messages(connection, queue), count_consumers(connection, queue)) == (1, 0)
+        assert (count_messages(connection, "nowhere"), count_consumers(connection, "nowhere")) == (None, 0)
+        assert count_messages(connection, queue) == 1
+
+
+@pytest.mark.parametrize("queue", ["stockwire.test", "stockwire.test.dead"])
+def test_a_queue_with_other_arguments_is_named_with_the_way_out(queue: str, broker: BrokerAddress) -> None:
+    declare_raw(broker, queue, {"x-max-length": 5})
+    run = Running(_consumer(), broker)
+    error = run.ended()
+    assert isinstance(error, TopologyConflict)
+    assert str(error).startswith(f"queue {queue} exists with other arguments: empty and delete it")
+    assert "--queue" in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["market_data", "market_data.dead"])
+def test_an_exchange_of_another_kind_is_named_with_the_way_out(name: str, broker: BrokerAddress) -> None:
+    with channel_to(broker) as channel:
+        channel.exchange.declare(name, "fanout")
+    with pytest.raises(TopologyConflict, match=f"exchange {name} exists with other arguments: delete it"):
+        publish(broker, message())
+    assert isinstance(Running(_consumer(), broker).ended(), TopologyConflict)
+
+
+def test_a_publisher_needs_no_more_than_the_exchanges(broker: BrokerAddress) -> None:
+    with connected(broker, "test") as connection, translated(connection):
+        ConfirmChannel(connection)
+    with channel_to(broker) as channel:
+        channel.exchange.declare("market_data", passive=True)
+        channel.exchange.declare("market_data.dead", passive=True)
+
+
+def _consumer():  # type: ignore[no-untyped-def]
+    from shared.messaging.consumer import consumer
+
+    return consumer("test", "#")(Recorder())

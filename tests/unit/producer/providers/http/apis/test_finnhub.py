@@ -1,0 +1,128 @@
+"""What Finnhub's quotes and errors are read as, and how it is asked."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.providers.base import Quote
+from producer.providers.http.apis.base import Api, PastApi
+from producer.providers.http.apis.finnhub import Finnhub
+from producer.providers.http.client import Reply
+from producer.providers.http.parsing import parse_json
+from producer.providers.http.responses import read_reply
+from shared.accounts import Account
+from shared.errors import (
+    BadAnswer,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
+from tests.apis.broken import any_json, broken, check_reading, names_in
+from tests.factories import property_test
+from tests.market_server import recorded
+
+FINNHUB: Api = Finnhub()
+AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
+
+
+def shape(name: str) -> Any:
+    return parse_json(recorded("finnhub", name))
+
+
+def read(answer: Any, symbol: str = "AAPL") -> Quote | ProviderError:
+    (call,) = FINNHUB.quote_calls([symbol], AT)
+    return call.read(answer)[symbol]
+
+
+def test_a_quote_has_the_prices_of_the_day() -> None:
+    assert read(shape("quote.json")) == Quote(
+        price=Decimal("228.87"),
+        as_of=datetime(2024, 11, 20, 14, 53, 38, tzinfo=UTC),
+        open=Decimal("228.06"),
+        high=Decimal("228.91"),
+        low=Decimal("227.41"),
+        previous_close=Decimal("228.28"),
+    )
+
+
+def test_a_class_of_shares_has_a_dot_there_too() -> None:
+    (call,) = FINNHUB.quote_calls(["BRK.B"], AT)
+    assert (call.path, call.query) == ("/quote", {"symbol": "BRK.B"})
+    answer = call.read(shape("quote_brk_b.json"))["BRK.B"]
+    assert isinstance(answer, Quote)
+    assert answer.price == Decimal("469.95")
+
+
+def test_a_quote_of_zeros_is_that_of_an_unknown_symbol() -> None:
+    assert isinstance(read(shape("unknown.json")), UnknownSymbol)
+    assert isinstance(read(parse_json('{"c": 0.0, "t": 0}')), UnknownSymbol)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        None,
+        shape("nulls.json"),
+        {"c": 0, "t": 1732114418},
+        {"c": Decimal("228.87"), "t": 0},
+        {"c": Decimal("228.87")},
+        {"c": Decimal("-1.5"), "t": 1732114418},
+    ],
+)
+def test_without_a_price_and_a_time_there_is_no_quote(answer: Any) -> None:
+    assert isinstance(read(answer), BadAnswer)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kind", "words"),
+    [
+        ("invalid_key.json", 401, ProviderRefused, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
+        ("invalid_key.json", 200, ProviderRefused, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
+        ("no_access.json", 403, UnknownSymbol, "You don't have access to this resource."),
+        ("no_access.json", 401, UnknownSymbol, "You don't have access to this resource."),
+        ("no_access.json", 200, UnknownSymbol, "You don't have access to this resource."),
+        ("limit.json", 429, RateLimited, "API limit reached. Please try again later."),
+        ("limit.json", 200, RateLimited, "API limit reached. Please try again later."),
+        ("challenge.html", 200, BadAnswer, "an HTML page ('Just a moment...')"),
+        ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
+    ],
+)
+def test_a_failure_is_what_it_says_whatever_its_status(
+    name: str, status: int, kind: type[ProviderError], words: str
+) -> None:
+    with pytest.raises(ProviderError) as error:
+        read_reply(FINNHUB, Reply(status, "", recorded("finnhub", name), None), AT)
+    assert type(error.value) is kind
+    assert words in str(error.value)
+
+
+def test_other_errors_under_200_have_their_words() -> None:
+    assert str(FINNHUB.find_error(200, {"error": "Please try again."}, AT)) == "Please try again."
+    assert isinstance(FINNHUB.find_error(200, {"error": None}, AT), BadAnswer)
+    assert FINNHUB.find_error(200, shape("quote.json"), AT) is None
+    assert FINNHUB.find_error(200, shape("unknown.json"), AT) is None
+
+
+def test_it_is_asked_with_its_header_and_has_no_past() -> None:
+    assert FINNHUB.sign(Account("https://here", "k")).headers == {"X-Finnhub-Token": "k"}
+    assert not isinstance(FINNHUB, PastApi)
+
+
+GOOD = shape("quote.json")
+NAMES = names_in(GOOD)
+BAD = [shape(f"{name}.json") for name in ("unknown", "nulls", "no_access", "limit")]
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [GOOD, *BAD]))
+
+
+@given(answer=ANSWERS, status=st.integers(200, 599))
+@property_test
+def test_nothing_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
+    check_reading(FINNHUB, ["AAPL"], status, answer)

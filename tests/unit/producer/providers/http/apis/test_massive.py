@@ -1,0 +1,217 @@
+"""What Massive's snapshots, bars and errors are read as, and how it is asked."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.providers.base import Answers, Interval, Quote
+from producer.providers.http.apis.base import PastApi
+from producer.providers.http.apis.massive import Massive
+from producer.providers.http.client import Reply
+from producer.providers.http.parsing import parse_json
+from producer.providers.http.responses import read_reply
+from shared.accounts import Account
+from shared.errors import (
+    BadAnswer,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
+from tests.apis.broken import any_json, broken, check_reading, names_in
+from tests.factories import property_test
+from tests.market_server import recorded
+
+MASSIVE: PastApi = Massive()
+AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
+TRADED = datetime(2024, 11, 20, 14, 53, 38, 123456, tzinfo=UTC)
+OPENED = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
+NOVEMBER = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 12, 1, tzinfo=UTC)
+
+
+def shape(name: str) -> Any:
+    return parse_json(recorded("massive", name))
+
+
+def read(answer: Any, *symbols: str) -> Answers:
+    (call,) = MASSIVE.quote_calls(symbols or ["AAPL", "BRK.B"], AT)
+    return call.read(answer)
+
+
+def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
+    return MASSIVE.past_call(symbol, interval, *NOVEMBER).read(answer)
+
+
+def with_ticker(**fields: Any) -> Any:
+    """A snapshot of AAPL alone."""
+    answer = shape("snapshot.json")
+    answer["tickers"] = [{**answer["tickers"][1], **fields}]
+    return answer
+
+
+def test_a_snapshot_has_the_last_trade_of_every_symbol() -> None:
+    answers = read(shape("snapshot.json"))
+    assert answers["AAPL"] == Quote(
+        price=Decimal("228.87"),
+        as_of=TRADED,
+        currency="USD",
+        volume=4218154,
+        open=Decimal("228.06"),
+        high=Decimal("228.91"),
+        low=Decimal("227.41"),
+        previous_close=Decimal("228.28"),
+    )
+    berkshire = answers["BRK.B"]
+    assert isinstance(berkshire, Quote)
+    # Its time is in milliseconds, that of the other in nanoseconds.
+    assert (berkshire.price, berkshire.as_of) == (Decimal("469.95"), TRADED.replace(microsecond=123000))
+
+
+def test_a_plan_without_trades_has_the_price_of_the_day_or_of_the_day_before() -> None:
+    answers = read(shape("snapshot_delayed.json"))
+    apple, berkshire = answers["AAPL"], answers["BRK.B"]
+    assert isinstance(apple, Quote)
+    assert isinstance(berkshire, Quote)
+    updated = datetime(2024, 11, 20, 14, 38, tzinfo=UTC)
+    assert (apple.price, apple.as_of, apple.delayed) == (Decimal("228.86"), updated, True)
+    # What is zero is no information: not a price, and not a volume.
+    assert (berkshire.price, berkshire.open, berkshire.volume) == (Decimal("470.05"), None, None)
+
+
+def test_a_snapshot_that_was_cleared_has_no_time_and_so_no_price() -> None:
+    answer = read(shape("snapshot_cleared.json"), "AAPL")["AAPL"]
+    assert isinstance(answer, BadAnswer)
+    assert "time" in str(answer)
+
+
+def test_who_is_left_out_is_unknown_and_costs_no_other() -> None:
+    answers = read(shape("snapshot.json"), "AAPL", "NOSUCH")
+    assert isinstance(answers["AAPL"], Quote)
+    assert isinstance(answers["NOSUCH"], UnknownSymbol)
+    assert isinstance(read(shape("snapshot_nothing.json"), "NOSUCH")["NOSUCH"], UnknownSymbol)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lastTrade": {"p": Decimal("228.87"), "t": None}},
+        {"lastTrade": {"p": Decimal("228.87"), "t": 0}},
+        {"lastTrade": None, "day": None, "prevDay": None},
+        {"lastTrade": {"p": 0}, "day": {"c": 0}, "prevDay": {"c": 0}},
+        {"lastTrade": {"p": -1}, "day": {}, "prevDay": {}},
+        {"lastTrade": None, "updated": None},
+    ],
+)
+def test_without_a_price_and_a_time_there_is_no_quote(fields: dict[str, Any]) -> None:
+    assert isinstance(read(with_ticker(**fields), "AAPL")["AAPL"], BadAnswer)
+
+
+@pytest.mark.parametrize("answer", [{}, [], None, {"status": "OK"}, {"tickers": None}, {"tickers": "AAPL"}])
+def test_what_is_no_snapshot_is_a_bad_answer(answer: Any) -> None:
+    with pytest.raises(BadAnswer):
+        read(answer)
+
+
+def test_many_symbols_are_asked_for_at_once() -> None:
+    symbols = ["BRK.B", *(f"S{number}" for number in range(250))]
+    first, second = MASSIVE.quote_calls(symbols, AT)
+    assert first.query == {"tickers": ",".join(symbols[:250])}
+    assert (second.path, second.symbols) == ("/v2/snapshot/locale/us/markets/stocks/tickers", ["S249"])
+    assert MASSIVE.sign(Account("https://here", "k")).headers == {"Authorization": "Bearer k"}
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kind", "words"),
+    [
+        ("unknown_key.json", 401, ProviderRefused, "refuses the key in STOCKWIRE_MASSIVE_KEY: Unknown API Key"),
+        ("unknown_key.json", 200, ProviderRefused, "Unknown API Key"),
+        ("not_entitled.json", 403, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
+        ("not_entitled.json", 200, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
+        ("timeframe.json", 403, UnknownSymbol, "Your plan doesn't include this data timeframe"),
+        ("limit.json", 429, RateLimited, "exceeded the maximum requests per minute"),
+        ("limit.json", 200, RateLimited, "exceeded the maximum requests per minute"),
+        ("not_found.json", 404, UnknownSymbol, "Ticker not found."),
+        ("not_found.json", 200, UnknownSymbol, "Ticker not found."),
+        ("error.json", 400, BadAnswer, "The parameter 'from' cannot be empty"),
+        ("error.json", 200, BadAnswer, "The parameter 'from' cannot be empty"),
+        ("error.json", 500, ProviderUnavailable, "The parameter 'from' cannot be empty"),
+        ("challenge.html", 200, BadAnswer, "an HTML page ('Just a moment...')"),
+        ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
+    ],
+)
+def test_a_failure_is_what_it_says_whatever_its_status(
+    name: str, status: int, kind: type[ProviderError], words: str
+) -> None:
+    with pytest.raises(ProviderError) as error:
+        read_reply(MASSIVE, Reply(status, "", recorded("massive", name), None), AT)
+    assert type(error.value) is kind
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["snapshot.json", "snapshot_delayed.json", "past_days.json", "past_nothing.json"])
+def test_a_good_answer_is_no_error(name: str) -> None:
+    assert MASSIVE.find_error(200, shape(name), AT) is None
+
+
+def test_past_days_are_the_dates_that_began_at_midnight_in_new_york() -> None:
+    quotes = read_past(Interval.DAY, shape("past_days.json"))
+    assert [(quote.as_of.isoformat()[:19], str(quote.price)) for quote in quotes] == [
+        ("2024-07-03T00:00:00", "221.55"),
+        ("2024-11-18T00:00:00", "228.02"),
+        ("2024-11-19T00:00:00", "228.28"),
+    ]
+    assert (quotes[1].currency, quotes[1].volume, quotes[1].high) == ("USD", 44686000, Decimal("229.74"))
+
+
+def test_five_minutes_are_called_by_their_end() -> None:
+    quotes = read_past(Interval.FIVE_MINUTES, shape("past_minutes.json"))
+    assert [(quote.as_of - OPENED) / timedelta(minutes=1) for quote in quotes] == [5, 10, 20]
+    assert [str(quote.price) for quote in quotes] == ["228.02", "228.45", "228.77"]
+
+
+def test_there_may_have_been_no_trading() -> None:
+    assert read_past(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "symbol", "why"),
+    [
+        (shape("past_part.json"), "AAPL", "only a part"),
+        (shape("past_minutes.json"), "MSFT", "in place of 'MSFT'"),
+        ({"ticker": "AAPL"}, "AAPL", "results is missing"),
+        ({"ticker": "AAPL", "results": [{"t": 1732113000000, "c": 0}]}, "AAPL", "more than zero"),
+        ({}, "AAPL", "in place of 'AAPL'"),
+    ],
+)
+def test_a_past_that_is_not_whole_is_a_bad_answer(answer: Any, symbol: str, why: str) -> None:
+    with pytest.raises(BadAnswer, match=why):
+        read_past(Interval.FIVE_MINUTES, answer, symbol)
+
+
+def test_bars_are_asked_for_by_their_beginning() -> None:
+    since, until = datetime(2024, 11, 18, tzinfo=UTC), datetime(2024, 11, 19, tzinfo=UTC)
+    days = MASSIVE.past_call("BRK.B", Interval.DAY, since, until)
+    assert days.path == "/v2/aggs/ticker/BRK.B/range/1/day/1731888000000/1732060800000"
+    minutes = MASSIVE.past_call("BRK.B", Interval.FIVE_MINUTES, since, until)
+    assert minutes.path == "/v2/aggs/ticker/BRK.B/range/5/minute/1731887700000/1731974400000"
+    assert minutes.query == {"adjusted": "false", "sort": "asc", "limit": "50000"}
+    assert MASSIVE.longest(Interval.FIVE_MINUTES) / timedelta(minutes=1) < 50_000
+    assert MASSIVE.longest(Interval.DAY) / timedelta(days=1) < 50_000
+
+
+GOOD = [shape(f"{name}.json") for name in ("snapshot", "snapshot_delayed", "past_days", "past_minutes")]
+BAD = [shape(f"{name}.json") for name in ("unknown_key", "timeframe", "limit", "error")]
+NAMES = names_in(GOOD)
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOOD, *BAD]))
+
+
+@given(answer=ANSWERS, status=st.integers(200, 599))
+@property_test
+def test_nothing_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
+    check_reading(MASSIVE, ["AAPL", "BRK.B"], status, answer)

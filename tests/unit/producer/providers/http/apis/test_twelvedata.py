@@ -1,0 +1,266 @@
+"""What Twelve Data is asked, and what its answers mean."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.providers.base import Interval, Quote
+from producer.providers.http.apis.twelvedata import TwelveData
+from producer.providers.http.parsing import parse_json
+from shared.accounts import Account
+from shared.errors import (
+    BadAnswer,
+    NoPrices,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
+from tests.apis.broken import any_json, broken, check_reading, names_in
+from tests.factories import NOW, property_test
+from tests.market_server import recorded
+
+API = TwelveData()
+AAPL = Quote(
+    price=Decimal("229.87"),
+    as_of=datetime(2026, 11, 20, 20, 59, tzinfo=UTC),
+    currency="USD",
+    volume=38168252,
+    open=Decimal("228.06"),
+    high=Decimal("230.72"),
+    low=Decimal("227.41"),
+    previous_close=Decimal("228.52"),
+    market_state="closed",
+)
+NEXT_MINUTE = datetime(2024, 11, 20, 10, 1, tzinfo=UTC)
+NEXT_DAY = datetime(2024, 11, 21, tzinfo=UTC)
+SINCE, UNTIL = datetime(2026, 11, 17, tzinfo=UTC), datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+
+
+def sent(name: str) -> Any:
+    return parse_json(recorded("twelvedata", name))
+
+
+def read(answer: Any, *symbols: str) -> dict[str, Quote | ProviderError]:
+    (call,) = API.quote_calls(symbols, NOW)
+    return dict(call.read(answer))
+
+
+def read_one(**changes: Any) -> Quote:
+    found = read({**sent("quote.json"), **changes}, "AAPL")["AAPL"]
+    if isinstance(found, ProviderError):
+        raise found
+    return found
+
+
+def read_past(name: str, symbol: str, interval: Interval) -> list[Quote]:
+    return list(API.past_call(symbol, interval, SINCE, UNTIL).read(sent(name)))
+
+
+def test_the_key_goes_into_a_header_and_into_no_url() -> None:
+    signature = API.sign(Account("https://api.twelvedata.com", "k"))
+    assert (signature.headers, signature.query) == ({"Authorization": "apikey k"}, {})
+
+
+def test_through_rapidapi_the_key_goes_into_its_own_headers() -> None:
+    host = "twelve-data1.p.rapidapi.com"
+    signature = API.sign(Account(f"https://{host}", "k"))
+    assert (signature.headers, signature.query) == ({"X-RapidAPI-Key": "k", "X-RapidAPI-Host": host}, {})
+
+
+def test_a_host_that_only_sounds_like_rapidapi_gets_the_provider_s_own_header() -> None:
+    assert "Authorization" in API.sign(Account("https://notrapidapi.com", "k")).headers
+
+
+def test_a_call_takes_120_symbols() -> None:
+    calls = API.quote_calls([f"S{number}" for number in range(250)], NOW)
+    assert [len(call.symbols) for call in calls] == [120, 120, 10]
+    assert [call.query["symbol"].count(",") + 1 for call in calls] == [120, 120, 10]
+    assert {call.path for call in calls} == {"/quote"}
+
+
+def test_one_symbol_s_quote_is_the_answer_itself() -> None:
+    assert read(sent("quote.json"), "AAPL") == {"AAPL": AAPL}
+
+
+def test_several_stand_each_under_its_symbol() -> None:
+    quotes = read(sent("quote_batch.json"), "AAPL", "BRK.B")
+    assert quotes["AAPL"] == AAPL
+    assert isinstance(quotes["BRK.B"], Quote)
+    assert (quotes["BRK.B"].price, quotes["BRK.B"].market_state) == (Decimal("476.57001"), "open")
+
+
+def test_an_error_in_a_batch_is_that_symbol_s_alone() -> None:
+    quotes = read(sent("quote_batch_error.json"), "AAPL", "NOPE", "BRK.B", "MISSING")
+    assert isinstance(quotes["AAPL"], Quote)
+    assert isinstance(quotes["BRK.B"], Quote)
+    assert type(quotes["NOPE"]) is UnknownSymbol
+    assert str(quotes["NOPE"]).startswith("**symbol** not found: NOPE.")
+    assert "MISSING" not in quotes
+
+
+def test_a_symbol_with_its_exchange_is_answered_without() -> None:
+    quote = {**sent("quote.json"), "symbol": "SBIN", "currency": "INR"}
+    assert isinstance(read(quote, "SBIN:NSE")["SBIN:NSE"], Quote)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"symbol": "MSFT"}, "another symbol: 'MSFT'"),
+        ({"symbol": 1}, "another symbol: '1'"),
+        ({"close": None}, "its price is missing"),
+        ({"close": "0.00000"}, "its price"),
+        ({"close": "NaN"}, "its price"),
+        ({"close": "-1.0"}, "its price"),
+        ({"last_quote_at": None, "timestamp": None}, "its time is missing"),
+        ({"last_quote_at": "soon"}, "its time is 'soon'"),
+    ],
+)
+def test_what_is_no_quote_of_the_symbol_is_no_price(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadAnswer, match=words):
+        read_one(**changes)
+
+
+def test_a_quote_that_names_no_symbol_is_of_the_one_that_was_asked_for() -> None:
+    assert read_one(symbol=None) == read_one()
+
+
+def test_without_a_last_minute_the_time_is_the_bar_s() -> None:
+    opening = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+    assert read_one(last_quote_at=None).as_of == opening
+    assert read_one(last_quote_at=0).as_of == opening
+
+
+def test_what_may_be_missing_is_none() -> None:
+    quote = read_one(volume=None, open="", high=None, low=[], previous_close="0", currency="GBp", is_market_open=None)
+    assert quote == Quote(AAPL.price, AAPL.as_of)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("error_symbol.json", UnknownSymbol, "symbol or figi parameter is missing"),
+        ("error_plan.json", UnknownSymbol, "available starting with the Grow"),
+        ("error_forbidden.json", UnknownSymbol, "has no permissions"),
+        (
+            "error_key.json",
+            ProviderRefused,
+            "refuses the key in STOCKWIRE_TWELVEDATA_KEY: apikey parameter",
+        ),
+        ("error_minute.json", RateLimited, "limits us: You have run out of API credits for the current minute"),
+        ("error_day.json", RateLimited, "asked again from 00:00:00 UTC"),
+        ("error_too_long.json", BadAnswer, "accepts multiple values"),
+        ("error_server.json", ProviderUnavailable, "error on the server-side"),
+        ("no_trading.json", NoPrices, "No data is available"),
+    ],
+)
+def test_an_error_is_one_whatever_the_status(name: str, kind: type[ProviderError], words: str, status: int) -> None:
+    error = API.find_error(status, sent(name), NOW)
+    assert type(error) is kind
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "until"),
+    [
+        ("error_minute.json", NEXT_MINUTE),
+        ("error_day.json", NEXT_DAY),
+        ("rapidapi_minute.json", NEXT_MINUTE),
+        ("rapidapi_day.json", NEXT_DAY),
+    ],
+)
+def test_a_limit_ends_with_its_minute_or_its_day(name: str, until: datetime) -> None:
+    error = API.find_error(429, sent(name), NOW)
+    assert isinstance(error, RateLimited)
+    assert error.until == until
+
+
+def test_a_limit_in_the_place_of_a_quote_is_a_limit() -> None:
+    found = read({"AAPL": sent("quote.json"), "IBM": sent("error_minute.json")}, "AAPL", "IBM")["IBM"]
+    assert isinstance(found, RateLimited)
+    assert found.until == NEXT_MINUTE
+
+
+@pytest.mark.parametrize("name", ["quote.json", "quote_batch_error.json", "time_series_1day.json"])
+def test_a_good_answer_is_no_error(name: str) -> None:
+    assert API.find_error(200, sent(name), NOW) is None
+
+
+def test_what_a_gateway_says_is_left_to_the_status() -> None:
+    assert API.find_error(403, sent("rapidapi_not_subscribed.json"), NOW) is None
+
+
+def test_an_error_without_words_says_its_code() -> None:
+    assert str(API.find_error(200, {"code": 503, "status": "error"}, NOW)) == "answers with error 503"
+
+
+def test_five_minutes_are_asked_in_utc_from_the_bar_that_ends_first() -> None:
+    assert API.past_call("BRK.B", Interval.FIVE_MINUTES, SINCE, UNTIL).query == {
+        "symbol": "BRK.B",
+        "interval": "5min",
+        "timezone": "UTC",
+        "start_date": "2026-11-16T23:55:00",
+        "end_date": "2026-11-21T08:30:00",
+        "outputsize": "5000",
+        "order": "ASC",
+        "adjust": "none",
+    }
+
+
+def test_days_are_asked_by_the_exchange_s_dates() -> None:
+    query = API.past_call("AAPL", Interval.DAY, SINCE, UNTIL).query
+    assert (query["start_date"], query["end_date"]) == ("2026-11-17", "2026-11-21T23:59:59")
+    assert "timezone" not in query
+
+
+def test_a_bar_of_five_minutes_is_called_by_its_end() -> None:
+    quotes = read_past("time_series_5min.json", "AAPL", Interval.FIVE_MINUTES)
+    start = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
+    assert [quote.as_of for quote in quotes] == [start + timedelta(minutes=5 * step) for step in range(3)]
+    assert quotes[0] == Quote(
+        Decimal("228.545"), start, "USD", 1764190, Decimal("228.06"), Decimal("228.88"), Decimal("227.41")
+    )
+
+
+def test_a_bar_of_a_day_is_called_by_midnight_utc_of_its_date() -> None:
+    quotes = read_past("time_series_1day.json", "BRK.B", Interval.DAY)
+    assert [quote.as_of for quote in quotes] == [datetime(2026, 11, day, tzinfo=UTC) for day in (18, 19, 20)]
+    assert quotes[-1].price == Decimal("476.57001")
+
+
+def test_past_prices_of_another_symbol_are_refused() -> None:
+    with pytest.raises(BadAnswer, match="another symbol"):
+        read_past("time_series_5min.json", "MSFT", Interval.FIVE_MINUTES)
+
+
+def test_a_bar_without_a_price_is_passed_over_and_none_with_one_is_an_error() -> None:
+    series = sent("time_series_1day.json")
+    series["values"][0]["close"] = "0.00000"
+    call = API.past_call("BRK.B", Interval.DAY, SINCE, UNTIL)
+    assert len(call.read(series)) == 2
+    series["values"] = series["values"][:1]
+    with pytest.raises(BadAnswer, match="its price"):
+        call.read(series)
+
+
+@pytest.mark.parametrize(("interval", "a_day"), [(Interval.DAY, 1), (Interval.FIVE_MINUTES, 288)])
+def test_the_longest_span_has_no_more_bars_than_one_answer(interval: Interval, a_day: int) -> None:
+    assert API.longest(interval).days * a_day + 1 <= 5000
+
+
+GOOD = [sent(name) for name in ("quote.json", "quote_batch.json", "time_series_5min.json", "time_series_1day.json")]
+NAMES = sorted({"status", "code", "message", *(name for good in GOOD for name in names_in(good))})
+ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in GOOD))
+
+
+@property_test
+@given(answer=ANSWERS, status=st.sampled_from([200, 400, 401, 429, 500]))
+def test_no_answer_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
+    check_reading(API, ["AAPL", "BRK.B"], status, answer)

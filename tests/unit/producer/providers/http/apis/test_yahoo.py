@@ -1,0 +1,399 @@
+"""What Yahoo's charts, sparks and errors are read as, and how it is asked."""
+
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from producer.providers.base import Answers, Interval, Quote
+from producer.providers.http.apis.base import PastApi
+from producer.providers.http.apis.float32 import narrow
+from producer.providers.http.apis.yahoo import Yahoo, spell
+from producer.providers.http.client import Reply
+from producer.providers.http.parsing import parse_json
+from producer.providers.http.responses import read_reply
+from shared.errors import (
+    BadAnswer,
+    NoPrices,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
+from tests.apis.broken import any_json, broken, check_reading, names_in
+from tests.factories import property_test
+from tests.market_server import recorded
+
+YAHOO: PastApi = Yahoo()
+AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
+TRADED = datetime(2024, 11, 20, 14, 53, 38, tzinfo=UTC)
+NOVEMBER = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 12, 1, tzinfo=UTC)
+MANY = [f"S{number}" for number in range(19)]
+OPENED = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
+
+
+def shape(name: str) -> Any:
+    return parse_json(recorded("yahoo", name))
+
+
+def read_chart(symbol: str, answer: Any, at: datetime = AT) -> Quote | ProviderError:
+    (call,) = YAHOO.quote_calls([symbol], at)
+    return call.read(answer)[symbol]
+
+
+def read_spark(symbols: Sequence[str], answer: Any) -> Answers:
+    first, _ = YAHOO.quote_calls([*symbols, *MANY[: 20 - len(symbols)], "LAST"], AT)
+    found = first.read(answer)
+    return {symbol: found[symbol] for symbol in symbols}
+
+
+def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
+    return YAHOO.past_call(symbol, interval, *NOVEMBER).read(answer)
+
+
+def judge(name: str, status: int) -> ProviderError:
+    with pytest.raises(ProviderError) as error:
+        read_reply(YAHOO, Reply(status, "", recorded("yahoo", name), None), AT)
+    return error.value
+
+
+def with_meta(name: str, **fields: Any) -> Any:
+    answer = shape(name)
+    answer["chart"]["result"][0]["meta"].update(fields)
+    return answer
+
+
+def test_a_chart_has_all_there_is_to_know_of_today() -> None:
+    assert read_chart("AAPL", shape("chart.json")) == Quote(
+        price=Decimal("228.87"),
+        as_of=TRADED,
+        currency="USD",
+        volume=4218154,
+        open=Decimal("228.06"),
+        high=Decimal("228.91"),
+        low=Decimal("227.41"),
+        previous_close=Decimal("228.28"),
+        market_state="open",
+        delayed=None,
+    )
+
+
+def test_a_dot_is_a_dash_there_and_a_dot_here() -> None:
+    (call,) = YAHOO.quote_calls(["BRK.B"], AT)
+    assert call.path == "/v8/finance/chart/BRK-B"
+    answer = call.read(shape("chart_brk_b.json"))["BRK.B"]
+    assert isinstance(answer, Quote)
+    assert answer.price == Decimal("469.95")
+
+
+def test_pence_are_no_currency_and_a_delay_is_told() -> None:
+    answer = read_chart("VOD.L", shape("chart_vod_l.json"))
+    assert isinstance(answer, Quote)
+    assert (answer.price, answer.currency, answer.delayed, answer.market_state) == (
+        Decimal("68.82"),
+        None,
+        True,
+        "open",
+    )
+
+
+@pytest.mark.parametrize(
+    ("symbol", "spelled"),
+    [
+        ("AAPL", "AAPL"),
+        ("BRK.B", "BRK-B"),
+        ("BRK-B", "BRK-B"),
+        ("BF.A", "BF-A"),
+        ("VOD.L", "VOD.L"),
+        ("SAP.DE", "SAP.DE"),
+        ("7203.T", "7203.T"),
+        ("TECK.B.TO", "TECK-B.TO"),
+        ("NOVO-B.CO", "NOVO-B.CO"),
+        (".L", ".L"),
+        ("^GSPC", "^GSPC"),
+        ("EURUSD=X", "EURUSD=X"),
+    ],
+)
+def test_symbols_are_spelled_as_yahoo_does(symbol: str, spelled: str) -> None:
+    assert spell(symbol) == spelled
+
+
+def test_what_is_no_letter_is_escaped_in_a_path() -> None:
+    paths = [call.path.rpartition("/")[2] for call in YAHOO.quote_calls(["^GSPC", "EURUSD=X", "A/B"], AT)]
+    assert paths == ["%5EGSPC", "EURUSD%3DX", "A%2FB"]
+
+
+@pytest.mark.parametrize(
+    ("at", "state"),
+    [
+        ("08:59", "closed"),
+        ("09:00", "pre"),
+        ("14:29", "pre"),
+        ("14:30", "open"),
+        ("20:59", "open"),
+        ("21:00", "post"),
+        ("01:00", "closed"),
+    ],
+)
+def test_the_state_of_the_market_is_that_of_the_present_instant(at: str, state: str) -> None:
+    hour, minute = map(int, at.split(":"))
+    answer = read_chart("AAPL", shape("chart.json"), AT.replace(hour=hour, minute=minute))
+    assert isinstance(answer, Quote)
+    assert answer.market_state == state
+
+
+def test_there_is_no_state_where_none_is_told() -> None:
+    answer = read_chart("AAPL", with_meta("chart.json", currentTradingPeriod=None, exchangeDataDelayedBy=0))
+    assert isinstance(answer, Quote)
+    assert (answer.market_state, answer.delayed) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"symbol": "MSFT"}, "sent 'MSFT' in place of 'AAPL'"),
+        ({"symbol": None}, "in place of"),
+        ({"regularMarketPrice": None}, "price is missing"),
+        ({"regularMarketPrice": 0}, "more than zero"),
+        ({"regularMarketPrice": Decimal("228.8712345678901")}, "significant digits"),
+        ({"regularMarketTime": None}, "time is missing"),
+        ({"regularMarketTime": 0}, "time is '0'"),
+    ],
+)
+def test_a_chart_without_a_price_of_its_symbol_is_no_quote(fields: dict[str, Any], why: str) -> None:
+    answer = read_chart("AAPL", with_meta("chart.json", **fields))
+    assert isinstance(answer, BadAnswer)
+    assert why in str(answer)
+
+
+def test_nulls_are_no_quote() -> None:
+    assert isinstance(read_chart("AAPL", shape("chart_nulls.json")), BadAnswer)
+
+
+@pytest.mark.parametrize("answer", [{}, [], None, {"chart": None}, {"chart": {"result": []}}, {"chart": {"result": 1}}])
+def test_what_is_no_chart_is_a_bad_answer(answer: Any) -> None:
+    with pytest.raises(BadAnswer):
+        read_chart("AAPL", answer)
+
+
+def test_up_to_twenty_symbols_are_charts_and_more_are_sparks() -> None:
+    charts = YAHOO.quote_calls([*MANY, "BRK.B"], AT)
+    assert [call.symbols for call in charts] == [[symbol] for symbol in [*MANY, "BRK.B"]]
+    first, second = YAHOO.quote_calls([*MANY, "BRK.B", "AAPL"], AT)
+    assert (first.path, first.query["symbols"]) == ("/v8/finance/spark", ",".join([*MANY, "BRK-B"]))
+    assert [call.path for call in first.instead] == [call.path for call in charts]
+    assert second.symbols == ["AAPL"]
+
+
+def test_sparks_by_symbol_give_their_last_close_and_its_time() -> None:
+    answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], shape("spark.json"))
+    assert answers["AAPL"] == Quote(Decimal("228.87"), TRADED, previous_close=Decimal("228.28"))
+    assert answers["BRK.B"] == Quote(Decimal("469.95"), TRADED, previous_close=Decimal("470.05"))
+    assert isinstance(answers["HALT"], BadAnswer)
+    assert isinstance(answers["NONE"], UnknownSymbol)
+
+
+def test_sparks_that_are_small_charts_are_read_as_charts() -> None:
+    answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], shape("spark_results.json"))
+    apple, berkshire = answers["AAPL"], answers["BRK.B"]
+    assert isinstance(apple, Quote)
+    assert isinstance(berkshire, Quote)
+    assert (apple.price, apple.as_of, apple.currency, apple.market_state) == (Decimal("228.87"), TRADED, "USD", "open")
+    assert (berkshire.price, berkshire.volume) == (Decimal("469.95"), 160613)
+    assert isinstance(answers["HALT"], BadAnswer)
+    assert isinstance(answers["NONE"], UnknownSymbol)
+
+
+@pytest.mark.parametrize("answer", [{}, {"OTHER": {}}, {"spark": {"result": []}}, {"spark": {"result": None}}, []])
+def test_sparks_of_nothing_that_was_asked_for_are_a_bad_answer(answer: Any) -> None:
+    with pytest.raises(BadAnswer):
+        read_spark(["AAPL"], answer)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"symbol": "MSFT"}, {"close": [1, 2]}, {"close": None}, {"timestamp": [None] * 5}, {"close": [0] * 5}],
+)
+def test_a_spark_with_something_wrong_costs_no_other(changes: dict[str, Any]) -> None:
+    sparks = shape("spark.json")
+    sparks["AAPL"].update(changes)
+    answers = read_spark(["AAPL", "BRK.B"], sparks)
+    assert isinstance(answers["AAPL"], BadAnswer)
+    assert isinstance(answers["BRK.B"], Quote)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kind", "words"),
+    [
+        ("chart_unknown.json", 404, UnknownSymbol, "No data found, symbol may be delisted"),
+        ("chart_unknown.json", 200, UnknownSymbol, "No data found, symbol may be delisted"),
+        ("spark_unknown.json", 404, UnknownSymbol, "No data found for spark symbols"),
+        ("past_too_old.json", 422, UnknownSymbol, "must be within the last 60 days"),
+        ("past_before_the_first.json", 400, NoPrices, "Data doesn't exist for startDate"),
+        ("bad_request.json", 400, BadAnswer, "interval=7m is not supported"),
+        ("unauthorized.json", 401, ProviderUnavailable, "Invalid Crumb"),
+        ("unauthorized.json", 200, ProviderUnavailable, "Invalid Crumb"),
+        ("failing.json", 500, ProviderUnavailable, "An internal error occurred"),
+        ("throttled.json", 429, RateLimited, "Rate limited. Please try again later."),
+        ("throttled.json", 200, RateLimited, "Rate limited. Please try again later."),
+        ("throttled.txt", 429, RateLimited, "Edge: Too Many Requests"),
+        ("throttled.txt", 200, BadAnswer, "Edge: Too Many Requests"),
+        ("throttled.txt", 401, ProviderUnavailable, "Edge: Too Many Requests"),
+        ("gone.html", 200, BadAnswer, "an HTML page"),
+        ("gone.html", 403, ProviderUnavailable, "an HTML page"),
+        ("gone.html", 404, BadAnswer, "an HTML page"),
+        ("gone.html", 503, ProviderUnavailable, "an HTML page"),
+    ],
+)
+def test_a_failure_is_what_it_says_whatever_its_status(
+    name: str, status: int, kind: type[ProviderError], words: str
+) -> None:
+    error = judge(name, status)
+    assert type(error) is kind
+    assert words in str(error)
+
+
+@pytest.mark.parametrize("name", ["chart.json", "spark.json", "spark_results.json", "past_days.json"])
+def test_a_good_answer_is_no_error(name: str) -> None:
+    assert YAHOO.find_error(200, shape(name), AT) is None
+
+
+def test_past_days_are_midnights_of_the_exchange_s_dates_without_today() -> None:
+    quotes = read_past(Interval.DAY, shape("past_days.json"))
+    assert [(quote.as_of.isoformat()[:19], str(quote.price)) for quote in quotes] == [
+        ("2024-11-15T00:00:00", "225"),
+        ("2024-11-18T00:00:00", "228.02"),
+        ("2024-11-19T00:00:00", "228.28"),
+    ]
+    assert (quotes[1].currency, quotes[1].volume, quotes[1].high) == ("USD", 44686000, Decimal("229.74"))
+
+
+def test_today_is_past_when_its_session_is_over() -> None:
+    closed = int(datetime(2024, 11, 20, 21, 0, 1, tzinfo=UTC).timestamp())
+    assert len(read_past(Interval.DAY, with_meta("past_days.json", regularMarketTime=closed))) == 4
+    untold = with_meta("past_days.json", regularMarketTime=closed, currentTradingPeriod=None)
+    assert len(read_past(Interval.DAY, untold)) == 3
+
+
+@pytest.mark.parametrize(
+    ("start", "offset", "date"),
+    [
+        # New York in summer, asked in winter, and the other way round.
+        ("2024-07-03T13:30", -18_000, "2024-07-03"),
+        ("2024-11-18T14:30", -14_400, "2024-11-18"),
+        ("2024-11-19T00:00", 32_400, "2024-11-19"),  # Tokyo
+        ("2024-11-18T23:00", 39_600, "2024-11-19"),  # Sydney
+        # Currencies begin at midnight in London, in summer too.
+        ("2024-07-02T23:00", 0, "2024-07-03"),
+        ("2024-11-19T00:00", 0, "2024-11-19"),
+        ("2024-11-19T00:00", 3_600, "2024-11-19"),
+    ],
+)
+def test_a_day_is_that_of_the_exchange_s_own_calendar(start: str, offset: int, date: str) -> None:
+    answer = with_meta("past_days.json", gmtoffset=offset)
+    moment = int(datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp())
+    answer["chart"]["result"][0]["timestamp"][0] = moment
+    assert f"{read_past(Interval.DAY, answer)[0].as_of:%Y-%m-%d}" == date
+
+
+def test_five_minutes_are_called_by_their_end_without_what_has_not_ended() -> None:
+    quotes = read_past(Interval.FIVE_MINUTES, shape("past_minutes.json"))
+    minutes = [(quote.as_of - OPENED) / timedelta(minutes=1) for quote in quotes]
+    assert minutes == [5, 10, 20]
+    assert [str(quote.price) for quote in quotes] == ["228.02", "228.45", "228.77"]
+
+
+def test_there_may_have_been_no_trading() -> None:
+    assert read_past(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
+
+
+@pytest.mark.parametrize("interval", Interval)
+def test_past_prices_of_another_symbol_or_with_columns_that_do_not_fit_are_a_bad_answer(interval: Interval) -> None:
+    with pytest.raises(BadAnswer, match="in place of 'MSFT'"):
+        read_past(interval, shape("past_days.json"), "MSFT")
+    shifted = shape("past_days.json")
+    shifted["chart"]["result"][0]["indicators"]["quote"][0]["close"].pop(0)
+    with pytest.raises(BadAnswer, match="different lengths"):
+        read_past(interval, shifted)
+
+
+def test_a_price_that_cannot_be_told_is_left_out() -> None:
+    answer = shape("past_days.json")
+    answer["chart"]["result"][0]["indicators"]["quote"][0]["close"][1] = Decimal("228.0212345678901")
+    assert [str(quote.price) for quote in read_past(Interval.DAY, answer)] == ["225", "228.28"]
+
+
+def test_bars_are_asked_for_by_their_beginning() -> None:
+    since, until = datetime(2024, 11, 18, tzinfo=UTC), datetime(2024, 11, 19, tzinfo=UTC)
+    days = YAHOO.past_call("BRK.B", Interval.DAY, since, until)
+    assert (days.path, days.query["interval"]) == ("/v8/finance/chart/BRK-B", "1d")
+    assert int(days.query["period1"]) == since.timestamp() - 86_400
+    assert int(days.query["period2"]) == until.timestamp() + 86_400
+    minutes = YAHOO.past_call("BRK.B", Interval.FIVE_MINUTES, since, until)
+    assert (int(minutes.query["period1"]), int(minutes.query["period2"])) == (
+        since.timestamp() - 300,
+        until.timestamp(),
+    )
+    assert YAHOO.longest(Interval.FIVE_MINUTES) < timedelta(days=60)
+
+
+@pytest.mark.parametrize(
+    ("sent", "decimals", "price"),
+    [
+        ("189.9499969482422", 2, "189.95"),
+        ("228.02000427246094", 2, "228.02"),
+        ("0.12349999696016312", 4, "0.1235"),
+        ("5123.4501953125", 2, "5123.45"),
+        ("8.8100004196167", 2, "8.81"),
+        ("189.95", 2, "189.95"),
+        ("189.955", 2, "189.955"),
+        ("412.0625", 2, "412.0625"),
+        # Further from a price than a float can be, or with room for two prices.
+        ("189.9498969482422", 2, "189.9498969482422"),
+        ("0.12345000356435776", 2, "0.12345000356435776"),
+        ("620000.125", 2, "620000.125"),
+        ("83887.12345678901", 2, "83887.12345678901"),
+        # Nobody says how many decimals.
+        ("189.9499969482422", None, "189.9499969482422"),
+        ("189.9499969482422", -1, "189.9499969482422"),
+        ("189.9499969482422", 99, "189.9499969482422"),
+        ("0.000000000", 2, "0.000000000"),
+        ("1e999999", 2, "1e999999"),
+    ],
+)
+def test_a_price_is_taken_out_of_a_float_only_where_it_can_be_told(sent: str, decimals: int | None, price: str) -> None:
+    assert narrow(Decimal(sent), decimals) == Decimal(price)
+
+
+@given(cents=st.integers(1, 8_000_000))
+@property_test
+def test_every_price_that_became_a_float_is_itself_again(cents: int) -> None:
+    price = Decimal(cents).scaleb(-2)
+    (widened,) = struct.unpack("f", struct.pack("f", float(price)))
+    assert narrow(Decimal(repr(widened)), 2) == price
+
+
+@given(value=st.decimals(allow_nan=False, allow_infinity=False), decimals=st.integers(0, 8))
+@property_test
+def test_nothing_is_moved_further_than_a_float_moves_it(value: Decimal, decimals: int) -> None:
+    assume(abs(value.adjusted()) < 400)
+    assert abs(narrow(value, decimals) - value) <= abs(value) / 2**24
+
+
+GOOD = [
+    shape(f"{name}.json") for name in ("chart", "chart_vod_l", "spark", "spark_results", "past_days", "past_minutes")
+]
+BAD = [shape(f"{name}.json") for name in ("chart_unknown", "spark_unknown", "unauthorized", "past_before_the_first")]
+NAMES = names_in(GOOD)
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOOD, *BAD]))
+
+
+@given(answer=ANSWERS, status=st.integers(200, 599))
+@property_test
+def test_nothing_becomes_a_price_further_from_what_was_in_it_than_a_float_is(answer: Any, status: int) -> None:
+    check_reading(YAHOO, ["AAPL", "BRK.B", "HALT", *MANY], status, answer, off=Decimal(1) / 2**24)

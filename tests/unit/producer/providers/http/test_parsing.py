@@ -1,0 +1,180 @@
+"""What is read as a price, a time, a volume and a currency, and what is refused."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.providers.http.parsing import (
+    describe_text,
+    first_price,
+    midnight,
+    minute_after,
+    parse_json,
+    read_currency,
+    read_epoch,
+    read_epoch_of_any_unit,
+    read_optional_price,
+    read_price,
+    read_volume,
+    shorten,
+)
+from shared.errors import BadAnswer
+from shared.times import EPOCH
+from tests.factories import AS_OF, property_test
+
+SECONDS = 1_732_096_798
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("187.44", "187.44"),
+        ('"187.44000"', "187.44"),
+        ("187", "187"),
+        ('"0.0001"', "0.0001"),
+        ("1.8744e2", "187.44"),
+        ("123456789012345", "123456789012345"),
+        ("0.1000000000000000", "0.1"),
+    ],
+)
+def test_a_price_is_read_digit_for_digit(text: str, price: str) -> None:
+    assert read_price(parse_json(text)) == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("null", "price is missing"),
+        ("0", "more than zero"),
+        ('"0.00"', "more than zero"),
+        ("0.0", "more than zero"),
+        ("-1", "-1"),
+        ('"-1.5"', "negative"),
+        ('"NaN"', "not a decimal number"),
+        ('""', "not a decimal number"),
+        ('"187,44"', "not a decimal number"),
+        ("true", "'True'"),
+        ("[187.44]", "an array"),
+        ('{"raw": 187.44}', "an object"),
+        ("1e999999999", "not a decimal number"),
+        ("189.9499969482422", "more than 15 significant digits"),
+    ],
+)
+def test_what_is_no_price_is_refused(text: str, why: str) -> None:
+    with pytest.raises(BadAnswer, match=r"^its price .*") as error:
+        read_price(parse_json(text))
+    assert why in str(error.value)
+    assert read_optional_price(parse_json(text)) is None
+
+
+@property_test
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
+def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
+    text = json.dumps(value)
+    try:
+        found = parse_json(text)
+    except BadAnswer:
+        return
+    price = read_optional_price(found)
+    assert price is None or price == Decimal(text.strip('"')) > 0
+
+
+def test_of_several_the_first_that_is_a_price_is_taken() -> None:
+    assert first_price([0, None, Decimal("1.5"), 2]) == Decimal("1.5")
+    with pytest.raises(BadAnswer, match="its last trade must be more than zero"):
+        first_price([0, None], "last trade")
+    with pytest.raises(BadAnswer, match="missing"):
+        first_price([])
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(BadAnswer, match=r"^sent "):
+        parse_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("  \n", "nothing"),
+        ("<!DOCTYPE html><HTML><Title>Just a\n moment…</Title>", "an HTML page ('Just a moment…')"),
+        ("<html><body></body>", "an HTML page"),
+        ('{"price": 1', "broken JSON ('{\"price\": 1')"),
+        ("Edge: Too Many Requests", "text that is no JSON ('Edge: Too Many Requests')"),
+    ],
+)
+def test_what_it_is_instead_is_said_in_a_few_words(text: str, words: str) -> None:
+    assert describe_text(text) == words
+
+
+def test_words_are_one_line_and_no_longer_than_people_read() -> None:
+    assert shorten("a\x1b[31m\r\n b\0") == "a [31m b"
+    assert len(shorten("x" * 10_000)) == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "volume"),
+    [
+        (1234567, 1234567),
+        ("1234567", 1234567),
+        (Decimal("1234567.0"), 1234567),
+        (0, 0),
+        (Decimal("1.5"), None),
+        (None, None),
+        (True, None),
+        (-1, None),
+        ("", None),
+        (Decimal("1e999999"), None),
+        (10**30, None),
+    ],
+)
+def test_a_volume_is_a_whole_number_or_nothing(value: Any, volume: int | None) -> None:
+    assert read_volume(value) == volume
+
+
+@pytest.mark.parametrize(("value", "currency"), [("USD", "USD"), ("GBp", None), ("", None), (None, None), (1, None)])
+def test_a_currency_is_one_of_iso_4217_or_nothing(value: Any, currency: str | None) -> None:
+    assert read_currency(value) == currency
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"), [(SECONDS, "s"), (SECONDS * 1000, "ms"), (str(SECONDS), "s"), (Decimal(SECONDS), "s")]
+)
+def test_an_instant_is_read_in_its_unit(value: Any, unit: str) -> None:
+    assert read_epoch(value, unit) == AS_OF
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, True, "", "yesterday", Decimal("1.5"), 10**20, [], Decimal("1e999999")])
+def test_what_is_no_instant_is_refused(value: Any) -> None:
+    with pytest.raises(BadAnswer, match=r"^its time is "):
+        read_epoch(value)
+    with pytest.raises(BadAnswer, match=r"^its time is "):
+        read_epoch_of_any_unit(10**30 if value == 10**20 else value)
+
+
+@property_test
+@given(
+    st.integers(31_536_000, 7_226_582_400).map(lambda second: EPOCH + timedelta(seconds=second)),
+    st.sampled_from([1, 10**3, 10**6, 10**9]),
+)
+def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_second: int) -> None:
+    number = int(moment.timestamp()) * per_second
+    for written in (number, str(number), Decimal(number), Decimal(f"{number}.0")):
+        assert read_epoch_of_any_unit(written) == moment
+
+
+def test_a_date_is_midnight_utc() -> None:
+    assert midnight("2024-11-20") == datetime(2024, 11, 20, tzinfo=UTC)
+    for bad in (None, "", "2024-13-01", "20.11.2024", 20241120, "0001-01-01"):
+        with pytest.raises(BadAnswer, match=r"^its date is "):
+            midnight(bad)
+
+
+def test_the_minute_that_follows() -> None:
+    assert minute_after(AS_OF) == AS_OF + timedelta(seconds=2)
+    assert minute_after(datetime(2024, 11, 20, 10, tzinfo=UTC)) == datetime(2024, 11, 20, 10, 1, tzinfo=UTC)

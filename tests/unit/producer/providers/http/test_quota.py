@@ -1,0 +1,88 @@
+"""How many credits a plan's limits leave, and from when on there are more."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.providers.http.quota import DAY, MINUTE, Grant, Spending, grant_credits
+from shared.accounts import Account
+from shared.times import midnight_of
+from tests.factories import NOW, property_test
+
+FREE = Account("http://localhost", per_minute=8, per_day=800)
+
+
+def ago(seconds: float, amount: int) -> Spending:
+    return NOW - timedelta(seconds=seconds), amount
+
+
+def test_what_fits_is_granted_whole() -> None:
+    assert grant_credits([], FREE, 8, NOW) == Grant(8, NOW)
+    assert grant_credits([ago(10, 3)], FREE, 5, NOW) == Grant(5, NOW)
+
+
+def test_no_limit_grants_everything() -> None:
+    assert grant_credits([ago(1, 10**6)], Account("http://localhost"), 10**6, NOW) == Grant(10**6, NOW)
+
+
+def test_the_rest_has_to_wait_for_the_minute() -> None:
+    assert grant_credits([ago(20, 5)], FREE, 5, NOW) == Grant(3, NOW + timedelta(seconds=40.5), "8 a minute")
+
+
+def test_more_than_a_minute_s_credits_come_minute_by_minute() -> None:
+    assert grant_credits([], FREE, 20, NOW) == Grant(8, NOW + MINUTE, "8 a minute")
+
+
+def test_a_minute_is_any_sixty_seconds_and_a_moment_for_calls_to_arrive() -> None:
+    assert grant_credits([ago(60.2, 8)], FREE, 1, NOW).amount == 0
+    assert grant_credits([ago(60.5, 8)], FREE, 1, NOW).amount == 1
+
+
+def test_a_day_is_one_of_utc() -> None:
+    midnight = datetime(2024, 11, 20, tzinfo=UTC)
+    yesterday, today = (midnight - timedelta(seconds=1), 800), (midnight, 799)
+    assert grant_credits([yesterday], FREE, 8, NOW) == Grant(8, NOW)
+    assert grant_credits([yesterday, today], FREE, 8, NOW) == Grant(1, midnight + DAY, "800 a day")
+
+
+def test_what_was_spent_before_the_clock_was_set_back_counts_as_just_now() -> None:
+    later = (NOW + timedelta(hours=3), 8)
+    assert grant_credits([later], FREE, 1, NOW) == Grant(0, NOW + MINUTE, "8 a minute")
+
+
+@property_test
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * 86_400), st.integers(1, 30)), max_size=60),
+    st.integers(1, 20),
+    st.integers(1, 60),
+)
+def test_no_minute_and_no_day_ever_sees_more_than_its_limit(
+    asked: list[tuple[int, int]], per_minute: int, per_day: int
+) -> None:
+    account = Account("http://localhost", per_minute=per_minute, per_day=per_day)
+    spendings: list[Spending] = []
+    for second, wanted in sorted(asked):
+        now = NOW + timedelta(seconds=second)
+        grant = grant_credits(spendings, account, wanted, now)
+        assert 0 <= grant.amount <= wanted
+        assert grant.amount == wanted or grant.until > now
+        spendings.append((now, grant.amount))
+    for at, _ in spendings:
+        assert sum(amount for when, amount in spendings if at <= when < at + MINUTE) <= per_minute
+        assert sum(amount for when, amount in spendings if midnight_of(when) == midnight_of(at)) <= per_day
+
+
+@property_test
+@given(st.integers(1, 40), st.integers(1, 10))
+def test_what_waits_until_it_is_told_to_gets_on(wanted: int, per_minute: int) -> None:
+    account = Account("http://localhost", per_minute=per_minute)
+    spendings: list[Spending] = []
+    now, tries = NOW, 0
+    while wanted:
+        grant = grant_credits(spendings, account, wanted, now)
+        spendings.append((now, grant.amount))
+        wanted -= grant.amount
+        now, tries = max(now, grant.until), tries + 1
+        assert tries <= 40
+    assert tries == -(-sum(amount for _, amount in spendings) // per_minute)

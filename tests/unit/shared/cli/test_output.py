@@ -1,0 +1,105 @@
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from shared.cli.output import Format, print_rows
+from shared.settings import ROOT
+
+COLUMNS = ["symbol", "price", "note"]
+ROWS: list[dict[str, Any]] = [
+    {"symbol": "AAPL", "price": "187.44", "note": None},
+    {"symbol": "BRK.B", "price": "412.5", "note": 'a "b", c', "unasked": 1},
+    {"symbol": "^GSPC", "price": "5917.11"},
+]
+
+
+def test_json_is_one_array_with_a_row_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(COLUMNS, ROWS, Format.JSON)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == [
+        {"symbol": "AAPL", "price": "187.44", "note": None},
+        {"symbol": "BRK.B", "price": "412.5", "note": 'a "b", c'},
+        {"symbol": "^GSPC", "price": "5917.11", "note": None},
+    ]
+    assert len(printed.splitlines()) == len(ROWS) + 2
+
+
+def test_json_without_rows_is_an_empty_array(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(COLUMNS, [], Format.JSON)
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_csv_has_a_header_and_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(COLUMNS, ROWS, Format.CSV)
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
+        COLUMNS,
+        ["AAPL", "187.44", ""],
+        ["BRK.B", "412.5", 'a "b", c'],
+        ["^GSPC", "5917.11", ""],
+    ]
+
+
+def test_csv_without_rows_is_the_header(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(COLUMNS, [], Format.CSV)
+    assert capsys.readouterr().out == "symbol,price,note\n"
+
+
+def test_a_table_in_a_pipe_is_aligned_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(COLUMNS, ROWS, right=["price"])
+    assert capsys.readouterr().out.splitlines() == [
+        "symbol    price  note",
+        "AAPL     187.44",
+        'BRK.B     412.5  a "b", c',
+        "^GSPC   5917.11",
+    ]
+
+
+def test_a_table_without_rows_is_a_sentence_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(COLUMNS, [], empty="no prices yet")
+    assert capsys.readouterr() == ("", "no prices yet\n")
+
+
+def test_rows_may_come_from_a_generator(capsys: pytest.CaptureFixture[str]) -> None:
+    for output in Format:
+        print_rows(COLUMNS, (row for row in ROWS), output)
+        assert "5917.11" in capsys.readouterr().out
+
+
+def test_a_terminal_shows_cells_as_they_are() -> None:
+    """Neither rich's markup nor its emoji codes: a rule's name and a symbol are other people's text."""
+    cells = ["[bold]x[/bold]", "[/red]", "SBIN:NSE:X", ":fire:", "[link=http://a]b[/link]"]
+    program = (
+        "from shared.cli.output import print_rows\n"
+        f"print_rows(['symbol', '[b]note'], [{{'symbol': cell, '[b]note': '1'}} for cell in {cells!r}])"
+    )
+    shown = on_a_terminal(program)
+    for text in [*cells, "[b]note"]:
+        assert text in shown
+
+
+def on_a_terminal(program: str) -> str:
+    """What a Python program prints when its standard output is a terminal."""
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"this machine has no pseudo-terminals: {error}")
+    environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "COLUMNS": "100", "LANG": "C.UTF-8"}
+    done = subprocess.Popen([sys.executable, "-c", program], stdout=theirs, cwd=ROOT, env=environment)
+    os.close(theirs)
+    printed = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            printed += chunk
+    except OSError:
+        pass  # Linux reports the other end's close as an error.
+    finally:
+        os.close(ours)
+    assert done.wait(30) == 0
+    return printed.decode()

@@ -1,0 +1,189 @@
+import json
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import InvalidEvent
+from shared.events import PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
+from shared.events.envelope import MAX_BODY
+from tests.factories import AS_OF, FULL_STOCK_DATA, MISSING, NOW, price_alert, property_test, stock_body, stock_data
+
+instants = st.timedeltas(timedelta(days=-45_000), timedelta()).map(lambda age: NOW + age)
+prices = st.integers(1, 10**15 - 1).flatmap(
+    lambda digits: st.integers(-15, 0).map(lambda exponent: Decimal(digits).scaleb(exponent))
+)
+names = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=128).filter(str.isprintable)
+events = st.builds(
+    stock_data,
+    symbol=st.from_regex(r"[A-Z0-9.\-^=:/_]{1,32}", fullmatch=True),
+    price=prices,
+    as_of=instants,
+    provider=names,
+    currency=st.none() | st.from_regex(r"[A-Z]{3}", fullmatch=True),
+    observed_at=instants,
+    volume=st.none() | st.integers(0, 2**63 - 1),
+    open=st.none() | prices,
+    market_state=st.none() | names,
+    delayed=st.none() | st.booleans(),
+)
+
+
+def decoded(body: bytes) -> StockData:
+    return StockData.decode(body, NOW)
+
+
+class TestTheMessage:
+    def test_it_stands_in_the_contract_as_an_example(self) -> None:
+        assert json.loads(FULL_STOCK_DATA.encode()) == {
+            "specversion": "1.0",
+            "id": FULL_STOCK_DATA.id,
+            "source": "/stockwire/producer",
+            "type": "STOCK_DATA",
+            "subject": "BRK.B",
+            "time": "2024-11-20T10:00:03.120000Z",
+            "datacontenttype": "application/json",
+            "data": {
+                "symbol": "BRK.B",
+                "price": "412.35",
+                "currency": "USD",
+                "as_of": "2024-11-20T09:59:58Z",
+                "provider": "yahoo",
+                "volume": 1234567,
+                "open": "410.1",
+                "high": "413",
+                "low": "409.99",
+                "previous_close": "410.5",
+                "market_state": "REGULAR",
+                "delayed": True,
+            },
+        }
+
+    def test_what_a_provider_does_not_say_is_left_out_but_the_currency_is_null(self) -> None:
+        data = json.loads(stock_data(currency=None).encode())["data"]
+        assert data == {
+            "symbol": "AAPL",
+            "price": "187.44",
+            "currency": None,
+            "as_of": "2024-11-20T09:59:58Z",
+            "provider": "simulated",
+        }
+
+    def test_it_reads_back_as_it_was_written(self) -> None:
+        assert decoded(FULL_STOCK_DATA.encode()) == FULL_STOCK_DATA
+
+    @property_test
+    @given(events)
+    def test_every_event_reads_back_as_it_was_written(self, event: StockData) -> None:
+        assert decoded(event.encode()) == event
+        assert decode_event(event.encode(), NOW) == event
+
+    def test_an_alert_reads_back_as_it_was_written(self) -> None:
+        first = price_alert(previous_price=None)
+        for alert in (price_alert(), first):
+            assert PriceAlert.decode(alert.encode(), NOW) == alert
+            assert decode_event(alert.encode(), NOW) == alert
+
+    def test_an_alert_says_what_fired_it(self) -> None:
+        alert = price_alert(stock_data())
+        envelope = json.loads(alert.encode())
+        assert (envelope["type"], envelope["subject"]) == ("PRICE_ALERT", "AAPL")
+        assert envelope["data"] == {
+            "rule_id": 1,
+            "rule_name": "target",
+            "condition": "crossing_up",
+            "symbol": "AAPL",
+            "price": "187.44",
+            "previous_price": "186.5",
+            "threshold": "187",
+            "as_of": "2024-11-20T09:59:58Z",
+            "triggered_at": "2024-11-20T10:00:03.122000Z",
+            "event_id": stock_data().id,
+        }
+
+    def test_a_price_is_written_in_canonical_form(self) -> None:
+        for given_as, written in (("412.50", "412.5"), ("2E+2", "200"), ("200.00", "200"), ("1E-7", "0.0000001")):
+            assert json.loads(stock_data(price=Decimal(given_as)).encode())["data"]["price"] == written
+
+    def test_a_body_over_64_kib_is_not_written(self) -> None:
+        with pytest.raises(InvalidEvent, match="over 64 KiB"):
+            stock_data(market_state="x" * MAX_BODY).encode()
+
+
+class TestTheId:
+    def test_the_same_price_has_the_same_id(self) -> None:
+        assert stock_data_id("yahoo", "BRK.B", AS_OF) == stock_data_id("yahoo", "BRK.B", AS_OF)
+        assert uuid.UUID(stock_data_id("yahoo", "BRK.B", AS_OF)).version == 5
+
+    def test_it_stays_the_same_from_release_to_release(self) -> None:
+        assert stock_data_id("simulated", "AAPL", AS_OF) == "7f0040cf-bbb4-502b-9742-93e3ea856c00"
+        assert price_alert_id(1, "target", stock_data().id) == "1028267f-c58a-58ad-a2c0-fbd33d014433"
+
+    @property_test
+    @given(instants, st.integers(-14 * 60, 14 * 60))
+    def test_it_does_not_depend_on_the_offset_of_as_of(self, as_of: datetime, minutes: int) -> None:
+        elsewhere = as_of.astimezone(timezone(timedelta(minutes=minutes)))
+        assert stock_data_id("yahoo", "AAPL", elsewhere) == stock_data_id("yahoo", "AAPL", as_of)
+
+    def test_another_provider_symbol_or_instant_has_another_id(self) -> None:
+        ids = {
+            stock_data_id("yahoo", "AAPL", AS_OF),
+            stock_data_id("stooq", "AAPL", AS_OF),
+            stock_data_id("yahoo", "MSFT", AS_OF),
+            stock_data_id("yahoo", "AAPL", AS_OF + timedelta(microseconds=1)),
+        }
+        assert len(ids) == 4
+
+    def test_an_alerts_id_depends_on_rule_and_event(self) -> None:
+        assert price_alert_id(1, "a", "e") == price_alert_id(1, "a", "e")
+        assert len({price_alert_id(*key) for key in [(1, "a", "e"), (2, "a", "e"), (1, "a", "f")]}) == 3
+
+
+class TestWhatAReaderTakes:
+    @pytest.mark.parametrize(
+        ("as_of", "utc"),
+        [
+            ("2024-11-20T09:59:58Z", AS_OF),
+            ("2024-11-20T04:59:58-05:00", AS_OF),
+            ("2024-11-20T15:29:58+05:30", AS_OF),
+            ("2024-11-20T09:59:58.5Z", AS_OF + timedelta(milliseconds=500)),
+            ("2024-11-20T09:59:58.123456789Z", AS_OF + timedelta(microseconds=123456)),
+        ],
+    )
+    def test_as_of_with_any_offset_is_the_same_instant_in_utc(self, as_of: str, utc: datetime) -> None:
+        event = decoded(stock_body(as_of=as_of))
+        assert event.as_of == utc
+        assert event.as_of.tzinfo is UTC
+
+    def test_as_of_may_be_up_to_5_minutes_ahead(self) -> None:
+        limit = NOW + timedelta(minutes=5)
+        assert decoded(stock_body(as_of=limit.isoformat())).as_of == limit
+        with pytest.raises(InvalidEvent, match="in the future"):
+            decoded(stock_body(as_of=(limit + timedelta(microseconds=1)).isoformat()))
+
+    def test_unknown_fields_are_ignored(self) -> None:
+        body = stock_body({"traceparent": "00-1", "extra": [1, None]}, exchange="NASDAQ", bid=1.5, note="\ud800")
+        assert decoded(body) == stock_data()
+
+    def test_an_envelope_without_subject_is_taken(self) -> None:
+        assert decoded(stock_body({"subject": MISSING, "datacontenttype": MISSING, "source": MISSING})) == stock_data()
+
+    def test_a_body_of_exactly_64_kib_is_taken_and_one_more_byte_is_not(self) -> None:
+        room = MAX_BODY - len(stock_body(note=""))
+        assert decoded(stock_body(note="x" * room)) == stock_data()
+        with pytest.raises(InvalidEvent, match="65537 bytes is over 64 KiB"):
+            decoded(stock_body(note="x" * (room + 1)))
+
+    def test_of_a_key_that_comes_twice_the_last_one_counts(self) -> None:
+        """RFC 8259 leaves it open; what matters is that it is one of them, and checked."""
+        twice = stock_body().replace(b'"price"', b'"price": "1", "price"')
+        assert decoded(twice).price == Decimal("187.44")
+        with pytest.raises(InvalidEvent, match="price"):
+            decoded(stock_body().replace(b'"187.44"', b'"187.44", "price": -1'))
+
+    def test_optional_fields_may_be_null(self) -> None:
+        nulls = dict.fromkeys(("volume", "open", "high", "low", "previous_close", "market_state", "delayed"))
+        assert decoded(stock_body(currency=None, **nulls)) == stock_data(currency=None)

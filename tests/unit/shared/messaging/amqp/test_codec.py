@@ -1,0 +1,128 @@
+"""Frames by hand are the frames that pamqp makes and reads."""
+
+import struct
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp import commands, frame
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
+
+from shared.messaging.amqp.codec import encode_content, encode_method, encode_properties, split_frames
+from tests.factories import property_test
+
+EXCHANGES = st.text("abc._-", max_size=60)
+# pamqp leaves out what is set but empty.
+SHORT = st.text(min_size=1, max_size=60)
+PROPERTIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "content_type": SHORT,
+        "content_encoding": SHORT,
+        "headers": st.dictionaries(SHORT, st.integers(-(2**31), 2**31 - 1) | SHORT, min_size=1, max_size=3),
+        "delivery_mode": st.sampled_from([1, 2]),
+        "priority": st.integers(1, 255),
+        "correlation_id": SHORT,
+        "reply_to": SHORT,
+        "expiration": SHORT,
+        "message_id": SHORT,
+        "timestamp": st.integers(0, 2**32 - 1).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+        "type": SHORT,
+        "user_id": SHORT,
+        "app_id": SHORT,
+    },
+)
+
+
+def in_pamqps_words(properties: dict[str, Any]) -> commands.Basic.Properties:
+    words = {("message_type" if name == "type" else name): value for name, value in properties.items()}
+    return commands.Basic.Properties(**words)
+
+
+@property_test
+@given(exchange=EXCHANGES, key=SHORT, mandatory=st.booleans(), properties=PROPERTIES, body=st.binary(max_size=300))
+def test_a_publish_is_what_pamqp_makes_of_it(
+    exchange: str, key: str, mandatory: bool, properties: dict[str, Any], body: bytes
+) -> None:
+    publish = commands.Basic.Publish(exchange=exchange, routing_key=key, mandatory=mandatory)
+    header = ContentHeader(body_size=len(body), properties=in_pamqps_words(properties))
+    parts = [ContentBody(body[start : start + 92]) for start in range(0, len(body), 92)]
+    expected = b"".join(frame.marshal(each, 7) for each in (publish, header, *parts))
+    method = encode_method(exchange, key, mandatory=mandatory)
+    assert encode_content(7, method, encode_properties(properties, len(body)), body, 100) == expected
+
+
+@property_test
+@given(
+    exchange=EXCHANGES,
+    key=SHORT,
+    tag=st.integers(0, 2**63 - 1),
+    again=st.booleans(),
+    properties=PROPERTIES,
+    body=st.binary(min_size=1, max_size=300),
+    cut=st.integers(0, 1000),
+)
+def test_a_delivery_is_read_as_pamqp_writes_it_wherever_the_data_is_cut(
+    exchange: str, key: str, tag: int, again: bool, properties: dict[str, Any], body: bytes, cut: int
+) -> None:
+    deliver = commands.Basic.Deliver("consumer", tag, again, exchange, key)
+    header = ContentHeader(body_size=len(body), properties=in_pamqps_words(properties))
+    data = b"".join(frame.marshal(each, 7) for each in (deliver, header, ContentBody(body), Heartbeat()))
+    first = list(split_frames(data[:cut]))
+    rest = data[first[-1][0] if first else 0 :]
+    found = first + list(split_frames(rest))
+    assert [channel_id for _, channel_id, _ in found] == [7, 7, 7, 0]
+    read_deliver, read_header, read_body, heartbeat = (each for _, _, each in found)
+    assert (read_deliver.delivery_tag, read_deliver.redelivered) == (tag, again)
+    assert (read_deliver.exchange, read_deliver.routing_key) == (exchange, key)
+    assert (read_header.body_size, read_body.value) == (len(body), body)
+    assert isinstance(heartbeat, Heartbeat)
+    kept = properties.keys() - {"priority", "correlation_id", "reply_to", "expiration", "user_id"}
+    expected = {name: properties[name] for name in kept}
+    assert read_header.properties == expected
+
+
+@pytest.mark.parametrize("multiple", [True, False])
+def test_an_acknowledgement_is_read_as_pamqp_writes_it(multiple: bool) -> None:
+    [(_, channel_id, ack)] = split_frames(frame.marshal(commands.Basic.Ack(2**40, multiple), 3))
+    assert (channel_id, ack.name, ack.delivery_tag, ack.multiple) == (3, "Basic.Ack", 2**40, multiple)
+    assert dict(ack) == {"delivery_tag": 2**40, "multiple": multiple}
+
+
+def test_a_routing_key_that_is_no_utf_8_does_not_end_the_connection() -> None:
+    data = frame.marshal(commands.Basic.Deliver("c", 1, False, "market_data", "stock.X.price"), 1)
+    [(_, _, deliver)] = split_frames(data.replace(b"stock.X", b"stock.\xff"))
+    assert deliver.routing_key == "stock.\N{REPLACEMENT CHARACTER}.price"
+
+
+def test_properties_that_cannot_be_decoded_are_none() -> None:
+    payload = struct.pack(">HHQH", 60, 0, 5, 1 << 13) + b"\x00\x00\x00\x05nonsense"
+    [(_, _, header)] = split_frames(struct.pack(">BHI", 2, 1, len(payload)) + payload + b"\xce")
+    assert header.body_size == 5
+    assert header.properties == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack(">BHI", 1, 1, 4) + struct.pack(">HH", 60, 99) + b"\xce",
+        struct.pack(">BHI", 1, 1, 4) + struct.pack(">HH", 60, 60) + b"\xce",
+        struct.pack(">BHI", 2, 1, 2) + b"\0\0" + b"\xce",
+        struct.pack(">BHI", 9, 1, 0) + b"\xce",
+        struct.pack(">BHI", 3, 1, 2) + b"ab" + b"\xcf",
+    ],
+    ids=["unknown method", "delivery cut short", "header cut short", "unknown kind", "no end"],
+)
+def test_what_is_no_amqp_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="undecodable frame"):
+        list(split_frames(data + b"\0" * 20))
+
+
+@pytest.mark.parametrize("properties", [{"message_id": "x" * 256}, {"delivery_mode": 256}, {"unheard_of": 1}])
+def test_a_property_that_amqp_has_no_room_for_is_refused(properties: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        encode_properties(properties, 0)

@@ -1,0 +1,190 @@
+"""The hours of real markets, by their exchanges' calendars."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import pytest
+import time_machine
+
+from shared.errors import SettingsError
+from shared.market_calendar import Market, load_market
+from shared.settings import ROOT
+from shared.times import parse_instant
+
+SECOND = timedelta(seconds=1)
+
+
+@cache
+def market(name: str) -> Market:
+    return load_market(name)
+
+
+def at(text: str) -> datetime:
+    """`2024-11-29 18:00` in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class TestSessions:
+    def test_the_week_of_thanksgiving_has_a_holiday_and_a_half_day(self) -> None:
+        sessions = market("XNYS").sessions(at("2024-11-25"), at("2024-12-01"))
+        assert [(each.date.day, each.open.hour, each.close.hour) for each in sessions] == [
+            (25, 14, 21),
+            (26, 14, 21),
+            (27, 14, 21),
+            (29, 14, 18),
+        ]
+        assert {each.lunch for each in sessions} == {None}
+
+    @pytest.mark.parametrize(
+        ("since", "until", "days"),
+        [
+            ("2024-11-26 21:00", "2024-11-27 14:30", []),
+            ("2024-11-26 20:59", "2024-11-27 14:30", [26]),
+            ("2024-11-26 21:00", "2024-11-27 14:31", [27]),
+            ("2024-11-26 17:00", "2024-11-26 18:00", [26]),
+        ],
+    )
+    def test_a_session_belongs_to_a_time_that_it_overlaps(self, since: str, until: str, days: list[int]) -> None:
+        assert [each.date.day for each in market("XNYS").sessions(at(since), at(until))] == days
+
+    def test_they_are_known_from_1990_to_next_year_however_little_was_asked_for_before(self) -> None:
+        new_york = load_market("XNYS")
+        new_york.sessions(at("2024-11-25"), at("2024-12-01"))
+        ahead = datetime.now(UTC) + timedelta(days=365)
+        sessions = new_york.sessions(at("1990-01-01"), ahead)
+        assert sessions[0].date == date(1990, 1, 2)
+        assert ahead - sessions[-1].close < timedelta(days=5)
+        assert len({each.date for each in sessions}) == len(sessions)
+
+    @pytest.mark.parametrize(("name", "first"), [("XTKS", date(1997, 1, 6)), ("XSAU", date(2021, 1, 3))])
+    def test_those_before_the_calendar_begins_are_left_out(self, name: str, first: date) -> None:
+        assert market(name).sessions(at("1980-01-01"), at("2024-01-01"))[0].date == first
+        assert market(name).sessions(at("1980-01-01"), at("1990-01-01")) == []
+
+
+class TestHours:
+    @pytest.mark.parametrize(
+        ("name", "opens", "closes"),
+        [
+            ("XNYS", "2024-11-29 14:30", "2024-11-29 18:00"),  # a half day
+            ("XNYS", "2024-03-08 14:30", "2024-03-08 21:00"),  # the last before daylight saving
+            ("XNYS", "2024-03-11 13:30", "2024-03-11 20:00"),
+            ("XNYS", "2024-11-01 13:30", "2024-11-01 20:00"),
+            ("XNYS", "2024-11-04 14:30", "2024-11-04 21:00"),
+            ("XLON", "2024-10-25 07:00", "2024-10-25 15:30"),
+            ("XLON", "2024-10-28 08:00", "2024-10-28 16:30"),
+            ("XLON", "2024-12-24 08:00", "2024-12-24 12:30"),
+            ("XHKG", "2024-12-24 01:30", "2024-12-24 04:00"),  # a half day has no lunch break
+            ("XHKG", "2024-12-23 01:30", "2024-12-23 04:00"),  # the lunch break of any other
+            ("XHKG", "2024-12-23 05:00", "2024-12-23 08:00"),
+            ("XTKS", "2024-11-01 00:00", "2024-11-01 02:30"),
+            ("XTKS", "2024-11-01 03:30", "2024-11-01 06:00"),
+            ("XTKS", "2024-11-05 03:30", "2024-11-05 06:30"),  # half an hour longer from this day on
+            ("24/5", "2024-11-25 00:00", "2024-11-30 00:00"),
+        ],
+    )
+    def test_it_is_open_from_the_instant_of_the_open_until_before_that_of_the_close(
+        self, name: str, opens: str, closes: str
+    ) -> None:
+        is_open = market(name).is_open
+        assert [is_open(at(opens) - SECOND), is_open(at(opens))] == [False, True]
+        assert [is_open(at(closes) - SECOND), is_open(at(closes))] == [True, False]
+
+    @pytest.mark.parametrize("day", ["2024-11-28", "2024-11-30", "2024-12-01", "2024-12-25", "2001-09-12"])
+    def test_it_is_closed_all_day_on_holidays_and_at_weekends(self, day: str) -> None:
+        assert not any(market("XNYS").is_open(at(day) + timedelta(minutes=30 * half)) for half in range(48))
+
+    def test_a_market_without_hours_is_always_open(self) -> None:
+        assert all(market("24/7").is_open(at("2024-11-30") + timedelta(hours=hour)) for hour in range(48))
+
+    @pytest.mark.parametrize(
+        ("name", "now", "close", "opens"),
+        [
+            ("XNYS", "2024-11-28 16:00", "2024-11-27 21:00", "2024-11-29 14:30"),
+            ("XNYS", "2024-11-29 14:29:59", "2024-11-27 21:00", "2024-11-29 14:30"),
+            ("XNYS", "2024-11-29 14:30", "2024-11-27 21:00", "2024-12-02 14:30"),
+            ("XNYS", "2024-11-29 17:59:59", "2024-11-27 21:00", "2024-12-02 14:30"),
+            ("XNYS", "2024-11-29 18:00", "2024-11-29 18:00", "2024-12-02 14:30"),
+            ("XTKS", "2024-11-05 01:00", "2024-11-01 06:00", "2024-11-05 03:30"),
+            ("XTKS", "2024-11-05 02:45", "2024-11-01 06:00", "2024-11-05 03:30"),
+            ("XTKS", "2024-11-05 03:30", "2024-11-01 06:00", "2024-11-06 00:00"),
+            ("ASEX", "2015-07-15 12:00", "2015-06-26 14:20", "2015-08-03 07:00"),  # five weeks of capital controls
+        ],
+    )
+    def test_it_knows_the_close_before_and_the_next_open(self, name: str, now: str, close: str, opens: str) -> None:
+        assert market(name).last_close(at(now)) == at(close)
+        assert market(name).next_open(at(now)) == at(opens)
+
+    def test_it_says_so_in_words(self) -> None:
+        said = [market("XNYS").describe(at(f"2024-11-29 {time}")) for time in ("17:59", "18:00")]
+        assert said == ["XNYS is open", "XNYS is closed until 2024-12-02 14:30 UTC"]
+
+    def test_one_that_was_loaded_years_ago_is_still_right(self) -> None:
+        with time_machine.travel(at("2024-11-29"), tick=False):
+            new_york = load_market("XNYS")
+        assert [new_york.is_open(at(day)) for day in ("2027-07-02 15:00", "2027-07-05 15:00")] == [True, False]
+        assert new_york.next_open(at("2030-12-31 21:00")) == at("2031-01-02 14:30")
+
+
+class TestCalendarsThatEnd:
+    def test_a_market_that_is_known_only_as_it_was_is_refused(self) -> None:
+        with (
+            time_machine.travel(at("2099-01-05"), tick=False),
+            pytest.raises(SettingsError, match=r"of XSHG .* to 20\d\d-12-31: .*--upgrade exchange_calendars"),
+        ):
+            load_market("XSHG")
+
+    def test_beyond_its_end_nothing_is_made_up(self) -> None:
+        shanghai = market("XSHG")
+        last = shanghai.sessions(at("2020-01-01"), at("2099-01-01"))[-1]
+        assert shanghai.is_open(last.close - SECOND)
+        for ask in (shanghai.is_open, shanghai.last_close, shanghai.next_open):
+            with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the calendar of XSHG"):
+                ask(last.close)
+        with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the calendar of XSHG"):
+            shanghai.next_open(last.close - SECOND)
+
+    def test_nor_before_its_beginning(self) -> None:
+        with pytest.raises(SettingsError, match="the calendar of XTKS that is installed goes from 1997-01-01"):
+            market("XTKS").last_close(parse_instant("1990-01-01T00:00:00Z"))
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["XNYS", "xnys", "NASDAQ", "NYSE"])
+    def test_an_exchange_has_several(self, name: str) -> None:
+        assert load_market(name).is_open(at("2024-11-29 17:00"))
+        assert load_market(name).name == name
+
+    def test_one_that_is_not_in_capitals_is_found_as_settings_have_it(self) -> None:
+        assert load_market("US_FUTURES").is_open(at("2024-11-26 17:00"))
+
+    @pytest.mark.parametrize(
+        ("name", "near"), [("XNYE", "XNYS"), ("NASDQ", "NASDAQ"), ("LONDON", "XLON"), ("?", "XNYS")]
+    )
+    def test_one_that_is_unknown_is_refused_with_some_that_are_near(self, name: str, near: str) -> None:
+        with pytest.raises(SettingsError) as caught:
+            load_market(name)
+        assert f"STOCKWIRE_MARKET: {name!r} is no market that is known: use one such as " in str(caught.value)
+        assert near in str(caught.value)
+
+
+def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "exchange_calendars", None)
+    with pytest.raises(SettingsError, match=r"\.venv/bin/pip install -r requirements-market\.txt"):
+        load_market("XNYS")
+
+
+def test_nothing_of_it_is_loaded_where_no_market_is_set() -> None:
+    script = (
+        "import sys; import infra.cli, infra.doctor, infra.up.command; from producer.celery_app import app;"
+        "app.conf.beat_schedule; app.loader.import_default_modules();"
+        "print({'pandas', 'numpy', 'exchange_calendars'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "STOCKWIRE_MARKET": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "set()"
