@@ -9,26 +9,26 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from consumers.history.gaps import DAY, Hole, resolution_of, tolerance
-from consumers.history.queries.gaps import is_stored, stored_holes, unknown_symbols
+from consumers.history.gaps import DAY, Gap, resolution_of, tolerance
+from consumers.history.queries.gaps import is_stored, stored_gaps, unknown_symbols
 from consumers.history.queries.prices import history_database
 from producer.backfill.progress import forget_progress
-from producer.backfill.run import Backfill, names_with_past, with_past
-from producer.backfill.time_ranges import Span, total
+from producer.backfill.run import Backfill, names_with_history, with_history
+from producer.backfill.time_ranges import TimeRange, total
 from producer.commands import check_symbols
 from producer.providers.base import Interval
 from producer.providers.registry import make_providers
 from producer.state import open_state
 from shared.cli.options import Moment
-from shared.cli.progress import shown_progress
+from shared.cli.progress import progress_bar
 from shared.database import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
 from shared.events import StockData
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.messaging.publisher import Publisher
 from shared.settings import VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
-from shared.symbols import name_some
+from shared.symbols import join_names
 from shared.times import EPOCH, utc_now
 
 # In seconds: how long the history may take to store the last of what was published, before its holes are counted.
@@ -67,8 +67,8 @@ def backfill(
         if gaps and (good or not malformed):
             work = fill_gaps(load_settings(), good, since, interval, now, stop)
         elif since and good:
-            wanted = {symbol: [Span(since, end)] for symbol in good}
-            work = publish_past(load_settings(), wanted, interval or Interval.DAY, stop, resumable=True)
+            wanted = {symbol: [TimeRange(since, end)] for symbol in good}
+            work = publish_history(load_settings(), wanted, interval or Interval.DAY, stop, resumable=True)
             _print_without_prices(work, wanted)
     failed = malformed | (work.reasons() if work else {})
     for symbol, reason in failed.items():
@@ -79,24 +79,24 @@ def backfill(
         raise typer.Exit(1)
 
 
-def publish_past(
-    settings: Settings, wanted: Mapping[str, Sequence[Span]], interval: Interval, stop: Stop, *, resumable: bool
+def publish_history(
+    settings: Settings, wanted: Mapping[str, Sequence[TimeRange]], interval: Interval, stop: Stop, *, resumable: bool
 ) -> Backfill:
     """Publish what is wanted of each symbol, and say what came of it.
 
     A `resumable` one goes on from where it was cut off, if it was. Raises StockwireError, but not for what providers
     do not deliver.
     """
-    providers = with_past(make_providers(settings, VAR), interval)
+    providers = with_history(make_providers(settings, VAR), interval)
     if not providers:
         raise SettingsError(
             f"STOCKWIRE_PROVIDER: {', '.join(settings.provider)} has no past prices {interval.value} apart:"
-            f" use one of {', '.join(names_with_past(interval))}"
+            f" use one of {', '.join(names_with_history(interval))}"
         )
     with (
         open_state(VAR) as state,
         Publisher(settings.amqp_url, "backfill", wait_while_blocked=True, stop=stop) as publisher,
-        shown_progress("backfilling", sum(total(spans).total_seconds() for spans in wanted.values())) as progress,
+        progress_bar("backfilling", sum(total(spans).total_seconds() for spans in wanted.values())) as progress,
     ):
 
         def advance(covered: timedelta) -> None:
@@ -124,14 +124,14 @@ def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
     spoken_of = work.last.keys() | work.failed.keys() | work.left.keys() | work.resumed
     if nothing := [symbol for symbol in wanted if symbol not in spoken_of]:
         names = ", ".join(each.name for each in work.providers)
-        print(f"{name_some(nothing)}: {names} has no prices of that time", file=sys.stderr)
+        print(f"{join_names(nothing)}: {names} has no prices of that time", file=sys.stderr)
 
 
 def _left_over(work: Backfill) -> ProviderError:
     reasons = "; ".join(f"{name}: {error}" for name, error in work.halts.items())
     limits = [error.until for error in work.halts.values() if isinstance(error, RateLimited)]
     again = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when that is mended"
-    return ProviderError(f"{name_some(work.left)} left: {reasons}; run the same command again{again}")
+    return ProviderError(f"{join_names(work.left)} left: {reasons}; run the same command again{again}")
 
 
 def fill_gaps(
@@ -144,23 +144,23 @@ def fill_gaps(
 ) -> Backfill | None:
     """Publish what is missing in the history, and say what is missing still; None where nothing was."""
     resolution = interval.length if interval else resolution_of(settings.schedule)
-    sessions = load_market(settings.market).sessions if settings.market else None
+    sessions = load_market_calendar(settings.market).sessions if settings.market else None
 
     with history_database(settings) as engine:
 
-        def find() -> list[tuple[str, Hole]]:
-            return list(stored_holes(engine, resolution, now, symbols, since, sessions))
+        def find() -> list[tuple[str, Gap]]:
+            return list(stored_gaps(engine, resolution, now, symbols, since, sessions))
 
-        wanted: dict[str, list[Span]] = {}
+        wanted: dict[str, list[TimeRange]] = {}
         for symbol, hole in find():
             wanted.setdefault(symbol, []).append(_span(hole, resolution))
         if not wanted:
             print("no holes")
             if unknown := unknown_symbols(engine, symbols) if symbols else []:
-                print(f"of {name_some(unknown)} nothing is stored: backfill with --since fetches it", file=sys.stderr)
+                print(f"of {join_names(unknown)} nothing is stored: backfill with --since fetches it", file=sys.stderr)
             return None
         apart = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
-        work = publish_past(settings, wanted, apart, stop, resumable=False)
+        work = publish_history(settings, wanted, apart, stop, resumable=False)
         if stop.requested:
             return work
         if not wait_until_stored(engine, work.last.values(), stop):
@@ -169,12 +169,12 @@ def fill_gaps(
         return work
 
 
-def _span(hole: Hole, resolution: timedelta) -> Span:
+def _span(hole: Gap, resolution: timedelta) -> TimeRange:
     # A bar that is a little early is still the one that was due.
-    return Span(hole.since - tolerance(resolution) if resolution < DAY else hole.since, hole.until)
+    return TimeRange(hole.since - tolerance(resolution) if resolution < DAY else hole.since, hole.until)
 
 
-def _print_left(holes: Sequence[tuple[str, Hole]], providers: str, market: str | None) -> None:
+def _print_left(holes: Sequence[tuple[str, Gap]], providers: str, market: str | None) -> None:
     if not holes:
         print("no holes are left")
         return

@@ -10,16 +10,16 @@ from sqlalchemy.engine import URL
 
 from infra.up.install import WAYS_TO_GET_ONE, find_server
 from infra.up.stack import CONSUMERS
-from producer.providers.http.circuit_breaker import forget_circuit
+from producer.providers.http.circuit_breaker import reset_circuit_breaker
 from producer.providers.http.provider import HttpProvider
 from producer.providers.registry import make_provider
 from producer.providers.replay import ReplayProvider
 from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
-from shared.database import opened, reading, shown, writing
+from shared.database import opened, reading, redact, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.topology import count_consumers, count_messages, dead_queue_name, queue_name
 from shared.prices import format_price
@@ -80,7 +80,7 @@ def _check_settings(settings: Settings) -> Iterator[str]:
 
 
 def _check_market(name: str) -> Iterator[str]:
-    yield load_market(name).describe(utc_now())
+    yield load_market_calendar(name).describe(utc_now())
 
 
 def _check_broker(settings: Settings) -> Iterator[str]:
@@ -114,8 +114,8 @@ def _check_database(url: URL) -> Iterator[str]:
             with reading(engine) as connection:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
-                raise StorageError(f"database {shown(url)} is damaged ({verdict}): put back a copy of it")
-    yield f"{shown(url)} can be read and written"
+                raise StorageError(f"database {redact(url)} is damaged ({verdict}): put back a copy of it")
+    yield f"{redact(url)} can be read and written"
 
 
 def _check_provider(name: str, settings: Settings) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _check_provider(name: str, settings: Settings) -> Iterator[str]:
         provider = make_provider(name, settings, Path(aside) if name == ReplayProvider.name else VAR)
         if isinstance(provider, HttpProvider):
             with open_state(VAR) as engine, writing(engine) as connection:
-                forget_circuit(connection, provider.account_name)
+                reset_circuit_breaker(connection, provider.account_name)
         try:
             quote = provider.quotes([symbol], utc_now())[symbol]
         except ProviderError as error:
@@ -143,5 +143,5 @@ def _text(value: object) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, URL):
-        return shown(value)
+        return redact(value)
     return ",".join(value) if isinstance(value, tuple) else str(value or "")

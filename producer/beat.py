@@ -20,7 +20,7 @@ from kombu.exceptions import KombuError
 from producer.market_hours import LastSent, MarketHours
 from shared.errors import StorageError
 from shared.locks import file_lock
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.schedule import Schedule
 from shared.settings import VAR
 from shared.times import EPOCH, format_instant, utc_now
@@ -147,7 +147,7 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
                 self._waiting = True
                 return False
             if market := self.app.conf.stockwire.market:
-                self._hours = MarketHours(load_market(market), LastSent(self.folder, market), utc_now())
+                self._hours = MarketHours(load_market_calendar(market), LastSent(self.folder, market), utc_now())
             self._lock = stack.pop_all()
         # What came due while another beat was at work has been sent: begin as if just started.
         self.data.clear()

@@ -15,7 +15,7 @@ from producer.beat import beat_entry
 from producer.providers.registry import make_providers
 from producer.worker import connect_signals
 from shared.errors import SettingsError
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.messaging.address import TlsOptions
 from shared.settings import VAR, Settings, load_settings
 
@@ -35,7 +35,7 @@ def configure() -> dict[str, Any]:
         settings = load_settings()
         make_providers(settings, VAR)
         if settings.market:
-            load_market(settings.market)
+            load_market_calendar(settings.market)
         return configuration(settings)
     except SettingsError as error:
         raise SystemExit(f"stockwire: {error}") from None

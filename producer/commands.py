@@ -13,10 +13,10 @@ import typer
 from producer.market_service import SyncReport, run_sync, sync_lock
 from producer.providers.recordings import BadRow, Recording
 from producer.replay import Replay
-from producer.retry import is_in_time, wait_for
+from producer.retry import delay_until, is_in_time
 from producer.watch_list import watch_list
 from shared.cli.output import print_rows
-from shared.cli.progress import shown_progress
+from shared.cli.progress import progress_bar
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
 from shared.messaging.publisher import Publisher
 from shared.settings import VAR, Settings, load_settings, parse_symbols
@@ -64,7 +64,7 @@ def replay(
         stop_on_signals() as stop,
         Recording(file) as recording,
         Publisher(settings.amqp_url, "replay", wait_while_blocked=True, stop=stop) as publisher,
-        shown_progress("replaying", recording.size) as progress,
+        progress_bar("replaying", recording.size) as progress,
     ):
 
         def report(row: BadRow) -> None:
@@ -103,7 +103,7 @@ def sync_within_limits(settings: Settings, symbols: Sequence[str], folder: Path)
         if not report.limited:
             break
         until = min(report.limited.values())
-        wait = wait_for(until)
+        wait = delay_until(until)
         if not is_in_time(wait, at + settings.schedule.shortest()):
             break
         symbols = list(report.limited)

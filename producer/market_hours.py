@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Table, Text, select
 from producer.state import metadata, open_state
 from shared.database import reading, writing
 from shared.errors import SettingsError, StorageError
-from shared.market_calendar import Market
+from shared.market_calendar import MarketCalendar
 from shared.schema import insert_into
 from shared.times import from_micros, to_micros
 
@@ -48,7 +48,7 @@ class LastSent:
 class MarketHours:
     """What the market's hours have to say to a beat, which asks at every tick; instants are in UTC."""
 
-    def __init__(self, market: Market, last: LastSent, now: datetime) -> None:
+    def __init__(self, market: MarketCalendar, last: LastSent, now: datetime) -> None:
         """What was owed before `now` is only known where it was remembered. Raises StorageError."""
         self._market = market
         self._last = last

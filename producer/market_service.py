@@ -9,10 +9,10 @@ from pathlib import Path
 from producer.providers.base import Provider, Quote
 from producer.providers.registry import make_providers
 from shared.errors import (
-    BadAnswer,
+    AuthenticationFailed,
     InvalidEvent,
+    InvalidResponse,
     ProviderError,
-    ProviderRefused,
     PublishError,
     RateLimited,
     SettingsError,
@@ -30,7 +30,7 @@ class SyncReport:
     """What became of every symbol: its event as RabbitMQ confirmed it, or why there is none.
 
     Among the failed are `unconfirmed`, which have a price that only was not published; `limited`, with the instant
-    (UTC) from which a provider's limit has room for them; and `hopeless`, for which no other try will fare better.
+    (UTC) from which a provider's limit has room for them; and `permanent`, for which no other try will fare better.
     `refused` has the words of each provider that refuses its key while others deliver in its place.
     """
 
@@ -38,7 +38,7 @@ class SyncReport:
     failed: Mapping[str, str]
     unconfirmed: Sequence[str] = ()
     limited: Mapping[str, datetime] = field(default_factory=dict)
-    hopeless: Sequence[str] = ()
+    permanent: Sequence[str] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,7 +87,7 @@ def sync(
         failed={**{symbol: describe_errors(found) for symbol, found in errors.items()}, **refused},
         unconfirmed=tuple(refused),
         limited={symbol: until for symbol, found in errors.items() if (until := _limited_until(found))},
-        hopeless=tuple(symbol for symbol, found in errors.items() if not any(each.passing for each in found.values())),
+        permanent=tuple(symbol for symbol, found in errors.items() if not any(e.transient for e in found.values())),
         refused=refused_keys if events else {},
     )
 
@@ -111,7 +111,7 @@ def collect_events(
                 events[symbol] = make_event(provider.name, symbol, answer, clock())
             except ProviderError as error:
                 errors[symbol][provider.name] = error
-                if isinstance(error, ProviderRefused):
+                if isinstance(error, AuthenticationFailed):
                     refused[provider.name] = str(error)
     in_order = {symbol: events[symbol] for symbol in errors if symbol in events}
     return in_order, {symbol: errors[symbol] for symbol in errors if symbol not in events}, refused
@@ -140,7 +140,7 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
     try:
         return StockData.decode(event.encode(), observed_at)
     except InvalidEvent as error:
-        raise BadAnswer(f"its quote is no event: {error}") from error
+        raise InvalidResponse(f"its quote is no event: {error}") from error
 
 
 def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dict[str, str]:

@@ -11,18 +11,18 @@ FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
 
 
-def find_wait(error: StockwireError | None, retries: int) -> float:
+def retry_delay(error: StockwireError | None, retries: int) -> float:
     """Seconds before a sync that so many retries have not mended is tried again, after this error."""
-    return wait_for(error.until) if isinstance(error, RateLimited) else pick_wait(retries)
+    return delay_until(error.until) if isinstance(error, RateLimited) else backoff_delay(retries)
 
 
-def pick_wait(retries: int) -> float:
+def backoff_delay(retries: int) -> float:
     """Seconds before the next try: twice as long each time up to a minute, and jittered."""
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2**retries)
     return round(random.uniform(longest / 2, longest), 1)  # noqa: S311 - not for secrets
 
 
-def wait_for(moment: datetime) -> float:
+def delay_until(moment: datetime) -> float:
     """Seconds until then, and a moment more, since nobody's clock is exact."""
     return round(max(0.0, (moment - utc_now()).total_seconds()) + 0.5, 1)
 

@@ -9,11 +9,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.celery_app import app
 from producer.market_service import SyncReport, run_sync, sync_lock
-from producer.retry import find_wait, is_in_time
+from producer.retry import is_in_time, retry_delay
 from producer.watch_list import watch_list
 from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable, SyncRunning
 from shared.settings import VAR, Settings
-from shared.symbols import name_some
+from shared.symbols import join_names
 from shared.times import format_instant, parse_instant, utc_now
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def sync(
             return {"at": at, **(so_far or {}), "skipped": OTHER}
         outcome = so_far or {"at": at, "provider": "", "published": 0, "failed": {}}
         outcome, left, error = attempt(settings, symbols or watch_list(settings, VAR), moment, outcome)
-    wait = find_wait(error, retries)
+    wait = retry_delay(error, retries)
     # To wait for a limit is no failure, and done as often as there is time for it.
     worth_it = retries < MAX_RETRIES or isinstance(error, RateLimited)
     if left and worth_it and is_in_time(wait, end):
@@ -67,7 +67,7 @@ def sync(
         log.error("nothing was published: %s", error)
         raise error
     if failed := outcome["failed"]:
-        log.warning("%s failed: %s", name_some(failed), next(iter(failed.values())))
+        log.warning("%s failed: %s", join_names(failed), next(iter(failed.values())))
     for provider, why in outcome.get("refused", {}).items():
         log.warning("%s %s", provider, why)
     return dict(outcome)
@@ -98,7 +98,7 @@ def attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far: Ma
         limit = RateLimited(_summary(report, report.limited, "left"), min(report.limited.values()))
         return outcome, list(report.limited), limit
     if not outcome["published"]:
-        left = [symbol for symbol in report.failed if symbol not in report.hopeless]
+        left = [symbol for symbol in report.failed if symbol not in report.permanent]
         return outcome, left, ProviderError(_summary(report, report.failed, "without a price"))
     return outcome, [], None
 
@@ -120,4 +120,4 @@ def add_report(so_far: Mapping[str, Any], report: SyncReport) -> dict[str, Any]:
 
 def _summary(report: SyncReport, symbols: Collection[str], what: str) -> str:
     """In one line, with what was said of the first."""
-    return f"{name_some(symbols)} {what}: {report.failed[next(iter(symbols))]}"
+    return f"{join_names(symbols)} {what}: {report.failed[next(iter(symbols))]}"

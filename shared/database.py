@@ -39,7 +39,7 @@ def open_engine(url: URL) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
     except (NoSuchModuleError, ImportError) as error:
         raise StorageError(
-            f"no driver for {shown(url)}: {error} (for PostgreSQL: pip install psycopg[binary])"
+            f"no driver for {redact(url)}: {error} (for PostgreSQL: pip install psycopg[binary])"
         ) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
@@ -56,7 +56,7 @@ def opened(url: URL) -> Iterator[Engine]:
         engine.dispose()
 
 
-def shown(url: URL) -> str:
+def redact(url: URL) -> str:
     """A database URL for people, without its password."""
     return url.render_as_string(hide_password=True)
 
@@ -86,7 +86,7 @@ def translated(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         raise _explain(error, url) from error
     except SQLAlchemyError as error:
-        raise StorageError(f"database {shown(url)}: {error}") from error
+        raise StorageError(f"database {redact(url)}: {error}") from error
 
 
 def _make_folder(url: URL) -> None:
@@ -140,7 +140,7 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _explain(error: DBAPIError, url: URL) -> StorageError:
-    where = shown(url)
+    where = redact(url)
     reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     if isinstance(error.orig, sqlite3.Error):
         code = getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY_CODE

@@ -13,10 +13,10 @@ StockwireError
 ├── ProviderError            a price that a provider could not deliver, or the provider as a whole
 │   ├── UnknownSymbol        the provider does not have it
 │   │   └── NoPrices         it has the symbol, but no price of the time asked for
-│   ├── BadAnswer            what it sent is no price: an HTML page, cut off, zero, of another symbol
+│   ├── InvalidResponse            what it sent is no price: an HTML page, cut off, zero, of another symbol
 │   ├── ProviderUnavailable  it does not answer, or says that it cannot: worth trying again
 │   ├── RateLimited          its limit, or our budget of it, is used up for now
-│   └── ProviderRefused      it refuses the key: no other try will mend that
+│   └── AuthenticationFailed      it refuses the key: no other try will mend that
 ├── SyncRunning              another sync holds the lock
 └── ProcessError             a process of the stack that could not be started or kept running
 """
@@ -82,18 +82,18 @@ class StorageUnavailable(StorageError):
 class ProviderError(StockwireError):
     """`passing` says whether another try may fare better."""
 
-    passing: ClassVar[bool] = True
+    transient: ClassVar[bool] = True
 
 
 class UnknownSymbol(ProviderError):
-    passing = False
+    transient = False
 
 
 class NoPrices(UnknownSymbol):
     pass
 
 
-class BadAnswer(ProviderError):
+class InvalidResponse(ProviderError):
     pass
 
 
@@ -112,8 +112,8 @@ class RateLimited(ProviderError):
         return type(self), (str(self), self.until)
 
 
-class ProviderRefused(ProviderError):
-    passing = False
+class AuthenticationFailed(ProviderError):
+    transient = False
 
 
 class SyncRunning(StockwireError):

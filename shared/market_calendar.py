@@ -36,7 +36,7 @@ class Session:
         return self.open <= at < self.close and not (self.lunch and self.lunch[0] <= at < self.lunch[1])
 
 
-class Market:
+class MarketCalendar:
     """The sessions of one market; every instant is an aware datetime in UTC.
 
     The calendar may not reach to an instant: some begin late, and some are written down until the end of a year.
@@ -116,7 +116,7 @@ class Market:
         self._years = years
 
 
-def load_market(name: str) -> Market:
+def load_market_calendar(name: str) -> MarketCalendar:
     """The market of this name: by ISO 10383 (`XNYS`), or as the library calls it (`NASDAQ`, `24/7`).
 
     Raises SettingsError where the library is not installed, does not know the market, or only knows it as it was.
@@ -126,7 +126,7 @@ def load_market(name: str) -> Market:
     if name.upper() not in known:
         near = get_close_matches(name.upper(), known, n=4, cutoff=0.5) or ["XNYS", "XLON", "XETR", "XTKS"]
         raise SettingsError(f"STOCKWIRE_MARKET: {name!r} is no market that is known: use one such as {', '.join(near)}")
-    market = Market(name, known[name.upper()])
+    market = MarketCalendar(name, known[name.upper()])
     market.is_open(utc_now())
     return market
 

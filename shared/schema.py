@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared.database import reading, shown, writing
+from shared.database import reading, redact, writing
 from shared.errors import StorageError
 
 # The two dialects whose INSERT has ON CONFLICT, in the same words.
@@ -41,7 +41,7 @@ def create_schema(engine: Engine, schema: Schema) -> None:
     dialect = engine.dialect.name
     if dialect not in _INSTANTS:
         raise StorageError(
-            f"database {shown(engine.url)}: {schema.name} is kept in SQLite or PostgreSQL, not in {dialect}"
+            f"database {redact(engine.url)}: {schema.name} is kept in SQLite or PostgreSQL, not in {dialect}"
         )
     with reading(engine) as connection:
         if is_complete(connection, schema):

@@ -22,7 +22,7 @@ def routing_token(symbol: str) -> str:
     return symbol.replace(".", "-")
 
 
-def name_some(symbols: Collection[str], most: int = 10) -> str:
+def join_names(symbols: Collection[str], most: int = 10) -> str:
     """`AAPL, MSFT and 3 more`: as many as a line has room for."""
     named = ", ".join(islice(symbols, most))
     return named if len(symbols) <= most else f"{named} and {len(symbols) - most} more"

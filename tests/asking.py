@@ -6,9 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from producer.providers.base import Answers, Quote
-from producer.providers.http.apis.base import PastApi
+from producer.providers.http.apis.base import HistoricalApi
 from producer.providers.http.client import Patience
-from producer.providers.http.provider import HttpProvider, PastHttpProvider
+from producer.providers.http.provider import HistoricalHttpProvider, HttpProvider
 from producer.providers.registry import make_api
 from shared.accounts import Account
 from shared.times import utc_now
@@ -19,12 +19,14 @@ KEY = "test-key"
 PATIENCE = Patience(connect=0.5, read=0.5, whole=1.0)
 
 
-def make_past_provider(name: str, folder: Path, url: str, key: str = KEY, **limits: int) -> PastHttpProvider:
+def make_historical_provider(
+    name: str, folder: Path, url: str, key: str = KEY, **limits: int
+) -> HistoricalHttpProvider:
     """The provider of this name at this URL, with its state in `folder`, on a plan of these limits or of none."""
     account = Account(url, key, **limits)
     api = make_api(name, account)
-    assert isinstance(api, PastApi)
-    return PastHttpProvider(api, account, folder, PATIENCE)
+    assert isinstance(api, HistoricalApi)
+    return HistoricalHttpProvider(api, account, folder, PATIENCE)
 
 
 def ask(

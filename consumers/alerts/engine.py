@@ -32,7 +32,7 @@ class Watermark:
     revision: int
 
 
-class RuleBook:
+class RuleIndex:
     """All rules as of one revision, made for finding those that an event fires."""
 
     def __init__(self, rules: Iterable[Rule], revision: int) -> None:
@@ -40,7 +40,7 @@ class RuleBook:
         by_symbol: defaultdict[str, list[Rule]] = defaultdict(list)
         for rule in rules:
             by_symbol[rule.symbol].append(rule)
-        self._shelves = {symbol: _Shelf(members) for symbol, members in by_symbol.items()}
+        self._shelves = {symbol: _SymbolIndex(members) for symbol, members in by_symbol.items()}
 
     def evaluate(self, event: StockData, before: Watermark | None) -> tuple[Watermark, list[Rule]]:
         """The symbol's watermark after an event, and the rules that the event fires, by id.
@@ -72,14 +72,14 @@ def raise_alert(rule: Rule, event: StockData, before: Watermark | None, triggere
     )
 
 
-class _Shelf:
+class _SymbolIndex:
     """The rules on one symbol, or those on every symbol."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._above = _Ladder(rule for rule in rules if rule.condition is Condition.ABOVE)
-        self._below = _Ladder(rule for rule in rules if rule.condition is Condition.BELOW)
-        self._rises = _Ladder(rule for rule in rules if rule.condition in _RISES)
-        self._falls = _Ladder(rule for rule in rules if rule.condition in _FALLS)
+        self._above = ThresholdIndex(rule for rule in rules if rule.condition is Condition.ABOVE)
+        self._below = ThresholdIndex(rule for rule in rules if rule.condition is Condition.BELOW)
+        self._rises = ThresholdIndex(rule for rule in rules if rule.condition in _RISES)
+        self._falls = ThresholdIndex(rule for rule in rules if rule.condition in _FALLS)
         self._states = sorted((rule for rule in rules if rule.condition in _STATES), key=attrgetter("revision"))
         self._revisions = [rule.revision for rule in self._states]
 
@@ -104,7 +104,7 @@ class _Shelf:
         return self._falls.including_low(price, previous)
 
 
-class _Ladder:
+class ThresholdIndex:
     """Rules by threshold."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from consumers.alerts.engine import RuleBook, Watermark, raise_alert
-from consumers.alerts.outbox import Publish, publish_owed
+from consumers.alerts.engine import RuleIndex, Watermark, raise_alert
+from consumers.alerts.outbox import Publish, publish_pending
 from consumers.alerts.rules.parser import Condition, Terms
-from consumers.alerts.rules.store import load_rule_book
+from consumers.alerts.rules.store import load_rule_index
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
-from shared.database import opened, shown, writing
+from shared.database import opened, redact, writing
 from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.consumer import Consumer, Handler
@@ -41,7 +41,7 @@ class AlertHandler:
         self._engine = engine
         self._publish = publish
         self._clock = clock
-        self._book = RuleBook((), revision=-1)
+        self._book = RuleIndex((), revision=-1)
         self._watermarks: dict[str, Watermark] = {}
         # The batch after which the watermarks were as remembered; None where they cannot be trusted.
         self._batches: int | None = None
@@ -53,7 +53,7 @@ class AlertHandler:
         """
         for alert in self._evaluate(events):
             print(alert_line(alert), flush=True)
-        publish_owed(self._engine, self._publish, self._clock)
+        publish_pending(self._engine, self._publish, self._clock)
 
     def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:
         """The alerts that the events raise; they and the new watermarks are one transaction."""
@@ -77,7 +77,7 @@ class AlertHandler:
 
     def _catch_up(self, connection: Connection, counters: Counters, symbols: set[str]) -> None:
         if counters.revision != self._book.revision:
-            self._book = load_rule_book(connection, counters.revision)
+            self._book = load_rule_index(connection, counters.revision)
         if counters.batches != self._batches:
             self._watermarks.clear()
         self._watermarks |= load_watermarks(connection, symbols - self._watermarks.keys())
@@ -97,15 +97,15 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
     """
     with opened(settings.alerts_url) as engine:
         create_schema(engine, SCHEMA)
-        log.info("raising alerts by the rules in %s", shown(engine.url))
+        log.info("raising alerts by the rules in %s", redact(engine.url))
         with Publisher(settings.amqp_url, "alerts", timeout=PUBLISH_TIMEOUT) as publisher:
-            _settle_debts(engine, publisher)
+            _publish_leftovers(engine, publisher)
             yield AlertHandler(engine, publisher.publish)
 
 
-def _settle_debts(engine: Engine, publisher: Publisher) -> None:
+def _publish_leftovers(engine: Engine, publisher: Publisher) -> None:
     try:
-        publish_owed(engine, publisher.publish)
+        publish_pending(engine, publisher.publish)
     except (BrokerUnavailable, PublishError, StorageUnavailable) as error:
         log.warning("%s; what is owed is published with the next prices", error)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from consumers.alerts.store import mark_published, owed_alerts
+from consumers.alerts.store import mark_published, pending_alerts
 from shared.database import reading, writing
 from shared.errors import PublishError
 from shared.events import PriceAlert
@@ -17,7 +17,7 @@ Publish = Callable[[Iterable[Message]], int]
 _CHUNK = 1000
 
 
-def publish_owed(engine: Engine, publish: Publish, clock: Callable[[], datetime] = utc_now) -> None:
+def publish_pending(engine: Engine, publish: Publish, clock: Callable[[], datetime] = utc_now) -> None:
     """Publish what is owed, oldest first, and note what RabbitMQ confirmed.
 
     A crash between the two publishes again under the same ids. Raises PublishError or BrokerUnavailable, which leave
@@ -29,7 +29,7 @@ def publish_owed(engine: Engine, publish: Publish, clock: Callable[[], datetime]
 
 def _read(engine: Engine) -> Mapping[int, PriceAlert]:
     with reading(engine) as connection:
-        return owed_alerts(connection, _CHUNK)
+        return pending_alerts(connection, _CHUNK)
 
 
 def _publish(engine: Engine, owed: Mapping[int, PriceAlert], publish: Publish, clock: Callable[[], datetime]) -> None:

@@ -47,7 +47,7 @@ def save_batch(connection: Connection, moved: Mapping[str, Watermark], raised: S
     connection.execute(update(counters).values(batches=counters.c.batches + 1))
 
 
-def owed_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
+def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
     """The oldest alerts that are not known to be published, by row id."""
     query = select(alerts).where(alerts.c.published_at.is_(None)).order_by(alerts.c.id).limit(limit)
     return {row["id"]: _alert(row) for row in connection.execute(query).mappings()}

@@ -108,8 +108,8 @@ alerts = Table(
     UniqueConstraint("rule_id", "event_id"),
 )
 
-_owed = alerts.c.published_at.is_(None)
-Index("alerts_owed", alerts.c.id, sqlite_where=_owed, postgresql_where=_owed)
+_pending = alerts.c.published_at.is_(None)
+Index("alerts_pending", alerts.c.id, sqlite_where=_pending, postgresql_where=_pending)
 Index("alerts_triggered", alerts.c.triggered_at)
 
 SCHEMA = Schema(

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from consumers.history.gaps import DAY, resolution_of
-from consumers.history.queries.gaps import daily_symbols, stored_holes, unknown_symbols
+from consumers.history.queries.gaps import daily_symbols, stored_gaps, unknown_symbols
 from consumers.history.queries.prices import history_database, prices, stored_symbols
 from consumers.history.queries.prices import latest as newest_prices
 from consumers.history.tables import COLUMNS
 from shared.cli.options import Apart, Moment, Newest, OutputFormat
 from shared.cli.output import Format, print_rows
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.settings import load_settings
 from shared.symbols import check_symbol
 from shared.times import format_instant, utc_now
@@ -65,7 +65,7 @@ def gaps(
     settings = load_settings()
     wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
     resolution = interval or resolution_of(settings.schedule)
-    sessions = load_market(settings.market).sessions if settings.market else None
+    sessions = load_market_calendar(settings.market).sessions if settings.market else None
     with history_database(settings) as engine:
         rows = [
             {
@@ -74,7 +74,7 @@ def gaps(
                 "until": format_instant(hole.until),
                 "missing": hole.missing,
             }
-            for symbol, hole in stored_holes(engine, resolution, utc_now(), wanted, since, sessions)
+            for symbol, hole in stored_gaps(engine, resolution, utc_now(), wanted, since, sessions)
         ]
         unknown = unknown_symbols(engine, wanted) if wanted else []
         of_days = daily_symbols(engine, wanted) if resolution < DAY else []

@@ -28,7 +28,7 @@ Hours = Sequence[tuple[datetime, datetime]]
 
 
 @dataclass(frozen=True)
-class Hole:
+class Gap:
     """So many prices were due with since <= as_of < until (UTC), and none is stored."""
 
     since: datetime
@@ -46,13 +46,13 @@ def tolerance(resolution: timedelta) -> timedelta:
     return resolution / 10
 
 
-def find_holes(
+def find_gaps(
     times: Iterable[datetime],
     resolution: timedelta,
     now: datetime,
     since: datetime | None = None,
     sessions: Sequence[Session] | None = None,
-) -> list[Hole]:
+) -> list[Gap]:
     """The holes in a series of prices, oldest first.
 
     `times` are their `as_of`, oldest first. Prices are due from `since` on, by default from the first price on, until
@@ -74,7 +74,7 @@ def find_holes(
     return list(_find_stretches(chain([begin], prices), hours, resolution, now))
 
 
-def _find_stretches(prices: Iterable[datetime], hours: Hours, resolution: timedelta, now: datetime) -> Iterator[Hole]:
+def _find_stretches(prices: Iterable[datetime], hours: Hours, resolution: timedelta, now: datetime) -> Iterator[Gap]:
     shortest = 2 * resolution - tolerance(resolution)
     current = 0
     for before, after in _neighbours(prices):
@@ -86,7 +86,7 @@ def _find_stretches(prices: Iterable[datetime], hours: Hours, resolution: timede
         if due:
             last = due[-1][0] + due[-1][1] * resolution
             until = min(last + resolution, now if after is None else after)
-            yield Hole(due[0][0] + resolution, until, sum(count for _, count in due))
+            yield Gap(due[0][0] + resolution, until, sum(count for _, count in due))
 
 
 def _count_due(
@@ -152,7 +152,7 @@ def _without_days(times: Iterable[datetime], resolution: timedelta) -> Iterator[
 
 def _find_days(
     times: Iterable[datetime], now: datetime, since: datetime | None, sessions: Sequence[Session] | None
-) -> list[Hole]:
+) -> list[Gap]:
     there = _dates(times, sessions or ())
     if since is None and not there:
         return []
@@ -179,5 +179,5 @@ def _dates(times: Iterable[datetime], sessions: Sequence[Session]) -> set[date]:
     return found
 
 
-def _join(days: Sequence[date]) -> Hole:
-    return Hole(midnight_of(days[0]), midnight_of(days[-1]) + DAY, len(days))
+def _join(days: Sequence[date]) -> Gap:
+    return Gap(midnight_of(days[0]), midnight_of(days[-1]) + DAY, len(days))

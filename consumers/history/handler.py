@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import opened, shown
+from shared.database import opened, redact
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
@@ -27,7 +27,7 @@ def open_history(settings: Settings) -> Iterator[Handler]:
     with opened(settings.history_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
-        log.info("storing prices in %s", shown(engine.url))
+        log.info("storing prices in %s", redact(engine.url))
         say = _teller()
 
         def handle(events: Sequence[StockData]) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL
 
-from shared.database import reading, shown
+from shared.database import reading, redact
 from shared.errors import StorageError
 from shared.schema import Schema, is_complete
 
@@ -76,4 +76,6 @@ def check_schema(engine: Engine) -> None:
 
 
 def nothing_stored(url: URL) -> StorageError:
-    return StorageError(f"no prices are stored at {shown(url)} yet: run ./stockwire up, or ./stockwire consume history")
+    return StorageError(
+        f"no prices are stored at {redact(url)} yet: run ./stockwire up, or ./stockwire consume history"
+    )

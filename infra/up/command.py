@@ -13,21 +13,21 @@ from typing import Annotated
 
 import typer
 
-from infra.up.orphans import end_leftovers
+from infra.up.orphans import kill_orphans
 from infra.up.rabbitmq import LEADERS, PrivateBroker, private_broker
 from infra.up.stack import CONSUMERS, PRODUCER, Stack
-from infra.up.sync_monitor import SyncTroubles
-from infra.up.view import Market, feed, view
+from infra.up.sync_monitor import SyncMonitor
+from infra.up.view import PriceBoard, feed, view
 from producer.plan.command import find_misfit
 from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
 from shared.cli.logs import set_up_logs
 from shared.cli.options import Duration
-from shared.database import shown
+from shared.database import redact
 from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
 from shared.locks import file_lock
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
 from shared.messaging.topology import count_consumers, queue_name
@@ -61,7 +61,7 @@ def up(
         watch_list(settings, VAR)
         hours = _hours(settings)
         write_running(overrides)
-        end_leftovers(BROKER_FOLDER / LEADERS)
+        kill_orphans(BROKER_FOLDER / LEADERS)
         with _broker(settings) as private:
             if private:
                 settings = replace(settings, amqp_url=private.address)
@@ -102,7 +102,7 @@ def _hours(settings: Settings) -> str:
     """Why there may be no prices for long, where a market is set that is closed. Raises SettingsError."""
     if not settings.market:
         return ""
-    market, now = load_market(settings.market), utc_now()
+    market, now = load_market_calendar(settings.market), utc_now()
     if market.is_open(now):
         return ""
     return f"{market.describe(now)}, and syncs wait for that; ./stockwire sync asks at once"
@@ -111,7 +111,7 @@ def _hours(settings: Settings) -> str:
 def _run(
     stack: Stack, settings: Settings, hours: str, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
 ) -> None:
-    _say(f"broker {settings.amqp_url}, history {shown(settings.history_url)}, logs {_below(VAR / 'log')}")
+    _say(f"broker {settings.amqp_url}, history {redact(settings.history_url)}, logs {_below(VAR / 'log')}")
     symbols = watch_list(settings, VAR)
     if gone := [symbol for symbol in settings.symbols if symbol not in symbols]:
         _say(f"left out, since ./stockwire watch remove took it off the list: {', '.join(gone)}")
@@ -120,7 +120,7 @@ def _run(
     if not _wait_for_consumers(stack, settings.amqp_url, stop):
         return
     title = f"{', '.join(settings.provider)}, every {settings.schedule}"
-    market, troubles = Market(), SyncTroubles(settings.results_url)
+    market, troubles = PriceBoard(), SyncMonitor(settings.results_url)
     with feed(settings) as events, view(title) as screen:
         stack.start(PRODUCER)
         screen.say(f"syncing {', '.join(symbols)} from {title}")

@@ -17,7 +17,7 @@ def remember(file: Path, leaders: Iterable[int]) -> None:
     file.write_text("\n".join(lines))
 
 
-def end_leftovers(file: Path) -> int:
+def kill_orphans(file: Path) -> int:
     """Kill the process groups that the file names and that still run, forget them, and say how many those were."""
     ended = 0
     with suppress(FileNotFoundError):

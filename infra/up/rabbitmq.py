@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.up.install import find_server, install_server
-from infra.up.orphans import end_leftovers, remember
+from infra.up.orphans import kill_orphans, remember
 from shared.errors import BrokerError, ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
@@ -157,7 +157,7 @@ class PrivateBroker:
 @contextmanager
 def private_broker(folder: Path) -> Iterator[PrivateBroker]:
     """A node with its data in `folder`, installed first where it has to be. Raises ProcessError."""
-    end_leftovers(folder / LEADERS)
+    kill_orphans(folder / LEADERS)
     broker = PrivateBroker(folder, find_server() or install_server())
     broker.start()
     try:

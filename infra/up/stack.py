@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.up.orphans import end_leftovers, remember
+from infra.up.orphans import kill_orphans, remember
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -95,7 +95,7 @@ class Stack:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        end_leftovers(self._leaders)
+        kill_orphans(self._leaders)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:

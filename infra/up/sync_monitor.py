@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from shared.database import opened, reading
 from shared.errors import RateLimited, StorageError
-from shared.symbols import name_some
+from shared.symbols import join_names
 
 TASK = "producer.sync"
 
@@ -19,7 +19,7 @@ _LOOK_EVERY = 1.0
 _results = table("celery_taskmeta", column("id"), column("name"), column("status"), column("result"))
 
 
-class SyncTroubles:
+class SyncMonitor:
     """Looks at the results of syncs that have ended, or wait for another try, since this was made."""
 
     def __init__(self, url: URL) -> None:
@@ -76,7 +76,7 @@ def describe_result(status: str, result: bytes | None) -> str:
     if status == "SUCCESS" and isinstance(found, dict):
         failed = found.get("failed") or {}
         if failed:
-            return f"{name_some(failed)} failed: {next(iter(failed.values()))}"
+            return f"{join_names(failed)} failed: {next(iter(failed.values()))}"
         return "; ".join(f"{provider} {why}" for provider, why in (found.get("refused") or {}).items())
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")

@@ -70,7 +70,7 @@ class Line:
     count: int
 
 
-class Market:
+class PriceBoard:
     """The newest price of each symbol, and the last alerts."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class PlainView:
     def say(self, notice: str) -> None:
         print(f"stockwire: {notice}", flush=True)
 
-    def refresh(self, market: Market) -> None:
+    def refresh(self, market: PriceBoard) -> None:
         pass
 
 
@@ -121,7 +121,7 @@ class TableView:
     def say(self, notice: str) -> None:
         self._live.console.print(f"stockwire: {notice}", markup=False, highlight=False)
 
-    def refresh(self, market: Market) -> None:
+    def refresh(self, market: PriceBoard) -> None:
         self._live.update(_render(market, self._title), refresh=True)
 
 
@@ -134,7 +134,7 @@ def view(title: str) -> Iterator[PlainView | TableView]:
         yield TableView(live, title)
 
 
-def _render(market: Market, title: str) -> Group:
+def _render(market: PriceBoard, title: str) -> Group:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in ("symbol", "price", "change", "as of (UTC)", "provider", "events"):
         table.add_column(column, justify="right" if column in ("price", "change", "events") else "left")

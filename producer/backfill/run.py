@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from producer.backfill.progress import load_progress, save_progress
-from producer.backfill.time_ranges import Span, cut_out, total, windows
+from producer.backfill.time_ranges import TimeRange, subtract, total, windows
 from producer.market_service import make_event
-from producer.providers.base import Interval, PastProvider, Provider, Quote
-from producer.providers.http.apis.base import PastApi
+from producer.providers.base import HistoricalProvider, Interval, Provider, Quote
+from producer.providers.http.apis.base import HistoricalApi
 from producer.providers.registry import make_api
 from shared.accounts import ACCOUNTS
 from shared.database import reading, writing
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, PublishError, RateLimited, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, PublishError, RateLimited, UnknownSymbol
 from shared.events import StockData
 from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
-from shared.symbols import name_some
+from shared.symbols import join_names
 from shared.times import EPOCH, format_instant, utc_now
 
 # A limit that ends within this is waited for, so many times in a row.
@@ -29,20 +29,20 @@ WAITS = 10
 SETTLED = timedelta(days=2)
 
 
-def with_past(providers: Sequence[Provider], interval: Interval) -> list[PastProvider]:
+def with_history(providers: Sequence[Provider], interval: Interval) -> list[HistoricalProvider]:
     """Those of the providers that have past prices so far apart, in their order."""
-    return [each for each in providers if isinstance(each, PastProvider) and _has(each, interval)]
+    return [each for each in providers if isinstance(each, HistoricalProvider) and _has(each, interval)]
 
 
-def names_with_past(interval: Interval) -> list[str]:
+def names_with_history(interval: Interval) -> list[str]:
     """The providers there are that have past prices so far apart."""
     apis = {name: make_api(name, account) for name, account in ACCOUNTS.items()}
-    return [name for name, api in apis.items() if isinstance(api, PastApi) and _has(api, interval)]
+    return [name for name, api in apis.items() if isinstance(api, HistoricalApi) and _has(api, interval)]
 
 
-def _has(source: PastApi | PastProvider, interval: Interval) -> bool:
+def _has(source: HistoricalApi | HistoricalProvider, interval: Interval) -> bool:
     try:
-        source.longest(interval)
+        source.max_range(interval)
     except ProviderError:
         return False
     return True
@@ -58,10 +58,10 @@ class Backfill:
     of each symbol, and `resumed` the symbols of which some was published before.
     """
 
-    providers: Sequence[PastProvider]
+    providers: Sequence[HistoricalProvider]
     publisher: Publisher
     interval: Interval
-    left: dict[str, list[Span]]
+    left: dict[str, list[TimeRange]]
     say: Callable[[str], None]
     advance: Callable[[timedelta], None]
     state: Engine | None = None
@@ -88,8 +88,8 @@ class Backfill:
     def is_over(self) -> bool:
         """Whether it was done with every symbol, for good: published, or unknown to every provider."""
         errors = [error for symbol in self.left for error in self.failed.get(symbol, {}).values()]
-        hopeless = self.left.keys() <= self.failed.keys() and not self.halts
-        return not self.left or (hopeless and all(isinstance(error, UnknownSymbol) for error in errors))
+        permanent = self.left.keys() <= self.failed.keys() and not self.halts
+        return not self.left or (permanent and all(isinstance(error, UnknownSymbol) for error in errors))
 
     def reasons(self) -> dict[str, str]:
         """Why each symbol failed that did, by provider."""
@@ -98,12 +98,12 @@ class Backfill:
             for symbol, errors in self.failed.items()
         }
 
-    def _ask(self, provider: PastProvider, stop: Stop) -> None:
+    def _ask(self, provider: HistoricalProvider, stop: Stop) -> None:
         self._resume(provider)
         for symbol in list(self.left):
             try:
                 self._fill(provider, symbol, stop)
-            except (RateLimited, ProviderRefused) as error:
+            except (RateLimited, AuthenticationFailed) as error:
                 self.halts[provider.name] = error
                 return
             except ProviderError as error:
@@ -111,10 +111,10 @@ class Backfill:
             if stop.requested:
                 return
 
-    def _fail(self, provider: PastProvider, symbol: str, error: ProviderError) -> None:
+    def _fail(self, provider: HistoricalProvider, symbol: str, error: ProviderError) -> None:
         self.failed.setdefault(symbol, {})[provider.name] = error
 
-    def _resume(self, provider: PastProvider) -> None:
+    def _resume(self, provider: HistoricalProvider) -> None:
         """Leave out what was published before."""
         if self.state is None:
             return
@@ -124,18 +124,18 @@ class Backfill:
         for symbol in list(self.left):
             since, until = known.get(symbol, (EPOCH, EPOCH))
             if since <= self.left[symbol][0].since < until:
-                self._cover(symbol, Span(since, until))
+                self._cover(symbol, TimeRange(since, until))
                 self.resumed.add(symbol)
                 places.append(f"{symbol} at {format_instant(until)}")
         if places:
-            self.say(f"{provider.name}: going on where it was cut off: {name_some(places, most=3)}")
+            self.say(f"{provider.name}: going on where it was cut off: {join_names(places, most=3)}")
 
-    def _fill(self, provider: PastProvider, symbol: str, stop: Stop) -> None:
+    def _fill(self, provider: HistoricalProvider, symbol: str, stop: Stop) -> None:
         """All that is left of one symbol. Raises ProviderError."""
-        for window in windows(self.left.get(symbol, []), provider.longest(self.interval)):
+        for window in windows(self.left.get(symbol, []), provider.max_range(self.interval)):
             try:
                 quotes = self._fetch(provider, symbol, window, stop)
-            except (BadAnswer, UnknownSymbol) as error:
+            except (InvalidResponse, UnknownSymbol) as error:
                 if self.state is not None:
                     raise
                 # Where it is not kept how far all is, what is wrong with one time keeps nobody from the next.
@@ -145,13 +145,15 @@ class Backfill:
                 return
             self._note(provider, symbol, window)
 
-    def _fetch(self, provider: PastProvider, symbol: str, window: Span, stop: Stop) -> Sequence[Quote] | None:
+    def _fetch(
+        self, provider: HistoricalProvider, symbol: str, window: TimeRange, stop: Stop
+    ) -> Sequence[Quote] | None:
         """The prices of a window, or None where a stop was requested. Raises ProviderError."""
         for _ in range(WAITS):
             if stop.requested:
                 return None
             try:
-                return provider.past(symbol, self.interval, window.since, window.until)
+                return provider.history(symbol, self.interval, window.since, window.until)
             except RateLimited as error:
                 wait = error.until - self.clock()
                 if wait > PATIENCE:
@@ -159,9 +161,9 @@ class Backfill:
                 seconds = max(1.0, wait.total_seconds())
                 self.say(f"waiting for {seconds:.0f} s: {provider.name}: {error}")
                 stop.wait(seconds)
-        return provider.past(symbol, self.interval, window.since, window.until)
+        return provider.history(symbol, self.interval, window.since, window.until)
 
-    def _publish(self, provider: PastProvider, symbol: str, quotes: Sequence[Quote], stop: Stop) -> bool:
+    def _publish(self, provider: HistoricalProvider, symbol: str, quotes: Sequence[Quote], stop: Stop) -> bool:
         """Whether all was confirmed, which a stop may keep from being so. Raises BrokerError."""
         events = list(self._make_events(provider, symbol, quotes))
         if not events:
@@ -184,7 +186,7 @@ class Backfill:
         self.last[symbol] = events[-1]
         return True
 
-    def _make_events(self, provider: PastProvider, symbol: str, quotes: Sequence[Quote]) -> Iterator[StockData]:
+    def _make_events(self, provider: HistoricalProvider, symbol: str, quotes: Sequence[Quote]) -> Iterator[StockData]:
         for quote in quotes:
             if not any(quote.as_of in span for span in self.left[symbol]):
                 continue
@@ -194,17 +196,17 @@ class Backfill:
                 self.skipped += 1
                 self.say(f"{symbol} of {format_instant(quote.as_of)} skipped: {provider.name}: {error}")
 
-    def _note(self, provider: PastProvider, symbol: str, window: Span) -> None:
+    def _note(self, provider: HistoricalProvider, symbol: str, window: TimeRange) -> None:
         self._cover(symbol, window)
         until = min(window.until, self.clock() - SETTLED)
         if self.state is not None and window.since < until:
             with writing(self.state) as connection:
                 save_progress(connection, provider.name, symbol, self.interval, window.since, until)
 
-    def _cover(self, symbol: str, window: Span) -> None:
+    def _cover(self, symbol: str, window: TimeRange) -> None:
         """What is in the window is not left any more."""
         before = self.left[symbol]
-        self.left[symbol] = cut_out(before, window)
+        self.left[symbol] = subtract(before, window)
         self.advance(total(before) - total(self.left[symbol]))
         if not self.left[symbol]:
             del self.left[symbol]

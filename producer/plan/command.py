@@ -19,7 +19,7 @@ from producer.state import FILE, open_state
 from producer.watch_list import watch_list
 from shared.database import reading
 from shared.errors import SettingsError
-from shared.market_calendar import load_market
+from shared.market_calendar import load_market_calendar
 from shared.settings import VAR, Settings, load_settings
 from shared.times import midnight_of, utc_now
 
@@ -68,7 +68,7 @@ def find_timing(settings: Settings, now: datetime) -> Timing:
     schedule = settings.schedule
     sessions = None
     if settings.market:
-        sessions = tuple(load_market(settings.market).sessions(now, now + _AHEAD))
+        sessions = tuple(load_market_calendar(settings.market).sessions(now, now + _AHEAD))
     if schedule.every:
         return Timing(schedule.every, sessions=sessions)
     crontab = schedule.as_celery()

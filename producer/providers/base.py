@@ -59,14 +59,14 @@ class Interval(Enum):
 
 
 @runtime_checkable
-class PastProvider(Provider, Protocol):
+class HistoricalProvider(Provider, Protocol):
     """A provider that has past prices too."""
 
-    def longest(self, interval: Interval) -> timedelta:
+    def max_range(self, interval: Interval) -> timedelta:
         """The longest time that one call of `past` may span. Raises ProviderError where it has none so far apart."""
         ...
 
-    def past(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
         """The prices with since <= as_of < until (UTC), oldest first; none where there was no trading.
 
         A price is the close of its bar. A bar of five minutes has its end as `as_of`, a bar of a day midnight UTC of

@@ -6,21 +6,21 @@ What those over HTTP share is in `http`.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from producer.providers.base import Interval, PastProvider, Provider, Quote
+from producer.providers.base import HistoricalProvider, Interval, Provider, Quote
 from producer.providers.http.apis.alphavantage import AlphaVantage
-from producer.providers.http.apis.base import Api, PastApi
+from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.apis.finnhub import Finnhub
 from producer.providers.http.apis.massive import Massive
 from producer.providers.http.apis.twelvedata import TwelveData
 from producer.providers.http.apis.yahoo import Yahoo
-from producer.providers.http.provider import HttpProvider, PastHttpProvider
+from producer.providers.http.provider import HistoricalHttpProvider, HttpProvider
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from shared.accounts import KEYLESS, Account
 from shared.errors import SettingsError
 from shared.settings import PREFIX, Settings
 
-__all__ = ["Interval", "PastProvider", "Provider", "Quote", "make_api", "make_provider", "make_providers"]
+__all__ = ["HistoricalProvider", "Interval", "Provider", "Quote", "make_api", "make_provider", "make_providers"]
 
 
 def make_providers(settings: Settings, folder: Path) -> tuple[Provider, ...]:
@@ -48,7 +48,11 @@ def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
             f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (README, Live prices, says how)"
         )
     api = make_api(name, account)
-    return PastHttpProvider(api, account, folder) if isinstance(api, PastApi) else HttpProvider(api, account, folder)
+    return (
+        HistoricalHttpProvider(api, account, folder)
+        if isinstance(api, HistoricalApi)
+        else HttpProvider(api, account, folder)
+    )
 
 
 def make_api(name: str, account: Account) -> Api:

@@ -29,7 +29,7 @@ class ProgressBar:
 
 
 @contextmanager
-def shown_progress(what: str, total: float) -> Iterator[ProgressBar]:
+def progress_bar(what: str, total: float) -> Iterator[ProgressBar]:
     """A bar on stderr, where that is a terminal; `total` is what there is to do, in any unit."""
     console = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

@@ -21,7 +21,7 @@ MAX_ATTEMPTS = 5
 Decoded = tuple[Delivery, Any]
 
 
-class Policy:
+class DeliveryPolicy:
     def __init__(self, consumer: Consumer, queue: str, handler: Handler, publisher: Publisher, stop: Stop) -> None:
         self._decode = consumer.decode
         self._dead_letters = not consumer.transient

@@ -12,7 +12,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, connect, translated
 from shared.messaging.amqp.subscription import StopRequested, Subscription, SubscriptionEnded
 from shared.messaging.consumer import Consumer
-from shared.messaging.delivery import Policy
+from shared.messaging.delivery import DeliveryPolicy
 from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import QueueSpec, declare_again, declare_queue, queue_name
@@ -60,7 +60,7 @@ def run_consumer(
     dead_letters = Publisher(address, f"{consumer.name} dead letters", timeout=DEAD_LETTER_TIMEOUT, stop=stop)
     try:
         with consumer.open(settings) as handler, dead_letters as publisher:
-            policy = Policy(consumer, spec.name, handler, publisher, stop)
+            policy = DeliveryPolicy(consumer, spec.name, handler, publisher, stop)
             _Runner(address, consumer, spec, policy, stop).run(connection)
     except BaseException:
         connection.abandon()
@@ -68,7 +68,9 @@ def run_consumer(
 
 
 class _Runner:
-    def __init__(self, address: BrokerAddress, consumer: Consumer, spec: QueueSpec, policy: Policy, stop: Stop) -> None:
+    def __init__(
+        self, address: BrokerAddress, consumer: Consumer, spec: QueueSpec, policy: DeliveryPolicy, stop: Stop
+    ) -> None:
         self._address = address
         self._name = consumer.name
         self._max_batch = consumer.max_batch

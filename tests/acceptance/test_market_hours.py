@@ -10,7 +10,7 @@ from exchange_calendars import get_calendar_names  # type: ignore[import-untyped
 
 from producer.market_hours import LastSent
 from producer.market_service import sync_lock
-from shared.market_calendar import Market, load_market
+from shared.market_calendar import Market, load_market_calendar
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.celery_worker import CELERY, results
@@ -28,7 +28,7 @@ def closed() -> Market:
     """A market that is closed now and for the next ten minutes."""
     now = utc_now()
     for name in ("XNYS", "XTKS", "XHKG", *get_calendar_names(include_aliases=False)):
-        market = load_market(name)
+        market = load_market_calendar(name)
         if not market.is_open(now) and market.next_open(now) - now > timedelta(minutes=10):
             return market
     raise AssertionError("no market is closed")

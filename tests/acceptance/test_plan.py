@@ -10,7 +10,7 @@ import pytest
 
 from producer.providers.http.apis.twelvedata import TwelveData
 from producer.providers.http.provider import HttpProvider
-from producer.providers.http.quota import take_credits
+from producer.providers.http.quota import reserve
 from producer.state import open_state
 from shared.accounts import ACCOUNTS
 from shared.database import writing
@@ -100,7 +100,7 @@ def test_it_is_for_the_watch_list_and_knows_what_was_spent_today(run: Run, check
     account = ACCOUNTS["twelvedata"]
     provider = HttpProvider(TwelveData(), account, checkout / "var")
     with open_state(provider.folder) as engine, writing(engine) as connection:
-        take_credits(connection, provider.account_name, account, 3, utc_now())
+        reserve(connection, provider.account_name, account, 3, utc_now())
     [row] = planned(run, PROVIDER="twelvedata")
     assert (row["symbols"], row["spent_today"]) == (6, 3)
 

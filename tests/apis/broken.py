@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from producer.providers.base import Interval, Quote
-from producer.providers.http.apis.base import Api, PastApi
+from producer.providers.http.apis.base import Api, HistoricalApi
 from shared.errors import ProviderError
 from tests.factories import NOW
 
@@ -71,14 +71,14 @@ def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any, *,
         assert set(answers) <= set(call.symbols)
         assert all(isinstance(each, Quote | ProviderError) for each in answers.values())
         _check_prices([each for each in answers.values() if isinstance(each, Quote)], answer, off)
-    if isinstance(api, PastApi):
+    if isinstance(api, HistoricalApi):
         _check_past(api, symbols[0], answer, off)
 
 
-def _check_past(api: PastApi, symbol: str, answer: Any, off: Decimal) -> None:
+def _check_past(api: HistoricalApi, symbol: str, answer: Any, off: Decimal) -> None:
     for interval in Interval:
         try:
-            quotes = api.past_call(symbol, interval, NOW - timedelta(days=3), NOW).read(answer)
+            quotes = api.history_request(symbol, interval, NOW - timedelta(days=3), NOW).read(answer)
         except ProviderError:
             continue
         _check_prices(quotes, answer, off)

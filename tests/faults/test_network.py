@@ -124,7 +124,7 @@ def fall_silent(
     world.check_alerts(ledger)
 
 
-def give_back(world: World, heartbeat: int = HEARTBEAT) -> None:
+def refund(world: World, heartbeat: int = HEARTBEAT) -> None:
     """What RabbitMQ has given to a consumer that is out of reach goes to another one, by RabbitMQ's own heartbeat."""
     world.declare("history")
     with Load(world.address, prices(500)) as load:
@@ -205,7 +205,7 @@ def test_a_connection_that_hangs_is_noticed_within_the_heartbeat_and_loses_nothi
 
 @fault
 def test_rabbitmq_takes_back_what_a_consumer_out_of_reach_holds(world: World) -> None:
-    give_back(world)
+    refund(world)
 
 
 @fault
@@ -242,7 +242,7 @@ def test_control_of_a_hanging_consumer(world: World, chaos: random.Random, histo
 
 @control
 def test_control_of_taking_back(world: World) -> None:
-    give_back(world, heartbeat=0)
+    refund(world, heartbeat=0)
 
 
 @control

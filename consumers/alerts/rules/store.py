@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from consumers.alerts.engine import RuleBook
+from consumers.alerts.engine import RuleIndex
 from consumers.alerts.rules.parser import Condition, Rule, Terms
 from consumers.alerts.tables import counters, rules
 from shared.database import reading, writing
@@ -43,9 +43,9 @@ def list_rules(engine: Engine) -> list[tuple[Rule, datetime]]:
         return [(_rule(row), row.created_at) for row in connection.execute(select(rules).order_by(rules.c.id))]
 
 
-def load_rule_book(connection: Connection, revision: int) -> RuleBook:
+def load_rule_index(connection: Connection, revision: int) -> RuleIndex:
     """All rules, as of the revision that was read in the same transaction."""
-    return RuleBook((_rule(row) for row in connection.execute(select(rules))), revision)
+    return RuleIndex((_rule(row) for row in connection.execute(select(rules))), revision)
 
 
 def _begin_change(connection: Connection) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
-from consumers.history.gaps import DAY, Hole, find_holes
+from consumers.history.gaps import DAY, Gap, find_gaps
 from consumers.history.tables import price, series
 from shared.database import reading
 from shared.market_calendar import Session
@@ -19,22 +19,22 @@ _DAY = DAY // timedelta(microseconds=1)
 Sessions = Callable[[datetime, datetime], Sequence[Session]] | None
 
 
-def stored_holes(
+def stored_gaps(
     engine: Engine,
     resolution: timedelta,
     now: datetime,
     symbols: Sequence[str] = (),
     since: datetime | None = None,
     sessions: Sessions = None,
-) -> Iterator[tuple[str, Hole]]:
-    """Each hole by symbol and time, of all symbols that are stored where none is named; see `find_holes`."""
+) -> Iterator[tuple[str, Gap]]:
+    """Each hole by symbol and time, of all symbols that are stored where none is named; see `find_gaps`."""
     with reading(engine) as connection:
         firsts = _read_firsts(connection, symbols)
         begin = since or min((first for first in firsts.values() if first), default=now)
         # A day more at both ends, for a session that began before its date or ends behind it. No calendar is older.
         hours = sessions(max(begin, EPOCH) - DAY, now + DAY) if sessions else None
         for symbol in firsts:
-            for hole in find_holes(_read_times(connection, symbol, since), resolution, now, since, hours):
+            for hole in find_gaps(_read_times(connection, symbol, since), resolution, now, since, hours):
                 yield symbol, hole
 
 

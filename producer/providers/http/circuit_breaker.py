@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, Table, Text, delete, insert, select
 
 from producer.state import metadata
-from shared.errors import ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
+from shared.errors import AuthenticationFailed, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import from_micros, to_micros
 
 # Calls that fail one after the other, before the provider is left alone.
@@ -36,7 +36,7 @@ circuit = Table(
 
 
 @dataclass(frozen=True)
-class Circuit:
+class CircuitBreaker:
     """How a provider has fared: `failures` and `pauses` in a row, and until when it is left alone and why.
 
     `proven` says that its last call went well; one that is not is tried with a single call before the others.
@@ -49,20 +49,20 @@ class Circuit:
     kind: str = "failing"
     reason: str = ""
 
-    def succeeded(self) -> "Circuit":
-        return Circuit(proven=True)
+    def succeeded(self) -> "CircuitBreaker":
+        return CircuitBreaker(proven=True)
 
-    def failed(self, error: ProviderError, now: datetime) -> "Circuit":
+    def failed(self, error: ProviderError, now: datetime) -> "CircuitBreaker":
         """After a call that gave nothing."""
         if isinstance(error, RateLimited):
             return replace(self, until=error.until, kind="limited", reason=str(error))
-        if isinstance(error, ProviderRefused):
-            return Circuit(until=now + REFUSED_PAUSE, kind="refused", reason=str(error))
+        if isinstance(error, AuthenticationFailed):
+            return CircuitBreaker(until=now + REFUSED_PAUSE, kind="refused", reason=str(error))
         failures = self.failures + 1
         if failures < THRESHOLD and not self.pauses:
             return replace(self, proven=False, failures=failures)
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.pauses)
-        return Circuit(False, failures, min(self.pauses + 1, 10), now + pause, "failing", str(error))
+        return CircuitBreaker(False, failures, min(self.pauses + 1, 10), now + pause, "failing", str(error))
 
     def find_error(self, now: datetime) -> ProviderError | None:
         """Why no call may be made now, if none may."""
@@ -72,18 +72,18 @@ class Circuit:
         if self.kind == "limited":
             return RateLimited(self.reason, self.until)
         words = f"is left alone until {self.until:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
-        return ProviderRefused(words) if self.kind == "refused" else ProviderUnavailable(words)
+        return AuthenticationFailed(words) if self.kind == "refused" else ProviderUnavailable(words)
 
 
-def load_circuit(connection: Connection, name: str) -> Circuit:
+def load_circuit_breaker(connection: Connection, name: str) -> CircuitBreaker:
     row = connection.execute(select(circuit).where(circuit.c.account == name)).one_or_none()
     if row is None:
-        return Circuit()
+        return CircuitBreaker()
     until = None if row.until is None else from_micros(row.until)
-    return Circuit(row.proven, row.failures, row.pauses, until, row.kind, row.reason)
+    return CircuitBreaker(row.proven, row.failures, row.pauses, until, row.kind, row.reason)
 
 
-def save_circuit(connection: Connection, name: str, state: Circuit) -> None:
+def save_circuit_breaker(connection: Connection, name: str, state: CircuitBreaker) -> None:
     until = None if state.until is None else to_micros(state.until)
     connection.execute(delete(circuit).where(circuit.c.account == name))
     connection.execute(
@@ -99,6 +99,6 @@ def save_circuit(connection: Connection, name: str, state: Circuit) -> None:
     )
 
 
-def forget_circuit(connection: Connection, name: str) -> None:
+def reset_circuit_breaker(connection: Connection, name: str) -> None:
     """Give the provider of this account another try."""
     connection.execute(delete(circuit).where(circuit.c.account == name))

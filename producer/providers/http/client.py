@@ -19,7 +19,7 @@ from urllib3.util import Retry
 
 from producer.providers.http.apis.base import Signature
 from producer.providers.http.parsing import shorten
-from shared.errors import BadAnswer, ProviderUnavailable, RateLimited
+from shared.errors import InvalidResponse, ProviderUnavailable, RateLimited
 
 MAX_BODY = 32 * 2**20
 MAX_REDIRECTS = 3
@@ -92,7 +92,7 @@ class Client:
         self._session.close()
 
     def get(self, path: str, query: Mapping[str, str], cost: int = 1) -> Reply:
-        """Raises ProviderUnavailable where no whole answer comes, BadAnswer for one that cannot be read."""
+        """Raises ProviderUnavailable where no whole answer comes, InvalidResponse for one that cannot be read."""
         self._cost.credits = cost
         try:
             return self._follow(f"{self._url}{path}", query)
@@ -108,7 +108,7 @@ class Client:
         except (requests.ConnectionError, urllib3.exceptions.ProtocolError) as error:
             raise ProviderUnavailable(f"{_describe(error)} ({self._host})") from None
         except (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-            raise BadAnswer("sent what cannot be unpacked as its headers say") from None
+            raise InvalidResponse("sent what cannot be unpacked as its headers say") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise ProviderUnavailable(f"cannot be asked ({type(error).__name__}, {self._host})") from None
         except ValueError:
@@ -159,7 +159,7 @@ class Client:
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > MAX_BODY:
-                raise BadAnswer(f"sent more than {MAX_BODY // 2**20} MiB")
+                raise InvalidResponse(f"sent more than {MAX_BODY // 2**20} MiB")
             if time.monotonic() > deadline:
                 raise ProviderUnavailable(f"has not sent all of its answer within {self._patience.whole:g} s")
         text = body.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Reading what providers send: a price only of what is written as one, and BadAnswer for all else."""
+"""Reading what providers send: a price only of what is written as one, and InvalidResponse for all else."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from producer.providers.base import Quote
 from producer.providers.http.apis.base import Json
-from shared.errors import BadAnswer, ProviderError
+from shared.errors import InvalidResponse, ProviderError
 from shared.events.fields import is_currency
 from shared.prices import parse_price
 from shared.prices import read_price as read_decimal
@@ -29,11 +29,11 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def parse_json(body: str) -> Json:
-    """JSON with decimals as Decimal, digit for digit. Raises BadAnswer, with what the text is instead."""
+    """JSON with decimals as Decimal, digit for digit. Raises InvalidResponse, with what the text is instead."""
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, ArithmeticError, RecursionError):
-        raise BadAnswer(f"sent {describe_text(body)}") from None
+        raise InvalidResponse(f"sent {describe_text(body)}") from None
 
 
 def describe_text(body: str) -> str:
@@ -74,21 +74,21 @@ def read_bars(read: Callable[[Json], Quote], bars: Iterable[Json]) -> list[Quote
 
 
 def read_object(value: Json, what: str = "answer") -> Mapping[str, Any]:
-    """A JSON object. Raises BadAnswer."""
+    """A JSON object. Raises InvalidResponse."""
     if not isinstance(value, dict):
-        raise BadAnswer(f"its {what} is {_describe(value)}, not an object")
+        raise InvalidResponse(f"its {what} is {_describe(value)}, not an object")
     return value
 
 
 def read_list(value: Json, what: str = "answer") -> list[Any]:
-    """A JSON array. Raises BadAnswer."""
+    """A JSON array. Raises InvalidResponse."""
     if not isinstance(value, list):
-        raise BadAnswer(f"its {what} is {_describe(value)}, not an array")
+        raise InvalidResponse(f"its {what} is {_describe(value)}, not an array")
     return value
 
 
 def read_price(value: Json, what: str = "price") -> Decimal:
-    """A price, written as a number or as text. Raises BadAnswer for all that is none: null, zero, negative, `NaN`."""
+    """A price, written as a number or as text. Raises InvalidResponse for null, zero, a negative one or NaN."""
     try:
         if isinstance(value, str):
             return read_decimal(value)
@@ -97,20 +97,20 @@ def read_price(value: Json, what: str = "price") -> Decimal:
         if isinstance(value, int) and not isinstance(value, bool):
             return parse_price(str(value)) if value else read_decimal("0")
     except ValueError as error:
-        raise BadAnswer(f"its {what} {error}") from None
-    raise BadAnswer(f"its {what} is {_describe(value)}")
+        raise InvalidResponse(f"its {what} {error}") from None
+    raise InvalidResponse(f"its {what} is {_describe(value)}")
 
 
 def read_optional_price(value: Json) -> Decimal | None:
     """A price that may as well be missing: what is none is None."""
     try:
         return read_price(value)
-    except BadAnswer:
+    except InvalidResponse:
         return None
 
 
 def first_price(values: Iterable[Json], what: str = "price") -> Decimal:
-    """The first that is a price. Raises BadAnswer, with what is wrong with the first, where none is."""
+    """The first that is a price. Raises InvalidResponse, with what is wrong with the first, where none is."""
     values = list(values)
     found = next((price for value in values if (price := read_optional_price(value)) is not None), None)
     return read_price(values[0] if values else None, what) if found is None else found
@@ -130,21 +130,21 @@ def read_currency(value: Json) -> str | None:
 
 
 def read_epoch(value: Json, unit: str = "s", what: str = "time") -> datetime:
-    """The instant of a whole number of seconds (`ms`, `us`, `ns`) since 1970, in UTC. Raises BadAnswer."""
+    """The instant of a whole number of seconds (`ms`, `us`, `ns`) since 1970, in UTC. Raises InvalidResponse."""
     number, per_second = _read_whole(value), _PER_SECOND[unit]
     if not 0 < number < _LAST_SECOND * per_second:
-        raise BadAnswer(f"its {what} is {_describe(value)}")
+        raise InvalidResponse(f"its {what} is {_describe(value)}")
     return from_micros(number * 10**6 // per_second)
 
 
 def read_clock(text: Json, zone: tzinfo, what: str = "time") -> datetime:
-    """The instant of `2026-11-20 15:59:58.641` (or without the fraction) on the clocks of a zone. Raises BadAnswer."""
+    """The instant of `2026-11-20 15:59:58.641` on the clocks of a zone, in UTC. Raises InvalidResponse."""
     try:
         moment = datetime.fromisoformat(text if _CLOCK.fullmatch(text) else "").replace(tzinfo=zone).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise BadAnswer(f"its {what} is {_describe(text)}") from None
+        raise InvalidResponse(f"its {what} is {_describe(text)}") from None
     if not EPOCH < moment < from_micros(_LAST_SECOND * 10**6):
-        raise BadAnswer(f"its {what} is {_describe(text)}")
+        raise InvalidResponse(f"its {what} is {_describe(text)}")
     return moment
 
 
@@ -162,13 +162,13 @@ def minute_after(moment: datetime) -> datetime:
 
 
 def midnight(text: Json, what: str = "date") -> datetime:
-    """Midnight UTC of a date written YYYY-MM-DD. Raises BadAnswer."""
+    """Midnight UTC of a date written YYYY-MM-DD. Raises InvalidResponse."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except (TypeError, ValueError):
-        raise BadAnswer(f"its {what} is {_describe(text)}") from None
+        raise InvalidResponse(f"its {what} is {_describe(text)}") from None
     if moment < EPOCH:
-        raise BadAnswer(f"its {what} is {_describe(text)}")
+        raise InvalidResponse(f"its {what} is {_describe(text)}")
     return moment
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Api, Call, PastApi
-from producer.providers.http.circuit_breaker import load_circuit, save_circuit
+from producer.providers.http.apis.base import Api, Call, HistoricalApi
+from producer.providers.http.circuit_breaker import load_circuit_breaker, save_circuit_breaker
 from producer.providers.http.client import DEFAULT_PATIENCE, Client, Patience
-from producer.providers.http.quota import Grant, give_back, take_credits
-from producer.providers.http.request_runner import CONNECTIONS, Round, cost
-from producer.providers.http.throttle import Pace
+from producer.providers.http.quota import Reservation, refund, reserve
+from producer.providers.http.request_runner import CONNECTIONS, RequestRunner, cost
+from producer.providers.http.throttle import Throttle
 from producer.providers.http.turns import in_turn, note_asked
 from producer.state import open_state
 from shared.accounts import Account
@@ -50,8 +50,8 @@ class HttpProvider:
         return f"{self.name}:{digest.hexdigest()}"
 
     @cached_property
-    def _pace(self) -> Pace:
-        return Pace(self.api.calls_a_second)
+    def _pace(self) -> Throttle:
+        return Throttle(self.api.calls_a_second)
 
     def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:  # noqa: ARG002 - a market has its own time
         """See Provider; RateLimited for those that the plan has no room for now, who come first the next time.
@@ -65,7 +65,7 @@ class HttpProvider:
             answers = asking.run(calls)
             if asking.unspent:
                 with writing(engine) as connection:
-                    give_back(connection, self.account_name, asking.unspent, now)
+                    refund(connection, self.account_name, asking.unspent, now)
             return {**left, **answers}
 
     def _fit(self, connection: Connection, symbols: Sequence[str], now: datetime) -> tuple[Sequence[Call], Answers]:
@@ -73,7 +73,7 @@ class HttpProvider:
         waiting = in_turn(connection, self.account_name, symbols, now)
         calls = self.api.quote_calls(waiting, now)
         wanted = sum(cost(self.api, call) for call in calls)
-        grant = take_credits(connection, self.account_name, self.account, wanted, now)
+        grant = reserve(connection, self.account_name, self.account, wanted, now)
         if grant.amount < wanted and self.api.credit_a_symbol:
             calls = self.api.quote_calls(waiting[: grant.amount], now)
         elif grant.amount < wanted:
@@ -83,53 +83,53 @@ class HttpProvider:
         left = [symbol for symbol in waiting if symbol not in set(asked)]
         return calls, dict.fromkeys(left, self._no_room(grant, "is left for a later run: ")) if left else {}
 
-    def _no_room(self, grant: Grant, then: str = "") -> RateLimited:
+    def _no_room(self, grant: Reservation, then: str = "") -> RateLimited:
         setting = f"{PREFIX}{self.name.upper()}_PER_{grant.limit.rpartition(' ')[2].upper()}"
         used_up = f"the plan's {grant.limit} ({setting}) are used up until {grant.until:%H:%M:%S} UTC"
         return RateLimited(f"{then}{used_up}", grant.until)
 
     @contextmanager
-    def _asking(self) -> Iterator[tuple[Engine, Round]]:
+    def _asking(self) -> Iterator[tuple[Engine, RequestRunner]]:
         """What asking needs, for one block, behind which it is kept how the provider fared.
 
         Raises ProviderError where the provider is to be left alone.
         """
         with open_state(self.folder) as engine:
             with reading(engine) as connection:
-                circuit = load_circuit(connection, self.account_name)
+                circuit = load_circuit_breaker(connection, self.account_name)
             if error := circuit.find_error(self.clock()):
                 raise error
 
             def pay(price: int) -> None:
                 with writing(engine) as connection:
                     name, now = self.account_name, self.clock()
-                    grant = take_credits(connection, name, self.account, price, now, whole=True)
+                    grant = reserve(connection, name, self.account, price, now, whole=True)
                 if grant.amount < price:
                     raise self._no_room(grant)
 
             signature = self.api.sign(self.account)
             with Client(self.account.url, signature, CONNECTIONS, self.patience, pay) as client:
-                asking = Round(self.api, client, circuit, pay, self._pace, self.account.key, self.clock)
+                asking = RequestRunner(self.api, client, circuit, pay, self._pace, self.account.key, self.clock)
                 try:
                     yield engine, asking
                 finally:
                     if asking.circuit != circuit:
                         with writing(engine) as connection:
-                            save_circuit(connection, self.account_name, asking.circuit)
+                            save_circuit_breaker(connection, self.account_name, asking.circuit)
 
 
 @dataclass(frozen=True)
-class PastHttpProvider(HttpProvider):
+class HistoricalHttpProvider(HttpProvider):
     """One whose API has past prices too."""
 
-    api: PastApi
+    api: HistoricalApi
 
-    def longest(self, interval: Interval) -> timedelta:
-        return self.api.longest(interval)
+    def max_range(self, interval: Interval) -> timedelta:
+        return self.api.max_range(interval)
 
-    def past(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
-        """See PastProvider; RateLimited where the plan has no room for the call now."""
-        call = self.api.past_call(symbol, interval, since, until)
+    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+        """See HistoricalProvider; RateLimited where the plan has no room for the call now."""
+        call = self.api.history_request(symbol, interval, since, until)
         with self._asking() as (_, asking):
             asking.pay(1)
             try:

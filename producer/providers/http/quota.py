@@ -32,7 +32,7 @@ Spending = tuple[datetime, int]
 
 
 @dataclass(frozen=True)
-class Grant:
+class Reservation:
     """`amount` credits to use now; where that is not all, `until` is when there is room again, and `limit` says why."""
 
     amount: int
@@ -40,9 +40,9 @@ class Grant:
     limit: str = ""
 
 
-def take_credits(
+def reserve(
     connection: Connection, name: str, account: Account, wanted: int, now: datetime, *, whole: bool = False
-) -> Grant:
+) -> Reservation:
     """Spend up to `wanted` credits of the account `name`, as many as its limits leave, in a writing transaction.
 
     With `whole`, none where they do not leave all of them.
@@ -52,7 +52,7 @@ def take_credits(
     # Else what was spent on a clock that was ahead would be as good as just now until the clock is there again.
     ahead = update(spent).where(spent.c.account == name, spent.c.at > to_micros(now + MINUTE))
     connection.execute(ahead.values(at=to_micros(now)))
-    grant = grant_credits(read_spendings(connection, name), account, wanted, now)
+    grant = find_available(read_spendings(connection, name), account, wanted, now)
     if whole and grant.amount < wanted:
         return replace(grant, amount=0)
     if grant.amount:
@@ -60,7 +60,7 @@ def take_credits(
     return grant
 
 
-def give_back(connection: Connection, name: str, amount: int, at: datetime) -> None:
+def refund(connection: Connection, name: str, amount: int, at: datetime) -> None:
     """Take back what was spent at that instant and not needed, in a writing transaction."""
     connection.execute(insert(spent).values(account=name, at=to_micros(at), credits=-amount))
 
@@ -72,22 +72,22 @@ def read_spendings(connection: Connection, name: str) -> list[Spending]:
     return [(from_micros(at), amount) for at, amount in rows]
 
 
-def grant_credits(spendings: Sequence[Spending], account: Account, wanted: int, now: datetime) -> Grant:
+def find_available(spendings: Sequence[Spending], account: Account, wanted: int, now: datetime) -> Reservation:
     """How many of the wanted credits the limits leave, after these spendings."""
     # What was spent "later" was spent before the clock was set back, and is as good as just now.
     spendings = [(min(at, now), amount) for at, amount in spendings]
-    grant = Grant(wanted, now)
+    grant = Reservation(wanted, now)
     if account.per_minute is not None:
         minute = [each for each in spendings if each[0] > now - MINUTE]
         amount = min(wanted, _room(minute, account.per_minute))
         if amount < wanted:
             until = _room_again([*minute, (now, amount)], min(wanted - amount, account.per_minute))
-            grant = Grant(amount, until, f"{account.per_minute:,} a minute")
+            grant = Reservation(amount, until, f"{account.per_minute:,} a minute")
     if account.per_day is not None:
         midnight = midnight_of(now)
         amount = min(wanted, _room([each for each in spendings if each[0] >= midnight], account.per_day))
         if amount < wanted and amount <= grant.amount:
-            grant = Grant(amount, midnight + DAY, f"{account.per_day:,} a day")
+            grant = Reservation(amount, midnight + DAY, f"{account.per_day:,} a day")
     return grant
 
 

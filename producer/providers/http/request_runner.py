@@ -10,12 +10,12 @@ from urllib.parse import quote_plus
 
 from producer.providers.base import Answers, Quote
 from producer.providers.http.apis.base import Api, Call, Json
-from producer.providers.http.circuit_breaker import Circuit
+from producer.providers.http.circuit_breaker import CircuitBreaker
 from producer.providers.http.client import Client
 from producer.providers.http.parsing import CUT
 from producer.providers.http.responses import read_reply
-from producer.providers.http.throttle import Pace
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from producer.providers.http.throttle import Throttle
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 
 # Calls under way at once.
 CONNECTIONS = 64
@@ -28,7 +28,7 @@ Found = TypeVar("Found")
 Outcome = tuple[Answers, Sequence[Call]]
 
 
-class Round:
+class RequestRunner:
     """Calls `api` by `client`, and keeps account of how it fares in `circuit`; `secret` is taken out of every error.
 
     `pay` is called, with the price in credits, for calls that nobody has paid for; it may raise RateLimited. `unspent`
@@ -39,9 +39,9 @@ class Round:
         self,
         api: Api,
         client: Client,
-        circuit: Circuit,
+        circuit: CircuitBreaker,
         pay: Callable[[int], None],
-        pace: Pace,
+        pace: Throttle,
         secret: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -79,7 +79,7 @@ class Round:
         self._check_halt(cost)
         try:
             found = read(read_reply(self._api, self._client.get(path, query, cost), self._clock()))
-        except BadAnswer as error:
+        except InvalidResponse as error:
             raise (error if spare else self._note_failure(error)) from None
         except ProviderError as error:
             raise self._note_failure(error) from None
@@ -99,15 +99,15 @@ class Round:
         price = cost(self._api, call)
         try:
             found = self.get(call.path, call.query, price, call.read, spare=bool(call.instead))
-        except (BadAnswer, UnknownSymbol) as error:
+        except (InvalidResponse, UnknownSymbol) as error:
             return ({}, call.instead) if call.instead else (dict.fromkeys(call.symbols, error), ())
         except ProviderError as error:
             return dict.fromkeys(call.symbols, error), ()
         # A limit or a refusal may stand in the place of one symbol of a batch, but means all of them.
         for answer in found.values():
-            if isinstance(answer, RateLimited | ProviderRefused):
+            if isinstance(answer, RateLimited | AuthenticationFailed):
                 self._note_failure(answer)
-        nothing = BadAnswer("has nothing of this symbol in its answer")
+        nothing = InvalidResponse("has nothing of this symbol in its answer")
         return {symbol: self._clean(found.get(symbol, nothing)) for symbol in call.symbols}, ()
 
     def _pay_for(self, calls: Sequence[Call]) -> tuple[Sequence[Call], Answers]:
@@ -136,7 +136,7 @@ class Round:
     def _note_success(self) -> None:
         with self._lock:
             # A limit, or a refusal, stands whatever was under way beside it.
-            if not isinstance(self._halt, RateLimited | ProviderRefused):
+            if not isinstance(self._halt, RateLimited | AuthenticationFailed):
                 self.circuit = self.circuit.succeeded()
                 self._halt = None
 
@@ -147,7 +147,7 @@ class Round:
             if not isinstance(error, UnknownSymbol) and _outweighs(error, self._halt):
                 self.circuit = self.circuit.failed(error, self._clock())
                 open_circuit = self.circuit.find_error(self._clock())
-                self._halt = error if isinstance(error, ProviderRefused) else open_circuit
+                self._halt = error if isinstance(error, AuthenticationFailed) else open_circuit
         return error
 
     def _clean(self, answer: "Quote | ProviderError") -> "Quote | ProviderError":
@@ -164,9 +164,9 @@ def cost(api: Api, call: Call) -> int:
 
 def _outweighs(error: ProviderError, halt: ProviderError | None) -> bool:
     """Whether this error, of a call that was under way, says more than why no others are made."""
-    if halt is None or isinstance(error, ProviderRefused):
+    if halt is None or isinstance(error, AuthenticationFailed):
         return True
-    if not isinstance(error, RateLimited) or isinstance(halt, ProviderRefused):
+    if not isinstance(error, RateLimited) or isinstance(halt, AuthenticationFailed):
         return False
     return not isinstance(halt, RateLimited) or error.until > halt.until
 

@@ -9,7 +9,14 @@ from producer.providers.http.client import Reply
 from producer.providers.http.parsing import describe_text, minute_after, parse_json, shorten
 from producer.providers.http.quota import DAY
 from shared.accounts import KEYLESS
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, UnknownSymbol
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
 from shared.settings import PREFIX
 from shared.times import midnight_of
 
@@ -23,7 +30,7 @@ def read_reply(api: Api, reply: Reply, now: datetime) -> Json:
     """The JSON of an answer that is none of a failure. Raises ProviderError, with the provider's own words."""
     try:
         answer = parse_json(reply.text)
-    except BadAnswer as error:
+    except InvalidResponse as error:
         raise _judge_status(api.name, reply, describe_text(reply.text), now, is_json=False) or error from None
     found = api.find_error(reply.status, answer, now)
     if isinstance(found, RateLimited) and reply.retry_after is not None:
@@ -49,9 +56,9 @@ def find_words(answer: Json) -> str:
     return ""
 
 
-def refusal(name: str, words: str) -> ProviderRefused:
+def refusal(name: str, words: str) -> AuthenticationFailed:
     """The error of a key that the provider `name` refuses in these words."""
-    return ProviderRefused(f"refuses the key in {PREFIX}{name.upper()}_KEY: {words}")
+    return AuthenticationFailed(f"refuses the key in {PREFIX}{name.upper()}_KEY: {words}")
 
 
 def limit(words: str, now: datetime, *, whole_day: bool = False) -> RateLimited:
@@ -68,16 +75,16 @@ def _judge_status(name: str, reply: Reply, words: str, now: datetime, *, is_json
             return None
         case 401 | 403:
             # A page is what stands between us and the API; where there is no key it is we who are turned away.
-            passing = name in KEYLESS or reply.text.lstrip().startswith("<")
-            return ProviderUnavailable(said) if passing else refusal(name, words)
+            transient = name in KEYLESS or reply.text.lstrip().startswith("<")
+            return ProviderUnavailable(said) if transient else refusal(name, words)
         case 404:
-            return UnknownSymbol(words) if is_json else BadAnswer(said)
+            return UnknownSymbol(words) if is_json else InvalidResponse(said)
         case 429:
             wait = _PAUSE if reply.retry_after is None else _seconds(reply.retry_after)
             return RateLimited(f"{said}; asked again from {now + wait:%H:%M:%S} UTC", now + wait)
         case status if status >= 500:
             return ProviderUnavailable(said)
-    return BadAnswer(said)
+    return InvalidResponse(said)
 
 
 def _seconds(seconds: float) -> timedelta:

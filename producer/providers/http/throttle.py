@@ -4,7 +4,7 @@ import threading
 import time
 
 
-class Pace:
+class Throttle:
     """Lets so many calls a second through, evenly, whichever thread they come from; None lets all through."""
 
     def __init__(self, calls_a_second: float | None) -> None:

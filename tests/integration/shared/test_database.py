@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
 from shared import database
-from shared.database import open_engine, reading, shown, translated, writing
+from shared.database import open_engine, reading, redact, translated, writing
 from shared.errors import StorageError, StorageUnavailable
 
 
@@ -179,7 +179,7 @@ def test_a_server_that_is_away_passes_and_its_password_is_not_shown() -> None:
 
 
 def test_a_url_is_shown_without_its_password() -> None:
-    assert shown(make_url("postgresql://u:s3cr3t@h/db")) == "postgresql://u:***@h/db"
+    assert redact(make_url("postgresql://u:s3cr3t@h/db")) == "postgresql://u:***@h/db"
 
 
 def test_a_copy_made_by_sqlite_while_it_is_written_is_whole(engine: Any, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from celery.beat import SchedulingError
 
 from producer.beat import SingleScheduler, beat_entry
 from shared.errors import StorageUnavailable
-from shared.market_calendar import Market, load_market
+from shared.market_calendar import MarketCalendar, load_market_calendar
 from shared.schedule import Schedule
 from shared.settings import Settings
 from shared.times import format_instant, utc_now
@@ -27,8 +27,8 @@ SECOND, MINUTE, HALF_HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelt
 
 
 @cache
-def market(name: str) -> Market:
-    return load_market(name)
+def market(name: str) -> MarketCalendar:
+    return load_market_calendar(name)
 
 
 def at(text: str) -> datetime:
@@ -120,7 +120,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("producer.beat.load_market", market)
+    monkeypatch.setattr("producer.beat.load_market_calendar", market)
     monkeypatch.setattr("producer.beat.LastSent", FakeLastSent)
     # The real clock is faked below; the steady one goes as it does.
     monkeypatch.setattr("producer.beat.time", SimpleNamespace(monotonic=time.time))

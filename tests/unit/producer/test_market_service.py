@@ -9,9 +9,9 @@ import pytest
 
 from producer.market_service import SyncReport, collect_events, describe_errors
 from producer.providers.base import Quote
-from producer.retry import LONGEST_WAIT, is_in_time, pick_wait
+from producer.retry import LONGEST_WAIT, backoff_delay, is_in_time
 from producer.tasks import add_report
-from shared.errors import ProviderError, ProviderRefused
+from shared.errors import AuthenticationFailed, ProviderError
 from shared.events import stock_data_id
 from shared.times import utc_now
 from tests.factories import NOW, stock_data
@@ -112,7 +112,7 @@ def test_the_outcome_counts_every_try_and_forgets_what_was_mended() -> None:
 
 
 def test_a_key_that_is_refused_is_told_of_while_others_stand_in() -> None:
-    refusing = FakeProvider("first", ProviderRefused("refuses the key"))
+    refusing = FakeProvider("first", AuthenticationFailed("refuses the key"))
     _, failed, refused = collect_events([refusing, FakeProvider("second", {"AAPL": QUOTE})], ["AAPL"], AT, lambda: NOW)
     assert (failed, refused) == ({}, {"first": "refuses the key"})
     report = SyncReport({"AAPL": stock_data()}, {}, refused=refused)
@@ -122,7 +122,7 @@ def test_a_key_that_is_refused_is_told_of_while_others_stand_in() -> None:
 
 def test_waits_double_up_to_a_cap_and_are_jittered() -> None:
     for retries, longest in enumerate([2, 4, 8, 16, 32, 60, 60]):
-        waits = {pick_wait(retries) for _ in range(50)}
+        waits = {backoff_delay(retries) for _ in range(50)}
         assert longest / 2 <= min(waits) <= max(waits) <= longest <= LONGEST_WAIT
         assert len(waits) > 5
 

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from shared.errors import SettingsError
-from shared.market_calendar import Market, load_market
+from shared.market_calendar import MarketCalendar, load_market_calendar
 from shared.settings import ROOT
 from shared.times import parse_instant
 
@@ -18,8 +18,8 @@ SECOND = timedelta(seconds=1)
 
 
 @cache
-def market(name: str) -> Market:
-    return load_market(name)
+def market(name: str) -> MarketCalendar:
+    return load_market_calendar(name)
 
 
 def at(text: str) -> datetime:
@@ -51,7 +51,7 @@ class TestSessions:
         assert [each.date.day for each in market("XNYS").sessions(at(since), at(until))] == days
 
     def test_they_are_known_from_1990_to_next_year_however_little_was_asked_for_before(self) -> None:
-        new_york = load_market("XNYS")
+        new_york = load_market_calendar("XNYS")
         new_york.sessions(at("2024-11-25"), at("2024-12-01"))
         ahead = datetime.now(UTC) + timedelta(days=365)
         sessions = new_york.sessions(at("1990-01-01"), ahead)
@@ -124,7 +124,7 @@ class TestHours:
 
     def test_one_that_was_loaded_years_ago_is_still_right(self) -> None:
         with time_machine.travel(at("2024-11-29"), tick=False):
-            new_york = load_market("XNYS")
+            new_york = load_market_calendar("XNYS")
         assert [new_york.is_open(at(day)) for day in ("2027-07-02 15:00", "2027-07-05 15:00")] == [True, False]
         assert new_york.next_open(at("2030-12-31 21:00")) == at("2031-01-02 14:30")
 
@@ -135,7 +135,7 @@ class TestCalendarsThatEnd:
             time_machine.travel(at("2099-01-05"), tick=False),
             pytest.raises(SettingsError, match=r"of XSHG .* to 20\d\d-12-31: .*--upgrade exchange_calendars"),
         ):
-            load_market("XSHG")
+            load_market_calendar("XSHG")
 
     def test_beyond_its_end_nothing_is_made_up(self) -> None:
         shanghai = market("XSHG")
@@ -155,18 +155,18 @@ class TestCalendarsThatEnd:
 class TestNames:
     @pytest.mark.parametrize("name", ["XNYS", "xnys", "NASDAQ", "NYSE"])
     def test_an_exchange_has_several(self, name: str) -> None:
-        assert load_market(name).is_open(at("2024-11-29 17:00"))
-        assert load_market(name).name == name
+        assert load_market_calendar(name).is_open(at("2024-11-29 17:00"))
+        assert load_market_calendar(name).name == name
 
     def test_one_that_is_not_in_capitals_is_found_as_settings_have_it(self) -> None:
-        assert load_market("US_FUTURES").is_open(at("2024-11-26 17:00"))
+        assert load_market_calendar("US_FUTURES").is_open(at("2024-11-26 17:00"))
 
     @pytest.mark.parametrize(
         ("name", "near"), [("XNYE", "XNYS"), ("NASDQ", "NASDAQ"), ("LONDON", "XLON"), ("?", "XNYS")]
     )
     def test_one_that_is_unknown_is_refused_with_some_that_are_near(self, name: str, near: str) -> None:
         with pytest.raises(SettingsError) as caught:
-            load_market(name)
+            load_market_calendar(name)
         assert f"STOCKWIRE_MARKET: {name!r} is no market that is known: use one such as " in str(caught.value)
         assert near in str(caught.value)
 
@@ -174,7 +174,7 @@ class TestNames:
 def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "exchange_calendars", None)
     with pytest.raises(SettingsError, match=r"\.venv/bin/pip install -r requirements-market\.txt"):
-        load_market("XNYS")
+        load_market_calendar("XNYS")
 
 
 def test_nothing_of_it_is_loaded_where_no_market_is_set() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from shared.errors import InvalidEvent
-from shared.symbols import check_symbol, name_some, routing_token
+from shared.symbols import check_symbol, join_names, routing_token
 
 
 @pytest.mark.parametrize("symbol", ["A", "BRK.B", "^GSPC", "EURUSD=X", "SBIN:NSE", "BTC/USD", "X" * 32])
@@ -20,6 +20,6 @@ def test_a_dot_travels_as_a_dash() -> None:
 
 
 def test_as_many_as_a_line_has_room_for_are_named() -> None:
-    assert name_some(["AAPL"]) == "AAPL"
-    assert name_some({"AAPL": 1, "MSFT": 2}) == "AAPL, MSFT"
-    assert name_some([f"S{number}" for number in range(12)], most=2) == "S0, S1 and 10 more"
+    assert join_names(["AAPL"]) == "AAPL"
+    assert join_names({"AAPL": 1, "MSFT": 2}) == "AAPL, MSFT"
+    assert join_names([f"S{number}" for number in range(12)], most=2) == "S0, S1 and 10 more"

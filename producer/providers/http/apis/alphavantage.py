@@ -13,7 +13,7 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
 from producer.providers.http.parsing import (
     first_price,
     midnight,
@@ -29,7 +29,7 @@ from producer.providers.http.parsing import (
 )
 from producer.providers.http.responses import find_words, limit, refusal
 from shared.accounts import Account
-from shared.errors import BadAnswer, ProviderError, UnknownSymbol
+from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 
 # The plans from here on have market data in real time, and bulk quotes with it.
 _REALTIME = 600
@@ -95,20 +95,20 @@ class AlphaVantage:
         if _NOT_IN_PLAN.search(words):
             return UnknownSymbol(words)
         if "Error Message" in answer:
-            return UnknownSymbol(f"is not known: {words}") if words.startswith(_UNKNOWN) else BadAnswer(words)
+            return UnknownSymbol(f"is not known: {words}") if words.startswith(_UNKNOWN) else InvalidResponse(words)
         # What is said of bursts names the day's limit besides.
         return limit(words, now, whole_day=bool(_OF_A_DAY.search(words)) and not _OF_A_MOMENT.search(words))
 
-    def longest(self, interval: Interval) -> timedelta:
+    def max_range(self, interval: Interval) -> timedelta:
         if interval is not Interval.DAY:
             raise ProviderError("has prices five minutes apart by calendar month only: ask for whole days (1d)")
         return _EVERYTHING
 
-    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall:  # noqa: ARG002
+    def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:  # noqa: ARG002
         """As traded, like the live prices."""
-        self.longest(interval)
+        self.max_range(interval)
         query = {**_query("TIME_SERIES_DAILY", symbol), "outputsize": "compact" if self.is_free else "full"}
-        return PastCall("/query", query, partial(_read_days, symbol, since if self.is_free else None))
+        return HistoryRequest("/query", query, partial(_read_days, symbol, since if self.is_free else None))
 
 
 def _bulk_call(single: Sequence[Call]) -> Call:
@@ -198,4 +198,4 @@ def _without_numbers(answer: Json) -> dict[str, Json]:
 
 def _check_symbol(said: Json, symbol: str) -> None:
     if said is not None and _spell(str(said)) != _spell(symbol):
-        raise BadAnswer(f"answers with another symbol: {shorten(said, 40)!r}")
+        raise InvalidResponse(f"answers with another symbol: {shorten(said, 40)!r}")

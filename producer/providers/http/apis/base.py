@@ -31,7 +31,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class PastCall:
+class HistoryRequest:
     """One GET for the past prices of one symbol; `read` gives them in any order, with what else the provider sent."""
 
     path: str
@@ -83,12 +83,12 @@ class Api(Protocol):
 
 
 @runtime_checkable
-class PastApi(Api, Protocol):
+class HistoricalApi(Api, Protocol):
     """An API that has past prices too."""
 
-    def longest(self, interval: Interval) -> timedelta: ...
+    def max_range(self, interval: Interval) -> timedelta: ...
 
-    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall: ...
+    def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest: ...
 
 
 def in_batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

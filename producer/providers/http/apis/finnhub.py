@@ -14,7 +14,7 @@ from producer.providers.http.apis.base import Call, Json, Signature
 from producer.providers.http.parsing import read_epoch, read_object, read_optional_price, read_price, read_quote
 from producer.providers.http.responses import find_words, limit, refusal
 from shared.accounts import Account
-from shared.errors import BadAnswer, ProviderError, UnknownSymbol
+from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,11 @@ class Finnhub:
             return None
         if "limit" in words.lower():
             return limit(words, now)
-        return refusal(self.name, words) if "api key" in words.lower() else BadAnswer(words or "answers with an error")
+        return (
+            refusal(self.name, words)
+            if "api key" in words.lower()
+            else InvalidResponse(words or "answers with an error")
+        )
 
 
 def _read_quotes(symbol: str, answer: Json) -> Answers:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
 from producer.providers.http.parsing import (
     first_price,
     read_bars,
@@ -28,7 +28,7 @@ from producer.providers.http.parsing import (
 )
 from producer.providers.http.responses import find_words, limit, refusal
 from shared.accounts import Account
-from shared.errors import BadAnswer, ProviderError, UnknownSymbol
+from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 from shared.times import EPOCH, to_micros
 
 _SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
@@ -70,13 +70,13 @@ class Massive:
             return refusal(self.name, words)
         if said == "NOT_FOUND":
             return UnknownSymbol(words)
-        return BadAnswer(words) if status == 200 else None
+        return InvalidResponse(words) if status == 200 else None
 
-    def longest(self, interval: Interval) -> timedelta:
+    def max_range(self, interval: Interval) -> timedelta:
         """Bars of five minutes are made of those of one, of which a call takes 50,000: those of 34 days at the most."""
         return timedelta(days=3650 if interval is Interval.DAY else 30)
 
-    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall:
+    def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:
         # Bars are asked for by their beginning, which for a day is midnight in New York.
         first, last = (since, until + interval.length) if interval is Interval.DAY else (since - interval.length, until)
         span = "1/day" if interval is Interval.DAY else "5/minute"
@@ -84,7 +84,7 @@ class Massive:
         path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/{span}/{start}/{end}"
         # As traded, like the live prices.
         query = {"adjusted": "false", "sort": "asc", "limit": "50000"}
-        return PastCall(path, query, partial(_read_past, symbol, interval))
+        return HistoryRequest(path, query, partial(_read_past, symbol, interval))
 
 
 def _read_snapshot(symbols: Sequence[str], answer: Json) -> Answers:
@@ -122,9 +122,9 @@ def _read_past(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote]
     """Bars under one-letter names, `t` in milliseconds where they begin; none where nothing was traded."""
     past = read_object(answer)
     if past.get("ticker") != symbol:
-        raise BadAnswer(f"sent {shorten(past.get('ticker'))!r} in place of {symbol!r}")
+        raise InvalidResponse(f"sent {shorten(past.get('ticker'))!r} in place of {symbol!r}")
     if past.get("next_url"):
-        raise BadAnswer("sent only a part of what it has")
+        raise InvalidResponse("sent only a part of what it has")
     if past.get("results") is None and past.get("resultsCount") == 0:
         return []
     return read_bars(partial(_read_bar, interval), read_list(past.get("results"), "results"))

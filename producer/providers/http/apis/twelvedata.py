@@ -14,7 +14,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
 from producer.providers.http.parsing import (
     midnight,
     read_bars,
@@ -31,7 +31,7 @@ from producer.providers.http.parsing import (
 )
 from producer.providers.http.responses import find_words, limit, refusal
 from shared.accounts import Account
-from shared.errors import BadAnswer, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
+from shared.errors import InvalidResponse, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
 
 # One call gives up to 5,000 bars; currencies and coins have one every five minutes of every day.
 _LONGEST = {Interval.DAY: timedelta(days=4_900), Interval.FIVE_MINUTES: timedelta(days=17)}
@@ -67,10 +67,10 @@ class TwelveData:
             return _judge(answer.get("code", status), find_words(answer), now)
         return _limit(find_words(answer), now) if status == 429 else None
 
-    def longest(self, interval: Interval) -> timedelta:
+    def max_range(self, interval: Interval) -> timedelta:
         return _LONGEST[interval]
 
-    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall:
+    def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:
         """As traded, like the live prices: without `adjust`, what was before a split would be divided.
 
         Days have the dates of the exchange, whatever time zone is named; a last one without a time is left out.
@@ -83,7 +83,7 @@ class TwelveData:
             first = since - interval.length
             times = {"start_date": f"{first:%Y-%m-%dT%H:%M:%S}", "end_date": f"{until:%Y-%m-%dT%H:%M:%S}"}
             times |= {"interval": "5min", "timezone": "UTC"}
-        return PastCall("/time_series", query | times, partial(_read_series, symbol, interval))
+        return HistoryRequest("/time_series", query | times, partial(_read_series, symbol, interval))
 
 
 def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
@@ -146,7 +146,7 @@ def _read_last(*seconds: Json) -> datetime:
 def _check_symbol(said: Json, symbol: str) -> None:
     """`SBIN:NSE` is answered as SBIN."""
     if said is not None and str(said).partition(":")[0] != symbol.partition(":")[0]:
-        raise BadAnswer(f"answers with another symbol: {shorten(said, 40)!r}")
+        raise InvalidResponse(f"answers with another symbol: {shorten(said, 40)!r}")
 
 
 def _judge(code: Json, words: str, now: datetime) -> ProviderError:
@@ -159,7 +159,7 @@ def _judge(code: Json, words: str, now: datetime) -> ProviderError:
             return _limit(words, now)
         case 400 | 403 | 404:
             return NoPrices(words) if words.startswith(_NO_TRADING) else UnknownSymbol(words)
-    return ProviderUnavailable(words) if isinstance(code, int) and code >= 500 else BadAnswer(words)
+    return ProviderUnavailable(words) if isinstance(code, int) and code >= 500 else InvalidResponse(words)
 
 
 def _limit(words: str, now: datetime) -> ProviderError:

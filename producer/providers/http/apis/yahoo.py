@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, Json, PastCall, Signature, in_batches
+from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
 from producer.providers.http.apis.float32 import narrow
 from producer.providers.http.parsing import (
     read_bars,
@@ -29,7 +29,7 @@ from producer.providers.http.parsing import (
 )
 from producer.providers.http.responses import limit
 from shared.accounts import Account
-from shared.errors import BadAnswer, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
+from shared.errors import InvalidResponse, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
 from shared.times import from_micros, to_micros
 
 # What does not look like a browser is turned away.
@@ -77,18 +77,18 @@ class Yahoo:
             return UnknownSymbol(words)
         if code == "Too Many Requests":
             return limit(words, now)
-        return BadAnswer(words) if code == "Bad Request" else ProviderUnavailable(words)
+        return InvalidResponse(words) if code == "Bad Request" else ProviderUnavailable(words)
 
-    def longest(self, interval: Interval) -> timedelta:
+    def max_range(self, interval: Interval) -> timedelta:
         """Bars of five minutes are kept for 60 days; to those of a day there is no end."""
         return timedelta(days=3650 if interval is Interval.DAY else 59)
 
-    def past_call(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> PastCall:
+    def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:
         # Bars are asked for by their beginning, which for a day is, somewhere, up to a day from its midnight UTC.
         later = interval.length if interval is Interval.DAY else timedelta()
         first, last = (max(0, to_micros(each) // 10**6) for each in (since - interval.length, until + later))
         query = {"period1": str(first), "period2": str(last), "interval": interval.value, **_REGULAR}
-        return PastCall(_chart_path(symbol), query, partial(_read_past, spell(symbol), interval))
+        return HistoryRequest(_chart_path(symbol), query, partial(_read_past, spell(symbol), interval))
 
 
 def spell(symbol: str) -> str:
@@ -144,7 +144,7 @@ def _read_sparks(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
         sparks = {str(_dig(each, "symbol")): _dig(each, "response", 0) for each in results}
     known = {symbol: sparks[spell(symbol)] for symbol in symbols if spell(symbol) in sparks}
     if not known:
-        raise BadAnswer("has none of the symbols in its answer")
+        raise InvalidResponse("has none of the symbols in its answer")
     quotes = {symbol: read_quote(partial(_read_spark, spell(symbol), at), spark) for symbol, spark in known.items()}
     return {**dict.fromkeys(symbols, UnknownSymbol("is not known: it is left out of the answer")), **quotes}
 
@@ -157,7 +157,7 @@ def _read_spark(spelled: str, at: datetime, spark: Json) -> Quote:
     _check_symbol(spelled, part)
     moments, closes = (read_list(part.get(name), name) for name in ("timestamp", "close"))
     if len(moments) != len(closes):
-        raise BadAnswer(f"sent {len(closes)} prices for {len(moments)} times")
+        raise InvalidResponse(f"sent {len(closes)} prices for {len(moments)} times")
     traded = [(moment, close) for moment, close in zip(moments, closes, strict=True) if close is not None]
     moment, close = traded[-1] if traded else (None, None)
     previous = _first(None, part.get("previousClose"), part.get("chartPreviousClose"))
@@ -174,7 +174,7 @@ def _read_past(spelled: str, interval: Interval, answer: Json) -> Sequence[Quote
     table = read_object(_dig(chart, "indicators", "quote", 0), "quote")
     columns = [read_list(chart["timestamp"], "timestamp"), *(read_list(table.get(name), name) for name in names)]
     if len({len(column) for column in columns}) > 1:
-        raise BadAnswer("sent columns of different lengths")
+        raise InvalidResponse("sent columns of different lengths")
     traded = [(read_epoch(start), *row) for start, *row in zip(*columns, strict=True) if row[0] is not None]
     return read_bars(partial(_read_bar, meta, interval), [row for row in traded if _has_ended(meta, interval, row[0])])
 
@@ -209,7 +209,7 @@ def _midnight(meta: Mapping[str, Any], moment: datetime) -> datetime:
     """Midnight UTC of the date that it is then at the exchange."""
     offset = meta.get("gmtoffset")
     if not isinstance(offset, int) or abs(offset) > 86_400:
-        raise BadAnswer("does not say what time it is at the exchange")
+        raise InvalidResponse("does not say what time it is at the exchange")
     # It is the offset of now: that of a day in the other half of the year may be an hour more.
     days = (to_micros(moment) // 10**6 + offset + 3_600) // 86_400
     return from_micros(days * 86_400 * 10**6)
@@ -223,7 +223,7 @@ def _read_meta(spelled: str, chart: Json) -> Mapping[str, Any]:
 
 def _check_symbol(spelled: str, part: Mapping[str, Any]) -> None:
     if part.get("symbol", spelled) != spelled:
-        raise BadAnswer(f"sent {shorten(part.get('symbol'))!r} in place of {spelled!r}")
+        raise InvalidResponse(f"sent {shorten(part.get('symbol'))!r} in place of {spelled!r}")
 
 
 def _read_state(meta: Mapping[str, Any], second: int) -> str | None:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from consumers.alerts.handler import AlertHandler, open_alerts
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule
-from consumers.alerts.store import load_watermarks, owed_alerts, read_alerts
+from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
 from infra.up.rabbitmq import free_port
 from shared.database import open_engine, reading
@@ -104,7 +104,7 @@ class World:
         def seen() -> bool:
             with reading(self.engine) as connection:
                 mark = load_watermarks(connection, {event.symbol}).get(event.symbol)
-                return mark is not None and mark.as_of >= event.as_of and not owed_alerts(connection, 1)
+                return mark is not None and mark.as_of >= event.as_of and not pending_alerts(connection, 1)
 
         wait_until(seen)
 

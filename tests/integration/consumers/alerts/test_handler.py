@@ -15,7 +15,7 @@ from consumers.alerts import handler as module
 from consumers.alerts.handler import AlertHandler, alert_line
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, remove_rule
-from consumers.alerts.store import owed_alerts, read_alerts
+from consumers.alerts.store import pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
 from shared.database import open_engine, reading
 from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
@@ -85,7 +85,7 @@ def ids(events: Sequence[StockData], indexes: Iterable[int]) -> list[str]:
 
 def owed(engine: Engine) -> list[str]:
     with reading(engine) as connection:
-        return [alert.id for alert in owed_alerts(connection, 100).values()]
+        return [alert.id for alert in pending_alerts(connection, 100).values()]
 
 
 @pytest.mark.usefixtures("crossing_up")

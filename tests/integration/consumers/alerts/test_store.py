@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts.engine import Watermark
 from consumers.alerts.rules.parser import parse_condition
-from consumers.alerts.rules.store import add_rule, list_rules, load_rule_book, remove_rule
-from consumers.alerts.store import load_watermarks, owed_alerts, read_alerts, read_counters, save_batch
+from consumers.alerts.rules.store import add_rule, list_rules, load_rule_index, remove_rule
+from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA, rules
 from shared.database import open_engine, reading, writing
 from shared.errors import SettingsError, StorageError
@@ -48,7 +48,7 @@ def test_each_change_of_the_rules_is_a_new_revision(engine: Engine) -> None:
     with writing(engine) as connection:
         assert revisions == [1, 2]
         assert read_counters(connection).revision == 3
-        assert load_rule_book(connection, 3).revision == 3
+        assert load_rule_index(connection, 3).revision == 3
 
 
 def test_the_id_of_a_removed_rule_is_never_given_again(engine: Engine) -> None:
@@ -73,7 +73,7 @@ def test_an_alert_is_kept_once_an_event_and_rule(engine: Engine) -> None:
     save(engine, replace(alert, price=Decimal(1)), replace(alert, rule_id=2))
     with reading(engine) as connection:
         assert [(each.rule_id, each.price) for each in read_alerts(connection)] == [(1, alert.price), (2, alert.price)]
-        assert next(iter(owed_alerts(connection, 10).values())) == alert
+        assert next(iter(pending_alerts(connection, 10).values())) == alert
 
 
 def test_prices_and_watermarks_come_back_digit_for_digit(engine: Engine) -> None:

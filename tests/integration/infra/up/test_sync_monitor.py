@@ -10,7 +10,7 @@ from celery.backends.database.models import TaskExtended
 from sqlalchemy.orm import Session
 
 from infra.up import sync_monitor as syncs
-from infra.up.sync_monitor import SyncTroubles, describe_result
+from infra.up.sync_monitor import SyncMonitor, describe_result
 from shared.database import opened
 from shared.settings import parse_database_url
 
@@ -18,7 +18,7 @@ Write = Callable[..., None]
 
 
 @pytest.fixture
-def troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SyncTroubles, Write]]:
+def troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SyncMonitor, Write]]:
     """Fresh eyes on a table with an old trouble in it, and a way to write another result or change one."""
     monkeypatch.setattr(syncs, "_LOOK_EVERY", 0)
     url = parse_database_url(f"sqlite:///{tmp_path / 'celery.db'}")
@@ -33,10 +33,10 @@ def troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
                 session.commit()
 
         write("old", "FAILURE", {"exc_message": ["of yesterday"]})
-        yield SyncTroubles(url), write
+        yield SyncMonitor(url), write
 
 
-def test_each_new_trouble_is_told_once(troubles: tuple[SyncTroubles, Write]) -> None:
+def test_each_new_trouble_is_told_once(troubles: tuple[SyncMonitor, Write]) -> None:
     seen, write = troubles
     assert seen.look() == []
     write("1", "SUCCESS", {"published": 2, "failed": {}})
@@ -50,7 +50,7 @@ def test_each_new_trouble_is_told_once(troubles: tuple[SyncTroubles, Write]) -> 
     assert seen.look() == ["the sync failed: refuses the key"]
 
 
-def test_a_sync_that_is_tried_again_is_told_of_and_what_became_of_it(troubles: tuple[SyncTroubles, Write]) -> None:
+def test_a_sync_that_is_tried_again_is_told_of_and_what_became_of_it(troubles: tuple[SyncMonitor, Write]) -> None:
     seen, write = troubles
     write("1", "RETRY", {"exc_message": ["no answer"]})
     assert seen.look() == ["the sync is tried again: no answer"]
@@ -58,24 +58,24 @@ def test_a_sync_that_is_tried_again_is_told_of_and_what_became_of_it(troubles: t
     assert seen.look() == ["IBM, MSFT failed: is not known"]
 
 
-def test_a_key_that_is_refused_is_told_of_though_nothing_failed(troubles: tuple[SyncTroubles, Write]) -> None:
+def test_a_key_that_is_refused_is_told_of_though_nothing_failed(troubles: tuple[SyncMonitor, Write]) -> None:
     seen, write = troubles
     write("1", "SUCCESS", {"published": 2, "failed": {}, "refused": {"finnhub": "refuses the key"}})
     assert seen.look() == ["finnhub refuses the key"]
 
 
-def test_other_tasks_are_not_ours(troubles: tuple[SyncTroubles, Write]) -> None:
+def test_other_tasks_are_not_ours(troubles: tuple[SyncMonitor, Write]) -> None:
     seen, write = troubles
     write("1", "FAILURE", {"exc_message": ["other"]}, name="other.task")
     assert seen.look() == []
 
 
 def test_a_database_without_results_has_no_troubles(tmp_path: Path) -> None:
-    assert SyncTroubles(parse_database_url(f"sqlite:///{tmp_path / 'none.db'}")).look() == []
+    assert SyncMonitor(parse_database_url(f"sqlite:///{tmp_path / 'none.db'}")).look() == []
 
 
 def test_results_that_cannot_be_read_are_a_trouble_until_they_can(
-    troubles: tuple[SyncTroubles, Write], tmp_path: Path
+    troubles: tuple[SyncMonitor, Write], tmp_path: Path
 ) -> None:
     seen, write = troubles
     results = tmp_path / "celery.db"

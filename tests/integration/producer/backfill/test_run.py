@@ -11,11 +11,18 @@ from sqlalchemy import Engine
 
 from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill
-from producer.backfill.time_ranges import Span
+from producer.backfill.time_ranges import TimeRange
 from producer.providers.base import Answers, Interval, Quote
 from producer.state import open_state
 from shared.database import writing
-from shared.errors import BadAnswer, ProviderRefused, ProviderUnavailable, PublishError, RateLimited, UnknownSymbol
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderUnavailable,
+    PublishError,
+    RateLimited,
+    UnknownSymbol,
+)
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import Publisher
@@ -46,10 +53,10 @@ class FakePast:
     def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
         raise NotImplementedError
 
-    def longest(self, interval: Interval) -> timedelta:
+    def max_range(self, interval: Interval) -> timedelta:
         return 5 * interval.length
 
-    def past(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
         first, last = january(since, until)
         self.asked.append((symbol, first, last))
         self.meddle(symbol, first)
@@ -75,7 +82,7 @@ def run(broker: BrokerAddress, state: Engine, said: list[str]) -> Make:
     def ran(
         *providers: FakePast,
         stop: Stop | None = None,
-        spans: Sequence[Span] = (Span(START, END),),
+        spans: Sequence[TimeRange] = (TimeRange(START, END),),
         symbols: Sequence[str] = ("AAPL", "BRK.B"),
         clock: Callable[[], datetime] = utc_now,
         kept: bool = True,
@@ -132,7 +139,7 @@ def test_a_window_is_published_before_the_next_is_fetched(run: Make, broker: Bro
     assert there == [0, 5, 10]
 
 
-@pytest.mark.parametrize("error", [ProviderUnavailable("is down"), BadAnswer("sent an HTML page")])
+@pytest.mark.parametrize("error", [ProviderUnavailable("is down"), InvalidResponse("sent an HTML page")])
 def test_what_one_provider_fails_is_asked_of_the_next(run: Make, broker: BrokerAddress, error: Exception) -> None:
     queue = declare(broker)
     first, second = FakePast(meddle=failing(error, ("AAPL", 6))), FakePast("second")
@@ -160,7 +167,7 @@ def test_a_backfill_is_over_where_a_symbol_is_unknown_to_all(run: Make, broker: 
 
 def test_a_key_that_is_refused_leaves_the_rest_to_the_next(run: Make, broker: BrokerAddress) -> None:
     declare(broker)
-    refusal = failing(ProviderRefused("refuses the key"), ("AAPL", 6), ("BRK.B", 1))
+    refusal = failing(AuthenticationFailed("refuses the key"), ("AAPL", 6), ("BRK.B", 1))
     first, second = FakePast(meddle=refusal), FakePast("second")
     work = run(first, second)
     assert first.asked == [("AAPL", 1, 6), ("AAPL", 6, 11)]
@@ -223,11 +230,11 @@ def test_a_price_that_consumers_would_refuse_is_named_and_skipped(
     queue = declare(broker)
 
     class Broken(FakePast):
-        def past(self, *arguments: object) -> Sequence[Quote]:
-            first, *others = super().past(*arguments)  # type: ignore[arg-type]
+        def history(self, *arguments: object) -> Sequence[Quote]:
+            first, *others = super().history(*arguments)  # type: ignore[arg-type]
             return [Quote(Decimal("1.2345678901234567"), first.as_of), *others]
 
-    work = run(Broken(), symbols=["AAPL"], spans=[Span(START, START + 5 * DAY)])
+    work = run(Broken(), symbols=["AAPL"], spans=[TimeRange(START, START + 5 * DAY)])
     assert (work.published, work.skipped, work.failed) == (4, 1, {})
     assert said[0].startswith("AAPL of 2024-01-01T00:00:00Z skipped: first: its quote is no event: price '1.23")
     assert waiting(broker, queue) == 4
@@ -273,7 +280,7 @@ def test_it_goes_on_with_the_same_or_a_later_beginning_alone(
     declare(broker)
     cut_off_at(run, 6)
     again = FakePast()
-    run(again, symbols=["AAPL"], spans=[Span(since, max(END, since + DAY))])
+    run(again, symbols=["AAPL"], spans=[TimeRange(since, max(END, since + DAY))])
     assert again.asked == asked
 
 
@@ -309,7 +316,11 @@ def test_the_newest_days_are_asked_for_again_since_their_bars_may_come_late(run:
 def test_of_a_window_over_several_holes_only_what_is_missing_is_published(run: Make, broker: BrokerAddress) -> None:
     queue = declare(broker)
     provider = FakePast()
-    spans = [Span(START, START + DAY), Span(START + 3 * DAY, START + 4 * DAY), Span(START + 8 * DAY, START + 9 * DAY)]
+    spans = [
+        TimeRange(START, START + DAY),
+        TimeRange(START + 3 * DAY, START + 4 * DAY),
+        TimeRange(START + 8 * DAY, START + 9 * DAY),
+    ]
     run(provider, symbols=["AAPL"], spans=spans)
     assert provider.asked == [("AAPL", 1, 5), ("AAPL", 9, 10)]
     assert [each.as_of.day for each in published(broker, queue, 3)] == [1, 4, 9]
@@ -319,7 +330,7 @@ def test_a_hole_that_cannot_be_had_keeps_nobody_from_the_next(run: Make, broker:
     queue = declare(broker)
     too_long_ago = failing(UnknownSymbol("keeps no prices that old"), ("AAPL", 1))
     first = FakePast(meddle=lambda symbol, day: too_long_ago(symbol, day) if day < 9 else None)
-    spans = [Span(START, START + 2 * DAY), Span(START + 8 * DAY, START + 9 * DAY)]
+    spans = [TimeRange(START, START + 2 * DAY), TimeRange(START + 8 * DAY, START + 9 * DAY)]
     alone = run(first, symbols=["AAPL"], spans=spans, kept=False)
     assert alone.left == {"AAPL": spans[:1]}
     assert alone.reasons() == {"AAPL": "first: keeps no prices that old"}

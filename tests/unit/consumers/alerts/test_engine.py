@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.alerts.engine import RuleBook, Watermark, raise_alert
+from consumers.alerts.engine import RuleIndex, Watermark, raise_alert
 from consumers.alerts.rules.parser import Condition, Rule, parse_condition
 from shared.events import StockData, price_alert_id
 from tests.factories import AS_OF, NOW, price_series, stock_data
@@ -19,7 +19,7 @@ def rule(text: str, number: int = 1, revision: int = 1) -> Rule:
 
 def fired(rules: Sequence[Rule], events: Sequence[StockData]) -> list[tuple[int, str]]:
     """(rule id, event id) of what the events fire, with the same rules from first to last."""
-    book = RuleBook(rules, revision=1)
+    book = RuleIndex(rules, revision=1)
     marks: dict[str, Watermark] = {}
     found = []
     for event in events:
@@ -52,7 +52,7 @@ def test_each_condition_fires_as_the_contract_says(text: str, prices: str, expec
 
 
 def test_an_event_that_is_not_newer_changes_and_fires_nothing() -> None:
-    book = RuleBook([rule("AAPL above 200")], revision=1)
+    book = RuleIndex([rule("AAPL above 200")], revision=1)
     before, _ = book.evaluate(stock_data(price="199"), None)
     for late in (AS_OF, AS_OF - timedelta(seconds=1)):
         after, rules_fired = book.evaluate(stock_data(price="201", as_of=late), before)
@@ -62,8 +62,8 @@ def test_an_event_that_is_not_newer_changes_and_fires_nothing() -> None:
 
 def test_a_state_that_holds_already_when_its_rule_is_made_fires_with_the_next_price() -> None:
     first, second, third = price_series(["201", "201", "202"])
-    before, _ = RuleBook([], revision=1).evaluate(first, None)
-    book = RuleBook([rule("AAPL above 200", revision=2)], revision=2)
+    before, _ = RuleIndex([], revision=1).evaluate(first, None)
+    book = RuleIndex([rule("AAPL above 200", revision=2)], revision=2)
     before, rules_fired = book.evaluate(second, before)
     assert [each.id for each in rules_fired] == [1]
     assert book.evaluate(third, before)[1] == []
@@ -71,8 +71,8 @@ def test_a_state_that_holds_already_when_its_rule_is_made_fires_with_the_next_pr
 
 def test_crossing_counts_from_the_price_before_the_rule_was_made() -> None:
     first, second = price_series(["199", "201"])
-    before, _ = RuleBook([], revision=1).evaluate(first, None)
-    book = RuleBook([rule("AAPL crossing up 200", revision=2)], revision=2)
+    before, _ = RuleIndex([], revision=1).evaluate(first, None)
+    book = RuleIndex([rule("AAPL crossing up 200", revision=2)], revision=2)
     assert len(book.evaluate(second, before)[1]) == 1
 
 
@@ -175,7 +175,7 @@ def test_it_fires_what_looking_at_every_rule_would(first: list[Add], steps: list
         if isinstance(step, Tick):
             event = stock_data(step.symbol, str(step.price), AS_OF + timedelta(seconds=step.second))
             before = marks.get(step.symbol)
-            marks[step.symbol], found = RuleBook(rules, revision).evaluate(event, before)
+            marks[step.symbol], found = RuleIndex(rules, revision).evaluate(event, before)
             assert [each.id for each in found] == oracle.fired(rules, event)
         elif isinstance(step, Add):
             revision += 1
@@ -205,7 +205,7 @@ def comparisons_of_one_event(count: int) -> int:
     texts = [f"AAPL {condition.phrase} 1000" for condition in Condition]
     terms = [parse_condition(text)._replace(threshold=Counted(1000 + step)) for text in texts for step in range(count)]
     rules = [Rule(number, str(number), *each, revision=1) for number, each in enumerate(terms)]
-    book = RuleBook(rules, revision=1)
+    book = RuleIndex(rules, revision=1)
     first, second = price_series(["999.5", "1000.5"])
     before, _ = book.evaluate(first, None)
     Counted.comparisons = 0

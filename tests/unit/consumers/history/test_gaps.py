@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from consumers.history.gaps import DAY, Hole, find_holes, resolution_of, tolerance
+from consumers.history.gaps import DAY, Gap, find_gaps, resolution_of, tolerance
 from shared.market_calendar import Session
 from shared.schedule import Schedule
 from tests.factories import property_test
@@ -25,8 +25,8 @@ def at(text: str) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def hole(since: str, until: str, missing: int) -> Hole:
-    return Hole(at(since), at(until), missing)
+def hole(since: str, until: str, missing: int) -> Gap:
+    return Gap(at(since), at(until), missing)
 
 
 def session(day: str, opened: str = "14:30", closed: str = "21:00", lunch: tuple[str, str] | None = None) -> Session:
@@ -65,7 +65,7 @@ def test_prices_are_due_as_the_schedule_is_but_every_five_minutes_at_most(schedu
     ],
 )
 def test_a_stretch_of_twice_the_resolution_is_a_hole(times: str, now: str, holes: list[tuple[str, str, int]]) -> None:
-    assert find_holes(map(at, times.split()), FIVE, at(now)) == [hole(*each) for each in holes]
+    assert find_gaps(map(at, times.split()), FIVE, at(now)) == [hole(*each) for each in holes]
 
 
 @pytest.mark.parametrize(
@@ -77,22 +77,22 @@ def test_a_stretch_of_twice_the_resolution_is_a_hole(times: str, now: str, holes
     ],
 )
 def test_since_is_when_prices_are_due_from(times: str, since: str, holes: list[tuple[str, str, int]]) -> None:
-    found = find_holes(map(at, times.split()), FIVE, at("12:34"), at(since))
+    found = find_gaps(map(at, times.split()), FIVE, at("12:34"), at(since))
     assert found == [hole(*each) for each in holes]
 
 
 def test_the_prices_of_whole_days_are_no_part_of_a_series_of_minutes() -> None:
     days = [at("2024-11-18"), at("2024-11-19"), at("2024-11-20")]
-    assert find_holes(days, FIVE, LATER) == []
+    assert find_gaps(days, FIVE, LATER) == []
     ticks = [NOON + FIVE * number for number in range(24)]
-    assert find_holes([*days, *ticks], FIVE, LATER) == []
+    assert find_gaps([*days, *ticks], FIVE, LATER) == []
 
 
 def test_a_series_that_runs_through_midnight_has_a_price_of_midnight() -> None:
     begin = at("2024-11-19T23:30")
     ticks = [begin + FIVE * number for number in range(12)]
-    assert find_holes(ticks, FIVE, ticks[-1]) == []
-    assert find_holes(ticks[6:], FIVE, ticks[-1]) == []
+    assert find_gaps(ticks, FIVE, ticks[-1]) == []
+    assert find_gaps(ticks[6:], FIVE, ticks[-1]) == []
 
 
 OPEN = session("2024-11-20")
@@ -115,7 +115,7 @@ def test_prices_are_due_from_the_open_up_to_and_with_the_close(
     sessions = [session("2024-11-19"), OPEN, session("2024-11-21")]
     bars = [bar for number, bar in enumerate(BARS) if number not in left_out]
     before = [bar - DAY for bar in BARS]
-    found = find_holes([*before, *bars], FIVE, at("2024-11-21T09:00"), None, sessions)
+    found = find_gaps([*before, *bars], FIVE, at("2024-11-21T09:00"), None, sessions)
     assert found == [hole(*each) for each in missing]
 
 
@@ -128,23 +128,23 @@ def test_a_night_a_weekend_and_a_pause_for_lunch_are_no_holes() -> None:
         if not 30 < number <= 42  # what ends between half past two and half past three
     ]
     now = at("2024-11-26")
-    assert find_holes(bars, FIVE, now, None, sessions) == []
-    [found] = find_holes(bars[:50] + bars[70:], FIVE, now, None, sessions)
+    assert find_gaps(bars, FIVE, now, None, sessions) == []
+    [found] = find_gaps(bars[:50] + bars[70:], FIVE, now, None, sessions)
     assert found == hole("2024-11-22T05:15", "2024-11-25T00:55", 20)
 
 
 def test_a_live_price_of_the_close_may_come_a_little_later() -> None:
     ticks = [OPEN.open + timedelta(seconds=2) + FIVE * number for number in range(79)]
     assert ticks[-1] > OPEN.close
-    assert find_holes(ticks, FIVE, LATER + DAY, None, [OPEN]) == []
-    [found] = find_holes(ticks[:-1], FIVE, LATER + DAY, None, [OPEN])
+    assert find_gaps(ticks, FIVE, LATER + DAY, None, [OPEN]) == []
+    [found] = find_gaps(ticks[:-1], FIVE, LATER + DAY, None, [OPEN])
     assert found.missing == 1
 
 
 def test_what_is_not_due_yet_is_not_missing_in_a_session_that_is_on() -> None:
     now = OPEN.open + 62 * MINUTE
-    assert find_holes(BARS[:12], FIVE, now, None, [OPEN]) == []
-    assert find_holes(BARS[:9], FIVE, now, None, [OPEN]) == [hole("15:20", "15:30", 2)]
+    assert find_gaps(BARS[:12], FIVE, now, None, [OPEN]) == []
+    assert find_gaps(BARS[:9], FIVE, now, None, [OPEN]) == [hole("15:20", "15:30", 2)]
 
 
 WEEK = ["2024-11-18", "2024-11-19", "2024-11-20", "2024-11-21", "2024-11-22", "2024-11-25"]
@@ -164,7 +164,7 @@ WEEK = ["2024-11-18", "2024-11-19", "2024-11-20", "2024-11-21", "2024-11-22", "2
 )
 def test_a_day_without_a_price_is_a_hole(days: str, holes: list[tuple[str, str, int]]) -> None:
     times = [at(f"2024-11-{day}") for day in days.split()]
-    assert find_holes(times, DAY, at("2024-11-26T09:00")) == [hole(*each) for each in holes]
+    assert find_gaps(times, DAY, at("2024-11-26T09:00")) == [hole(*each) for each in holes]
 
 
 def test_a_market_knows_its_days_and_a_price_counts_for_the_session_it_falls_in() -> None:
@@ -175,29 +175,29 @@ def test_a_market_knows_its_days_and_a_price_counts_for_the_session_it_falls_in(
     ]
     evenings = [each.open + MINUTE for each in sessions]
     now = at("2024-11-23T01:00")
-    assert find_holes(evenings, DAY, now, None, sessions) == []
-    assert find_holes([at(day) for day in days], DAY, now, None, sessions) == []
-    assert find_holes([evenings[0], evenings[2]], DAY, now, None, sessions) == [hole("2024-11-20", "2024-11-21", 1)]
+    assert find_gaps(evenings, DAY, now, None, sessions) == []
+    assert find_gaps([at(day) for day in days], DAY, now, None, sessions) == []
+    assert find_gaps([evenings[0], evenings[2]], DAY, now, None, sessions) == [hole("2024-11-20", "2024-11-21", 1)]
 
 
 def test_the_price_of_a_day_is_due_when_its_date_is_over() -> None:
     times = [at("2024-11-19")]
     sessions = [session("2024-11-19"), OPEN]
     for hours in (None, sessions):
-        assert find_holes(times, DAY, at("2024-11-20T23:00"), None, hours) == []
-        assert find_holes(times, DAY, at("2024-11-21T00:00"), None, hours) == [hole("2024-11-20", "2024-11-21", 1)]
+        assert find_gaps(times, DAY, at("2024-11-20T23:00"), None, hours) == []
+        assert find_gaps(times, DAY, at("2024-11-21T00:00"), None, hours) == [hole("2024-11-20", "2024-11-21", 1)]
 
 
 def test_since_counts_days_from_the_first_midnight_that_is_not_before_it() -> None:
     now = at("2024-11-22T09:00")
-    assert find_holes([], DAY, now, at("2024-11-20T09:00")) == [hole("2024-11-21", "2024-11-22", 1)]
-    assert find_holes([], DAY, now, at("2024-11-20")) == [hole("2024-11-20", "2024-11-22", 2)]
+    assert find_gaps([], DAY, now, at("2024-11-20T09:00")) == [hole("2024-11-21", "2024-11-22", 1)]
+    assert find_gaps([], DAY, now, at("2024-11-20")) == [hole("2024-11-20", "2024-11-22", 2)]
 
 
 def test_syncs_too_far_apart_for_a_session_are_looked_at_by_days() -> None:
     sessions = [session("2024-11-19"), OPEN]
     times = [sessions[0].close]
-    found = find_holes(times, timedelta(hours=6), at("2024-11-21T09:00"), None, sessions)
+    found = find_gaps(times, timedelta(hours=6), at("2024-11-21T09:00"), None, sessions)
     assert found == [hole("2024-11-20", "2024-11-21", 1)]
 
 
@@ -222,14 +222,14 @@ def test_a_hole_filled_with_what_was_due_is_no_hole(
     times: list[datetime], resolution: timedelta, sessions: list[Session] | None, since: datetime | None
 ) -> None:
     times = [each for each in times if since is None or each >= since]
-    holes = find_holes(times, resolution, AFTERWARDS, since, sessions)
+    holes = find_gaps(times, resolution, AFTERWARDS, since, sessions)
     for each in holes:
         assert each.missing > 0
         assert each.since < each.until <= AFTERWARDS
         assert not any(each.since <= moment < each.until for moment in times if moment != at(str(moment.date())))
     if sessions is None:
         filled = sorted([*times, *(each.since + resolution * n for each in holes for n in range(each.missing))])
-        assert find_holes(filled, resolution, AFTERWARDS, since) == []
+        assert find_gaps(filled, resolution, AFTERWARDS, since) == []
 
 
 @property_test
@@ -239,10 +239,10 @@ def test_bars_on_any_grid_fill_every_hole(
 ) -> None:
     """What `backfill --gaps` publishes: all bars in a hole, which begins a little earlier for them."""
     times = [each for each in times if since is None or each >= since]
-    holes = find_holes(times, resolution, AFTERWARDS, since, sessions)
+    holes = find_gaps(times, resolution, AFTERWARDS, since, sessions)
     grid = [at("2024-11-18") + FIVE * number + timedelta(seconds=phase) for number in range(4 * 288)]
     bars = [bar for bar in grid if any(each.since - tolerance(resolution) <= bar < each.until for each in holes)]
-    assert find_holes(sorted([*times, *bars]), resolution, AFTERWARDS, since, sessions) == []
+    assert find_gaps(sorted([*times, *bars]), resolution, AFTERWARDS, since, sessions) == []
 
 
 @property_test
@@ -251,7 +251,7 @@ def test_a_series_that_is_complete_to_some_seconds_has_no_hole(
     seconds: list[int], begin: datetime, sessions: list[Session] | None
 ) -> None:
     times = [begin + FIVE * number + timedelta(seconds=late) for number, late in enumerate(seconds)]
-    assert find_holes(times, FIVE, times[-1], None, sessions) == []
+    assert find_gaps(times, FIVE, times[-1], None, sessions) == []
 
 
 @property_test
@@ -261,7 +261,7 @@ def test_every_price_that_is_taken_out_is_missed(left_out: set[int], seconds: li
     due = [NOON + FIVE * number + timedelta(seconds=late) for number, late in enumerate(seconds)]
     times = [moment for number, moment in enumerate(due) if number not in left_out]
     assume(times)
-    holes = find_holes(times, FIVE, due[-1] + FIVE)
+    holes = find_gaps(times, FIVE, due[-1] + FIVE)
     taken = [moment for moment in due if moment > times[0] and moment not in times]
     assert sum(each.missing for each in holes) == len(taken)
     for moment in taken:
@@ -274,8 +274,8 @@ def test_days_that_are_filled_leave_no_hole(stored: set[str], with_market: bool)
     sessions = [session(day) for day in WEEK] if with_market else None
     now = at("2024-11-26T09:00")
     times = sorted(map(at, stored))
-    holes = find_holes(times, DAY, now, None, sessions)
+    holes = find_gaps(times, DAY, now, None, sessions)
     days = [each.since + DAY * n for each in holes for n in range((each.until - each.since).days)]
     filled = sorted([*times, *(day for day in days if day.strftime("%Y-%m-%d") in WEEK)])
-    assert find_holes(filled, DAY, now, None, sessions) == []
+    assert find_gaps(filled, DAY, now, None, sessions) == []
     assert sum(each.missing for each in holes) == len(filled) - len(times)

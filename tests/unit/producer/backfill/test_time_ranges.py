@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.backfill.run import names_with_past
-from producer.backfill.time_ranges import Span, cut_off, windows
+from producer.backfill.run import names_with_history
+from producer.backfill.time_ranges import TimeRange, clip, windows
 from producer.providers.base import Interval
 from tests.factories import property_test
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def span(first: int, last: int) -> Span:
+def span(first: int, last: int) -> TimeRange:
     """By days of January 2024."""
-    return Span(START + timedelta(days=first - 1), START + timedelta(days=last - 1))
+    return TimeRange(START + timedelta(days=first - 1), START + timedelta(days=last - 1))
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_windows_have_all_that_is_wanted_once(days: list[int], longest: int) -> 
     left = spans
     for each in found:
         assert any(each.since == wanted.since for wanted in left)
-        left = cut_off(left, each.until)
+        left = clip(left, each.until)
     assert left == []
 
 
 def test_providers_that_have_past_prices_are_known_by_name() -> None:
-    assert names_with_past(Interval.DAY) == ["twelvedata", "yahoo", "alphavantage", "massive"]
-    assert names_with_past(Interval.FIVE_MINUTES) == ["twelvedata", "yahoo", "massive"]
+    assert names_with_history(Interval.DAY) == ["twelvedata", "yahoo", "alphavantage", "massive"]
+    assert names_with_history(Interval.FIVE_MINUTES) == ["twelvedata", "yahoo", "massive"]

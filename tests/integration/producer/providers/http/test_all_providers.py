@@ -13,7 +13,7 @@ from producer.providers.base import Answers
 from producer.providers.http.provider import HttpProvider
 from producer.providers.registry import make_api
 from shared.accounts import ACCOUNTS, Account
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import utc_now
 from tests.asking import KEY, PATIENCE, prices
 from tests.market_server import Answer, MarketServer, Request, Script, market_server
@@ -60,12 +60,15 @@ SPOILED: dict[str, tuple[Spoil, type[ProviderError]]] = {
     "slow": (lambda answer: replace(answer, delay=1.2), ProviderUnavailable),
     "dripping": (lambda answer: replace(answer, drip=0.3), ProviderUnavailable),
     "closed in the middle": (lambda answer: replace(answer, cut=10), ProviderUnavailable),
-    "truncated": (lambda answer: Answer(answer.content[:-10]), BadAnswer),
-    "half of what was packed": (lambda answer: replace(packed(answer), body=packed(answer).content[:40]), BadAnswer),
-    "a page": (lambda _: Answer("<html><title>Just a moment</title></html>"), BadAnswer),
-    "nothing": (lambda _: Answer(""), BadAnswer),
-    "null": (lambda _: Answer("null"), BadAnswer),
-    "a list": (lambda _: Answer("[]"), BadAnswer),
+    "truncated": (lambda answer: Answer(answer.content[:-10]), InvalidResponse),
+    "half of what was packed": (
+        lambda answer: replace(packed(answer), body=packed(answer).content[:40]),
+        InvalidResponse,
+    ),
+    "a page": (lambda _: Answer("<html><title>Just a moment</title></html>"), InvalidResponse),
+    "nothing": (lambda _: Answer(""), InvalidResponse),
+    "null": (lambda _: Answer("null"), InvalidResponse),
+    "a list": (lambda _: Answer("[]"), InvalidResponse),
     "redirected elsewhere": (lambda _: Answer("", 302, {"Location": "http://localhost:1/"}), ProviderUnavailable),
     "away": (lambda _: Answer("", 503), ProviderUnavailable),
     "limited": (lambda _: Answer("Too Many Requests", 429), RateLimited),
@@ -113,6 +116,6 @@ def test_a_symbol_that_is_not_known_costs_no_other(played: Played) -> None:
 def test_a_key_that_is_refused_is_shown_once(played: Played) -> None:
     # More than one call takes, at each of them.
     found = played.ask([f"S{number}" for number in range(300)], key="wrong-key", per_minute=None)
-    assert {type(each) for each in found.values()} == {ProviderRefused}
+    assert {type(each) for each in found.values()} == {AuthenticationFailed}
     assert len(played.server.requests) == 1
     assert "wrong-key" not in "".join(map(str, found.values()))

@@ -13,7 +13,7 @@ import pytest
 
 from producer.providers.http.apis.base import Signature
 from producer.providers.http.client import MAX_BODY, Client, Patience, Reply
-from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited
+from shared.errors import InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import utc_now
 from tests.market_server import Answer, MarketServer, Request, Script, always, market_server, one_after_the_other
 
@@ -91,8 +91,8 @@ def test_connections_are_used_again() -> None:
         (Answer(BODY, delay=2), ProviderUnavailable, "does not answer in time"),
         (Answer(BODY, drip=0.2), ProviderUnavailable, "has not sent all of its answer within 1 s"),
         (Answer(BODY, cut=5), ProviderUnavailable, "broke off in the middle of its answer"),
-        (Answer(BODY, headers={"Content-Encoding": "gzip"}), BadAnswer, "cannot be unpacked"),
-        (Answer(b"0" * (MAX_BODY + 1)), BadAnswer, "sent more than 32 MiB"),
+        (Answer(BODY, headers={"Content-Encoding": "gzip"}), InvalidResponse, "cannot be unpacked"),
+        (Answer(b"0" * (MAX_BODY + 1)), InvalidResponse, "sent more than 32 MiB"),
         (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects in circles"),
         (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to what is no URL"),
     ],

@@ -22,9 +22,9 @@ from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading
 from shared.errors import (
-    BadAnswer,
+    AuthenticationFailed,
+    InvalidResponse,
     ProviderError,
-    ProviderRefused,
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
@@ -95,21 +95,21 @@ def prices(answers: dict[str, Quote | ProviderError]) -> list[str]:
 
 BAD = {
     "ZERO": (Answer({**PRICE, "c": 0, "t": 0}), UnknownSymbol, "all of its quote is zero"),
-    "NULL": (Answer({**PRICE, "c": None}), BadAnswer, "its price is missing"),
-    "NEGATIVE": (Answer({**PRICE, "c": -1}), BadAnswer, "its price"),
-    "TIMELESS": (Answer({**PRICE, "t": 0}), BadAnswer, "its time is '0'"),
-    "EMPTY": (Answer({}), BadAnswer, "its price is missing"),
-    "LIST": (Answer([187.44]), BadAnswer, "its answer is an array"),
-    "NOTHING": (Answer(""), BadAnswer, "sent nothing"),
-    "PAGE": (Answer("<html><title>Just a moment</title>"), BadAnswer, "an HTML page ('Just a moment')"),
-    "TRUNCATED": (Answer('{"c": 187.4'), BadAnswer, "broken JSON"),
-    "GARBAGE": (Answer(bytes(range(256))), BadAnswer, "sent text that is no JSON"),
-    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), BadAnswer, "sent broken JSON"),
-    "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), BadAnswer, "is not a decimal number"),
+    "NULL": (Answer({**PRICE, "c": None}), InvalidResponse, "its price is missing"),
+    "NEGATIVE": (Answer({**PRICE, "c": -1}), InvalidResponse, "its price"),
+    "TIMELESS": (Answer({**PRICE, "t": 0}), InvalidResponse, "its time is '0'"),
+    "EMPTY": (Answer({}), InvalidResponse, "its price is missing"),
+    "LIST": (Answer([187.44]), InvalidResponse, "its answer is an array"),
+    "NOTHING": (Answer(""), InvalidResponse, "sent nothing"),
+    "PAGE": (Answer("<html><title>Just a moment</title>"), InvalidResponse, "an HTML page ('Just a moment')"),
+    "TRUNCATED": (Answer('{"c": 187.4'), InvalidResponse, "broken JSON"),
+    "GARBAGE": (Answer(bytes(range(256))), InvalidResponse, "sent text that is no JSON"),
+    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "sent broken JSON"),
+    "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), InvalidResponse, "is not a decimal number"),
     "CUT": (Answer(PRICE, cut=9), ProviderUnavailable, "broke off in the middle"),
     "MISSING": (Answer({"error": "no such symbol"}, 404), UnknownSymbol, "no such symbol"),
     "PLAN": (Answer({"error": "not in your plan"}, 403), UnknownSymbol, "not in your plan"),
-    "ODD": (Answer({"error": "teapot"}, 418), BadAnswer, "answers 418 I'm a Teapot: teapot"),
+    "ODD": (Answer({"error": "teapot"}, 418), InvalidResponse, "answers 418 I'm a Teapot: teapot"),
     "SLOW": (Answer(PRICE, delay=2), ProviderUnavailable, "does not answer in time"),
     "BROKEN": (Answer({"error": "internal"}, 500), ProviderUnavailable, "answers 500 Internal Server Error: internal"),
 }
@@ -180,7 +180,7 @@ def test_processes_that_ask_at_once_never_spend_more_than_there_is(tmp_path: Pat
     script = """
 import sys
 from pathlib import Path
-from producer.providers.http.quota import take_credits
+from producer.providers.http.quota import reserve
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import writing
@@ -190,7 +190,7 @@ account = Account("http://localhost", per_minute=50)
 with open_state(Path(sys.argv[1])) as engine:
     for _ in range(40):
         with writing(engine) as connection:
-            take_credits(connection, "shared", account, 1, utc_now())
+            reserve(connection, "shared", account, 1, utc_now())
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
     children = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
@@ -214,10 +214,10 @@ def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Ma
     with market_server(always(refused)) as server:
         answers = ask(provider(server), MANY)
         assert len(asked(server)) == 1
-        assert {type(each) for each in answers.values()} == {ProviderRefused}
+        assert {type(each) for each in answers.values()} == {AuthenticationFailed}
         assert str(answers["S0"]) == "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key ***"
 
-        with pytest.raises(ProviderRefused, match=r"is left alone until .* refuses the key") as error:
+        with pytest.raises(AuthenticationFailed, match=r"is left alone until .* refuses the key") as error:
             ask(provider(server), MANY)
         assert KEY not in str(error.value)
         assert asked(server) == []
@@ -245,7 +245,7 @@ def test_a_key_that_is_refused_is_left_alone_whatever_else_is_heard_meanwhile(pr
         server.answer = by_symbol({"IBM": limited, "MSFT": refused})
         ask(provider(server), ["IBM", "MSFT"])
         clock.later = timedelta(seconds=30)
-        with pytest.raises(ProviderRefused):
+        with pytest.raises(AuthenticationFailed):
             ask(provider(server), ["AAPL"])
 
 
@@ -257,7 +257,7 @@ def test_calls_that_wait_for_their_turn_are_not_made_nor_paid_for_when_they_are_
         server.answer = always(Answer({"error": "Invalid API key"}, 401))
         slow = provider(server, api=Slow())
         answers = ask(slow, MANY[:8])
-        assert {type(each) for each in answers.values()} == {ProviderRefused}
+        assert {type(each) for each in answers.values()} == {AuthenticationFailed}
         made = len(asked(server))
     assert made <= 3
     with open_state(tmp_path) as engine, reading(engine) as connection:
@@ -295,7 +295,7 @@ def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_with_one_ca
         answers = ask(provider(server), MANY)
         # One that is not proven is asked for one symbol first; then those under way at once may all fail.
         assert THRESHOLD <= len(asked(server)) <= len(MANY)
-        assert {type(each) for each in answers.values()} <= {BadAnswer, ProviderUnavailable}
+        assert {type(each) for each in answers.values()} <= {InvalidResponse, ProviderUnavailable}
         with pytest.raises(ProviderUnavailable, match=r"^is left alone until .*: sent an HTML page"):
             ask(provider(server), MANY)
         assert asked(server) == []

@@ -168,7 +168,7 @@ class Outage:
     back_after: float = 0.0
     gave_up: PublishError | None = None
     gave_up_after: float = 0.0
-    hopeless: list[str] = field(default_factory=list)
+    permanent: list[str] = field(default_factory=list)
     reconnections: int = 0
     left: int | None = None
 
@@ -228,10 +228,10 @@ def outage(own_broker: PrivateBroker) -> Outage:
             own_broker.kill()
             died = time.monotonic()
             killed.set()
-            hopeless = [message(stock_data("MSFT")), message(stock_data("GOOG")), message(stock_data("IBM"))]
-            seen.hopeless = [each.id for each in hopeless]
+            permanent = [message(stock_data("MSFT")), message(stock_data("GOOG")), message(stock_data("IBM"))]
+            seen.permanent = [each.id for each in permanent]
             try:
-                impatient.publish(hopeless)
+                impatient.publish(permanent)
             except PublishError as error:
                 seen.gave_up = error
             seen.gave_up_after = time.monotonic() - died
@@ -268,7 +268,7 @@ class TestABrokerThatIsKilledAndStartedAgain:
 
     def test_a_publisher_that_gives_up_names_every_event(self, outage: Outage) -> None:
         assert outage.gave_up is not None
-        assert set(outage.gave_up.failures) == set(outage.hopeless)
+        assert set(outage.gave_up.failures) == set(outage.permanent)
         assert 1 <= outage.gave_up_after < 5
 
     def test_a_publisher_that_does_not_give_up_has_everything_confirmed(self, outage: Outage) -> None:
@@ -277,7 +277,7 @@ class TestABrokerThatIsKilledAndStartedAgain:
 
     def test_every_confirmed_event_is_handled_under_the_id_it_was_given(self, outage: Outage) -> None:
         assert set(outage.handled) >= set(outage.sent)
-        assert set(outage.handled) <= set(outage.sent) | set(outage.hopeless) | {message().id}
+        assert set(outage.handled) <= set(outage.sent) | set(outage.permanent) | {message().id}
 
     def test_redelivery_is_the_exception(self, outage: Outage) -> None:
         """What was confirmed and handled before the kill does not come again as a whole."""

@@ -4,16 +4,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from producer.providers.http.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, THRESHOLD, Circuit
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
+from producer.providers.http.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, THRESHOLD, CircuitBreaker
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
 from tests.factories import NOW
 
 AWAY = ProviderUnavailable("answers 503")
 SECOND = timedelta(seconds=1)
 
 
-def failing(times: int, circuit: Circuit | None = None, now: datetime = NOW) -> Circuit:
-    circuit = circuit or Circuit(proven=True)
+def failing(times: int, circuit: CircuitBreaker | None = None, now: datetime = NOW) -> CircuitBreaker:
+    circuit = circuit or CircuitBreaker(proven=True)
     for _ in range(times):
         circuit = circuit.failed(AWAY, now)
     return circuit
@@ -33,7 +33,7 @@ def test_one_failure_more_opens_it_for_a_minute() -> None:
     assert circuit.find_error(NOW + FIRST_PAUSE) is None
 
 
-@pytest.mark.parametrize("error", [AWAY, BadAnswer("sent an HTML page")])
+@pytest.mark.parametrize("error", [AWAY, InvalidResponse("sent an HTML page")])
 def test_a_try_that_fails_too_opens_it_at_once_for_twice_as_long_up_to_a_cap(error: ProviderError) -> None:
     circuit, now = failing(THRESHOLD), NOW
     pauses = []
@@ -49,11 +49,11 @@ def test_a_try_that_fails_too_opens_it_at_once_for_twice_as_long_up_to_a_cap(err
 def test_a_call_that_goes_well_closes_it_for_good() -> None:
     circuit = failing(THRESHOLD).succeeded()
     assert circuit.find_error(NOW) is None
-    assert circuit == Circuit(proven=True)
+    assert circuit == CircuitBreaker(proven=True)
 
 
 def test_a_limit_is_kept_for_as_long_as_it_was_said() -> None:
-    circuit = Circuit(proven=True).failed(RateLimited("slow down", NOW + 90 * SECOND), NOW)
+    circuit = CircuitBreaker(proven=True).failed(RateLimited("slow down", NOW + 90 * SECOND), NOW)
     error = circuit.find_error(NOW + 89 * SECOND)
     assert isinstance(error, RateLimited)
     assert (str(error), error.until) == ("slow down", NOW + 90 * SECOND)
@@ -62,13 +62,13 @@ def test_a_limit_is_kept_for_as_long_as_it_was_said() -> None:
 
 
 def test_a_key_that_is_refused_is_not_shown_again_for_an_hour() -> None:
-    circuit = Circuit(proven=True).failed(ProviderRefused("refuses the key"), NOW)
-    assert isinstance(circuit.find_error(NOW + REFUSED_PAUSE - SECOND), ProviderRefused)
+    circuit = CircuitBreaker(proven=True).failed(AuthenticationFailed("refuses the key"), NOW)
+    assert isinstance(circuit.find_error(NOW + REFUSED_PAUSE - SECOND), AuthenticationFailed)
     assert circuit.find_error(NOW + REFUSED_PAUSE) is None
 
 
 @pytest.mark.parametrize(
-    "error", [AWAY, ProviderRefused("refuses the key"), RateLimited("slow down", NOW + timedelta(days=1))]
+    "error", [AWAY, AuthenticationFailed("refuses the key"), RateLimited("slow down", NOW + timedelta(days=1))]
 )
 def test_a_clock_that_is_set_back_leaves_nobody_alone_for_longer_than_any_pause(error: ProviderError) -> None:
     circuit = failing(THRESHOLD - 1).failed(error, NOW)

@@ -23,7 +23,7 @@ from producer.providers.http.parsing import (
     read_volume,
     shorten,
 )
-from shared.errors import BadAnswer
+from shared.errors import InvalidResponse
 from shared.times import EPOCH
 from tests.factories import AS_OF, property_test
 
@@ -66,7 +66,7 @@ def test_a_price_is_read_digit_for_digit(text: str, price: str) -> None:
     ],
 )
 def test_what_is_no_price_is_refused(text: str, why: str) -> None:
-    with pytest.raises(BadAnswer, match=r"^its price .*") as error:
+    with pytest.raises(InvalidResponse, match=r"^its price .*") as error:
         read_price(parse_json(text))
     assert why in str(error.value)
     assert read_optional_price(parse_json(text)) is None
@@ -78,7 +78,7 @@ def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
     text = json.dumps(value)
     try:
         found = parse_json(text)
-    except BadAnswer:
+    except InvalidResponse:
         return
     price = read_optional_price(found)
     assert price is None or price == Decimal(text.strip('"')) > 0
@@ -86,15 +86,15 @@ def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
 
 def test_of_several_the_first_that_is_a_price_is_taken() -> None:
     assert first_price([0, None, Decimal("1.5"), 2]) == Decimal("1.5")
-    with pytest.raises(BadAnswer, match="its last trade must be more than zero"):
+    with pytest.raises(InvalidResponse, match="its last trade must be more than zero"):
         first_price([0, None], "last trade")
-    with pytest.raises(BadAnswer, match="missing"):
+    with pytest.raises(InvalidResponse, match="missing"):
         first_price([])
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadAnswer, match=r"^sent "):
+    with pytest.raises(InvalidResponse, match=r"^sent "):
         parse_json(text)
 
 
@@ -151,9 +151,9 @@ def test_an_instant_is_read_in_its_unit(value: Any, unit: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 0, -1, True, "", "yesterday", Decimal("1.5"), 10**20, [], Decimal("1e999999")])
 def test_what_is_no_instant_is_refused(value: Any) -> None:
-    with pytest.raises(BadAnswer, match=r"^its time is "):
+    with pytest.raises(InvalidResponse, match=r"^its time is "):
         read_epoch(value)
-    with pytest.raises(BadAnswer, match=r"^its time is "):
+    with pytest.raises(InvalidResponse, match=r"^its time is "):
         read_epoch_of_any_unit(10**30 if value == 10**20 else value)
 
 
@@ -171,7 +171,7 @@ def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_s
 def test_a_date_is_midnight_utc() -> None:
     assert midnight("2024-11-20") == datetime(2024, 11, 20, tzinfo=UTC)
     for bad in (None, "", "2024-13-01", "20.11.2024", 20241120, "0001-01-01"):
-        with pytest.raises(BadAnswer, match=r"^its date is "):
+        with pytest.raises(InvalidResponse, match=r"^its date is "):
             midnight(bad)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.http.quota import DAY, MINUTE, Grant, Spending, grant_credits
+from producer.providers.http.quota import DAY, MINUTE, Reservation, Spending, find_available
 from shared.accounts import Account
 from shared.times import midnight_of
 from tests.factories import NOW, property_test
@@ -18,37 +18,37 @@ def ago(seconds: float, amount: int) -> Spending:
 
 
 def test_what_fits_is_granted_whole() -> None:
-    assert grant_credits([], FREE, 8, NOW) == Grant(8, NOW)
-    assert grant_credits([ago(10, 3)], FREE, 5, NOW) == Grant(5, NOW)
+    assert find_available([], FREE, 8, NOW) == Reservation(8, NOW)
+    assert find_available([ago(10, 3)], FREE, 5, NOW) == Reservation(5, NOW)
 
 
 def test_no_limit_grants_everything() -> None:
-    assert grant_credits([ago(1, 10**6)], Account("http://localhost"), 10**6, NOW) == Grant(10**6, NOW)
+    assert find_available([ago(1, 10**6)], Account("http://localhost"), 10**6, NOW) == Reservation(10**6, NOW)
 
 
 def test_the_rest_has_to_wait_for_the_minute() -> None:
-    assert grant_credits([ago(20, 5)], FREE, 5, NOW) == Grant(3, NOW + timedelta(seconds=40.5), "8 a minute")
+    assert find_available([ago(20, 5)], FREE, 5, NOW) == Reservation(3, NOW + timedelta(seconds=40.5), "8 a minute")
 
 
 def test_more_than_a_minute_s_credits_come_minute_by_minute() -> None:
-    assert grant_credits([], FREE, 20, NOW) == Grant(8, NOW + MINUTE, "8 a minute")
+    assert find_available([], FREE, 20, NOW) == Reservation(8, NOW + MINUTE, "8 a minute")
 
 
 def test_a_minute_is_any_sixty_seconds_and_a_moment_for_calls_to_arrive() -> None:
-    assert grant_credits([ago(60.2, 8)], FREE, 1, NOW).amount == 0
-    assert grant_credits([ago(60.5, 8)], FREE, 1, NOW).amount == 1
+    assert find_available([ago(60.2, 8)], FREE, 1, NOW).amount == 0
+    assert find_available([ago(60.5, 8)], FREE, 1, NOW).amount == 1
 
 
 def test_a_day_is_one_of_utc() -> None:
     midnight = datetime(2024, 11, 20, tzinfo=UTC)
     yesterday, today = (midnight - timedelta(seconds=1), 800), (midnight, 799)
-    assert grant_credits([yesterday], FREE, 8, NOW) == Grant(8, NOW)
-    assert grant_credits([yesterday, today], FREE, 8, NOW) == Grant(1, midnight + DAY, "800 a day")
+    assert find_available([yesterday], FREE, 8, NOW) == Reservation(8, NOW)
+    assert find_available([yesterday, today], FREE, 8, NOW) == Reservation(1, midnight + DAY, "800 a day")
 
 
 def test_what_was_spent_before_the_clock_was_set_back_counts_as_just_now() -> None:
     later = (NOW + timedelta(hours=3), 8)
-    assert grant_credits([later], FREE, 1, NOW) == Grant(0, NOW + MINUTE, "8 a minute")
+    assert find_available([later], FREE, 1, NOW) == Reservation(0, NOW + MINUTE, "8 a minute")
 
 
 @property_test
@@ -64,7 +64,7 @@ def test_no_minute_and_no_day_ever_sees_more_than_its_limit(
     spendings: list[Spending] = []
     for second, wanted in sorted(asked):
         now = NOW + timedelta(seconds=second)
-        grant = grant_credits(spendings, account, wanted, now)
+        grant = find_available(spendings, account, wanted, now)
         assert 0 <= grant.amount <= wanted
         assert grant.amount == wanted or grant.until > now
         spendings.append((now, grant.amount))
@@ -80,7 +80,7 @@ def test_what_waits_until_it_is_told_to_gets_on(wanted: int, per_minute: int) ->
     spendings: list[Spending] = []
     now, tries = NOW, 0
     while wanted:
-        grant = grant_credits(spendings, account, wanted, now)
+        grant = find_available(spendings, account, wanted, now)
         spendings.append((now, grant.amount))
         wanted -= grant.amount
         now, tries = max(now, grant.until), tries + 1

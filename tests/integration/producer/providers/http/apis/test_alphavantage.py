@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from producer.providers.base import Interval, Quote
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from shared.times import utc_now
 from tests import asking
 from tests.apis.alphavantage import KEY, answer
@@ -21,7 +21,7 @@ PLAYED = partial(answer, prices=PRICES)
 PAID = 75
 BULK = 600
 ask = partial(asking.ask, "alphavantage")
-provider = partial(asking.make_past_provider, "alphavantage")
+provider = partial(asking.make_historical_provider, "alphavantage")
 
 
 def played(name: str) -> Script:
@@ -47,7 +47,7 @@ def test_the_free_plan_is_asked_once_a_second(tmp_path: Path) -> None:
 def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
     found, (request,) = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
-    assert type(found["NOPE"]) is BadAnswer
+    assert type(found["NOPE"]) is InvalidResponse
     assert request.query["function"] == "REALTIME_BULK_QUOTES"
     assert request.query["symbol"] == "AAPL,NOPE,BRK-B"
     quote = found["AAPL"]
@@ -70,7 +70,7 @@ def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, i
     symbols = [f"S{number}" for number in range(50)]
     found, requests = ask(tmp_path, PLAYED, symbols, key="wrong-secret", **limits)
     assert len(requests) == 1
-    assert {type(error) for error in found.values()} == {ProviderRefused}
+    assert {type(error) for error in found.values()} == {AuthenticationFailed}
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, i
         ("limit_burst.json", RateLimited),
         ("limit_minute.json", RateLimited),
         ("premium.json", UnknownSymbol),
-        ("error_demo.json", ProviderRefused),
+        ("error_demo.json", AuthenticationFailed),
         ("error_symbol.json", UnknownSymbol),
-        ("challenge.html", BadAnswer),
+        ("challenge.html", InvalidResponse),
     ],
 )
 def test_what_it_says_under_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:
@@ -100,7 +100,7 @@ def test_past_days_are_had_in_one_call(tmp_path: Path) -> None:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with market_server(PLAYED) as server:
         paid = provider(tmp_path, server.url, per_minute=PAID)
-        quotes = paid.past("BRK.B", Interval.DAY, today - timedelta(days=150), now)
+        quotes = paid.history("BRK.B", Interval.DAY, today - timedelta(days=150), now)
     assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in range(150, 0, -1)]
     (request,) = server.requests
     assert (request.query["outputsize"], request.query["symbol"]) == ("full", "BRK-B")
@@ -111,4 +111,4 @@ def test_the_free_plan_says_from_when_on_it_has_past_days(tmp_path: Path) -> Non
     with market_server(PLAYED) as server:
         free = provider(tmp_path, server.url, per_day=25)
         with pytest.raises(UnknownSymbol, match=f"begin with {now - timedelta(days=99):%Y-%m-%d}"):
-            free.past("AAPL", Interval.DAY, now - timedelta(days=150), now)
+            free.history("AAPL", Interval.DAY, now - timedelta(days=150), now)

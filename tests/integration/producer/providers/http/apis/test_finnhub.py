@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from tests import asking
 from tests.apis.finnhub import KEY, answer
 from tests.asking import prices
@@ -39,7 +39,7 @@ def test_a_market_that_is_not_in_the_plan_costs_no_other_symbol(tmp_path: Path) 
 
 def test_a_key_that_is_refused_stops_at_once_and_does_not_show(tmp_path: Path) -> None:
     found, requests = ask(tmp_path, PLAYED, [f"S{number}" for number in range(40)], key="wrong-key")
-    assert {type(error) for error in found.values()} == {ProviderRefused}
+    assert {type(error) for error in found.values()} == {AuthenticationFailed}
     assert "Invalid API key" in str(found["S39"])
     assert len(requests) == 1
 
@@ -49,8 +49,8 @@ def test_a_key_that_is_refused_stops_at_once_and_does_not_show(tmp_path: Path) -
     [
         (Answer(recorded("finnhub", "limit.json"), 429), RateLimited, "API limit reached"),
         (Answer(recorded("finnhub", "limit.json")), RateLimited, "API limit reached"),
-        (Answer(recorded("finnhub", "invalid_key.json")), ProviderRefused, "Invalid API key"),
-        (Answer({"error": f"{KEY} is not an api key"}), ProviderRefused, "*** is not an api key"),
+        (Answer(recorded("finnhub", "invalid_key.json")), AuthenticationFailed, "Invalid API key"),
+        (Answer({"error": f"{KEY} is not an api key"}), AuthenticationFailed, "*** is not an api key"),
     ],
 )
 def test_a_limit_or_a_refusal_is_said_in_finnhub_s_words_and_stops_at_once(
@@ -65,4 +65,4 @@ def test_a_limit_or_a_refusal_is_said_in_finnhub_s_words_and_stops_at_once(
 @pytest.mark.parametrize("body", [recorded("finnhub", "challenge.html"), recorded("finnhub", "nulls.json"), "{", ""])
 def test_what_is_no_quote_is_a_bad_answer(tmp_path: Path, body: str) -> None:
     found, _ = ask(tmp_path, always(Answer(body)), ["AAPL"])
-    assert isinstance(found["AAPL"], BadAnswer)
+    assert isinstance(found["AAPL"], InvalidResponse)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer.providers.base import Interval
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from shared.times import utc_now
 from tests import asking
 from tests.apis.massive import KEY, answer
@@ -19,7 +19,7 @@ PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
 PLAYED = partial(answer, prices=PRICES)
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
 ask = partial(asking.ask, "massive")
-provider = partial(asking.make_past_provider, "massive")
+provider = partial(asking.make_historical_provider, "massive")
 
 
 def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
@@ -33,14 +33,14 @@ def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path)
 @pytest.mark.parametrize(
     ("failure", "kind", "words"),
     [
-        (Answer(recorded("massive", "unknown_key.json"), 401), ProviderRefused, "Unknown API Key"),
+        (Answer(recorded("massive", "unknown_key.json"), 401), AuthenticationFailed, "Unknown API Key"),
         (Answer(recorded("massive", "not_entitled.json"), 403), UnknownSymbol, "You are not entitled to this data"),
         (Answer(recorded("massive", "not_entitled.json")), UnknownSymbol, "You are not entitled to this data"),
         (Answer(recorded("massive", "limit.json"), 429), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "limit.json")), RateLimited, "exceeded the maximum requests per minute"),
-        (Answer(recorded("massive", "error.json")), BadAnswer, "cannot be empty"),
-        (Answer(recorded("massive", "challenge.html")), BadAnswer, "an HTML page"),
-        (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), BadAnswer, "*** is not a key"),
+        (Answer(recorded("massive", "error.json")), InvalidResponse, "cannot be empty"),
+        (Answer(recorded("massive", "challenge.html")), InvalidResponse, "an HTML page"),
+        (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), InvalidResponse, "*** is not a key"),
     ],
 )
 def test_a_failure_is_said_in_massive_s_words(
@@ -57,7 +57,7 @@ def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: in
     now = utc_now()
     since = now - timedelta(days=days)
     with market_server(PLAYED) as server:
-        quotes = provider(tmp_path, server.url).past("BRK.B", interval, since, now)
+        quotes = provider(tmp_path, server.url).history("BRK.B", interval, since, now)
     assert {quote.price for quote in quotes} == {Decimal("469.95")}
     check_past(quotes, since, now)
     assert len(quotes) > days / 2
@@ -73,7 +73,7 @@ def test_what_the_plan_keeps_back_of_the_past_does_not_stop_the_quotes(tmp_path:
     with market_server(lambda request: PLAYED(request) if request.path == SNAPSHOT else too_old) as server:
         asked = provider(tmp_path, server.url)
         with pytest.raises(UnknownSymbol, match="doesn't include this data timeframe"):
-            asked.past("AAPL", Interval.DAY, since, since + timedelta(days=5))
+            asked.history("AAPL", Interval.DAY, since, since + timedelta(days=5))
         assert list(prices(asked.quotes(["AAPL"], utc_now()))) == ["AAPL"]
 
 
@@ -81,8 +81,8 @@ def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
     now = utc_now()
     with market_server(always(Answer(recorded("massive", "past_part.json")))) as server:
         asked = provider(tmp_path, server.url)
-        with pytest.raises(BadAnswer, match="only a part"):
-            asked.past("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
+        with pytest.raises(InvalidResponse, match="only a part"):
+            asked.history("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
 
 
 def test_a_bar_waits_until_the_plans_that_are_behind_have_all_of_it(tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_a_bar_waits_until_the_plans_that_are_behind_have_all_of_it(tmp_path: Pa
     starts = [int((moment - Interval.FIVE_MINUTES.length).timestamp()) * 1000 for moment in ended]
     bars = {"ticker": "AAPL", "status": "DELAYED", "results": [{"t": start, "c": 228.87} for start in starts]}
     with market_server(always(Answer(bars))) as server:
-        quotes = provider(tmp_path, server.url).past("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
+        quotes = provider(tmp_path, server.url).history("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
     assert [quote.as_of for quote in quotes] == ended[:2]

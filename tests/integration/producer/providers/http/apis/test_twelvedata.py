@@ -9,9 +9,9 @@ import pytest
 
 from producer.providers.base import Interval, Quote
 from shared.errors import (
-    BadAnswer,
+    AuthenticationFailed,
+    InvalidResponse,
     ProviderError,
-    ProviderRefused,
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
@@ -26,7 +26,7 @@ PRICES = {"AAPL": "229.87000", "BRK.B": "476.57001", "SBIN:NSE": "812.5"}
 PLAYED = partial(answer, prices=PRICES)
 RAPIDAPI = "twelve-data1.p.rapidapi.com"
 ask = partial(asking.ask, "twelvedata")
-provider = partial(asking.make_past_provider, "twelvedata")
+provider = partial(asking.make_historical_provider, "twelvedata")
 
 
 def played(error: str, status: int = 200) -> Answer:
@@ -67,7 +67,7 @@ def test_through_rapidapi_it_is_asked_with_rapidapi_s_headers(tmp_path: Path, mo
 
 def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
     found, _ = ask(tmp_path, always(played("quote_batch.json")), ["AAPL", "IBM", "BRK.B"])
-    assert type(found["IBM"]) is BadAnswer
+    assert type(found["IBM"]) is InvalidResponse
     assert isinstance(found["AAPL"], Quote)
     assert isinstance(found["BRK.B"], Quote)
 
@@ -75,8 +75,8 @@ def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "kind"),
     [
-        ("error_key.json", 200, ProviderRefused),
-        ("error_key.json", 401, ProviderRefused),
+        ("error_key.json", 200, AuthenticationFailed),
+        ("error_key.json", 401, AuthenticationFailed),
         ("error_plan.json", 404, UnknownSymbol),
         ("error_forbidden.json", 403, UnknownSymbol),
         ("error_minute.json", 200, RateLimited),
@@ -84,9 +84,9 @@ def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
         ("error_day.json", 429, RateLimited),
         ("error_server.json", 200, ProviderUnavailable),
         ("error_server.json", 500, ProviderUnavailable),
-        ("error_too_long.json", 414, BadAnswer),
-        ("challenge.html", 200, BadAnswer),
-        ("rapidapi_not_subscribed.json", 403, ProviderRefused),
+        ("error_too_long.json", 414, InvalidResponse),
+        ("challenge.html", 200, InvalidResponse),
+        ("rapidapi_not_subscribed.json", 403, AuthenticationFailed),
         ("rapidapi_minute.json", 429, RateLimited),
         ("rapidapi_day.json", 429, RateLimited),
     ],
@@ -101,7 +101,7 @@ def test_what_it_says_is_the_error_of_every_symbol(
 def test_past_prices_are_those_that_were_asked_for(tmp_path: Path) -> None:
     since = NOW - timedelta(minutes=20)
     with market_server(PLAYED) as server:
-        quotes = provider(tmp_path, server.url).past("BRK.B", Interval.FIVE_MINUTES, since, NOW)
+        quotes = provider(tmp_path, server.url).history("BRK.B", Interval.FIVE_MINUTES, since, NOW)
     assert [f"{quote.as_of:%H:%M}" for quote in quotes] == ["09:45", "09:50", "09:55", "10:00"]
     assert {quote.price for quote in quotes} == {Decimal("476.57001")}
     (request,) = server.requests
@@ -113,16 +113,16 @@ def test_a_day_that_has_not_ended_has_no_past_price(tmp_path: Path) -> None:
     now = utc_now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with market_server(PLAYED) as server:
-        quotes = provider(tmp_path, server.url).past("AAPL", Interval.DAY, today - timedelta(days=3), now)
+        quotes = provider(tmp_path, server.url).history("AAPL", Interval.DAY, today - timedelta(days=3), now)
     assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in (3, 2, 1)]
 
 
 def test_a_time_without_trading_has_no_prices_and_is_no_failure(tmp_path: Path) -> None:
     since, until = datetime(2024, 11, 16, tzinfo=UTC), datetime(2024, 11, 17, tzinfo=UTC)
     with market_server(always(played("no_trading.json", 400))) as server:
-        assert provider(tmp_path, server.url).past("AAPL", Interval.FIVE_MINUTES, since, until) == []
+        assert provider(tmp_path, server.url).history("AAPL", Interval.FIVE_MINUTES, since, until) == []
 
 
 def test_an_unknown_symbol_has_no_past(tmp_path: Path) -> None:
     with market_server(PLAYED) as server, pytest.raises(UnknownSymbol, match="not found: NOPE"):
-        provider(tmp_path, server.url).past("NOPE", Interval.DAY, NOW - timedelta(days=3), NOW)
+        provider(tmp_path, server.url).history("NOPE", Interval.DAY, NOW - timedelta(days=3), NOW)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer.providers.base import Interval
-from shared.errors import BadAnswer, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
+from shared.errors import InvalidResponse, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.times import utc_now
 from tests import asking
 from tests.apis.yahoo import answer
@@ -20,7 +20,7 @@ PRICES = {"AAPL": "228.87", "BRK.B": "469.95", "VOD.L": "68.82", "^GSPC": "5917.
 PLAYED = partial(answer, prices={**PRICES, **MANY})
 SPARK = "/v8/finance/spark"
 ask = partial(asking.ask, "yahoo")
-provider = partial(asking.make_past_provider, "yahoo")
+provider = partial(asking.make_historical_provider, "yahoo")
 
 
 def without_sparks(gone: Answer) -> Script:
@@ -111,7 +111,7 @@ def test_to_be_turned_away_without_a_key_is_no_refusal_of_one(tmp_path: Path, na
 def test_the_chart_of_another_symbol_is_no_price_of_this_one(tmp_path: Path) -> None:
     found, _ = ask(tmp_path, always(Answer(recorded("yahoo", "chart.json"))), ["MSFT", "AAPL"])
     assert list(prices(found)) == ["AAPL"]
-    assert isinstance(found["MSFT"], BadAnswer)
+    assert isinstance(found["MSFT"], InvalidResponse)
 
 
 @pytest.mark.parametrize(("interval", "days"), [(Interval.DAY, 30), (Interval.FIVE_MINUTES, 10)])
@@ -119,7 +119,7 @@ def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: in
     now = utc_now()
     since = now - timedelta(days=days)
     with market_server(PLAYED) as server:
-        quotes = provider(tmp_path, server.url).past("BRK.B", interval, since, now)
+        quotes = provider(tmp_path, server.url).history("BRK.B", interval, since, now)
     assert {quote.price for quote in quotes} == {Decimal("469.95")}
     check_past(quotes, since, now)
     assert len(quotes) > days / 2
@@ -134,7 +134,7 @@ def test_where_there_was_no_trading_there_is_no_past_and_no_error(tmp_path: Path
         Answer(recorded("yahoo", "past_nothing.json")),
     ):
         with market_server(always(answered)) as server:
-            quotes = provider(tmp_path, server.url).past("AAPL", Interval.DAY, until - timedelta(days=3), until)
+            quotes = provider(tmp_path, server.url).history("AAPL", Interval.DAY, until - timedelta(days=3), until)
         assert quotes == []
 
 
@@ -145,5 +145,5 @@ def test_what_is_too_old_is_said_in_yahoo_s_words_and_does_not_stop_the_quotes(t
         asked = provider(tmp_path, server.url)
         for _ in range(6):
             with pytest.raises(ProviderError, match="within the last 60 days"):
-                asked.past("AAPL", Interval.FIVE_MINUTES, since, until)
+                asked.history("AAPL", Interval.FIVE_MINUTES, since, until)
         assert prices(asked.quotes(["AAPL"], utc_now())) == {"AAPL": Decimal("228.87")}

@@ -12,7 +12,7 @@ from producer.providers.base import Interval, Quote
 from producer.providers.http.apis.alphavantage import AlphaVantage
 from producer.providers.http.parsing import parse_json
 from shared.accounts import ACCOUNTS, Account
-from shared.errors import BadAnswer, ProviderError, ProviderRefused, RateLimited, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import NOW, property_test
 from tests.market_server import recorded
@@ -52,7 +52,7 @@ def read_bulk(**changes: Any) -> Quote:
 
 
 def read_days(api: AlphaVantage, answer: Any, since: datetime = SINCE) -> list[Quote]:
-    return list(api.past_call("BRK.B", Interval.DAY, since, UNTIL).read(answer))
+    return list(api.history_request("BRK.B", Interval.DAY, since, UNTIL).read(answer))
 
 
 def compact(first: datetime, count: int = 100) -> Any:
@@ -114,7 +114,7 @@ def test_what_is_no_quote_of_the_symbol_is_no_price(field: str, value: Any, word
     answer = sent("global_quote.json")
     answer["Global Quote"][field] = value
     found = read(FREE, answer, "AAPL")["AAPL"]
-    assert type(found) is BadAnswer
+    assert type(found) is InvalidResponse
     assert words in str(found)
 
 
@@ -123,7 +123,7 @@ def test_an_empty_quote_is_of_a_symbol_that_is_unknown() -> None:
 
 
 def test_nothing_at_all_is_no_quote() -> None:
-    assert type(read(FREE, {}, "AAPL")["AAPL"]) is BadAnswer
+    assert type(read(FREE, {}, "AAPL")["AAPL"]) is InvalidResponse
 
 
 def test_in_trading_hours_the_price_is_the_close_and_the_time_new_york_s() -> None:
@@ -175,7 +175,7 @@ def test_without_a_price_outside_of_trading_hours_it_is_the_close(nothing: str |
     ],
 )
 def test_what_is_no_time_of_new_york_makes_no_quote(time: Any) -> None:
-    with pytest.raises(BadAnswer, match="its time"):
+    with pytest.raises(InvalidResponse, match="its time"):
         read_bulk(timestamp=time)
 
 
@@ -183,7 +183,7 @@ def test_a_row_that_is_empty_or_missing_fails_its_symbol_alone() -> None:
     quotes = read(BULK, sent("bulk_empty_row.json"), "AAPL", "GONE", "BRK.B", "MISSING")
     assert isinstance(quotes["AAPL"], Quote)
     assert isinstance(quotes["BRK.B"], Quote)
-    assert type(quotes["GONE"]) is BadAnswer
+    assert type(quotes["GONE"]) is InvalidResponse
     assert "MISSING" not in quotes
 
 
@@ -195,12 +195,12 @@ def test_the_made_up_quotes_of_a_plan_without_bulk_quotes_are_no_prices() -> Non
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [
-        ("error_key.json", ProviderRefused, "refuses the key in STOCKWIRE_ALPHAVANTAGE_KEY: the parameter apikey"),
-        ("error_demo.json", ProviderRefused, "for demo purposes only"),
+        ("error_key.json", AuthenticationFailed, "refuses the key in STOCKWIRE_ALPHAVANTAGE_KEY: the parameter apikey"),
+        ("error_demo.json", AuthenticationFailed, "for demo purposes only"),
         ("premium.json", UnknownSymbol, "This is a premium endpoint"),
         ("premium_full.json", UnknownSymbol, "outputsize=full parameter value is a premium feature"),
         ("error_symbol.json", UnknownSymbol, "is not known: Invalid API call"),
-        ("error_function.json", BadAnswer, "does not exist"),
+        ("error_function.json", InvalidResponse, "does not exist"),
         ("limit_day.json", RateLimited, "25 requests per day"),
         ("limit_burst.json", RateLimited, "1 request per second"),
         ("limit_minute.json", RateLimited, "5 calls per minute"),
@@ -246,7 +246,7 @@ def test_days_have_the_close_and_midnight_utc_of_their_date() -> None:
 
 @pytest.mark.parametrize(("api", "size"), [(FREE, "compact"), (PAID, "full")])
 def test_the_free_plan_is_not_asked_for_what_it_does_not_have(api: AlphaVantage, size: str) -> None:
-    query = api.past_call("BRK.B", Interval.DAY, SINCE, UNTIL).query
+    query = api.history_request("BRK.B", Interval.DAY, SINCE, UNTIL).query
     assert query == {"function": "TIME_SERIES_DAILY", "symbol": "BRK-B", "outputsize": size}
 
 
@@ -262,16 +262,16 @@ def test_days_before_those_of_the_free_plan_are_missing_and_not_without_trading(
 def test_past_prices_of_another_symbol_are_refused() -> None:
     answer = sent("daily.json")
     answer["Meta Data"]["2. Symbol"] = "BRK-A"
-    with pytest.raises(BadAnswer, match="another symbol"):
+    with pytest.raises(InvalidResponse, match="another symbol"):
         read_days(FREE, answer)
 
 
 def test_there_are_no_past_prices_five_minutes_apart() -> None:
     with pytest.raises(ProviderError, match="whole days"):
-        FREE.longest(Interval.FIVE_MINUTES)
+        FREE.max_range(Interval.FIVE_MINUTES)
     with pytest.raises(ProviderError, match="whole days"):
-        FREE.past_call("AAPL", Interval.FIVE_MINUTES, SINCE, UNTIL)
-    assert FREE.longest(Interval.DAY) > timedelta(days=365)
+        FREE.history_request("AAPL", Interval.FIVE_MINUTES, SINCE, UNTIL)
+    assert FREE.max_range(Interval.DAY) > timedelta(days=365)
 
 
 GOOD = [sent(name) for name in ("global_quote.json", "bulk.json", "daily.json")]

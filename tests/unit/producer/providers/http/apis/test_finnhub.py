@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.providers.base import Quote
-from producer.providers.http.apis.base import Api, PastApi
+from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.apis.finnhub import Finnhub
 from producer.providers.http.client import Reply
 from producer.providers.http.parsing import parse_json
 from producer.providers.http.responses import read_reply
 from shared.accounts import Account
 from shared.errors import (
-    BadAnswer,
+    AuthenticationFailed,
+    InvalidResponse,
     ProviderError,
-    ProviderRefused,
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
@@ -78,20 +78,20 @@ def test_a_quote_of_zeros_is_that_of_an_unknown_symbol() -> None:
     ],
 )
 def test_without_a_price_and_a_time_there_is_no_quote(answer: Any) -> None:
-    assert isinstance(read(answer), BadAnswer)
+    assert isinstance(read(answer), InvalidResponse)
 
 
 @pytest.mark.parametrize(
     ("name", "status", "kind", "words"),
     [
-        ("invalid_key.json", 401, ProviderRefused, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
-        ("invalid_key.json", 200, ProviderRefused, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
+        ("invalid_key.json", 401, AuthenticationFailed, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
+        ("invalid_key.json", 200, AuthenticationFailed, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
         ("no_access.json", 403, UnknownSymbol, "You don't have access to this resource."),
         ("no_access.json", 401, UnknownSymbol, "You don't have access to this resource."),
         ("no_access.json", 200, UnknownSymbol, "You don't have access to this resource."),
         ("limit.json", 429, RateLimited, "API limit reached. Please try again later."),
         ("limit.json", 200, RateLimited, "API limit reached. Please try again later."),
-        ("challenge.html", 200, BadAnswer, "an HTML page ('Just a moment...')"),
+        ("challenge.html", 200, InvalidResponse, "an HTML page ('Just a moment...')"),
         ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
     ],
 )
@@ -106,14 +106,14 @@ def test_a_failure_is_what_it_says_whatever_its_status(
 
 def test_other_errors_under_200_have_their_words() -> None:
     assert str(FINNHUB.find_error(200, {"error": "Please try again."}, AT)) == "Please try again."
-    assert isinstance(FINNHUB.find_error(200, {"error": None}, AT), BadAnswer)
+    assert isinstance(FINNHUB.find_error(200, {"error": None}, AT), InvalidResponse)
     assert FINNHUB.find_error(200, shape("quote.json"), AT) is None
     assert FINNHUB.find_error(200, shape("unknown.json"), AT) is None
 
 
 def test_it_is_asked_with_its_header_and_has_no_past() -> None:
     assert FINNHUB.sign(Account("https://here", "k")).headers == {"X-Finnhub-Token": "k"}
-    assert not isinstance(FINNHUB, PastApi)
+    assert not isinstance(FINNHUB, HistoricalApi)
 
 
 GOOD = shape("quote.json")

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import PastApi
+from producer.providers.http.apis.base import HistoricalApi
 from producer.providers.http.apis.massive import Massive
 from producer.providers.http.client import Reply
 from producer.providers.http.parsing import parse_json
 from producer.providers.http.responses import read_reply
 from shared.accounts import Account
 from shared.errors import (
-    BadAnswer,
+    AuthenticationFailed,
+    InvalidResponse,
     ProviderError,
-    ProviderRefused,
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
@@ -28,7 +28,7 @@ from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import property_test
 from tests.market_server import recorded
 
-MASSIVE: PastApi = Massive()
+MASSIVE: HistoricalApi = Massive()
 AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
 TRADED = datetime(2024, 11, 20, 14, 53, 38, 123456, tzinfo=UTC)
 OPENED = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
@@ -45,7 +45,7 @@ def read(answer: Any, *symbols: str) -> Answers:
 
 
 def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
-    return MASSIVE.past_call(symbol, interval, *NOVEMBER).read(answer)
+    return MASSIVE.history_request(symbol, interval, *NOVEMBER).read(answer)
 
 
 def with_ticker(**fields: Any) -> Any:
@@ -86,7 +86,7 @@ def test_a_plan_without_trades_has_the_price_of_the_day_or_of_the_day_before() -
 
 def test_a_snapshot_that_was_cleared_has_no_time_and_so_no_price() -> None:
     answer = read(shape("snapshot_cleared.json"), "AAPL")["AAPL"]
-    assert isinstance(answer, BadAnswer)
+    assert isinstance(answer, InvalidResponse)
     assert "time" in str(answer)
 
 
@@ -109,12 +109,12 @@ def test_who_is_left_out_is_unknown_and_costs_no_other() -> None:
     ],
 )
 def test_without_a_price_and_a_time_there_is_no_quote(fields: dict[str, Any]) -> None:
-    assert isinstance(read(with_ticker(**fields), "AAPL")["AAPL"], BadAnswer)
+    assert isinstance(read(with_ticker(**fields), "AAPL")["AAPL"], InvalidResponse)
 
 
 @pytest.mark.parametrize("answer", [{}, [], None, {"status": "OK"}, {"tickers": None}, {"tickers": "AAPL"}])
 def test_what_is_no_snapshot_is_a_bad_answer(answer: Any) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidResponse):
         read(answer)
 
 
@@ -129,8 +129,8 @@ def test_many_symbols_are_asked_for_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "status", "kind", "words"),
     [
-        ("unknown_key.json", 401, ProviderRefused, "refuses the key in STOCKWIRE_MASSIVE_KEY: Unknown API Key"),
-        ("unknown_key.json", 200, ProviderRefused, "Unknown API Key"),
+        ("unknown_key.json", 401, AuthenticationFailed, "refuses the key in STOCKWIRE_MASSIVE_KEY: Unknown API Key"),
+        ("unknown_key.json", 200, AuthenticationFailed, "Unknown API Key"),
         ("not_entitled.json", 403, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
         ("not_entitled.json", 200, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
         ("timeframe.json", 403, UnknownSymbol, "Your plan doesn't include this data timeframe"),
@@ -138,10 +138,10 @@ def test_many_symbols_are_asked_for_at_once() -> None:
         ("limit.json", 200, RateLimited, "exceeded the maximum requests per minute"),
         ("not_found.json", 404, UnknownSymbol, "Ticker not found."),
         ("not_found.json", 200, UnknownSymbol, "Ticker not found."),
-        ("error.json", 400, BadAnswer, "The parameter 'from' cannot be empty"),
-        ("error.json", 200, BadAnswer, "The parameter 'from' cannot be empty"),
+        ("error.json", 400, InvalidResponse, "The parameter 'from' cannot be empty"),
+        ("error.json", 200, InvalidResponse, "The parameter 'from' cannot be empty"),
         ("error.json", 500, ProviderUnavailable, "The parameter 'from' cannot be empty"),
-        ("challenge.html", 200, BadAnswer, "an HTML page ('Just a moment...')"),
+        ("challenge.html", 200, InvalidResponse, "an HTML page ('Just a moment...')"),
         ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
     ],
 )
@@ -190,19 +190,19 @@ def test_there_may_have_been_no_trading() -> None:
     ],
 )
 def test_a_past_that_is_not_whole_is_a_bad_answer(answer: Any, symbol: str, why: str) -> None:
-    with pytest.raises(BadAnswer, match=why):
+    with pytest.raises(InvalidResponse, match=why):
         read_past(Interval.FIVE_MINUTES, answer, symbol)
 
 
 def test_bars_are_asked_for_by_their_beginning() -> None:
     since, until = datetime(2024, 11, 18, tzinfo=UTC), datetime(2024, 11, 19, tzinfo=UTC)
-    days = MASSIVE.past_call("BRK.B", Interval.DAY, since, until)
+    days = MASSIVE.history_request("BRK.B", Interval.DAY, since, until)
     assert days.path == "/v2/aggs/ticker/BRK.B/range/1/day/1731888000000/1732060800000"
-    minutes = MASSIVE.past_call("BRK.B", Interval.FIVE_MINUTES, since, until)
+    minutes = MASSIVE.history_request("BRK.B", Interval.FIVE_MINUTES, since, until)
     assert minutes.path == "/v2/aggs/ticker/BRK.B/range/5/minute/1731887700000/1731974400000"
     assert minutes.query == {"adjusted": "false", "sort": "asc", "limit": "50000"}
-    assert MASSIVE.longest(Interval.FIVE_MINUTES) / timedelta(minutes=1) < 50_000
-    assert MASSIVE.longest(Interval.DAY) / timedelta(days=1) < 50_000
+    assert MASSIVE.max_range(Interval.FIVE_MINUTES) / timedelta(minutes=1) < 50_000
+    assert MASSIVE.max_range(Interval.DAY) / timedelta(days=1) < 50_000
 
 
 GOOD = [shape(f"{name}.json") for name in ("snapshot", "snapshot_delayed", "past_days", "past_minutes")]

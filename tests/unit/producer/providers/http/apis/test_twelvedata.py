@@ -13,10 +13,10 @@ from producer.providers.http.apis.twelvedata import TwelveData
 from producer.providers.http.parsing import parse_json
 from shared.accounts import Account
 from shared.errors import (
-    BadAnswer,
+    AuthenticationFailed,
+    InvalidResponse,
     NoPrices,
     ProviderError,
-    ProviderRefused,
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
@@ -59,7 +59,7 @@ def read_one(**changes: Any) -> Quote:
 
 
 def read_past(name: str, symbol: str, interval: Interval) -> list[Quote]:
-    return list(API.past_call(symbol, interval, SINCE, UNTIL).read(sent(name)))
+    return list(API.history_request(symbol, interval, SINCE, UNTIL).read(sent(name)))
 
 
 def test_the_key_goes_into_a_header_and_into_no_url() -> None:
@@ -123,7 +123,7 @@ def test_a_symbol_with_its_exchange_is_answered_without() -> None:
     ],
 )
 def test_what_is_no_quote_of_the_symbol_is_no_price(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(BadAnswer, match=words):
+    with pytest.raises(InvalidResponse, match=words):
         read_one(**changes)
 
 
@@ -151,12 +151,12 @@ def test_what_may_be_missing_is_none() -> None:
         ("error_forbidden.json", UnknownSymbol, "has no permissions"),
         (
             "error_key.json",
-            ProviderRefused,
+            AuthenticationFailed,
             "refuses the key in STOCKWIRE_TWELVEDATA_KEY: apikey parameter",
         ),
         ("error_minute.json", RateLimited, "limits us: You have run out of API credits for the current minute"),
         ("error_day.json", RateLimited, "asked again from 00:00:00 UTC"),
-        ("error_too_long.json", BadAnswer, "accepts multiple values"),
+        ("error_too_long.json", InvalidResponse, "accepts multiple values"),
         ("error_server.json", ProviderUnavailable, "error on the server-side"),
         ("no_trading.json", NoPrices, "No data is available"),
     ],
@@ -202,7 +202,7 @@ def test_an_error_without_words_says_its_code() -> None:
 
 
 def test_five_minutes_are_asked_in_utc_from_the_bar_that_ends_first() -> None:
-    assert API.past_call("BRK.B", Interval.FIVE_MINUTES, SINCE, UNTIL).query == {
+    assert API.history_request("BRK.B", Interval.FIVE_MINUTES, SINCE, UNTIL).query == {
         "symbol": "BRK.B",
         "interval": "5min",
         "timezone": "UTC",
@@ -215,7 +215,7 @@ def test_five_minutes_are_asked_in_utc_from_the_bar_that_ends_first() -> None:
 
 
 def test_days_are_asked_by_the_exchange_s_dates() -> None:
-    query = API.past_call("AAPL", Interval.DAY, SINCE, UNTIL).query
+    query = API.history_request("AAPL", Interval.DAY, SINCE, UNTIL).query
     assert (query["start_date"], query["end_date"]) == ("2026-11-17", "2026-11-21T23:59:59")
     assert "timezone" not in query
 
@@ -236,23 +236,23 @@ def test_a_bar_of_a_day_is_called_by_midnight_utc_of_its_date() -> None:
 
 
 def test_past_prices_of_another_symbol_are_refused() -> None:
-    with pytest.raises(BadAnswer, match="another symbol"):
+    with pytest.raises(InvalidResponse, match="another symbol"):
         read_past("time_series_5min.json", "MSFT", Interval.FIVE_MINUTES)
 
 
 def test_a_bar_without_a_price_is_passed_over_and_none_with_one_is_an_error() -> None:
     series = sent("time_series_1day.json")
     series["values"][0]["close"] = "0.00000"
-    call = API.past_call("BRK.B", Interval.DAY, SINCE, UNTIL)
+    call = API.history_request("BRK.B", Interval.DAY, SINCE, UNTIL)
     assert len(call.read(series)) == 2
     series["values"] = series["values"][:1]
-    with pytest.raises(BadAnswer, match="its price"):
+    with pytest.raises(InvalidResponse, match="its price"):
         call.read(series)
 
 
 @pytest.mark.parametrize(("interval", "a_day"), [(Interval.DAY, 1), (Interval.FIVE_MINUTES, 288)])
 def test_the_longest_span_has_no_more_bars_than_one_answer(interval: Interval, a_day: int) -> None:
-    assert API.longest(interval).days * a_day + 1 <= 5000
+    assert API.max_range(interval).days * a_day + 1 <= 5000
 
 
 GOOD = [sent(name) for name in ("quote.json", "quote_batch.json", "time_series_5min.json", "time_series_1day.json")]

@@ -11,14 +11,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import PastApi
+from producer.providers.http.apis.base import HistoricalApi
 from producer.providers.http.apis.float32 import narrow
 from producer.providers.http.apis.yahoo import Yahoo, spell
 from producer.providers.http.client import Reply
 from producer.providers.http.parsing import parse_json
 from producer.providers.http.responses import read_reply
 from shared.errors import (
-    BadAnswer,
+    InvalidResponse,
     NoPrices,
     ProviderError,
     ProviderUnavailable,
@@ -29,7 +29,7 @@ from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import property_test
 from tests.market_server import recorded
 
-YAHOO: PastApi = Yahoo()
+YAHOO: HistoricalApi = Yahoo()
 AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
 TRADED = datetime(2024, 11, 20, 14, 53, 38, tzinfo=UTC)
 NOVEMBER = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 12, 1, tzinfo=UTC)
@@ -53,7 +53,7 @@ def read_spark(symbols: Sequence[str], answer: Any) -> Answers:
 
 
 def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
-    return YAHOO.past_call(symbol, interval, *NOVEMBER).read(answer)
+    return YAHOO.history_request(symbol, interval, *NOVEMBER).read(answer)
 
 
 def judge(name: str, status: int) -> ProviderError:
@@ -167,17 +167,17 @@ def test_there_is_no_state_where_none_is_told() -> None:
 )
 def test_a_chart_without_a_price_of_its_symbol_is_no_quote(fields: dict[str, Any], why: str) -> None:
     answer = read_chart("AAPL", with_meta("chart.json", **fields))
-    assert isinstance(answer, BadAnswer)
+    assert isinstance(answer, InvalidResponse)
     assert why in str(answer)
 
 
 def test_nulls_are_no_quote() -> None:
-    assert isinstance(read_chart("AAPL", shape("chart_nulls.json")), BadAnswer)
+    assert isinstance(read_chart("AAPL", shape("chart_nulls.json")), InvalidResponse)
 
 
 @pytest.mark.parametrize("answer", [{}, [], None, {"chart": None}, {"chart": {"result": []}}, {"chart": {"result": 1}}])
 def test_what_is_no_chart_is_a_bad_answer(answer: Any) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidResponse):
         read_chart("AAPL", answer)
 
 
@@ -194,7 +194,7 @@ def test_sparks_by_symbol_give_their_last_close_and_its_time() -> None:
     answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], shape("spark.json"))
     assert answers["AAPL"] == Quote(Decimal("228.87"), TRADED, previous_close=Decimal("228.28"))
     assert answers["BRK.B"] == Quote(Decimal("469.95"), TRADED, previous_close=Decimal("470.05"))
-    assert isinstance(answers["HALT"], BadAnswer)
+    assert isinstance(answers["HALT"], InvalidResponse)
     assert isinstance(answers["NONE"], UnknownSymbol)
 
 
@@ -205,13 +205,13 @@ def test_sparks_that_are_small_charts_are_read_as_charts() -> None:
     assert isinstance(berkshire, Quote)
     assert (apple.price, apple.as_of, apple.currency, apple.market_state) == (Decimal("228.87"), TRADED, "USD", "open")
     assert (berkshire.price, berkshire.volume) == (Decimal("469.95"), 160613)
-    assert isinstance(answers["HALT"], BadAnswer)
+    assert isinstance(answers["HALT"], InvalidResponse)
     assert isinstance(answers["NONE"], UnknownSymbol)
 
 
 @pytest.mark.parametrize("answer", [{}, {"OTHER": {}}, {"spark": {"result": []}}, {"spark": {"result": None}}, []])
 def test_sparks_of_nothing_that_was_asked_for_are_a_bad_answer(answer: Any) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidResponse):
         read_spark(["AAPL"], answer)
 
 
@@ -223,7 +223,7 @@ def test_a_spark_with_something_wrong_costs_no_other(changes: dict[str, Any]) ->
     sparks = shape("spark.json")
     sparks["AAPL"].update(changes)
     answers = read_spark(["AAPL", "BRK.B"], sparks)
-    assert isinstance(answers["AAPL"], BadAnswer)
+    assert isinstance(answers["AAPL"], InvalidResponse)
     assert isinstance(answers["BRK.B"], Quote)
 
 
@@ -235,18 +235,18 @@ def test_a_spark_with_something_wrong_costs_no_other(changes: dict[str, Any]) ->
         ("spark_unknown.json", 404, UnknownSymbol, "No data found for spark symbols"),
         ("past_too_old.json", 422, UnknownSymbol, "must be within the last 60 days"),
         ("past_before_the_first.json", 400, NoPrices, "Data doesn't exist for startDate"),
-        ("bad_request.json", 400, BadAnswer, "interval=7m is not supported"),
+        ("bad_request.json", 400, InvalidResponse, "interval=7m is not supported"),
         ("unauthorized.json", 401, ProviderUnavailable, "Invalid Crumb"),
         ("unauthorized.json", 200, ProviderUnavailable, "Invalid Crumb"),
         ("failing.json", 500, ProviderUnavailable, "An internal error occurred"),
         ("throttled.json", 429, RateLimited, "Rate limited. Please try again later."),
         ("throttled.json", 200, RateLimited, "Rate limited. Please try again later."),
         ("throttled.txt", 429, RateLimited, "Edge: Too Many Requests"),
-        ("throttled.txt", 200, BadAnswer, "Edge: Too Many Requests"),
+        ("throttled.txt", 200, InvalidResponse, "Edge: Too Many Requests"),
         ("throttled.txt", 401, ProviderUnavailable, "Edge: Too Many Requests"),
-        ("gone.html", 200, BadAnswer, "an HTML page"),
+        ("gone.html", 200, InvalidResponse, "an HTML page"),
         ("gone.html", 403, ProviderUnavailable, "an HTML page"),
-        ("gone.html", 404, BadAnswer, "an HTML page"),
+        ("gone.html", 404, InvalidResponse, "an HTML page"),
         ("gone.html", 503, ProviderUnavailable, "an HTML page"),
     ],
 )
@@ -314,11 +314,11 @@ def test_there_may_have_been_no_trading() -> None:
 
 @pytest.mark.parametrize("interval", Interval)
 def test_past_prices_of_another_symbol_or_with_columns_that_do_not_fit_are_a_bad_answer(interval: Interval) -> None:
-    with pytest.raises(BadAnswer, match="in place of 'MSFT'"):
+    with pytest.raises(InvalidResponse, match="in place of 'MSFT'"):
         read_past(interval, shape("past_days.json"), "MSFT")
     shifted = shape("past_days.json")
     shifted["chart"]["result"][0]["indicators"]["quote"][0]["close"].pop(0)
-    with pytest.raises(BadAnswer, match="different lengths"):
+    with pytest.raises(InvalidResponse, match="different lengths"):
         read_past(interval, shifted)
 
 
@@ -330,16 +330,16 @@ def test_a_price_that_cannot_be_told_is_left_out() -> None:
 
 def test_bars_are_asked_for_by_their_beginning() -> None:
     since, until = datetime(2024, 11, 18, tzinfo=UTC), datetime(2024, 11, 19, tzinfo=UTC)
-    days = YAHOO.past_call("BRK.B", Interval.DAY, since, until)
+    days = YAHOO.history_request("BRK.B", Interval.DAY, since, until)
     assert (days.path, days.query["interval"]) == ("/v8/finance/chart/BRK-B", "1d")
     assert int(days.query["period1"]) == since.timestamp() - 86_400
     assert int(days.query["period2"]) == until.timestamp() + 86_400
-    minutes = YAHOO.past_call("BRK.B", Interval.FIVE_MINUTES, since, until)
+    minutes = YAHOO.history_request("BRK.B", Interval.FIVE_MINUTES, since, until)
     assert (int(minutes.query["period1"]), int(minutes.query["period2"])) == (
         since.timestamp() - 300,
         until.timestamp(),
     )
-    assert YAHOO.longest(Interval.FIVE_MINUTES) < timedelta(days=60)
+    assert YAHOO.max_range(Interval.FIVE_MINUTES) < timedelta(days=60)
 
 
 @pytest.mark.parametrize(
