@@ -12,6 +12,7 @@ from producer.market_service import make_event
 from producer.providers.base import HistoricalProvider, Interval, Provider, Quote
 from producer.providers.http.apis.base import HistoricalApi
 from producer.providers.registry import make_api
+from producer.providers.simulated import SimulatedProvider
 from shared.accounts import ACCOUNTS
 from shared.database import reading, writing
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, PublishError, RateLimited, UnknownSymbol
@@ -37,7 +38,8 @@ def with_history(providers: Sequence[Provider], interval: Interval) -> list[Hist
 def names_with_history(interval: Interval) -> list[str]:
     """The providers there are that have past prices so far apart."""
     apis = {name: make_api(name, account) for name, account in ACCOUNTS.items()}
-    return [name for name, api in apis.items() if isinstance(api, HistoricalApi) and _has(api, interval)]
+    with_history = [name for name, api in apis.items() if isinstance(api, HistoricalApi) and _has(api, interval)]
+    return [SimulatedProvider.name, *with_history]
 
 
 def _has(source: HistoricalApi | HistoricalProvider, interval: Interval) -> bool:

@@ -1,83 +1,118 @@
-"""Made-up prices that move like real ones: a random walk that is a function of seed, symbol and instant alone.
+"""Simulated prices: a random walk that depends on seed, symbol and second alone.
 
-The walk is a Brownian bridge by Lévy's construction: the value in the middle of an interval is the mean of its ends
-and a normal deviate, and every deviate comes from a hash. So the price of any second can be had without the seconds
-before it, and a retried sync sees the price it saw before.
-Source: https://en.wikipedia.org/wiki/Brownian_bridge#General_case and https://en.wikipedia.org/wiki/Wiener_process
+A retried sync sees the price that it saw before, and past prices are the prices that live syncs saw at the time. The
+simulated market trades around the clock, also on weekends, so that a first look shows something at any hour.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
-from statistics import NormalDist
 from typing import ClassVar
 
-from producer.providers.base import Quote
-from shared.errors import ProviderError
-from shared.times import EPOCH
+from producer.providers.base import Answers, Interval, Quote
+from producer.providers.brownian_bridge import BrownianBridge
+from producer.providers.known_symbols import KnownSymbol, find_known_symbol
+from shared.times import EPOCH, utc_now
 
-# The walk is back where it began after each span, so that no price ever drifts out of what is plausible.
-_DEPTH = 25
-_SPAN = 2**_DEPTH  # seconds; a little over a year
-_VOLATILITY = 0.25 / math.sqrt(365 * 86400)  # a root of a second; 25 % a year is what a calm share has
+_DAY_SECONDS = 86400
+_YEAR_SECONDS = 365 * _DAY_SECONDS
+_SECOND = timedelta(seconds=1)
+# Levels and average volume per day of symbols that are not known.
 _CHEAPEST, _DEAREST = 15.0, 600.0
-_DAY = 86400
-_NORMAL = NormalDist()
-_CENT = Decimal("0.01")
+_AVERAGE_VOLUME = 26_000_000
 
 
 @dataclass(frozen=True)
 class SimulatedProvider:
-    """Knows every symbol; prices are in USD, with two decimals, and made at the whole second of the sync."""
+    """A provider and HistoricalProvider that knows every symbol; quotes are made at the whole second of the sync."""
 
     name: ClassVar[str] = "simulated"
 
     seed: str = "stockwire"
+    clock: Callable[[], datetime] = utc_now
 
-    def quotes(self, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
-        return {symbol: self._quote(symbol, at.replace(microsecond=0)) for symbol in symbols}
+    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+        second = (at - EPOCH) // _SECOND
+        return {symbol: _Simulation(self.seed, symbol).quote(second) for symbol in symbols}
 
-    def _quote(self, symbol: str, as_of: datetime) -> Quote:
-        """`volume` is what was traded since midnight UTC, and `previous_close` the price of that moment."""
-        second = (as_of - EPOCH) // timedelta(seconds=1)
-        midnight = second - second % _DAY
-        whole_day = 1_000_000 + int(50_000_000 * self._uniform(symbol, "volume", midnight))
+    def max_range(self, interval: Interval) -> timedelta:
+        """Return what takes a fraction of a second to compute, so that progress shows and a stop is heeded."""
+        return timedelta(days=365 if interval is Interval.DAY else 10)
+
+    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+        """See HistoricalProvider."""
+        length = interval.length // _SECOND
+        # A bar of a day is named by its start, a shorter one by its end.
+        offset = 0 if interval is Interval.DAY else length
+        ended = (self.clock() - EPOCH) // _SECOND - length
+        first, after_last = _round_up(since) - offset, min(_round_up(until) - offset, ended + 1)
+        simulation = _Simulation(self.seed, symbol)
+        return [
+            simulation.bar(start, start + length, as_of=EPOCH + _SECOND * (start + offset))
+            for start in _multiples(length, first, after_last)
+        ]
+
+
+class _Simulation:
+    """The prices and volumes of one symbol; seconds count from 1970-01-01T00:00:00Z."""
+
+    def __init__(self, seed: str, symbol: str) -> None:
+        self._name = f"{seed}\n{symbol}"
+        self._walk = BrownianBridge(self._name)
+        self._symbol = find_known_symbol(symbol) or self._make_symbol()
+        self._volatility = self._symbol.volatility / math.sqrt(_YEAR_SECONDS)
+
+    def quote(self, second: int) -> Quote:
+        """`volume` is what was traded since midnight UTC, and `previous_close` the price at midnight."""
+        midnight = second - second % _DAY_SECONDS
         return Quote(
-            price=self._price(symbol, second),
-            as_of=as_of,
-            currency="USD",
-            volume=whole_day * (second - midnight) // _DAY,
-            previous_close=self._price(symbol, midnight),
+            price=self._price(self._walk.at(second)),
+            as_of=EPOCH + _SECOND * second,
+            currency=self._symbol.currency,
+            volume=self._volume_since_midnight(midnight, second),
+            previous_close=self._price(self._walk.at(midnight)),
         )
 
-    def _price(self, symbol: str, second: int) -> Decimal:
-        level = _CHEAPEST * (_DEAREST / _CHEAPEST) ** self._uniform(symbol, "level")
-        price = level * math.exp(_VOLATILITY * self._walk(symbol, second))
-        return max(Decimal(f"{price:.2f}"), _CENT)
+    def bar(self, start: int, end: int, as_of: datetime) -> Quote:
+        """Return the bar from `start` to `end`, both at most one day apart and within one day of UTC."""
+        first, last = self._walk.at(start), self._walk.at(end)
+        values = [first, last, *self._walk.samples(start, end)]
+        midnight = start - start % _DAY_SECONDS
+        return Quote(
+            price=self._price(last),
+            as_of=as_of,
+            currency=self._symbol.currency,
+            volume=self._volume_since_midnight(midnight, end) - self._volume_since_midnight(midnight, start),
+            open=self._price(first),
+            high=self._price(max(values)),
+            low=self._price(min(values)),
+        )
 
-    def _walk(self, symbol: str, second: int) -> float:
-        """A standard Brownian bridge at this second, zero at both ends of its span."""
-        span, offset = divmod(second, _SPAN)
-        left = right = 0.0
-        position, width = 0, _SPAN
-        while offset % width:
-            half = width // 2
-            middle = position + half
-            deviate = _NORMAL.inv_cdf(self._uniform(symbol, "walk", span, middle))
-            value = (left + right) / 2 + deviate * math.sqrt(width) / 2
-            if offset < middle:
-                right = value
-            else:
-                left, position = value, middle
-            width = half
-        return left
+    def _price(self, value: float) -> Decimal:
+        price = self._symbol.price * math.exp(self._volatility * value)
+        decimals = self._symbol.decimals
+        return max(Decimal(f"{price:.{decimals}f}"), Decimal(1).scaleb(-decimals))
+
+    def _volume_since_midnight(self, midnight: int, second: int) -> int:
+        whole_day = int(self._symbol.volume * (0.5 + self._uniform("volume", midnight)))
+        return whole_day * (second - midnight) // _DAY_SECONDS
+
+    def _make_symbol(self) -> KnownSymbol:
+        return KnownSymbol(_CHEAPEST * (_DEAREST / _CHEAPEST) ** self._uniform("level"), _AVERAGE_VOLUME)
 
     def _uniform(self, *words: object) -> float:
-        """A number of the open interval from 0 to 1 that looks random and depends on the seed and the words alone."""
-        text = "\n".join(str(word) for word in (self.seed, *words))
-        digest = blake2b(text.encode(), digest_size=8).digest()
-        # 52 bits and the half are what a float holds exactly: more could round to 1.
-        return ((int.from_bytes(digest) >> 12) + 0.5) / 2**52
+        """Return a number between 0 and 1 that looks random and depends on seed, symbol and these words alone."""
+        text = "\n".join([self._name, *map(str, words)])
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) / 2**64
+
+
+def _round_up(moment: datetime) -> int:
+    return -((EPOCH - moment) // _SECOND)
+
+
+def _multiples(step: int, first: int, after_last: int) -> Iterator[int]:
+    """Yield the multiples of `step` from `first` to before `after_last`."""
+    yield from range(-(-first // step) * step, after_last, step)

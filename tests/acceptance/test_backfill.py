@@ -1,6 +1,7 @@
 """`backfill` and `gaps` as processes, with a provider played by a real HTTP server and a history that listens."""
 
 import contextlib
+import re
 import signal
 import sqlite3
 import threading
@@ -225,12 +226,27 @@ def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
 
 
 def test_a_provider_without_past_prices_is_one_line(settings: Callable[..., Environment], checkout: Path) -> None:
-    done = stockwire("backfill", "AAPL", "--since", "7d", environment=settings(PROVIDER="simulated"), folder=checkout)
+    environment = settings(PROVIDER="finnhub", FINNHUB_KEY="key")
+    done = stockwire("backfill", "AAPL", "--since", "7d", environment=environment, folder=checkout)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "stockwire: STOCKWIRE_PROVIDER: simulated has no past prices 1d apart:"
-        " use one of twelvedata, yahoo, alphavantage, massive\n"
+        "stockwire: STOCKWIRE_PROVIDER: finnhub has no past prices 1d apart:"
+        " use one of simulated, twelvedata, yahoo, alphavantage, massive\n"
     )
+
+
+@pytest.mark.usefixtures("history")
+def test_the_simulated_provider_has_a_past_without_any_setting(checkout: Path, broker: BrokerAddress) -> None:
+    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    today = utc_now().date()
+    done = stockwire("backfill", "AAPL", "--since", "90d", environment=environment, folder=checkout)
+    assert (done.returncode, done.stderr) == (0, "")
+    [number] = re.findall(r"published (\d+) events of 1 symbol\n", done.stdout)
+    assert int(number) in (89, 90)
+    until(lambda: count_stored(checkout) == int(number), "every day")
+    [(provider, newest)] = ask(checkout, "select distinct provider, max(as_of) from price_history")
+    assert provider == "simulated"
+    assert newest in {f"{today - timedelta(days=age)}T00:00:00.000000Z" for age in (0, 1)}
 
 
 @pytest.mark.parametrize(
