@@ -16,10 +16,10 @@ from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
 from producer.market_service import sync
-from producer.providers.base import Answers, Provider
+from producer.providers.base import Provider, QuoteResults
 from producer.providers.http.parsing import parse_json
 from producer.providers.http.provider import HttpProvider
-from producer.providers.registry import make_api
+from producer.providers.registry import APIS
 from shared.accounts import Account
 from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher
@@ -47,7 +47,7 @@ def _sync(room: Room, url: str, name: str) -> Figures:
 
 def ours(job: Job) -> float:
     account = Account(job.market, key="bench", per_minute=PER_MINUTE)
-    return _timed(job, HttpProvider(make_api(PROVIDER, account), account, Path(job.database).with_suffix("")))
+    return _timed(job, HttpProvider(APIS[PROVIDER](account), account, Path(job.database).with_suffix("")))
 
 
 def one_by_one(job: Job) -> float:
@@ -62,10 +62,10 @@ class _Loop:
     def __init__(self, url: str) -> None:
         self._account = Account(url, key="bench", per_minute=PER_MINUTE)
 
-    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
-        answers: Answers = {}
+    def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
+        answers: QuoteResults = {}
         with requests.Session() as session:
-            for call in make_api(PROVIDER, self._account).quote_calls(symbols, at):
+            for call in APIS[PROVIDER](self._account).quote_requests(symbols, at):
                 response = session.get(f"{self._account.url}{call.path}", params=call.query, timeout=10)
                 answers = {**answers, **call.read(parse_json(response.text))}
         return answers

@@ -170,4 +170,4 @@ def describe_errors(errors: Errors) -> str:
 
 def _limited_until(errors: Errors) -> datetime | None:
     """When the first provider that has only been held back by a limit has room; None where no such is among them."""
-    return min((each.until for each in errors.values() if isinstance(each, RateLimited)), default=None)
+    return min((each.retry_at for each in errors.values() if isinstance(each, RateLimited)), default=None)

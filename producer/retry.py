@@ -13,7 +13,7 @@ LONGEST_WAIT = 60.0
 
 def retry_delay(error: StockwireError | None, retries: int) -> float:
     """Seconds before a sync that so many retries have not mended is tried again, after this error."""
-    return delay_until(error.until) if isinstance(error, RateLimited) else backoff_delay(retries)
+    return delay_until(error.retry_at) if isinstance(error, RateLimited) else backoff_delay(retries)
 
 
 def backoff_delay(retries: int) -> float:

@@ -102,14 +102,14 @@ class ProviderUnavailable(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """`until` (UTC) is when there is room again."""
+    """`retry_at` (UTC) is when the provider can be asked again."""
 
-    def __init__(self, message: str, until: datetime) -> None:
-        self.until = until
+    def __init__(self, message: str, retry_at: datetime) -> None:
+        self.retry_at = retry_at
         super().__init__(message)
 
     def __reduce__(self) -> tuple[type["RateLimited"], tuple[str, datetime]]:
-        return type(self), (str(self), self.until)
+        return type(self), (str(self), self.retry_at)
 
 
 class AuthenticationFailed(ProviderError):

@@ -11,7 +11,7 @@ from producer.backfill.time_ranges import TimeRange, subtract, total, windows
 from producer.market_service import make_event
 from producer.providers.base import HistoricalProvider, Interval, Provider, Quote
 from producer.providers.http.apis.base import HistoricalApi
-from producer.providers.registry import make_api
+from producer.providers.registry import APIS
 from producer.providers.simulated import SimulatedProvider
 from shared.accounts import ACCOUNTS
 from shared.database import reading, writing
@@ -37,7 +37,7 @@ def with_history(providers: Sequence[Provider], interval: Interval) -> list[Hist
 
 def names_with_history(interval: Interval) -> list[str]:
     """The providers there are that have past prices so far apart."""
-    apis = {name: make_api(name, account) for name, account in ACCOUNTS.items()}
+    apis = {name: APIS[name](account) for name, account in ACCOUNTS.items()}
     with_history = [name for name, api in apis.items() if isinstance(api, HistoricalApi) and _has(api, interval)]
     return [SimulatedProvider.name, *with_history]
 
@@ -157,7 +157,7 @@ class Backfill:
             try:
                 return provider.history(symbol, self.interval, window.since, window.until)
             except RateLimited as error:
-                wait = error.until - self.clock()
+                wait = error.retry_at - self.clock()
                 if wait > PATIENCE:
                     raise
                 seconds = max(1.0, wait.total_seconds())

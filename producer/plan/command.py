@@ -11,8 +11,8 @@ from producer.plan.forecast import Fare, Timing, find_exceeded, forecast, make_l
 from producer.plan.report import ProviderPlan, Question, print_json, print_text
 from producer.providers.http.apis.base import Api
 from producer.providers.http.provider import HttpProvider
-from producer.providers.http.quota import read_spendings
-from producer.providers.registry import make_api
+from producer.providers.http.quota import read_usage
+from producer.providers.registry import APIS
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from producer.state import FILE, open_state
@@ -80,7 +80,7 @@ def make_plan(name: str, settings: Settings, question: Question, now: datetime, 
     """What comes of it at the provider of this name; None at one without limits. Raises SettingsError."""
     if name in _UNLIMITED:
         return None
-    apis = {each: make_api(each, account) for each, account in settings.accounts.items()}
+    apis = {each: APIS[each](account) for each, account in settings.accounts.items()}
     if name not in apis:
         known = ", ".join([*_UNLIMITED, *apis])
         raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is no provider: use one of {known}")
@@ -98,8 +98,8 @@ def make_plan(name: str, settings: Settings, question: Question, now: datetime, 
 
 def fare_of(api: Api, now: datetime) -> Fare:
     """What its calls take along and cost, by the calls that it makes of one batch."""
-    calls = api.quote_calls([f"S{number}" for number in range(api.batch)], now)
-    return Fare(api.batch, api.credit_a_symbol, singly=len(calls) > 1)
+    calls = api.quote_requests([f"S{number}" for number in range(api.batch_size)], now)
+    return Fare(api.batch_size, api.credit_per_symbol, singly=len(calls) > 1)
 
 
 def spent_today(provider: HttpProvider, now: datetime) -> int:
@@ -107,5 +107,5 @@ def spent_today(provider: HttpProvider, now: datetime) -> int:
     if not (provider.folder / FILE).exists():
         return 0
     with open_state(provider.folder) as engine, reading(engine) as connection:
-        spendings = read_spendings(connection, provider.account_name)
+        spendings = read_usage(connection, provider.account_name)
     return sum(amount for at, amount in spendings if at >= midnight_of(now))

@@ -25,18 +25,18 @@ class Fare:
     """What a call of a provider's API takes along, and costs; up to one batch are asked `singly` where they can be."""
 
     batch: int
-    credit_a_symbol: bool
+    credit_per_symbol: bool
     singly: bool = False
 
     def calls(self, symbols: int) -> int:
         return symbols if self.singly and symbols <= self.batch else -(-symbols // self.batch)
 
     def credits(self, symbols: int) -> int:
-        return symbols if self.credit_a_symbol else self.calls(symbols)
+        return symbols if self.credit_per_symbol else self.calls(symbols)
 
     def symbols_for(self, price: int) -> int:
         """The most symbols for so many credits."""
-        return price if self.credit_a_symbol or (self.singly and price < 2) else price * self.batch
+        return price if self.credit_per_symbol or (self.singly and price < 2) else price * self.batch
 
 
 @dataclass(frozen=True)

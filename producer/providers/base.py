@@ -29,7 +29,7 @@ class Quote:
     delayed: bool | None = None
 
 
-Answers = Mapping[str, Quote | ProviderError]
+QuoteResults = Mapping[str, Quote | ProviderError]
 
 
 class Provider(Protocol):
@@ -38,7 +38,7 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
-    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+    def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
         """A quote for each symbol, or why it has none, for the sync of the instant `at` (UTC).
 
         Asked again with the same `at`, a provider that has no market behind it gives the same quotes again. Raises

@@ -6,7 +6,7 @@ What those over HTTP share is in `http`.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from producer.providers.base import HistoricalProvider, Interval, Provider, Quote
+from producer.providers.base import Provider
 from producer.providers.http.apis.alphavantage import AlphaVantage
 from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.apis.finnhub import Finnhub
@@ -20,7 +20,14 @@ from shared.accounts import KEYLESS, Account
 from shared.errors import SettingsError
 from shared.settings import PREFIX, Settings
 
-__all__ = ["HistoricalProvider", "Interval", "Provider", "Quote", "make_api", "make_provider", "make_providers"]
+# The API of each live provider, by its name.
+APIS: Mapping[str, Callable[[Account], Api]] = {
+    TwelveData.name: lambda _account: TwelveData(),
+    Yahoo.name: lambda _account: Yahoo(),
+    Finnhub.name: lambda _account: Finnhub(),
+    AlphaVantage.name: AlphaVantage,
+    Massive.name: lambda _account: Massive(),
+}
 
 
 def make_providers(settings: Settings, folder: Path) -> tuple[Provider, ...]:
@@ -39,31 +46,17 @@ def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
         if settings.replay_file is None:
             raise SettingsError("STOCKWIRE_REPLAY_FILE is not set: the provider 'replay' needs a CSV file to read from")
         return ReplayProvider(settings.replay_file, folder / "replay.json")
-    if name not in _APIS:
-        names = ", ".join([SimulatedProvider.name, ReplayProvider.name, *_APIS])
+    if name not in APIS:
+        names = ", ".join([SimulatedProvider.name, ReplayProvider.name, *APIS])
         raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is no provider: use one of {names}")
     account = settings.accounts[name]
     if not account.key and name not in KEYLESS:
         raise SettingsError(
             f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (README, Live prices, says how)"
         )
-    api = make_api(name, account)
+    api = APIS[name](account)
     return (
         HistoricalHttpProvider(api, account, folder)
         if isinstance(api, HistoricalApi)
         else HttpProvider(api, account, folder)
     )
-
-
-def make_api(name: str, account: Account) -> Api:
-    """The API of the provider of this name, for this account. Raises KeyError for what has none."""
-    return _APIS[name](account)
-
-
-_APIS: Mapping[str, Callable[[Account], Api]] = {
-    TwelveData.name: lambda _account: TwelveData(),
-    Yahoo.name: lambda _account: Yahoo(),
-    Finnhub.name: lambda _account: Finnhub(),
-    AlphaVantage.name: AlphaVantage,
-    Massive.name: lambda _account: Massive(),
-}

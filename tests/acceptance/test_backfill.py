@@ -14,9 +14,9 @@ import pytest
 
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
-from tests.apis import yahoo
+from tests.fake_apis import yahoo
+from tests.fake_http_server import Answer, FakeHttpServer, Request, fake_http_server
 from tests.harness import declare
-from tests.market_server import Answer, MarketServer, Request, market_server
 from tests.processes import running, stockwire, until
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35", "MSFT": "411.22"}
@@ -32,13 +32,13 @@ def play(request: Request) -> Answer:
 
 
 @pytest.fixture
-def server() -> Iterator[MarketServer]:
-    with market_server(play) as playing:
+def server() -> Iterator[FakeHttpServer]:
+    with fake_http_server(play) as playing:
         yield playing
 
 
 @pytest.fixture
-def settings(checkout: Path, broker: BrokerAddress, server: MarketServer) -> Callable[..., Environment]:
+def settings(checkout: Path, broker: BrokerAddress, server: FakeHttpServer) -> Callable[..., Environment]:
     """As the environment has them; history and alerts are in the checkout's own `var`."""
 
     def made(**more: str) -> Environment:
@@ -101,7 +101,7 @@ def test_a_beginning_before_all_prices_is_as_good_as_the_first(
 
 @pytest.mark.usefixtures("history")
 def test_a_backfill_that_is_killed_goes_on_from_there(
-    settings: Callable[..., Environment], checkout: Path, server: MarketServer
+    settings: Callable[..., Environment], checkout: Path, server: FakeHttpServer
 ) -> None:
     killed = threading.Event()
 

@@ -12,8 +12,8 @@ import pytest
 from shared.accounts import ACCOUNTS
 from shared.messaging.address import BrokerAddress
 from tests.celery_worker import CELERY, results
+from tests.fake_http_server import Answer, FakeHttpServer, Script, always, fake_http_server
 from tests.harness import declare
-from tests.market_server import Answer, MarketServer, Script, always, market_server
 from tests.processes import Process, running, stockwire, until
 
 KEY = "test-key"
@@ -25,19 +25,19 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 
 def play(provider: str) -> Script:
-    """The script of tests/apis/PROVIDER.py, for PRICES."""
-    answer = import_module(f"tests.apis.{provider}").answer
+    """The script of tests/fake_apis/PROVIDER.py, for PRICES."""
+    answer = import_module(f"tests.fake_apis.{provider}").answer
     return lambda request: answer(request, PRICES)  # type: ignore[no-any-return]
 
 
 @contextmanager
-def playing(*providers: str, script: Script | None = None) -> Iterator[tuple[MarketServer, Environment]]:
+def playing(*providers: str, script: Script | None = None) -> Iterator[tuple[FakeHttpServer, Environment]]:
     """A server for the first of these providers, and the settings to have them asked."""
-    with market_server(script or play(providers[0])) as server:
+    with fake_http_server(script or play(providers[0])) as server:
         yield server, {"PROVIDER": ",".join(providers), **account(providers[0], server)}
 
 
-def account(provider: str, server: MarketServer) -> Environment:
+def account(provider: str, server: FakeHttpServer) -> Environment:
     name = provider.upper()
     return {f"{name}_URL": server.url, f"{name}_KEY": KEY}
 
@@ -91,10 +91,10 @@ def test_what_one_provider_lacks_comes_from_the_next(
     settings: Callable[[Environment], Environment], checkout: Path, broker: BrokerAddress
 ) -> None:
     declare(broker)
-    answer = import_module("tests.apis.twelvedata").answer
+    answer = import_module("tests.fake_apis.twelvedata").answer
     only_apple = {"AAPL": PRICES["AAPL"]}
     with playing("twelvedata", "yahoo", script=lambda request: answer(request, only_apple)) as (_, more):  # noqa: SIM117
-        with market_server(play("yahoo")) as second:
+        with fake_http_server(play("yahoo")) as second:
             environment = settings({**more, **account("yahoo", second)})
             done = stockwire("sync", environment=environment, folder=checkout)
     assert (done.returncode, done.stderr) == (0, "")
@@ -123,7 +123,7 @@ def test_a_key_that_is_refused_is_said_though_another_provider_stands_in(
 ) -> None:
     declare(broker)
     refused = Answer({"error": f"{KEY} is no API key"}, 401)
-    with playing("finnhub", "yahoo", script=always(refused)) as (_, more), market_server(play("yahoo")) as second:
+    with playing("finnhub", "yahoo", script=always(refused)) as (_, more), fake_http_server(play("yahoo")) as second:
         environment = settings({**more, **account("yahoo", second)})
         done = stockwire("sync", environment=environment, folder=checkout)
     assert [line.split()[-1] for line in done.stdout.splitlines()[1:]] == ["yahoo", "yahoo"]
@@ -142,7 +142,7 @@ def test_a_sync_waits_for_the_minute_where_there_is_time(
         worker.wait_for("Retry in ")
         assert worker.stop() == 0
     environment = settings({**more, "FINNHUB_PER_MINUTE": "1", "SCHEDULE": "10s"})
-    with market_server(play("finnhub")) as second:
+    with fake_http_server(play("finnhub")) as second:
         environment["STOCKWIRE_FINNHUB_URL"] = second.url
         done = stockwire("sync", environment=environment, folder=checkout)
     assert done.returncode == 1

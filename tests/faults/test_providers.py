@@ -14,15 +14,15 @@ import requests
 from producer.market_service import SyncReport, sync
 from producer.providers.base import Provider, Quote
 from producer.providers.http.apis.finnhub import Finnhub
-from producer.providers.http.client import Patience
+from producer.providers.http.client import Timeouts
 from producer.providers.http.provider import HttpProvider
 from shared.accounts import Account
 from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher
+from tests.fake_http_server import Answer, Request, fake_http_server
 from tests.faults.ledger import Ledger, assert_none
 from tests.faults.marks import control, fault
 from tests.faults.world import World
-from tests.market_server import Answer, Request, market_server
 
 AT = datetime(2024, 11, 20, 10, tzinfo=UTC)
 # In seconds.
@@ -40,7 +40,7 @@ BAD: Mapping[str, Answer] = {
     "GARBAGE": Answer(bytes(range(256))),
     "PAGE": Answer(PAGE),
     "TRUNCATED": Answer(QUOTE[:30]),
-    "CUT": Answer(QUOTE, cut=20),
+    "ELLIPSIS": Answer(QUOTE, cut=20),
     "EMPTY": Answer(""),
     "LIST": Answer("[187.44]"),
     "PRICELESS": Answer(QUOTE.replace('"c"', '"C"')),
@@ -62,7 +62,7 @@ def answer(request: Request) -> Answer:
 @pytest.fixture
 def url() -> Iterator[str]:
     """Of a real HTTP server that answers as GOOD and BAD say."""
-    with market_server(answer) as server:
+    with fake_http_server(answer) as server:
         yield server.url
 
 
@@ -109,7 +109,7 @@ def check_report(report: SyncReport, symbols: Sequence[str]) -> None:
 @fault
 def test_a_bad_answer_fails_its_symbol_alone(world: World, url: str, tmp_path: Path) -> None:
     account = Account(url, key="test-key")
-    sync_badly(world, HttpProvider(Finnhub(), account, tmp_path / "state", Patience(PATIENCE, PATIENCE, 2 * PATIENCE)))
+    sync_badly(world, HttpProvider(Finnhub(), account, tmp_path / "state", Timeouts(PATIENCE, PATIENCE, 2 * PATIENCE)))
 
 
 @control

@@ -55,7 +55,7 @@ class CircuitBreaker:
     def failed(self, error: ProviderError, now: datetime) -> "CircuitBreaker":
         """After a call that gave nothing."""
         if isinstance(error, RateLimited):
-            return replace(self, until=error.until, kind="limited", reason=str(error))
+            return replace(self, until=error.retry_at, kind="limited", reason=str(error))
         if isinstance(error, AuthenticationFailed):
             return CircuitBreaker(until=now + REFUSED_PAUSE, kind="refused", reason=str(error))
         failures = self.failures + 1
@@ -64,7 +64,7 @@ class CircuitBreaker:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.pauses)
         return CircuitBreaker(False, failures, min(self.pauses + 1, 10), now + pause, "failing", str(error))
 
-    def find_error(self, now: datetime) -> ProviderError | None:
+    def read_error(self, now: datetime) -> ProviderError | None:
         """Why no call may be made now, if none may."""
         # A pause that is longer than any was set by a clock that has been set back since.
         if self.until is None or not now < self.until <= now + _LONGEST[self.kind]:

@@ -17,8 +17,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from producer.providers.http.apis.base import Signature
-from producer.providers.http.parsing import shorten
+from producer.providers.http.apis.base import RequestAuth
+from producer.providers.http.parsing import truncate
 from shared.errors import InvalidResponse, ProviderUnavailable, RateLimited
 
 MAX_BODY = 32 * 2**20
@@ -30,7 +30,7 @@ _CHUNK = 2**16
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """In seconds: to connect, for each piece of an answer, and for the whole of it once it has begun."""
 
     connect: float = 4.0
@@ -38,11 +38,11 @@ class Patience:
     whole: float = 20.0
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """An answer as it came; `retry_after` is in seconds."""
 
     status: int
@@ -58,7 +58,7 @@ class Client:
     """
 
     def __init__(
-        self, url: str, signature: Signature, connections: int, patience: Patience, pay: Callable[[int], None]
+        self, url: str, signature: RequestAuth, connections: int, patience: Timeouts, pay: Callable[[int], None]
     ) -> None:
         # It logs whole URLs, which is where some providers want the key; we report what it raises.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -91,7 +91,7 @@ class Client:
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._session.close()
 
-    def get(self, path: str, query: Mapping[str, str], cost: int = 1) -> Reply:
+    def get(self, path: str, query: Mapping[str, str], cost: int = 1) -> Response:
         """Raises ProviderUnavailable where no whole answer comes, InvalidResponse for one that cannot be read."""
         self._cost.credits = cost
         try:
@@ -119,7 +119,7 @@ class Client:
     def _host(self) -> str:
         return urlsplit(self._url).netloc
 
-    def _follow(self, url: str, query: Mapping[str, str]) -> Reply:
+    def _follow(self, url: str, query: Mapping[str, str]) -> Response:
         """The answer, wherever it is on the same server: the key goes to no other."""
         for _ in range(MAX_REDIRECTS + 1):
             with self._session.get(
@@ -148,11 +148,11 @@ class Client:
         safer = (_origin(before), _origin(after)) == (("http", before.hostname, 80), ("https", before.hostname, 443))
         if _origin(after) != _origin(before) and not safer:
             raise ProviderUnavailable(
-                f"redirects to {shorten(after.netloc)}, where the key must not go: is the URL in the settings right?"
+                f"redirects to {truncate(after.netloc)}, where the key must not go: is the URL in the settings right?"
             )
         return target
 
-    def _read(self, response: requests.Response) -> Reply:
+    def _read(self, response: requests.Response) -> Response:
         deadline = time.monotonic() + self._patience.whole
         body = bytearray()
         # Whatever there is, piece by piece: a server that sends a byte now and then would never fill a larger one.
@@ -163,7 +163,7 @@ class Client:
             if time.monotonic() > deadline:
                 raise ProviderUnavailable(f"has not sent all of its answer within {self._patience.whole:g} s")
         text = body.decode(errors="replace")
-        return Reply(response.status_code, response.reason or "", text, _read_retry_after(response))
+        return Response(response.status_code, response.reason or "", text, _read_retry_after(response))
 
 
 class _Retry(Retry):

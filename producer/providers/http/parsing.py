@@ -19,7 +19,7 @@ _WHOLE = re.compile(r"[0-9]{1,18}(?:\.0*)?")
 _CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>([^<]+)", re.IGNORECASE)
 # How words end that go on.
-CUT = "…"
+ELLIPSIS = "…"
 # Where nobody looks for a provider's words any more.
 _FAR = 10_000
 
@@ -43,15 +43,15 @@ def describe_text(body: str) -> str:
         return "nothing"
     if text[0] == "<":
         title = _TITLE.search(text)
-        return f"an HTML page ({shorten(title[1])!r})" if title else "an HTML page"
-    return f"{'broken JSON' if text[0] in '{[' else 'text that is no JSON'} ({shorten(text, 80)!r})"
+        return f"an HTML page ({truncate(title[1])!r})" if title else "an HTML page"
+    return f"{'broken JSON' if text[0] in '{[' else 'text that is no JSON'} ({truncate(text, 80)!r})"
 
 
-def shorten(words: object, longest: int = 200) -> str:
-    """A provider's own words on one line, as far as people read; where that is not all, they end in CUT."""
+def truncate(words: object, longest: int = 200) -> str:
+    """A provider's own words on one line, as far as people read; where that is not all, they end in ELLIPSIS."""
     text = str(words)
     line = " ".join("".join(each if each.isprintable() else " " for each in text[:_FAR]).split())
-    return line if len(line) <= longest and len(text) <= _FAR else f"{line[: longest - len(CUT)]}{CUT}"
+    return line if len(line) <= longest and len(text) <= _FAR else f"{line[: longest - len(ELLIPSIS)]}{ELLIPSIS}"
 
 
 def read_quote(read: Callable[[Json], Quote], answer: Json) -> Quote | ProviderError:
@@ -109,7 +109,7 @@ def read_optional_price(value: Json) -> Decimal | None:
         return None
 
 
-def first_price(values: Iterable[Json], what: str = "price") -> Decimal:
+def read_first_price(values: Iterable[Json], what: str = "price") -> Decimal:
     """The first that is a price. Raises InvalidResponse, with what is wrong with the first, where none is."""
     values = list(values)
     found = next((price for value in values if (price := read_optional_price(value)) is not None), None)
@@ -137,7 +137,7 @@ def read_epoch(value: Json, unit: str = "s", what: str = "time") -> datetime:
     return from_micros(number * 10**6 // per_second)
 
 
-def read_clock(text: Json, zone: tzinfo, what: str = "time") -> datetime:
+def read_local_time(text: Json, zone: tzinfo, what: str = "time") -> datetime:
     """The instant of `2026-11-20 15:59:58.641` on the clocks of a zone, in UTC. Raises InvalidResponse."""
     try:
         moment = datetime.fromisoformat(text if _CLOCK.fullmatch(text) else "").replace(tzinfo=zone).astimezone(UTC)
@@ -155,7 +155,7 @@ def read_epoch_of_any_unit(value: Json, what: str = "time") -> datetime:
     return read_epoch(value, next(units, "ns"), what)
 
 
-def minute_after(moment: datetime) -> datetime:
+def next_minute(moment: datetime) -> datetime:
     """The whole minute that follows, when a limit a minute begins anew."""
     minute = 60 * 10**6
     return from_micros(to_micros(moment) // minute * minute + minute)
@@ -184,7 +184,7 @@ def _read_whole(value: Json) -> int:
 def _read_number(value: Decimal) -> Decimal:
     # Of a number that is far from any price, the digits alone could take all the memory there is.
     if not value.is_finite() or abs(value.adjusted()) > 30 or len(value.as_tuple().digits) > 40:
-        raise ValueError(f"{shorten(value, 40)!r} is not a decimal number such as 412.35")
+        raise ValueError(f"{truncate(value, 40)!r} is not a decimal number such as 412.35")
     return read_decimal(format(value, "f"))
 
 
@@ -197,4 +197,4 @@ def _describe(value: Json) -> str:
         return "missing"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
-    return repr(shorten(value, 40))
+    return repr(truncate(value, 40))

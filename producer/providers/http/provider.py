@@ -10,14 +10,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Api, Call, HistoricalApi
+from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.http.apis.base import Api, HistoricalApi, QuoteRequest
 from producer.providers.http.circuit_breaker import load_circuit_breaker, save_circuit_breaker
-from producer.providers.http.client import DEFAULT_PATIENCE, Client, Patience
+from producer.providers.http.client import DEFAULT_TIMEOUTS, Client, Timeouts
 from producer.providers.http.quota import Reservation, refund, reserve
+from producer.providers.http.request_order import least_recently_requested, record_requested
 from producer.providers.http.request_runner import CONNECTIONS, RequestRunner, cost
 from producer.providers.http.throttle import Throttle
-from producer.providers.http.turns import in_turn, note_asked
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading, writing
@@ -36,7 +36,7 @@ class HttpProvider:
     api: Api
     account: Account
     folder: Path
-    patience: Patience = DEFAULT_PATIENCE
+    patience: Timeouts = DEFAULT_TIMEOUTS
     clock: Callable[[], datetime] = utc_now
 
     @property
@@ -51,9 +51,9 @@ class HttpProvider:
 
     @cached_property
     def _pace(self) -> Throttle:
-        return Throttle(self.api.calls_a_second)
+        return Throttle(self.api.requests_per_second)
 
-    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:  # noqa: ARG002 - a market has its own time
+    def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:  # noqa: ARG002 - a market has its own time
         """See Provider; RateLimited for those that the plan has no room for now, who come first the next time.
 
         Raises ProviderError while the provider is left alone, and StorageError where its state cannot be kept.
@@ -68,18 +68,20 @@ class HttpProvider:
                     refund(connection, self.account_name, asking.unspent, now)
             return {**left, **answers}
 
-    def _fit(self, connection: Connection, symbols: Sequence[str], now: datetime) -> tuple[Sequence[Call], Answers]:
+    def _fit(
+        self, connection: Connection, symbols: Sequence[str], now: datetime
+    ) -> tuple[Sequence[QuoteRequest], QuoteResults]:
         """The calls that the plan has room for now, paid for, and the error of the symbols that it has none for."""
-        waiting = in_turn(connection, self.account_name, symbols, now)
-        calls = self.api.quote_calls(waiting, now)
+        waiting = least_recently_requested(connection, self.account_name, symbols, now)
+        calls = self.api.quote_requests(waiting, now)
         wanted = sum(cost(self.api, call) for call in calls)
         grant = reserve(connection, self.account_name, self.account, wanted, now)
-        if grant.amount < wanted and self.api.credit_a_symbol:
-            calls = self.api.quote_calls(waiting[: grant.amount], now)
+        if grant.amount < wanted and self.api.credit_per_symbol:
+            calls = self.api.quote_requests(waiting[: grant.amount], now)
         elif grant.amount < wanted:
             calls = calls[: grant.amount]
         asked = [symbol for call in calls for symbol in call.symbols]
-        note_asked(connection, self.account_name, asked, now)
+        record_requested(connection, self.account_name, asked, now)
         left = [symbol for symbol in waiting if symbol not in set(asked)]
         return calls, dict.fromkeys(left, self._no_room(grant, "is left for a later run: ")) if left else {}
 
@@ -97,7 +99,7 @@ class HttpProvider:
         with open_state(self.folder) as engine:
             with reading(engine) as connection:
                 circuit = load_circuit_breaker(connection, self.account_name)
-            if error := circuit.find_error(self.clock()):
+            if error := circuit.read_error(self.clock()):
                 raise error
 
             def pay(price: int) -> None:
@@ -107,7 +109,7 @@ class HttpProvider:
                 if grant.amount < price:
                     raise self._no_room(grant)
 
-            signature = self.api.sign(self.account)
+            signature = self.api.authenticate(self.account)
             with Client(self.account.url, signature, CONNECTIONS, self.patience, pay) as client:
                 asking = RequestRunner(self.api, client, circuit, pay, self._pace, self.account.key, self.clock)
                 try:

@@ -28,7 +28,7 @@ spent = Table(
     Index("spent_by_account", "account", "at"),
 )
 
-Spending = tuple[datetime, int]
+Usage = tuple[datetime, int]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def reserve(
     # Else what was spent on a clock that was ahead would be as good as just now until the clock is there again.
     ahead = update(spent).where(spent.c.account == name, spent.c.at > to_micros(now + MINUTE))
     connection.execute(ahead.values(at=to_micros(now)))
-    grant = find_available(read_spendings(connection, name), account, wanted, now)
+    grant = find_available(read_usage(connection, name), account, wanted, now)
     if whole and grant.amount < wanted:
         return replace(grant, amount=0)
     if grant.amount:
@@ -65,14 +65,14 @@ def refund(connection: Connection, name: str, amount: int, at: datetime) -> None
     connection.execute(insert(spent).values(account=name, at=to_micros(at), credits=-amount))
 
 
-def read_spendings(connection: Connection, name: str) -> list[Spending]:
+def read_usage(connection: Connection, name: str) -> list[Usage]:
     """What was spent of the account `name` and still counts, oldest first; less than zero is what was given back."""
     query = select(spent.c.at, spent.c.credits).where(spent.c.account == name)
     rows = connection.execute(query.order_by(spent.c.at, spent.c.credits))
     return [(from_micros(at), amount) for at, amount in rows]
 
 
-def find_available(spendings: Sequence[Spending], account: Account, wanted: int, now: datetime) -> Reservation:
+def find_available(spendings: Sequence[Usage], account: Account, wanted: int, now: datetime) -> Reservation:
     """How many of the wanted credits the limits leave, after these spendings."""
     # What was spent "later" was spent before the clock was set back, and is as good as just now.
     spendings = [(min(at, now), amount) for at, amount in spendings]
@@ -91,11 +91,11 @@ def find_available(spendings: Sequence[Spending], account: Account, wanted: int,
     return grant
 
 
-def _room(spendings: Sequence[Spending], limit: int) -> int:
+def _room(spendings: Sequence[Usage], limit: int) -> int:
     return max(0, limit - sum(amount for _, amount in spendings))
 
 
-def _room_again(spendings: Sequence[Spending], wanted: int) -> datetime:
+def _room_again(spendings: Sequence[Usage], wanted: int) -> datetime:
     """When so many of these credits will be a minute old."""
     free = 0
     for at, amount in spendings:

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import TypeVar
 from urllib.parse import quote_plus
 
-from producer.providers.base import Answers, Quote
-from producer.providers.http.apis.base import Api, Call, Json
+from producer.providers.base import Quote, QuoteResults
+from producer.providers.http.apis.base import Api, Json, QuoteRequest
 from producer.providers.http.circuit_breaker import CircuitBreaker
 from producer.providers.http.client import Client
-from producer.providers.http.parsing import CUT
-from producer.providers.http.responses import read_reply
+from producer.providers.http.parsing import ELLIPSIS
+from producer.providers.http.responses import read_response
 from producer.providers.http.throttle import Throttle
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 
@@ -25,7 +25,7 @@ _TELLING = 4
 
 Found = TypeVar("Found")
 # The answers of a call, and the calls to make in its place.
-Outcome = tuple[Answers, Sequence[Call]]
+Outcome = tuple[QuoteResults, Sequence[QuoteRequest]]
 
 
 class RequestRunner:
@@ -56,7 +56,7 @@ class RequestRunner:
         self._lock = threading.Lock()
         self._halt: ProviderError | None = None
 
-    def run(self, calls: Sequence[Call]) -> Answers:
+    def run(self, calls: Sequence[QuoteRequest]) -> QuoteResults:
         """An answer for every symbol of these calls."""
         answers: dict[str, Quote | ProviderError] = {}
         while calls:
@@ -78,7 +78,7 @@ class RequestRunner:
         # What was found out by others while this call waited for its turn.
         self._check_halt(cost)
         try:
-            found = read(read_reply(self._api, self._client.get(path, query, cost), self._clock()))
+            found = read(read_response(self._api, self._client.get(path, query, cost), self._clock()))
         except InvalidResponse as error:
             raise (error if spare else self._note_failure(error)) from None
         except ProviderError as error:
@@ -86,7 +86,7 @@ class RequestRunner:
         self._note_success()
         return found
 
-    def _run_side_by_side(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+    def _run_side_by_side(self, calls: Sequence[QuoteRequest]) -> Sequence[Outcome]:
         # One call tells whether a provider that is not proven is worth the others.
         alone = 0 if self.circuit.proven else 1
         outcomes = [self._run(call) for call in calls[:alone]]
@@ -95,12 +95,12 @@ class RequestRunner:
                 outcomes += pool.map(self._run, calls[alone:])
         return outcomes
 
-    def _run(self, call: Call) -> Outcome:
+    def _run(self, call: QuoteRequest) -> Outcome:
         price = cost(self._api, call)
         try:
-            found = self.get(call.path, call.query, price, call.read, spare=bool(call.instead))
+            found = self.get(call.path, call.query, price, call.read, spare=bool(call.fallback))
         except (InvalidResponse, UnknownSymbol) as error:
-            return ({}, call.instead) if call.instead else (dict.fromkeys(call.symbols, error), ())
+            return ({}, call.fallback) if call.fallback else (dict.fromkeys(call.symbols, error), ())
         except ProviderError as error:
             return dict.fromkeys(call.symbols, error), ()
         # A limit or a refusal may stand in the place of one symbol of a batch, but means all of them.
@@ -110,7 +110,7 @@ class RequestRunner:
         nothing = InvalidResponse("has nothing of this symbol in its answer")
         return {symbol: self._clean(found.get(symbol, nothing)) for symbol in call.symbols}, ()
 
-    def _pay_for(self, calls: Sequence[Call]) -> tuple[Sequence[Call], Answers]:
+    def _pay_for(self, calls: Sequence[QuoteRequest]) -> tuple[Sequence[QuoteRequest], QuoteResults]:
         """Those that there is room for, and the error of the symbols of the others."""
         try:
             self.pay(sum(cost(self._api, call) for call in calls))
@@ -118,7 +118,7 @@ class RequestRunner:
             return self._pay_one_by_one(calls)
         return calls, {}
 
-    def _pay_one_by_one(self, calls: Sequence[Call]) -> tuple[Sequence[Call], Answers]:
+    def _pay_one_by_one(self, calls: Sequence[QuoteRequest]) -> tuple[Sequence[QuoteRequest], QuoteResults]:
         for place, call in enumerate(calls):
             try:
                 self.pay(cost(self._api, call))
@@ -146,7 +146,7 @@ class RequestRunner:
         with self._lock:
             if not isinstance(error, UnknownSymbol) and _outweighs(error, self._halt):
                 self.circuit = self.circuit.failed(error, self._clock())
-                open_circuit = self.circuit.find_error(self._clock())
+                open_circuit = self.circuit.read_error(self._clock())
                 self._halt = error if isinstance(error, AuthenticationFailed) else open_circuit
         return error
 
@@ -157,9 +157,9 @@ class RequestRunner:
         return answer
 
 
-def cost(api: Api, call: Call) -> int:
+def cost(api: Api, call: QuoteRequest) -> int:
     """What a call costs, in credits."""
-    return len(call.symbols) if api.credit_a_symbol else 1
+    return len(call.symbols) if api.credit_per_symbol else 1
 
 
 def _outweighs(error: ProviderError, halt: ProviderError | None) -> bool:
@@ -168,12 +168,12 @@ def _outweighs(error: ProviderError, halt: ProviderError | None) -> bool:
         return True
     if not isinstance(error, RateLimited) or isinstance(halt, AuthenticationFailed):
         return False
-    return not isinstance(halt, RateLimited) or error.until > halt.until
+    return not isinstance(halt, RateLimited) or error.retry_at > halt.retry_at
 
 
 def _find_pattern(secret: str) -> re.Pattern[str]:
     """What finds it, also where somebody's words were cut off in the middle of it."""
     whole = {secret, quote_plus(secret)} - {""}
-    cut = {f"{each[:length]}{CUT}" for each in whole for length in range(_TELLING, len(each))}
+    cut = {f"{each[:length]}{ELLIPSIS}" for each in whole for length in range(_TELLING, len(each))}
     longest_first = sorted(whole | cut, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from producer.providers.http.apis.base import Api, Json
-from producer.providers.http.client import Reply
-from producer.providers.http.parsing import describe_text, minute_after, parse_json, shorten
+from producer.providers.http.client import Response
+from producer.providers.http.parsing import describe_text, next_minute, parse_json, truncate
 from producer.providers.http.quota import DAY
 from shared.accounts import KEYLESS
 from shared.errors import (
@@ -26,23 +26,23 @@ _PAUSE = timedelta(minutes=1)
 _WORDS = ("message", "error", "detail", "description", "Information", "Note", "Error Message")
 
 
-def read_reply(api: Api, reply: Reply, now: datetime) -> Json:
+def read_response(api: Api, reply: Response, now: datetime) -> Json:
     """The JSON of an answer that is none of a failure. Raises ProviderError, with the provider's own words."""
     try:
         answer = parse_json(reply.text)
     except InvalidResponse as error:
         raise _judge_status(api.name, reply, describe_text(reply.text), now, is_json=False) or error from None
-    found = api.find_error(reply.status, answer, now)
+    found = api.read_error(reply.status, answer, now)
     if isinstance(found, RateLimited) and reply.retry_after is not None:
         raise RateLimited(str(found), now + _seconds(reply.retry_after))
     if found is None:
-        found = _judge_status(api.name, reply, find_words(answer) or shorten(reply.text), now, is_json=True)
+        found = _judge_status(api.name, reply, find_message(answer) or truncate(reply.text), now, is_json=True)
     if found is not None:
         raise found
     return answer
 
 
-def find_words(answer: Json) -> str:
+def find_message(answer: Json) -> str:
     """What an error's JSON says, where it says it in one of the usual places."""
     if not isinstance(answer, Mapping):
         return ""
@@ -50,24 +50,24 @@ def find_words(answer: Json) -> str:
     for name in _WORDS:
         value = fields.get(name)
         if isinstance(value, str) and value.strip():
-            return shorten(value)
-        if isinstance(value, Mapping) and (words := find_words(value)):
+            return truncate(value)
+        if isinstance(value, Mapping) and (words := find_message(value)):
             return words
     return ""
 
 
-def refusal(name: str, words: str) -> AuthenticationFailed:
+def authentication_failed(name: str, words: str) -> AuthenticationFailed:
     """The error of a key that the provider `name` refuses in these words."""
     return AuthenticationFailed(f"refuses the key in {PREFIX}{name.upper()}_KEY: {words}")
 
 
-def limit(words: str, now: datetime, *, whole_day: bool = False) -> RateLimited:
+def rate_limited(words: str, now: datetime, *, whole_day: bool = False) -> RateLimited:
     """The error of a limit a minute, or a day, that a provider names in these words."""
-    until = midnight_of(now) + DAY if whole_day else minute_after(now)
+    until = midnight_of(now) + DAY if whole_day else next_minute(now)
     return RateLimited(f"limits us: {words}; asked again from {until:%H:%M:%S} UTC", until)
 
 
-def _judge_status(name: str, reply: Reply, words: str, now: datetime, *, is_json: bool) -> ProviderError | None:
+def _judge_status(name: str, reply: Response, words: str, now: datetime, *, is_json: bool) -> ProviderError | None:
     """What the status says where the provider has no way of its own to say it."""
     said = f"answers {reply.status} {reply.reason}".strip() + f": {words}"
     match reply.status:
@@ -76,7 +76,7 @@ def _judge_status(name: str, reply: Reply, words: str, now: datetime, *, is_json
         case 401 | 403:
             # A page is what stands between us and the API; where there is no key it is we who are turned away.
             transient = name in KEYLESS or reply.text.lstrip().startswith("<")
-            return ProviderUnavailable(said) if transient else refusal(name, words)
+            return ProviderUnavailable(said) if transient else authentication_failed(name, words)
         case 404:
             return UnknownSymbol(words) if is_json else InvalidResponse(said)
         case 429:

@@ -7,8 +7,8 @@ import time
 class Throttle:
     """Lets so many calls a second through, evenly, whichever thread they come from; None lets all through."""
 
-    def __init__(self, calls_a_second: float | None) -> None:
-        self._apart = 1 / calls_a_second if calls_a_second else 0.0
+    def __init__(self, requests_per_second: float | None) -> None:
+        self._apart = 1 / requests_per_second if requests_per_second else 0.0
         self._lock = threading.Lock()
         self._next = 0.0
 

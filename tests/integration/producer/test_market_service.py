@@ -12,7 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.commands import sync_in_turn
 from producer.market_service import SyncReport, run_sync, sync, sync_lock
-from producer.providers.base import Answers, Provider
+from producer.providers.base import Provider, QuoteResults
 from producer.providers.recordings import BadRow, Recording
 from producer.providers.simulated import SimulatedProvider
 from producer.replay import Replay
@@ -76,7 +76,7 @@ def test_no_provider_is_asked_for_what_could_not_be_published() -> None:
     asked: list[str] = []
 
     class Asked(SimulatedProvider):
-        def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+        def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
             asked.extend(symbols)
             return super().quotes(symbols, at)
 

@@ -22,7 +22,7 @@ QUOTE = Quote(Decimal("187.44"), AT - timedelta(seconds=5), "USD", volume=1000)
 
 @dataclass
 class FakeProvider:
-    """Answers as told, and keeps what it was asked for."""
+    """QuoteResults as told, and keeps what it was asked for."""
 
     name: str
     answers: Mapping[str, Quote | ProviderError] | ProviderError

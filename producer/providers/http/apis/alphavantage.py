@@ -12,22 +12,22 @@ from functools import partial
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
+from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
 from producer.providers.http.parsing import (
-    first_price,
     midnight,
     read_bars,
-    read_clock,
+    read_first_price,
     read_list,
+    read_local_time,
     read_object,
     read_optional_price,
     read_price,
     read_quote,
     read_volume,
-    shorten,
+    truncate,
 )
-from producer.providers.http.responses import find_words, limit, refusal
+from producer.providers.http.responses import authentication_failed, find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 
@@ -54,7 +54,7 @@ class AlphaVantage:
     """`plan` is the account, by whose limits it is known what the plan includes."""
 
     name: ClassVar[str] = "alphavantage"
-    credit_a_symbol: ClassVar[bool] = False
+    credit_per_symbol: ClassVar[bool] = False
 
     plan: Account
 
@@ -68,36 +68,38 @@ class AlphaVantage:
         return self.plan.per_day is not None and self.plan.per_day <= _FREE
 
     @property
-    def batch(self) -> int:
+    def batch_size(self) -> int:
         return 100 if self.has_bulk_quotes else 1
 
     @property
-    def calls_a_second(self) -> float | None:
+    def requests_per_second(self) -> float | None:
         return 1 if self.is_free else None
 
-    def sign(self, account: Account) -> Signature:
-        return Signature(query={"apikey": account.key})
+    def authenticate(self, account: Account) -> RequestAuth:
+        return RequestAuth(query={"apikey": account.key})
 
-    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
+    def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:  # noqa: ARG002
         """In bulk, or one by one, which is also what is done where the plan turns out to have no bulk quotes."""
-        single = [Call("/query", _query("GLOBAL_QUOTE", each), [each], partial(_read_one, each)) for each in symbols]
+        single = [
+            QuoteRequest("/query", _query("GLOBAL_QUOTE", each), [each], partial(_read_one, each)) for each in symbols
+        ]
         if not self.has_bulk_quotes:
             return single
-        return [_bulk_call(each) for each in in_batches(single, self.batch)]
+        return [_bulk_call(each) for each in in_batches(single, self.batch_size)]
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
+    def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
         """Every failure comes under 200, as a sentence."""
-        words = find_words({name: answer.get(name) for name in _SAYINGS}) if isinstance(answer, Mapping) else ""
+        words = find_message({name: answer.get(name) for name in _SAYINGS}) if isinstance(answer, Mapping) else ""
         if not words:
             return None
         if _REFUSED.search(words):
-            return refusal(self.name, words)
+            return authentication_failed(self.name, words)
         if _NOT_IN_PLAN.search(words):
             return UnknownSymbol(words)
         if "Error Message" in answer:
             return UnknownSymbol(f"is not known: {words}") if words.startswith(_UNKNOWN) else InvalidResponse(words)
         # What is said of bursts names the day's limit besides.
-        return limit(words, now, whole_day=bool(_OF_A_DAY.search(words)) and not _OF_A_MOMENT.search(words))
+        return rate_limited(words, now, whole_day=bool(_OF_A_DAY.search(words)) and not _OF_A_MOMENT.search(words))
 
     def max_range(self, interval: Interval) -> timedelta:
         if interval is not Interval.DAY:
@@ -111,22 +113,22 @@ class AlphaVantage:
         return HistoryRequest("/query", query, partial(_read_days, symbol, since if self.is_free else None))
 
 
-def _bulk_call(single: Sequence[Call]) -> Call:
+def _bulk_call(single: Sequence[QuoteRequest]) -> QuoteRequest:
     symbols = [symbol for call in single for symbol in call.symbols]
     query = _query("REALTIME_BULK_QUOTES", *symbols)
-    return Call("/query", query, symbols, partial(_read_bulk, symbols), instead=single)
+    return QuoteRequest("/query", query, symbols, partial(_read_bulk, symbols), fallback=single)
 
 
 def _query(function: str, *symbols: str) -> dict[str, str]:
-    return {"function": function, "symbol": ",".join(map(_spell, symbols))}
+    return {"function": function, "symbol": ",".join(map(_vendor_symbol, symbols))}
 
 
-def _spell(symbol: str) -> str:
+def _vendor_symbol(symbol: str) -> str:
     """A class of shares stands behind a dash (BRK-B), an exchange behind a dot (TSCO.LON)."""
     return _CLASS.sub(r"-\1", symbol)
 
 
-def _read_one(symbol: str, answer: Json) -> Answers:
+def _read_one(symbol: str, answer: Json) -> QuoteResults:
     return {symbol: read_quote(partial(_read_quote, symbol), answer)}
 
 
@@ -140,25 +142,29 @@ def _read_quote(symbol: str, answer: Json) -> Quote:
     return _make_quote(read_price(quote.get("price")), as_of, quote)
 
 
-def _read_bulk(symbols: Sequence[str], answer: Json) -> Answers:
+def _read_bulk(symbols: Sequence[str], answer: Json) -> QuoteResults:
     """Whoever's plan has no bulk quotes gets made-up ones, with another message than `success`."""
     bulk = read_object(answer)
     if bulk.get("message", "success") != "success":
-        raise UnknownSymbol(f"gives no bulk quotes: {shorten(bulk.get('message'))}")
+        raise UnknownSymbol(f"gives no bulk quotes: {truncate(bulk.get('message'))}")
     rows = [read_object(row, "quote") for row in read_list(bulk.get("data"), "data")]
-    by_name = {_spell(str(row.get("symbol"))): row for row in rows}
-    return {each: read_quote(_read_row, by_name[_spell(each)]) for each in symbols if _spell(each) in by_name}
+    by_name = {_vendor_symbol(str(row.get("symbol"))): row for row in rows}
+    return {
+        each: read_quote(_read_row, by_name[_vendor_symbol(each)])
+        for each in symbols
+        if _vendor_symbol(each) in by_name
+    }
 
 
 def _read_row(answer: Json) -> Quote:
     """The last price at `timestamp`, New York time, which outside of trading hours is not that of `close`."""
     row = _without_numbers(answer)
     zone = ZoneInfo(_ZONE)
-    as_of = read_clock(row.get("timestamp"), zone)
+    as_of = read_local_time(row.get("timestamp"), zone)
     prices = [row.get("close")]
     if not _OPENING <= as_of.astimezone(zone).time() < _CLOSING:
         prices.insert(0, row.get("extended_hours_quote"))
-    return _make_quote(first_price(prices), as_of, row)
+    return _make_quote(read_first_price(prices), as_of, row)
 
 
 def _read_days(symbol: str, since: datetime | None, answer: Json) -> Sequence[Quote]:
@@ -197,5 +203,5 @@ def _without_numbers(answer: Json) -> dict[str, Json]:
 
 
 def _check_symbol(said: Json, symbol: str) -> None:
-    if said is not None and _spell(str(said)) != _spell(symbol):
-        raise InvalidResponse(f"answers with another symbol: {shorten(said, 40)!r}")
+    if said is not None and _vendor_symbol(str(said)) != _vendor_symbol(symbol):
+        raise InvalidResponse(f"answers with another symbol: {truncate(said, 40)!r}")

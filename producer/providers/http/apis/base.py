@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from producer.providers.base import Answers, Interval, Quote
+from producer.providers.base import Interval, Quote, QuoteResults
 from shared.accounts import Account
 from shared.errors import ProviderError
 
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Call:
+class QuoteRequest:
     """One GET for these symbols.
 
     `read` makes their answers of its JSON; it may raise ProviderError for the call as a whole, and what it passes over
@@ -26,8 +26,8 @@ class Call:
     path: str
     query: Mapping[str, str]
     symbols: Sequence[str]
-    read: Callable[[Json], Answers]
-    instead: Sequence["Call"] = ()
+    read: Callable[[Json], QuoteResults]
+    fallback: Sequence["QuoteRequest"] = ()
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class HistoryRequest:
 
 
 @dataclass(frozen=True)
-class Signature:
+class RequestAuth:
     """What each call has besides: `headers` and `query`, the key among them."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -54,27 +54,27 @@ class Api(Protocol):
     def name(self) -> str: ...
 
     @property
-    def batch(self) -> int:
+    def batch_size(self) -> int:
         """How many symbols one call takes."""
         ...
 
     @property
-    def credit_a_symbol(self) -> bool:
+    def credit_per_symbol(self) -> bool:
         """Whether a call costs a credit a symbol, or one."""
         ...
 
     @property
-    def calls_a_second(self) -> float | None:
+    def requests_per_second(self) -> float | None:
         """No more than this many, None where nobody says."""
         ...
 
-    def sign(self, account: Account) -> Signature: ...
+    def authenticate(self, account: Account) -> RequestAuth: ...
 
-    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:
-        """The calls that ask for all of these, `batch` at a time; `at` is the present instant."""
+    def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:
+        """The calls that ask for all of these, `batch_size` at a time; `at` is the present instant."""
         ...
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+    def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
         """What is wrong where the provider says so in its own way, whatever the HTTP status; `answer` is any JSON.
 
         Its words go into the error. Where it answers None, the status alone decides.

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from producer.providers.base import Answers, Quote
-from producer.providers.http.apis.base import Call, Json, Signature
+from producer.providers.base import Quote, QuoteResults
+from producer.providers.http.apis.base import Json, QuoteRequest, RequestAuth
 from producer.providers.http.parsing import read_epoch, read_object, read_optional_price, read_price, read_quote
-from producer.providers.http.responses import find_words, limit, refusal
+from producer.providers.http.responses import authentication_failed, find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 
@@ -20,37 +20,37 @@ from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 @dataclass(frozen=True)
 class Finnhub:
     name: ClassVar[str] = "finnhub"
-    batch: ClassVar[int] = 1
-    credit_a_symbol: ClassVar[bool] = False
+    batch_size: ClassVar[int] = 1
+    credit_per_symbol: ClassVar[bool] = False
     # Whatever the plan says of a minute.
-    calls_a_second: ClassVar[float | None] = 30
+    requests_per_second: ClassVar[float | None] = 30
 
-    def sign(self, account: Account) -> Signature:
-        return Signature(headers={"X-Finnhub-Token": account.key})
+    def authenticate(self, account: Account) -> RequestAuth:
+        return RequestAuth(headers={"X-Finnhub-Token": account.key})
 
-    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
-        return [Call("/quote", {"symbol": each}, [each], partial(_read_quotes, each)) for each in symbols]
+    def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:  # noqa: ARG002
+        return [QuoteRequest("/quote", {"symbol": each}, [each], partial(_read_quotes, each)) for each in symbols]
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+    def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
         """`error` has its words, `You don't have access to this resource.` for a market that is not in the plan.
 
         Which has come with 401 as well as 403, symbol by symbol, with a key that is good.
         """
-        words = find_words(answer)
+        words = find_message(answer)
         if status == 403 or (status in (200, 401) and "access to this resource" in words):
             return UnknownSymbol(words or "is not in the plan")
         if status != 200 or not isinstance(answer, dict) or "error" not in answer:
             return None
         if "limit" in words.lower():
-            return limit(words, now)
+            return rate_limited(words, now)
         return (
-            refusal(self.name, words)
+            authentication_failed(self.name, words)
             if "api key" in words.lower()
             else InvalidResponse(words or "answers with an error")
         )
 
 
-def _read_quotes(symbol: str, answer: Json) -> Answers:
+def _read_quotes(symbol: str, answer: Json) -> QuoteResults:
     return {symbol: read_quote(_read_quote, answer)}
 
 

@@ -13,7 +13,7 @@ _BITS = 24
 _SLACK = Decimal(2) ** -28
 
 
-def narrow(value: Json, decimals: Json) -> Json:
+def round_float32(value: Json, decimals: Json) -> Json:
     """The price of at most so many decimals that such a float was made of: 189.9499969482422 is 189.95.
 
     What is no such float, or may as well have been made of another price, is returned as it is.

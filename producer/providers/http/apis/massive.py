@@ -11,22 +11,22 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
+from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
 from producer.providers.http.parsing import (
-    first_price,
     read_bars,
     read_epoch,
     read_epoch_of_any_unit,
+    read_first_price,
     read_list,
     read_object,
     read_optional_price,
     read_price,
     read_quote,
     read_volume,
-    shorten,
+    truncate,
 )
-from producer.providers.http.responses import find_words, limit, refusal
+from producer.providers.http.responses import authentication_failed, find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
 from shared.times import EPOCH, to_micros
@@ -42,32 +42,32 @@ class Massive:
     """A class of shares has a dot here too: BRK.B."""
 
     name: ClassVar[str] = "massive"
-    batch: ClassVar[int] = 250
-    credit_a_symbol: ClassVar[bool] = False
-    calls_a_second: ClassVar[float | None] = None
+    batch_size: ClassVar[int] = 250
+    credit_per_symbol: ClassVar[bool] = False
+    requests_per_second: ClassVar[float | None] = None
 
-    def sign(self, account: Account) -> Signature:
-        return Signature(headers={"Authorization": f"Bearer {account.key}"})
+    def authenticate(self, account: Account) -> RequestAuth:
+        return RequestAuth(headers={"Authorization": f"Bearer {account.key}"})
 
-    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:  # noqa: ARG002
+    def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:  # noqa: ARG002
         return [
-            Call(_SNAPSHOT, {"tickers": ",".join(each)}, each, partial(_read_snapshot, each))
-            for each in in_batches(symbols, self.batch)
+            QuoteRequest(_SNAPSHOT, {"tickers": ",".join(each)}, each, partial(_read_snapshot, each))
+            for each in in_batches(symbols, self.batch_size)
         ]
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+    def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
         """`status` says that something failed, and `error` or `message` what."""
         said = answer.get("status") if isinstance(answer, dict) else None
         if said not in _FAILED:
             return None
-        words = find_words(answer) or said
+        words = find_message(answer) or said
         if "maximum requests" in words:
-            return limit(words, now)
+            return rate_limited(words, now)
         if "timeframe" in words or "not entitled" in words:
             # A plan has only so many years, or no snapshots; for what it has the key is as good as it was.
             return UnknownSymbol(f"is not in the plan: {words}")
         if said == "NOT_AUTHORIZED" or status in (401, 403) or "api key" in words.lower():
-            return refusal(self.name, words)
+            return authentication_failed(self.name, words)
         if said == "NOT_FOUND":
             return UnknownSymbol(words)
         return InvalidResponse(words) if status == 200 else None
@@ -87,7 +87,7 @@ class Massive:
         return HistoryRequest(path, query, partial(_read_past, symbol, interval))
 
 
-def _read_snapshot(symbols: Sequence[str], answer: Json) -> Answers:
+def _read_snapshot(symbols: Sequence[str], answer: Json) -> QuoteResults:
     """`tickers` has those that are known, in any order."""
     snapshot = read_object(answer)
     delayed = True if snapshot.get("status") == "DELAYED" else None
@@ -103,7 +103,7 @@ def _read_snapshot(symbols: Sequence[str], answer: Json) -> Answers:
 def _read_ticker(delayed: bool | None, ticker: Mapping[str, Any]) -> Quote:
     """Plans without trades have `day` alone, which is zero from 3:30 in New York until the market opens."""
     day, previous, trade = (_part(ticker, name) for name in ("day", "prevDay", "lastTrade"))
-    price = first_price(each for each in (trade.get("p"), day.get("c"), previous.get("c")) if each)
+    price = read_first_price(each for each in (trade.get("p"), day.get("c"), previous.get("c")) if each)
     traded = read_optional_price(trade.get("p")) is not None
     return Quote(
         price=price,
@@ -122,7 +122,7 @@ def _read_past(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote]
     """Bars under one-letter names, `t` in milliseconds where they begin; none where nothing was traded."""
     past = read_object(answer)
     if past.get("ticker") != symbol:
-        raise InvalidResponse(f"sent {shorten(past.get('ticker'))!r} in place of {symbol!r}")
+        raise InvalidResponse(f"sent {truncate(past.get('ticker'))!r} in place of {symbol!r}")
     if past.get("next_url"):
         raise InvalidResponse("sent only a part of what it has")
     if past.get("results") is None and past.get("resultsCount") == 0:

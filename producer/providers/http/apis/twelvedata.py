@@ -13,23 +13,23 @@ from functools import partial
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
+from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
 from producer.providers.http.parsing import (
     midnight,
     read_bars,
-    read_clock,
     read_currency,
     read_epoch,
     read_list,
+    read_local_time,
     read_object,
     read_optional_price,
     read_price,
     read_quote,
     read_volume,
-    shorten,
+    truncate,
 )
-from producer.providers.http.responses import find_words, limit, refusal
+from producer.providers.http.responses import authentication_failed, find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import InvalidResponse, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
 
@@ -43,29 +43,29 @@ _NO_TRADING = "No data is available"
 @dataclass(frozen=True)
 class TwelveData:
     name: ClassVar[str] = "twelvedata"
-    batch: ClassVar[int] = 120
-    credit_a_symbol: ClassVar[bool] = True
-    calls_a_second: ClassVar[float | None] = None
+    batch_size: ClassVar[int] = 120
+    credit_per_symbol: ClassVar[bool] = True
+    requests_per_second: ClassVar[float | None] = None
 
-    def sign(self, account: Account) -> Signature:
+    def authenticate(self, account: Account) -> RequestAuth:
         host = urlsplit(account.url).hostname or ""
         if host.endswith(_RAPIDAPI):
-            return Signature(headers={"X-RapidAPI-Key": account.key, "X-RapidAPI-Host": host})
-        return Signature(headers={"Authorization": f"apikey {account.key}"})
+            return RequestAuth(headers={"X-RapidAPI-Key": account.key, "X-RapidAPI-Host": host})
+        return RequestAuth(headers={"Authorization": f"apikey {account.key}"})
 
-    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:
+    def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:
         return [
-            Call("/quote", {"symbol": ",".join(each)}, each, partial(_read_quotes, each, at))
-            for each in in_batches(symbols, self.batch)
+            QuoteRequest("/quote", {"symbol": ",".join(each)}, each, partial(_read_quotes, each, at))
+            for each in in_batches(symbols, self.batch_size)
         ]
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
+    def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
         """Errors are `{"code", "message", "status": "error"}`, under 200 too; a gateway's have a message alone."""
         if not isinstance(answer, Mapping):
             return None
         if answer.get("status") == "error":
-            return _judge(answer.get("code", status), find_words(answer), now)
-        return _limit(find_words(answer), now) if status == 429 else None
+            return _judge(answer.get("code", status), find_message(answer), now)
+        return _limit(find_message(answer), now) if status == 429 else None
 
     def max_range(self, interval: Interval) -> timedelta:
         return _LONGEST[interval]
@@ -86,7 +86,7 @@ class TwelveData:
         return HistoryRequest("/time_series", query | times, partial(_read_series, symbol, interval))
 
 
-def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
+def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> QuoteResults:
     """One symbol's quote is the answer itself; of several, each stands under its symbol, an error in its place."""
     if len(symbols) == 1:
         return {symbols[0]: read_quote(partial(_read_quote, symbols[0], at), answer)}
@@ -98,7 +98,7 @@ def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
     """The price is `close`; `timestamp` is the opening of the day's bar, `last_quote_at` the last minute, later on."""
     quote = read_object(answer)
     if quote.get("status") == "error":
-        raise _judge(quote.get("code"), find_words(quote), at)
+        raise _judge(quote.get("code"), find_message(quote), at)
     _check_symbol(quote.get("symbol"), symbol)
     is_open = quote.get("is_market_open")
     return _make_quote(
@@ -119,7 +119,7 @@ def _read_series(symbol: str, interval: Interval, answer: Json) -> Sequence[Quot
 def _read_bar(interval: Interval, currency: Json, answer: Json) -> Quote:
     bar = read_object(answer, "bar")
     time = bar.get("datetime")
-    as_of = midnight(time) if interval is Interval.DAY else read_clock(time, UTC) + interval.length
+    as_of = midnight(time) if interval is Interval.DAY else read_local_time(time, UTC) + interval.length
     return _make_quote(bar, as_of, currency)
 
 
@@ -146,15 +146,15 @@ def _read_last(*seconds: Json) -> datetime:
 def _check_symbol(said: Json, symbol: str) -> None:
     """`SBIN:NSE` is answered as SBIN."""
     if said is not None and str(said).partition(":")[0] != symbol.partition(":")[0]:
-        raise InvalidResponse(f"answers with another symbol: {shorten(said, 40)!r}")
+        raise InvalidResponse(f"answers with another symbol: {truncate(said, 40)!r}")
 
 
 def _judge(code: Json, words: str, now: datetime) -> ProviderError:
     """What an error object comes to. A symbol that the plan does not include has the code 403 or 404."""
-    words = words or f"answers with error {shorten(code, 40)}"
+    words = words or f"answers with error {truncate(code, 40)}"
     match code:
         case 401:
-            return refusal(TwelveData.name, words)
+            return authentication_failed(TwelveData.name, words)
         case 429:
             return _limit(words, now)
         case 400 | 403 | 404:
@@ -163,4 +163,4 @@ def _judge(code: Json, words: str, now: datetime) -> ProviderError:
 
 
 def _limit(words: str, now: datetime) -> ProviderError:
-    return limit(words, now, whole_day=bool(_OF_A_DAY.search(words)))
+    return rate_limited(words, now, whole_day=bool(_OF_A_DAY.search(words)))

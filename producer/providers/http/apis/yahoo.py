@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.base import Answers, Interval, Quote
-from producer.providers.http.apis.base import Call, HistoryRequest, Json, Signature, in_batches
-from producer.providers.http.apis.float32 import narrow
+from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
+from producer.providers.http.apis.float32 import round_float32
 from producer.providers.http.parsing import (
     read_bars,
     read_currency,
@@ -25,9 +25,9 @@ from producer.providers.http.parsing import (
     read_price,
     read_quote,
     read_volume,
-    shorten,
+    truncate,
 )
-from producer.providers.http.responses import limit
+from producer.providers.http.responses import rate_limited
 from shared.accounts import Account
 from shared.errors import InvalidResponse, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
 from shared.times import from_micros, to_micros
@@ -49,34 +49,34 @@ _EXCHANGES = frozenset(_SUFFIXES.split())
 @dataclass(frozen=True)
 class Yahoo:
     name: ClassVar[str] = "yahoo"
-    batch: ClassVar[int] = 20
-    credit_a_symbol: ClassVar[bool] = False
-    calls_a_second: ClassVar[float | None] = None
+    batch_size: ClassVar[int] = 20
+    credit_per_symbol: ClassVar[bool] = False
+    requests_per_second: ClassVar[float | None] = None
 
-    def sign(self, account: Account) -> Signature:  # noqa: ARG002
-        return Signature(headers={"User-Agent": _AGENT, "Accept": "application/json"})
+    def authenticate(self, account: Account) -> RequestAuth:  # noqa: ARG002
+        return RequestAuth(headers={"User-Agent": _AGENT, "Accept": "application/json"})
 
-    def quote_calls(self, symbols: Sequence[str], at: datetime) -> Sequence[Call]:
+    def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:
         """A chart says more than a spark, which is a call for many."""
         charts = [_chart_call(each, at) for each in symbols]
-        if len(charts) <= self.batch:
+        if len(charts) <= self.batch_size:
             return charts
-        return [_spark_call(each, at) for each in in_batches(charts, self.batch)]
+        return [_spark_call(each, at) for each in in_batches(charts, self.batch_size)]
 
-    def find_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
+    def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
         """An error stands in the envelope of what was asked for, or in a gateway's; its code is a status in words."""
-        errors = (_dig(answer, envelope, "error") for envelope in ("chart", "spark", "finance"))
+        errors = (_nested(answer, envelope, "error") for envelope in ("chart", "spark", "finance"))
         error = next((each for each in errors if each), None)
         if error is None:
             return None
-        code = _dig(error, "code")
-        words = shorten(_dig(error, "description") or code or error)
+        code = _nested(error, "code")
+        words = truncate(_nested(error, "description") or code or error)
         if words.startswith("Data doesn't exist"):
             return NoPrices(words)
         if code in ("Not Found", "Unprocessable Entity"):
             return UnknownSymbol(words)
         if code == "Too Many Requests":
-            return limit(words, now)
+            return rate_limited(words, now)
         return InvalidResponse(words) if code == "Bad Request" else ProviderUnavailable(words)
 
     def max_range(self, interval: Interval) -> timedelta:
@@ -88,42 +88,42 @@ class Yahoo:
         later = interval.length if interval is Interval.DAY else timedelta()
         first, last = (max(0, to_micros(each) // 10**6) for each in (since - interval.length, until + later))
         query = {"period1": str(first), "period2": str(last), "interval": interval.value, **_REGULAR}
-        return HistoryRequest(_chart_path(symbol), query, partial(_read_past, spell(symbol), interval))
+        return HistoryRequest(_chart_path(symbol), query, partial(_read_past, yahoo_symbol(symbol), interval))
 
 
-def spell(symbol: str) -> str:
+def yahoo_symbol(symbol: str) -> str:
     """A symbol as Yahoo writes it."""
     name, dot, suffix = symbol.rpartition(".")
     return f"{name.replace('.', '-')}.{suffix}" if dot and suffix in _EXCHANGES else symbol.replace(".", "-")
 
 
 def _chart_path(symbol: str) -> str:
-    return f"/v8/finance/chart/{quote(spell(symbol), safe='')}"
+    return f"/v8/finance/chart/{quote(yahoo_symbol(symbol), safe='')}"
 
 
-def _chart_call(symbol: str, at: datetime) -> Call:
-    return Call(_chart_path(symbol), {**_TODAY, **_REGULAR}, [symbol], partial(_read_chart, symbol, at))
+def _chart_call(symbol: str, at: datetime) -> QuoteRequest:
+    return QuoteRequest(_chart_path(symbol), {**_TODAY, **_REGULAR}, [symbol], partial(_read_chart, symbol, at))
 
 
-def _spark_call(charts: Sequence[Call], at: datetime) -> Call:
+def _spark_call(charts: Sequence[QuoteRequest], at: datetime) -> QuoteRequest:
     symbols = [symbol for chart in charts for symbol in chart.symbols]
-    query = {"symbols": ",".join(map(spell, symbols)), **_TODAY}
-    return Call("/v8/finance/spark", query, symbols, partial(_read_sparks, symbols, at), instead=charts)
+    query = {"symbols": ",".join(map(yahoo_symbol, symbols)), **_TODAY}
+    return QuoteRequest("/v8/finance/spark", query, symbols, partial(_read_sparks, symbols, at), fallback=charts)
 
 
-def _read_chart(symbol: str, at: datetime, answer: Json) -> Answers:
-    chart = read_object(_dig(answer, "chart", "result", 0), "chart's result")
-    return {symbol: read_quote(partial(_read_today, spell(symbol), at), chart)}
+def _read_chart(symbol: str, at: datetime, answer: Json) -> QuoteResults:
+    chart = read_object(_nested(answer, "chart", "result", 0), "chart's result")
+    return {symbol: read_quote(partial(_read_today, yahoo_symbol(symbol), at), chart)}
 
 
-def _read_today(spelled: str, at: datetime, chart: Json) -> Quote:
+def _read_today(yahoo_name: str, at: datetime, chart: Json) -> Quote:
     """What is of now stands in the `meta` of a chart; `currentTradingPeriod` has the seconds of the market's day."""
-    meta = _read_meta(spelled, chart)
+    meta = _read_meta(yahoo_name, chart)
     decimals = meta.get("priceHint")
-    opens = _dig(chart, "indicators", "quote", 0, "open")
+    opens = _nested(chart, "indicators", "quote", 0, "open")
     delay = meta.get("exchangeDataDelayedBy")
     return Quote(
-        price=read_price(narrow(meta.get("regularMarketPrice"), decimals)),
+        price=read_price(round_float32(meta.get("regularMarketPrice"), decimals)),
         as_of=read_epoch(meta.get("regularMarketTime")),
         currency=read_currency(meta.get("currency")),
         volume=read_volume(meta.get("regularMarketVolume")),
@@ -136,25 +136,27 @@ def _read_today(spelled: str, at: datetime, chart: Json) -> Quote:
     )
 
 
-def _read_sparks(symbols: Sequence[str], at: datetime, answer: Json) -> Answers:
+def _read_sparks(symbols: Sequence[str], at: datetime, answer: Json) -> QuoteResults:
     """By symbol, or a list of them; who is unknown is missing."""
     sparks: Mapping[str, Any] = read_object(answer)
     if "spark" in sparks:
-        results = read_list(_dig(answer, "spark", "result"), "spark's result")
-        sparks = {str(_dig(each, "symbol")): _dig(each, "response", 0) for each in results}
-    known = {symbol: sparks[spell(symbol)] for symbol in symbols if spell(symbol) in sparks}
+        results = read_list(_nested(answer, "spark", "result"), "spark's result")
+        sparks = {str(_nested(each, "symbol")): _nested(each, "response", 0) for each in results}
+    known = {symbol: sparks[yahoo_symbol(symbol)] for symbol in symbols if yahoo_symbol(symbol) in sparks}
     if not known:
         raise InvalidResponse("has none of the symbols in its answer")
-    quotes = {symbol: read_quote(partial(_read_spark, spell(symbol), at), spark) for symbol, spark in known.items()}
+    quotes = {
+        symbol: read_quote(partial(_read_spark, yahoo_symbol(symbol), at), spark) for symbol, spark in known.items()
+    }
     return {**dict.fromkeys(symbols, UnknownSymbol("is not known: it is left out of the answer")), **quotes}
 
 
-def _read_spark(spelled: str, at: datetime, spark: Json) -> Quote:
+def _read_spark(yahoo_name: str, at: datetime, spark: Json) -> Quote:
     """A small chart, or its columns alone: their prices are rounded, and the last has the time of its trade."""
     part = read_object(spark, "spark")
     if "meta" in part:
-        return _read_today(spelled, at, part)
-    _check_symbol(spelled, part)
+        return _read_today(yahoo_name, at, part)
+    _check_symbol(yahoo_name, part)
     moments, closes = (read_list(part.get(name), name) for name in ("timestamp", "close"))
     if len(moments) != len(closes):
         raise InvalidResponse(f"sent {len(closes)} prices for {len(moments)} times")
@@ -164,14 +166,14 @@ def _read_spark(spelled: str, at: datetime, spark: Json) -> Quote:
     return Quote(price=read_price(close), as_of=read_epoch(moment), previous_close=previous)
 
 
-def _read_past(spelled: str, interval: Interval, answer: Json) -> Sequence[Quote]:
+def _read_past(yahoo_name: str, interval: Interval, answer: Json) -> Sequence[Quote]:
     """A chart's columns, with nulls where nothing was traded; it has none where nothing was traded in all that time."""
-    chart = read_object(_dig(answer, "chart", "result", 0), "chart's result")
-    meta = _read_meta(spelled, chart)
+    chart = read_object(_nested(answer, "chart", "result", 0), "chart's result")
+    meta = _read_meta(yahoo_name, chart)
     if chart.get("timestamp") is None:
         return []
     names = ("close", "open", "high", "low", "volume")
-    table = read_object(_dig(chart, "indicators", "quote", 0), "quote")
+    table = read_object(_nested(chart, "indicators", "quote", 0), "quote")
     columns = [read_list(chart["timestamp"], "timestamp"), *(read_list(table.get(name), name) for name in names)]
     if len({len(column) for column in columns}) > 1:
         raise InvalidResponse("sent columns of different lengths")
@@ -183,7 +185,7 @@ def _read_bar(meta: Mapping[str, Any], interval: Interval, row: tuple[Any, ...])
     start, close, opened, high, low, volume = row
     decimals = meta.get("priceHint")
     return Quote(
-        price=read_price(narrow(close, decimals)),
+        price=read_price(round_float32(close, decimals)),
         as_of=_midnight(meta, start) if interval is Interval.DAY else start + interval.length,
         currency=read_currency(meta.get("currency")),
         volume=read_volume(volume),
@@ -215,15 +217,15 @@ def _midnight(meta: Mapping[str, Any], moment: datetime) -> datetime:
     return from_micros(days * 86_400 * 10**6)
 
 
-def _read_meta(spelled: str, chart: Json) -> Mapping[str, Any]:
-    meta = read_object(_dig(chart, "meta"), "meta")
-    _check_symbol(spelled, meta)
+def _read_meta(yahoo_name: str, chart: Json) -> Mapping[str, Any]:
+    meta = read_object(_nested(chart, "meta"), "meta")
+    _check_symbol(yahoo_name, meta)
     return meta
 
 
-def _check_symbol(spelled: str, part: Mapping[str, Any]) -> None:
-    if part.get("symbol", spelled) != spelled:
-        raise InvalidResponse(f"sent {shorten(part.get('symbol'))!r} in place of {spelled!r}")
+def _check_symbol(yahoo_name: str, part: Mapping[str, Any]) -> None:
+    if part.get("symbol", yahoo_name) != yahoo_name:
+        raise InvalidResponse(f"sent {truncate(part.get('symbol'))!r} in place of {yahoo_name!r}")
 
 
 def _read_state(meta: Mapping[str, Any], second: int) -> str | None:
@@ -235,16 +237,16 @@ def _read_state(meta: Mapping[str, Any], second: int) -> str | None:
 
 def _read_span(meta: Mapping[str, Any], name: str) -> range | None:
     """The seconds of one of `pre`, `regular` and `post`."""
-    start, end = (_dig(meta, "currentTradingPeriod", name, side) for side in ("start", "end"))
+    start, end = (_nested(meta, "currentTradingPeriod", name, side) for side in ("start", "end"))
     return range(start, end) if isinstance(start, int) and isinstance(end, int) else None
 
 
 def _first(decimals: Json, *values: Json) -> Decimal | None:
-    prices = (read_optional_price(narrow(each, decimals)) for each in values)
+    prices = (read_optional_price(round_float32(each, decimals)) for each in values)
     return next((price for price in prices if price is not None), None)
 
 
-def _dig(value: Json, *path: str | int) -> Json:
+def _nested(value: Json, *path: str | int) -> Json:
     """What lies there; None where nothing does."""
     for step in path:
         if isinstance(value, dict):

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill
 from producer.backfill.time_ranges import TimeRange
-from producer.providers.base import Answers, Interval, Quote
+from producer.providers.base import Interval, Quote, QuoteResults
 from producer.state import open_state
 from shared.database import writing
 from shared.errors import (
@@ -50,7 +50,7 @@ class FakePast:
     meddle: Callable[[str, int], None] = lambda _symbol, _day: None
     asked: list[Asked] = field(default_factory=list)
 
-    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+    def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
         raise NotImplementedError
 
     def max_range(self, interval: Interval) -> timedelta:

@@ -22,7 +22,7 @@ from producer.plan.forecast import (
     make_load,
 )
 from producer.providers.http.request_runner import cost
-from producer.providers.registry import make_api
+from producer.providers.registry import APIS
 from shared.accounts import ACCOUNTS, Account
 from shared.market_calendar import Session
 from tests.factories import property_test
@@ -40,8 +40,8 @@ HOUR = 60 * MINUTE
 SESSION = session(14.5 * HOUR, 21 * HOUR)
 
 FREE = ACCOUNTS["twelvedata"]
-CREDIT_A_SYMBOL = Fare(batch=100, credit_a_symbol=True)
-CREDIT_A_CALL = Fare(batch=1, credit_a_symbol=False)
+CREDIT_A_SYMBOL = Fare(batch=100, credit_per_symbol=True)
+CREDIT_A_CALL = Fare(batch=1, credit_per_symbol=False)
 
 
 def every(interval: timedelta, *sessions: Session) -> Timing:
@@ -83,7 +83,7 @@ def test_syncs_less_than_a_minute_apart_share_the_minute() -> None:
 
 
 def test_a_call_that_takes_many_symbols_along_costs_one_credit() -> None:
-    found = forecast_of(250, every(5 * MINUTE), Account("", per_minute=1), Fare(100, credit_a_symbol=False))
+    found = forecast_of(250, every(5 * MINUTE), Account("", per_minute=1), Fare(100, credit_per_symbol=False))
     assert (found.load.credits, found.minutes, found.most_symbols) == (3, 3, 500)
 
 
@@ -192,8 +192,8 @@ def test_what_fits_keeps_to_the_limits_of_every_day(
 @pytest.mark.parametrize("name", ACCOUNTS)
 @pytest.mark.parametrize("count", [1, 2, 20, 21, 101, 250])
 def test_the_calls_that_are_reckoned_with_are_those_that_are_made(name: str, count: int) -> None:
-    api = make_api(name, ACCOUNTS[name])
-    calls = api.quote_calls([f"S{number}" for number in range(count)], MIDNIGHT)
+    api = APIS[name](ACCOUNTS[name])
+    calls = api.quote_requests([f"S{number}" for number in range(count)], MIDNIGHT)
     fare = fare_of(api, MIDNIGHT)
     assert fare.calls(count) == len(calls)
     assert fare.credits(count) == sum(cost(api, call) for call in calls)

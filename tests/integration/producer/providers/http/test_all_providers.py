@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers.base import Answers
+from producer.providers.base import QuoteResults
 from producer.providers.http.provider import HttpProvider
-from producer.providers.registry import make_api
+from producer.providers.registry import APIS
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import utc_now
-from tests.asking import KEY, PATIENCE, prices
-from tests.market_server import Answer, MarketServer, Request, Script, market_server
+from tests.fake_http_server import Answer, FakeHttpServer, Request, Script, fake_http_server
+from tests.fake_provider_requests import KEY, PATIENCE, prices
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35"}
 QUOTED = {symbol: Decimal(price) for symbol, price in PRICES.items()}
@@ -27,26 +27,26 @@ class Played:
     """One provider, played by `server`, and asked by `ask`; `good` is how it answers when all is well."""
 
     name: str
-    server: MarketServer
+    server: FakeHttpServer
     folder: Path
     good: Script
 
-    def ask(self, symbols: Sequence[str] = tuple(PRICES), key: str = KEY, per_minute: int | None = 100) -> Answers:
+    def ask(self, symbols: Sequence[str] = tuple(PRICES), key: str = KEY, per_minute: int | None = 100) -> QuoteResults:
         # Without a limit a day, none of them is held to one call a second.
         account = Account(self.server.url, key, per_minute)
-        found = HttpProvider(make_api(self.name, account), account, self.folder, PATIENCE).quotes(symbols, utc_now())
+        found = HttpProvider(APIS[self.name](account), account, self.folder, PATIENCE).quotes(symbols, utc_now())
         assert found.keys() == set(symbols)
         return found
 
 
 @pytest.fixture(params=ACCOUNTS)
 def played(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Played]:
-    answer = import_module(f"tests.apis.{request.param}").answer
+    answer = import_module(f"tests.fake_apis.{request.param}").answer
 
     def good(asked: Request) -> Answer:
         return answer(asked, PRICES)  # type: ignore[no-any-return]
 
-    with market_server(good) as server:
+    with fake_http_server(good) as server:
         yield Played(request.param, server, tmp_path, good)
 
 

@@ -11,28 +11,36 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers.http.apis.base import Signature
-from producer.providers.http.client import MAX_BODY, Client, Patience, Reply
+from producer.providers.http.apis.base import RequestAuth
+from producer.providers.http.client import MAX_BODY, Client, Response, Timeouts
 from shared.errors import InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import utc_now
-from tests.market_server import Answer, MarketServer, Request, Script, always, market_server, one_after_the_other
+from tests.fake_http_server import (
+    Answer,
+    FakeHttpServer,
+    Request,
+    Script,
+    always,
+    fake_http_server,
+    one_after_the_other,
+)
 
 KEY = "s3cr3t-key"
 BODY = json.dumps({"price": 187.44})
 GOOD = Answer(BODY)
-PATIENCE = Patience(connect=0.5, read=0.5, whole=1.0)
+PATIENCE = Timeouts(connect=0.5, read=0.5, whole=1.0)
 
 
 @contextmanager
 def asking(
-    server: MarketServer, signature: Signature | None = None, pay: Callable[[int], None] = lambda _cost: None
+    server: FakeHttpServer, signature: RequestAuth | None = None, pay: Callable[[int], None] = lambda _cost: None
 ) -> Iterator[Client]:
-    with Client(server.url, signature or Signature({"X-Key": KEY}), 4, PATIENCE, pay) as client:
+    with Client(server.url, signature or RequestAuth({"X-Key": KEY}), 4, PATIENCE, pay) as client:
         yield client
 
 
-def get(script: Script, path: str = "/quote") -> Reply:
-    with market_server(script) as server, asking(server) as client:
+def get(script: Script, path: str = "/quote") -> Response:
+    with fake_http_server(script) as server, asking(server) as client:
         return client.get(path, {"symbol": "AAPL"})
 
 
@@ -47,15 +55,15 @@ def failing(script: Script) -> ProviderError:
 
 
 def test_an_answer_comes_as_it_is() -> None:
-    assert get(always(GOOD)) == Reply(200, "OK", BODY, None)
-    assert get(always(Answer("none", 404))) == Reply(404, "Not Found", "none", None)
+    assert get(always(GOOD)) == Response(200, "OK", BODY, None)
+    assert get(always(Answer("none", 404))) == Response(404, "Not Found", "none", None)
 
 
 def test_the_key_goes_where_the_signature_says() -> None:
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         with asking(server) as client:
             client.get("/quote", {"symbol": "BRK.B"})
-        with asking(server, Signature(query={"apikey": KEY})) as client:
+        with asking(server, RequestAuth(query={"apikey": KEY})) as client:
             client.get("/quote", {"symbol": "A&B ^="})
     first, second = server.requests
     assert (first.path, first.query, first.headers["x-key"]) == ("/quote", {"symbol": "BRK.B"}, KEY)
@@ -66,7 +74,7 @@ def test_a_password_for_the_host_in_netrc_is_left_alone(tmp_path: Path, monkeypa
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with market_server(always(GOOD)) as server, asking(server, Signature({"Authorization": "Bearer x"})) as client:
+    with fake_http_server(always(GOOD)) as server, asking(server, RequestAuth({"Authorization": "Bearer x"})) as client:
         client.get("/quote", {})
     assert server.requests[0].headers["authorization"] == "Bearer x"
 
@@ -77,7 +85,7 @@ def test_an_answer_that_is_packed_is_unpacked() -> None:
 
 
 def test_connections_are_used_again() -> None:
-    with market_server(always(GOOD)) as server, asking(server) as client:
+    with fake_http_server(always(GOOD)) as server, asking(server) as client:
         for _ in range(3):
             client.get("/quote", {})
     assert len({request.headers["host"] for request in server.requests}) == 1
@@ -115,7 +123,7 @@ def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[
 )
 def test_nobody_there_is_said_so(url: str, why: str) -> None:
     with (
-        Client(url, Signature(query={"apikey": KEY}), 1, PATIENCE, lambda _cost: None) as client,
+        Client(url, RequestAuth(query={"apikey": KEY}), 1, PATIENCE, lambda _cost: None) as client,
         pytest.raises(ProviderUnavailable, match=why),
     ):
         client.get("/quote", {})
@@ -125,14 +133,14 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
     def moved(request: Request) -> Answer:
         return GOOD if request.path == "/new" else Answer("", 301, {"Location": "/new?symbol=AAPL"})
 
-    with market_server(moved) as server, asking(server) as client:
+    with fake_http_server(moved) as server, asking(server) as client:
         assert client.get("/quote", {"symbol": "AAPL"}).text == BODY
     assert [request.headers.get("x-key") for request in server.requests] == [KEY, KEY]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
-    with market_server(always(GOOD)) as other:
+    with fake_http_server(always(GOOD)) as other:
         elsewhere = other.url.replace("127.0.0.1", host)
         error = failing(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
         assert str(error).startswith(f"redirects to {host}:")
@@ -140,7 +148,7 @@ def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
 
 
 def test_nor_does_it_go_to_the_same_server_without_tls() -> None:
-    with Client("https://provider.example", Signature(), 1, PATIENCE, lambda _cost: None) as client:
+    with Client("https://provider.example", RequestAuth(), 1, PATIENCE, lambda _cost: None) as client:
         for target in ("http://provider.example/quote", "https://provider.example:8443/", "ftp://provider.example/"):
             with pytest.raises(ProviderUnavailable, match=r"^redirects to provider\.example"):
                 client._check_target("https://provider.example/quote", target)
@@ -152,7 +160,7 @@ def test_a_server_that_stumbles_is_asked_again() -> None:
 
 
 def test_a_server_that_keeps_failing_is_asked_three_times() -> None:
-    with market_server(always(Answer("away", 502))) as server, asking(server) as client:
+    with fake_http_server(always(Answer("away", 502))) as server, asking(server) as client:
         assert client.get("/quote", {}).status == 502
     assert len(server.requests) == 3
 
@@ -164,7 +172,7 @@ def test_nothing_is_asked_again_that_the_plan_has_no_room_for() -> None:
         costs.append(cost)
         raise RateLimited("used up", utc_now())
 
-    with market_server(always(Answer("", 503))) as server, asking(server, pay=no_room) as client:
+    with fake_http_server(always(Answer("", 503))) as server, asking(server, pay=no_room) as client:
         assert client.get("/quote", {}, cost=8).status == 503
     assert (len(server.requests), costs) == (1, [8])
 
@@ -187,8 +195,11 @@ def test_a_retry_after_may_be_a_date() -> None:
     assert 80 < seconds <= 100
 
 
-def limited(header: str) -> Reply:
-    with market_server(always(Answer("slow down", 429, {"Retry-After": header}))) as server, asking(server) as client:
+def limited(header: str) -> Response:
+    with (
+        fake_http_server(always(Answer("slow down", 429, {"Retry-After": header}))) as server,
+        asking(server) as client,
+    ):
         reply = client.get("/quote", {})
     assert (reply.status, reply.text) == (429, "slow down")
     assert len(server.requests) == 1
@@ -196,17 +207,20 @@ def limited(header: str) -> Reply:
 
 
 def test_a_limit_without_a_time_is_not_asked_again() -> None:
-    with market_server(always(Answer("slow down", 429))) as server, asking(server) as client:
+    with fake_http_server(always(Answer("slow down", 429))) as server, asking(server) as client:
         assert client.get("/quote", {}).status == 429
     assert len(server.requests) == 1
 
 
 def test_no_log_ever_has_the_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        with market_server(always(Answer("", 503))) as server, asking(server, Signature(query={"k": KEY})) as client:
+        with (
+            fake_http_server(always(Answer("", 503))) as server,
+            asking(server, RequestAuth(query={"k": KEY})) as client,
+        ):
             client.get("/quote", {})
         with (
-            Client("http://127.0.0.1:1", Signature(query={"k": KEY}), 1, PATIENCE, lambda _cost: None) as client,
+            Client("http://127.0.0.1:1", RequestAuth(query={"k": KEY}), 1, PATIENCE, lambda _cost: None) as client,
             pytest.raises(ProviderUnavailable),
         ):
             client.get("/quote", {})

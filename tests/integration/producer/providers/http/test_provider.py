@@ -15,9 +15,9 @@ from producer.market_service import collect_events, describe_errors
 from producer.providers.base import Quote
 from producer.providers.http.apis.finnhub import Finnhub
 from producer.providers.http.circuit_breaker import FIRST_PAUSE, REFUSED_PAUSE, THRESHOLD
-from producer.providers.http.client import Patience
+from producer.providers.http.client import Timeouts
 from producer.providers.http.provider import HttpProvider
-from producer.providers.http.quota import read_spendings
+from producer.providers.http.quota import read_usage
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading
@@ -31,7 +31,7 @@ from shared.errors import (
 )
 from shared.settings import ROOT
 from shared.times import utc_now
-from tests.market_server import Answer, MarketServer, Request, Script, always, market_server
+from tests.fake_http_server import Answer, FakeHttpServer, Request, Script, always, fake_http_server
 
 KEY = "s3cr3t-key"
 PRICE = {"c": 187.44, "d": 1, "dp": 0.5, "h": 188, "l": 186.1, "o": 187, "pc": 186.5, "t": 1_732_096_798}
@@ -41,7 +41,7 @@ MANY = [f"S{number}" for number in range(20)]
 
 
 class Slow(Finnhub):
-    calls_a_second: ClassVar[float | None] = 5
+    requests_per_second: ClassVar[float | None] = 5
 
 
 class Clock:
@@ -63,9 +63,9 @@ def clock() -> Clock:
 def provider(tmp_path: Path, clock: Clock) -> Callable[..., HttpProvider]:
     """Another one each time, as another process has it, with the same state."""
 
-    def made(server: MarketServer, key: str = KEY, api: Finnhub | None = None, **limits: int) -> HttpProvider:
+    def made(server: FakeHttpServer, key: str = KEY, api: Finnhub | None = None, **limits: int) -> HttpProvider:
         account = Account(server.url, key, **limits)
-        return HttpProvider(api or Finnhub(), account, tmp_path, Patience(0.5, 0.5, 1.0), clock)
+        return HttpProvider(api or Finnhub(), account, tmp_path, Timeouts(0.5, 0.5, 1.0), clock)
 
     return made
 
@@ -77,7 +77,7 @@ def by_symbol(bad: dict[str, Answer]) -> Script:
     return lambda request: bad.get(request.query["symbol"], GOOD)
 
 
-def asked(server: MarketServer) -> list[str]:
+def asked(server: FakeHttpServer) -> list[str]:
     symbols = [request.query["symbol"] for request in server.requests]
     server.requests.clear()
     return symbols
@@ -106,7 +106,7 @@ BAD = {
     "GARBAGE": (Answer(bytes(range(256))), InvalidResponse, "sent text that is no JSON"),
     "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "sent broken JSON"),
     "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), InvalidResponse, "is not a decimal number"),
-    "CUT": (Answer(PRICE, cut=9), ProviderUnavailable, "broke off in the middle"),
+    "ELLIPSIS": (Answer(PRICE, cut=9), ProviderUnavailable, "broke off in the middle"),
     "MISSING": (Answer({"error": "no such symbol"}, 404), UnknownSymbol, "no such symbol"),
     "PLAN": (Answer({"error": "not in your plan"}, 403), UnknownSymbol, "not in your plan"),
     "ODD": (Answer({"error": "teapot"}, 418), InvalidResponse, "answers 418 I'm a Teapot: teapot"),
@@ -118,7 +118,7 @@ BAD = {
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_answer_fails_its_symbol_alone_in_the_provider_s_words(provider: Make, bad: str) -> None:
     answer, kind, words = BAD[bad]
-    with market_server(by_symbol({bad: answer})) as server:
+    with fake_http_server(by_symbol({bad: answer})) as server:
         answers = ask(provider(server), ["AAPL", bad, "MSFT"])
     found = answers.pop(bad)
     assert type(found) is kind
@@ -127,20 +127,20 @@ def test_a_bad_answer_fails_its_symbol_alone_in_the_provider_s_words(provider: M
 
 
 def test_a_price_and_its_day_are_as_they_were_sent(provider: Make) -> None:
-    with market_server(always(Answer('{"c": 187.440, "h": 188, "l": 0, "t": 1732096798}'))) as server:
+    with fake_http_server(always(Answer('{"c": 187.440, "h": 188, "l": 0, "t": 1732096798}'))) as server:
         quote = ask(provider(server), ["AAPL"])["AAPL"]
     assert isinstance(quote, Quote)
     assert (quote.price, quote.high, quote.low) == (Decimal("187.44"), Decimal(188), None)
 
 
 def test_a_plan_s_minute_is_shared_and_kept_and_gives_everyone_a_turn(provider: Make, clock: Clock) -> None:
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         first = ask(provider(server, per_minute=8), MANY)
         assert sorted(asked(server)) == sorted(MANY[:8]) == sorted(prices(first))
         left = first[MANY[8]]
         assert isinstance(left, RateLimited)
         assert "the plan's 8 a minute (STOCKWIRE_FINNHUB_PER_MINUTE) are used up until" in str(left)
-        assert timedelta(seconds=50) < left.until - clock() <= timedelta(seconds=60.5)
+        assert timedelta(seconds=50) < left.retry_at - clock() <= timedelta(seconds=60.5)
 
         assert prices(ask(provider(server, per_minute=8), MANY)) == []
         assert asked(server) == []
@@ -154,17 +154,17 @@ def test_a_plan_s_minute_is_shared_and_kept_and_gives_everyone_a_turn(provider: 
 
 
 def test_a_plan_s_day_ends_at_midnight_utc(provider: Make, clock: Clock) -> None:
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         answers = ask(provider(server, per_day=3), MANY[:5])
         assert asked(server) == MANY[:3]
     left = answers[MANY[4]]
     assert isinstance(left, RateLimited)
     assert "the plan's 3 a day (STOCKWIRE_FINNHUB_PER_DAY)" in str(left)
-    assert left.until.time().isoformat() == "00:00:00"
+    assert left.retry_at.time().isoformat() == "00:00:00"
 
 
 def test_a_clock_that_was_ahead_leaves_nobody_without_credits_or_a_turn(provider: Make, clock: Clock) -> None:
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         clock.later = timedelta(days=1)
         ask(provider(server, per_minute=2), MANY[:4])
         clock.later = timedelta()
@@ -198,12 +198,12 @@ with open_state(Path(sys.argv[1])) as engine:
         assert child.communicate(timeout=60)[1] == b""
         assert child.returncode == 0
     with open_state(tmp_path) as engine, reading(engine) as connection:
-        spendings = read_spendings(connection, "shared")
+        spendings = read_usage(connection, "shared")
     assert sum(amount for _, amount in spendings) == 50
 
 
 def test_a_call_that_is_made_again_is_paid_for(provider: Make) -> None:
-    with market_server(always(AWAY)) as server:
+    with fake_http_server(always(AWAY)) as server:
         ask(provider(server, per_minute=2), ["AAPL"])
         assert asked(server) == ["AAPL"] * 2
         assert isinstance(ask(provider(server, per_minute=2), ["AAPL"])["AAPL"], RateLimited)
@@ -211,7 +211,7 @@ def test_a_call_that_is_made_again_is_paid_for(provider: Make) -> None:
 
 def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Make, clock: Clock) -> None:
     refused = Answer({"error": f"Invalid API key {KEY}"}, 401)
-    with market_server(always(refused)) as server:
+    with fake_http_server(always(refused)) as server:
         answers = ask(provider(server), MANY)
         assert len(asked(server)) == 1
         assert {type(each) for each in answers.values()} == {AuthenticationFailed}
@@ -232,7 +232,7 @@ def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Ma
 def test_a_key_does_not_show_where_words_are_cut_off_in_the_middle_of_it(provider: Make, shown: int) -> None:
     # 200 characters are told.
     words = "x" * (199 - shown) + KEY
-    with market_server(always(Answer({"error": words}, 401))) as server:
+    with fake_http_server(always(Answer({"error": words}, 401))) as server:
         said = str(ask(provider(server), ["AAPL"])["AAPL"])
     assert said.endswith("x***" if shown >= 4 else f"x{KEY[:shown]}…")
 
@@ -240,7 +240,7 @@ def test_a_key_does_not_show_where_words_are_cut_off_in_the_middle_of_it(provide
 def test_a_key_that_is_refused_is_left_alone_whatever_else_is_heard_meanwhile(provider: Make, clock: Clock) -> None:
     limited = Answer({"error": "API limit reached."}, 429, {"Retry-After": "9"}, delay=0.3)
     refused = Answer({"error": "Invalid API key"}, 401, delay=0.1)
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         ask(provider(server), ["AAPL"])
         server.answer = by_symbol({"IBM": limited, "MSFT": refused})
         ask(provider(server), ["IBM", "MSFT"])
@@ -252,7 +252,7 @@ def test_a_key_that_is_refused_is_left_alone_whatever_else_is_heard_meanwhile(pr
 def test_calls_that_wait_for_their_turn_are_not_made_nor_paid_for_when_they_are_of_no_use(
     provider: Make, tmp_path: Path
 ) -> None:
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         ask(provider(server, api=Slow()), ["AAPL"])
         server.answer = always(Answer({"error": "Invalid API key"}, 401))
         slow = provider(server, api=Slow())
@@ -261,11 +261,11 @@ def test_calls_that_wait_for_their_turn_are_not_made_nor_paid_for_when_they_are_
         made = len(asked(server))
     assert made <= 3
     with open_state(tmp_path) as engine, reading(engine) as connection:
-        assert sum(amount for _, amount in read_spendings(connection, slow.account_name)) == made
+        assert sum(amount for _, amount in read_usage(connection, slow.account_name)) == made
 
 
 def test_calls_keep_their_distance_from_those_before(provider: Make) -> None:
-    with market_server(always(GOOD)) as server:
+    with fake_http_server(always(GOOD)) as server:
         slow = provider(server, api=Slow())
         start = time.monotonic()
         for _ in range(3):
@@ -275,13 +275,13 @@ def test_calls_keep_their_distance_from_those_before(provider: Make) -> None:
 
 def test_a_limit_that_the_provider_sets_is_kept_by_every_process(provider: Make, clock: Clock) -> None:
     limited = Answer({"error": "API limit reached."}, 429, {"Retry-After": "90"})
-    with market_server(always(limited)) as server:
+    with fake_http_server(always(limited)) as server:
         answers = ask(provider(server), MANY)
         assert len(asked(server)) == 1
         assert {type(each) for each in answers.values()} == {RateLimited}
         with pytest.raises(RateLimited, match="API limit reached") as error:
             ask(provider(server), MANY)
-        assert timedelta(seconds=80) < error.value.until - clock() <= timedelta(seconds=90)
+        assert timedelta(seconds=80) < error.value.retry_at - clock() <= timedelta(seconds=90)
         assert asked(server) == []
         server.answer = always(GOOD)
         clock.later = timedelta(seconds=91)
@@ -291,7 +291,7 @@ def test_a_limit_that_the_provider_sets_is_kept_by_every_process(provider: Make,
 def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_with_one_call(
     provider: Make, clock: Clock
 ) -> None:
-    with market_server(always(Answer("<html>Bad gateway</html>"))) as server:
+    with fake_http_server(always(Answer("<html>Bad gateway</html>"))) as server:
         answers = ask(provider(server), MANY)
         # One that is not proven is asked for one symbol first; then those under way at once may all fail.
         assert THRESHOLD <= len(asked(server)) <= len(MANY)
@@ -313,7 +313,7 @@ def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_with_one_ca
 
 def test_symbols_that_it_does_not_know_are_no_fault_of_the_provider(provider: Make) -> None:
     unknown = Answer({**PRICE, "c": 0, "t": 0})
-    with market_server(always(unknown)) as server:
+    with fake_http_server(always(unknown)) as server:
         for _ in range(2):
             assert {type(each) for each in ask(provider(server), MANY).values()} == {UnknownSymbol}
         assert len(asked(server)) == 2 * len(MANY)
@@ -325,7 +325,7 @@ def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: 
     def first(request: Request) -> Answer:
         return AWAY if request.query["symbol"] == "MSFT" else Answer({**PRICE, "t": now})
 
-    with market_server(first) as one, market_server(always(Answer({**PRICE, "c": 400.5, "t": now}))) as two:
+    with fake_http_server(first) as one, fake_http_server(always(Answer({**PRICE, "c": 400.5, "t": now}))) as two:
         providers = [provider(one, per_minute=3), provider(two)]
         events, errors, _ = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
     assert {symbol: str(event.price) for symbol, event in events.items()} == {
@@ -338,13 +338,13 @@ def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: 
 
 
 def test_what_all_fail_has_the_words_of_each(provider: Make) -> None:
-    with market_server(always(AWAY)) as one, market_server(always(Answer({"error": "no"}, 404))) as two:
+    with fake_http_server(always(AWAY)) as one, fake_http_server(always(Answer({"error": "no"}, 404))) as two:
         _, errors, _ = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
     assert describe_errors(errors["AAPL"]).endswith("no")
 
 
 def test_a_page_in_place_of_a_refusal_refuses_no_key(provider: Make) -> None:
-    with market_server(always(Answer("<html><title>Attention Required!</title>", 403))) as server:
+    with fake_http_server(always(Answer("<html><title>Attention Required!</title>", 403))) as server:
         error = ask(provider(server), ["AAPL"])["AAPL"]
     assert type(error) is ProviderUnavailable
     assert "an HTML page ('Attention Required!')" in str(error)

@@ -21,16 +21,16 @@ def failing(times: int, circuit: CircuitBreaker | None = None, now: datetime = N
 
 def test_a_few_failures_leave_it_closed_but_no_longer_proven() -> None:
     circuit = failing(THRESHOLD - 1)
-    assert circuit.find_error(NOW) is None
+    assert circuit.read_error(NOW) is None
     assert not circuit.proven
 
 
 def test_one_failure_more_opens_it_for_a_minute() -> None:
     circuit = failing(THRESHOLD)
-    error = circuit.find_error(NOW + SECOND)
+    error = circuit.read_error(NOW + SECOND)
     assert isinstance(error, ProviderUnavailable)
     assert str(error) == "is left alone until 2024-11-20 10:01:03 UTC: answers 503"
-    assert circuit.find_error(NOW + FIRST_PAUSE) is None
+    assert circuit.read_error(NOW + FIRST_PAUSE) is None
 
 
 @pytest.mark.parametrize("error", [AWAY, InvalidResponse("sent an HTML page")])
@@ -48,23 +48,23 @@ def test_a_try_that_fails_too_opens_it_at_once_for_twice_as_long_up_to_a_cap(err
 
 def test_a_call_that_goes_well_closes_it_for_good() -> None:
     circuit = failing(THRESHOLD).succeeded()
-    assert circuit.find_error(NOW) is None
+    assert circuit.read_error(NOW) is None
     assert circuit == CircuitBreaker(proven=True)
 
 
 def test_a_limit_is_kept_for_as_long_as_it_was_said() -> None:
     circuit = CircuitBreaker(proven=True).failed(RateLimited("slow down", NOW + 90 * SECOND), NOW)
-    error = circuit.find_error(NOW + 89 * SECOND)
+    error = circuit.read_error(NOW + 89 * SECOND)
     assert isinstance(error, RateLimited)
-    assert (str(error), error.until) == ("slow down", NOW + 90 * SECOND)
-    assert circuit.find_error(NOW + 90 * SECOND) is None
+    assert (str(error), error.retry_at) == ("slow down", NOW + 90 * SECOND)
+    assert circuit.read_error(NOW + 90 * SECOND) is None
     assert circuit.proven
 
 
 def test_a_key_that_is_refused_is_not_shown_again_for_an_hour() -> None:
     circuit = CircuitBreaker(proven=True).failed(AuthenticationFailed("refuses the key"), NOW)
-    assert isinstance(circuit.find_error(NOW + REFUSED_PAUSE - SECOND), AuthenticationFailed)
-    assert circuit.find_error(NOW + REFUSED_PAUSE) is None
+    assert isinstance(circuit.read_error(NOW + REFUSED_PAUSE - SECOND), AuthenticationFailed)
+    assert circuit.read_error(NOW + REFUSED_PAUSE) is None
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_a_key_that_is_refused_is_not_shown_again_for_an_hour() -> None:
 )
 def test_a_clock_that_is_set_back_leaves_nobody_alone_for_longer_than_any_pause(error: ProviderError) -> None:
     circuit = failing(THRESHOLD - 1).failed(error, NOW)
-    assert circuit.find_error(NOW) is not None
-    assert circuit.find_error(NOW - timedelta(hours=2)) is None
+    assert circuit.read_error(NOW) is not None
+    assert circuit.read_error(NOW - timedelta(hours=2)) is None

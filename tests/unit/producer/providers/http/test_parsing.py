@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from producer.providers.http.parsing import (
     describe_text,
-    first_price,
     midnight,
-    minute_after,
+    next_minute,
     parse_json,
     read_currency,
     read_epoch,
     read_epoch_of_any_unit,
+    read_first_price,
     read_optional_price,
     read_price,
     read_volume,
-    shorten,
+    truncate,
 )
 from shared.errors import InvalidResponse
 from shared.times import EPOCH
@@ -85,11 +85,11 @@ def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
 
 
 def test_of_several_the_first_that_is_a_price_is_taken() -> None:
-    assert first_price([0, None, Decimal("1.5"), 2]) == Decimal("1.5")
+    assert read_first_price([0, None, Decimal("1.5"), 2]) == Decimal("1.5")
     with pytest.raises(InvalidResponse, match="its last trade must be more than zero"):
-        first_price([0, None], "last trade")
+        read_first_price([0, None], "last trade")
     with pytest.raises(InvalidResponse, match="missing"):
-        first_price([])
+        read_first_price([])
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
@@ -113,8 +113,8 @@ def test_what_it_is_instead_is_said_in_a_few_words(text: str, words: str) -> Non
 
 
 def test_words_are_one_line_and_no_longer_than_people_read() -> None:
-    assert shorten("a\x1b[31m\r\n b\0") == "a [31m b"
-    assert len(shorten("x" * 10_000)) == 200
+    assert truncate("a\x1b[31m\r\n b\0") == "a [31m b"
+    assert len(truncate("x" * 10_000)) == 200
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_a_date_is_midnight_utc() -> None:
 
 
 def test_the_minute_that_follows() -> None:
-    assert minute_after(AS_OF) == AS_OF + timedelta(seconds=2)
-    assert minute_after(datetime(2024, 11, 20, 10, tzinfo=UTC)) == datetime(2024, 11, 20, 10, 1, tzinfo=UTC)
+    assert next_minute(AS_OF) == AS_OF + timedelta(seconds=2)
+    assert next_minute(datetime(2024, 11, 20, 10, tzinfo=UTC)) == datetime(2024, 11, 20, 10, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.http.quota import DAY, MINUTE, Reservation, Spending, find_available
+from producer.providers.http.quota import DAY, MINUTE, Reservation, Usage, find_available
 from shared.accounts import Account
 from shared.times import midnight_of
 from tests.factories import NOW, property_test
@@ -13,7 +13,7 @@ from tests.factories import NOW, property_test
 FREE = Account("http://localhost", per_minute=8, per_day=800)
 
 
-def ago(seconds: float, amount: int) -> Spending:
+def ago(seconds: float, amount: int) -> Usage:
     return NOW - timedelta(seconds=seconds), amount
 
 
@@ -61,7 +61,7 @@ def test_no_minute_and_no_day_ever_sees_more_than_its_limit(
     asked: list[tuple[int, int]], per_minute: int, per_day: int
 ) -> None:
     account = Account("http://localhost", per_minute=per_minute, per_day=per_day)
-    spendings: list[Spending] = []
+    spendings: list[Usage] = []
     for second, wanted in sorted(asked):
         now = NOW + timedelta(seconds=second)
         grant = find_available(spendings, account, wanted, now)
@@ -77,7 +77,7 @@ def test_no_minute_and_no_day_ever_sees_more_than_its_limit(
 @given(st.integers(1, 40), st.integers(1, 10))
 def test_what_waits_until_it_is_told_to_gets_on(wanted: int, per_minute: int) -> None:
     account = Account("http://localhost", per_minute=per_minute)
-    spendings: list[Spending] = []
+    spendings: list[Usage] = []
     now, tries = NOW, 0
     while wanted:
         grant = find_available(spendings, account, wanted, now)

@@ -12,9 +12,9 @@ from producer.providers.base import Interval, Quote
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from shared.times import utc_now
 from tests import asking
-from tests.apis.alphavantage import KEY, answer
-from tests.asking import prices
-from tests.market_server import Answer, Request, Script, always, market_server, recorded
+from tests.fake_apis.alphavantage import KEY, answer
+from tests.fake_http_server import Answer, Request, Script, always, fake_http_server, recorded
+from tests.fake_provider_requests import prices
 
 PRICES = {"AAPL": "229.8700", "BRK.B": "476.5700"}
 PLAYED = partial(answer, prices=PRICES)
@@ -98,7 +98,7 @@ def test_the_key_that_it_quotes_is_taken_out(tmp_path: Path) -> None:
 def test_past_days_are_had_in_one_call(tmp_path: Path) -> None:
     now = utc_now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         paid = provider(tmp_path, server.url, per_minute=PAID)
         quotes = paid.history("BRK.B", Interval.DAY, today - timedelta(days=150), now)
     assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in range(150, 0, -1)]
@@ -108,7 +108,7 @@ def test_past_days_are_had_in_one_call(tmp_path: Path) -> None:
 
 def test_the_free_plan_says_from_when_on_it_has_past_days(tmp_path: Path) -> None:
     now = utc_now()
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         free = provider(tmp_path, server.url, per_day=25)
         with pytest.raises(UnknownSymbol, match=f"begin with {now - timedelta(days=99):%Y-%m-%d}"):
             free.history("AAPL", Interval.DAY, now - timedelta(days=150), now)

@@ -8,9 +8,9 @@ import pytest
 
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from tests import asking
-from tests.apis.finnhub import KEY, answer
-from tests.asking import prices
-from tests.market_server import Answer, always, recorded
+from tests.fake_apis.finnhub import KEY, answer
+from tests.fake_http_server import Answer, always, recorded
+from tests.fake_provider_requests import prices
 
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
 PLAYED = partial(answer, prices=PRICES)

@@ -11,9 +11,9 @@ from producer.providers.base import Interval
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from shared.times import utc_now
 from tests import asking
-from tests.apis.massive import KEY, answer
-from tests.asking import check_past, prices
-from tests.market_server import Answer, always, market_server, recorded
+from tests.fake_apis.massive import KEY, answer
+from tests.fake_http_server import Answer, always, fake_http_server, recorded
+from tests.fake_provider_requests import check_past, prices
 
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
 PLAYED = partial(answer, prices=PRICES)
@@ -56,7 +56,7 @@ def test_a_failure_is_said_in_massive_s_words(
 def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: int) -> None:
     now = utc_now()
     since = now - timedelta(days=days)
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         quotes = provider(tmp_path, server.url).history("BRK.B", interval, since, now)
     assert {quote.price for quote in quotes} == {Decimal("469.95")}
     check_past(quotes, since, now)
@@ -70,7 +70,7 @@ def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: in
 def test_what_the_plan_keeps_back_of_the_past_does_not_stop_the_quotes(tmp_path: Path) -> None:
     too_old = Answer(recorded("massive", "timeframe.json"), 403)
     since = utc_now() - timedelta(days=4000)
-    with market_server(lambda request: PLAYED(request) if request.path == SNAPSHOT else too_old) as server:
+    with fake_http_server(lambda request: PLAYED(request) if request.path == SNAPSHOT else too_old) as server:
         asked = provider(tmp_path, server.url)
         with pytest.raises(UnknownSymbol, match="doesn't include this data timeframe"):
             asked.history("AAPL", Interval.DAY, since, since + timedelta(days=5))
@@ -79,7 +79,7 @@ def test_what_the_plan_keeps_back_of_the_past_does_not_stop_the_quotes(tmp_path:
 
 def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
     now = utc_now()
-    with market_server(always(Answer(recorded("massive", "past_part.json")))) as server:
+    with fake_http_server(always(Answer(recorded("massive", "past_part.json")))) as server:
         asked = provider(tmp_path, server.url)
         with pytest.raises(InvalidResponse, match="only a part"):
             asked.history("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
@@ -90,6 +90,6 @@ def test_a_bar_waits_until_the_plans_that_are_behind_have_all_of_it(tmp_path: Pa
     ended = [now - timedelta(minutes=age) for age in (60, 25, 15, 1)]
     starts = [int((moment - Interval.FIVE_MINUTES.length).timestamp()) * 1000 for moment in ended]
     bars = {"ticker": "AAPL", "status": "DELAYED", "results": [{"t": start, "c": 228.87} for start in starts]}
-    with market_server(always(Answer(bars))) as server:
+    with fake_http_server(always(Answer(bars))) as server:
         quotes = provider(tmp_path, server.url).history("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
     assert [quote.as_of for quote in quotes] == ended[:2]

@@ -18,9 +18,9 @@ from shared.errors import (
 )
 from shared.times import utc_now
 from tests import asking
-from tests.apis.twelvedata import KEY, answer
 from tests.factories import NOW
-from tests.market_server import Answer, always, market_server, recorded
+from tests.fake_apis.twelvedata import KEY, answer
+from tests.fake_http_server import Answer, always, fake_http_server, recorded
 
 PRICES = {"AAPL": "229.87000", "BRK.B": "476.57001", "SBIN:NSE": "812.5"}
 PLAYED = partial(answer, prices=PRICES)
@@ -52,7 +52,7 @@ def test_one_symbol_is_as_good_as_several(tmp_path: Path) -> None:
 
 
 def test_through_rapidapi_it_is_asked_with_rapidapi_s_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         monkeypatch.setenv("http_proxy", server.url)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -100,7 +100,7 @@ def test_what_it_says_is_the_error_of_every_symbol(
 
 def test_past_prices_are_those_that_were_asked_for(tmp_path: Path) -> None:
     since = NOW - timedelta(minutes=20)
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         quotes = provider(tmp_path, server.url).history("BRK.B", Interval.FIVE_MINUTES, since, NOW)
     assert [f"{quote.as_of:%H:%M}" for quote in quotes] == ["09:45", "09:50", "09:55", "10:00"]
     assert {quote.price for quote in quotes} == {Decimal("476.57001")}
@@ -112,17 +112,17 @@ def test_past_prices_are_those_that_were_asked_for(tmp_path: Path) -> None:
 def test_a_day_that_has_not_ended_has_no_past_price(tmp_path: Path) -> None:
     now = utc_now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         quotes = provider(tmp_path, server.url).history("AAPL", Interval.DAY, today - timedelta(days=3), now)
     assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in (3, 2, 1)]
 
 
 def test_a_time_without_trading_has_no_prices_and_is_no_failure(tmp_path: Path) -> None:
     since, until = datetime(2024, 11, 16, tzinfo=UTC), datetime(2024, 11, 17, tzinfo=UTC)
-    with market_server(always(played("no_trading.json", 400))) as server:
+    with fake_http_server(always(played("no_trading.json", 400))) as server:
         assert provider(tmp_path, server.url).history("AAPL", Interval.FIVE_MINUTES, since, until) == []
 
 
 def test_an_unknown_symbol_has_no_past(tmp_path: Path) -> None:
-    with market_server(PLAYED) as server, pytest.raises(UnknownSymbol, match="not found: NOPE"):
+    with fake_http_server(PLAYED) as server, pytest.raises(UnknownSymbol, match="not found: NOPE"):
         provider(tmp_path, server.url).history("NOPE", Interval.DAY, NOW - timedelta(days=3), NOW)

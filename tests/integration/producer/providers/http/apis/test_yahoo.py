@@ -11,9 +11,9 @@ from producer.providers.base import Interval
 from shared.errors import InvalidResponse, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.times import utc_now
 from tests import asking
-from tests.apis.yahoo import answer
-from tests.asking import check_past, prices
-from tests.market_server import Answer, Request, Script, always, market_server, recorded
+from tests.fake_apis.yahoo import answer
+from tests.fake_http_server import Answer, Request, Script, always, fake_http_server, recorded
+from tests.fake_provider_requests import check_past, prices
 
 MANY = {f"S{number}": f"{number + 1}.25" for number in range(23)}
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95", "VOD.L": "68.82", "^GSPC": "5917.11", "EURUSD=X": "1.0544"}
@@ -118,7 +118,7 @@ def test_the_chart_of_another_symbol_is_no_price_of_this_one(tmp_path: Path) -> 
 def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: int) -> None:
     now = utc_now()
     since = now - timedelta(days=days)
-    with market_server(PLAYED) as server:
+    with fake_http_server(PLAYED) as server:
         quotes = provider(tmp_path, server.url).history("BRK.B", interval, since, now)
     assert {quote.price for quote in quotes} == {Decimal("469.95")}
     check_past(quotes, since, now)
@@ -133,7 +133,7 @@ def test_where_there_was_no_trading_there_is_no_past_and_no_error(tmp_path: Path
         Answer(recorded("yahoo", "past_before_the_first.json"), 400),
         Answer(recorded("yahoo", "past_nothing.json")),
     ):
-        with market_server(always(answered)) as server:
+        with fake_http_server(always(answered)) as server:
             quotes = provider(tmp_path, server.url).history("AAPL", Interval.DAY, until - timedelta(days=3), until)
         assert quotes == []
 
@@ -141,7 +141,7 @@ def test_where_there_was_no_trading_there_is_no_past_and_no_error(tmp_path: Path
 def test_what_is_too_old_is_said_in_yahoo_s_words_and_does_not_stop_the_quotes(tmp_path: Path) -> None:
     too_old = Answer(recorded("yahoo", "past_too_old.json"), 422)
     since, until = utc_now() - timedelta(days=90), utc_now() - timedelta(days=80)
-    with market_server(lambda request: too_old if "period1" in request.query else PLAYED(request)) as server:
+    with fake_http_server(lambda request: too_old if "period1" in request.query else PLAYED(request)) as server:
         asked = provider(tmp_path, server.url)
         for _ in range(6):
             with pytest.raises(ProviderError, match="within the last 60 days"):

@@ -13,9 +13,9 @@ from producer.providers.http.apis.alphavantage import AlphaVantage
 from producer.providers.http.parsing import parse_json
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
-from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import NOW, property_test
-from tests.market_server import recorded
+from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_http_server import recorded
 
 FREE = AlphaVantage(ACCOUNTS["alphavantage"])
 PAID = AlphaVantage(Account("https://www.alphavantage.co", "k", per_minute=75))
@@ -38,7 +38,7 @@ def sent(name: str) -> Any:
 
 
 def read(api: AlphaVantage, answer: Any, *symbols: str) -> dict[str, Quote | ProviderError]:
-    (call,) = api.quote_calls(symbols, NOW)
+    (call,) = api.quote_requests(symbols, NOW)
     return dict(call.read(answer))
 
 
@@ -64,29 +64,29 @@ def compact(first: datetime, count: int = 100) -> Any:
 
 
 def test_the_key_can_stand_in_the_query_alone() -> None:
-    signature = FREE.sign(Account("https://www.alphavantage.co", "k"))
+    signature = FREE.authenticate(Account("https://www.alphavantage.co", "k"))
     assert (signature.headers, signature.query) == ({}, {"apikey": "k"})
 
 
 @pytest.mark.parametrize(
-    ("per_minute", "per_day", "batch", "calls_a_second"),
+    ("per_minute", "per_day", "batch", "requests_per_second"),
     [(5, 25, 1, 1), (None, 25, 1, 1), (75, None, 1, None), (600, None, 100, None), (None, None, 100, None)],
 )
 def test_the_plan_s_limits_say_what_it_includes(
-    per_minute: int | None, per_day: int | None, batch: int, calls_a_second: float | None
+    per_minute: int | None, per_day: int | None, batch: int, requests_per_second: float | None
 ) -> None:
     api = AlphaVantage(Account("http://localhost", per_minute=per_minute, per_day=per_day))
-    assert (api.batch, api.calls_a_second) == (batch, calls_a_second)
+    assert (api.batch_size, api.requests_per_second) == (batch, requests_per_second)
 
 
 def test_a_class_of_shares_is_spelt_with_a_dash_and_an_exchange_with_a_dot() -> None:
-    calls = FREE.quote_calls(["BRK.B", "TSCO.LON", "AAPL"], NOW)
+    calls = FREE.quote_requests(["BRK.B", "TSCO.LON", "AAPL"], NOW)
     assert [call.query["symbol"] for call in calls] == ["BRK-B", "TSCO.LON", "AAPL"]
     assert {call.query["function"] for call in calls} == {"GLOBAL_QUOTE"}
 
 
 def test_a_bulk_call_takes_100_symbols() -> None:
-    calls = BULK.quote_calls([f"S{number}" for number in range(250)], NOW)
+    calls = BULK.quote_requests([f"S{number}" for number in range(250)], NOW)
     assert [len(call.symbols) for call in calls] == [100, 100, 50]
     assert {call.query["function"] for call in calls} == {"REALTIME_BULK_QUOTES"}
 
@@ -207,7 +207,7 @@ def test_the_made_up_quotes_of_a_plan_without_bulk_quotes_are_no_prices() -> Non
     ],
 )
 def test_an_error_under_200_is_one(name: str, kind: type[ProviderError], words: str) -> None:
-    error = FREE.find_error(200, sent(name), NOW)
+    error = FREE.read_error(200, sent(name), NOW)
     assert type(error) is kind
     assert words in str(error)
 
@@ -221,14 +221,14 @@ def test_an_error_under_200_is_one(name: str, kind: type[ProviderError], words: 
     ],
 )
 def test_a_limit_ends_with_its_minute_or_its_day(name: str, until: datetime) -> None:
-    error = FREE.find_error(200, sent(name), NOW)
+    error = FREE.read_error(200, sent(name), NOW)
     assert isinstance(error, RateLimited)
-    assert error.until == until
+    assert error.retry_at == until
 
 
 @pytest.mark.parametrize("name", ["global_quote.json", "global_quote_unknown.json", "bulk.json", "daily.json"])
 def test_a_good_answer_is_no_error(name: str) -> None:
-    assert FREE.find_error(200, sent(name), NOW) is None
+    assert FREE.read_error(200, sent(name), NOW) is None
 
 
 def test_days_have_the_close_and_midnight_utc_of_their_date() -> None:

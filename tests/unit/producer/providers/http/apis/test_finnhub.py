@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from producer.providers.base import Quote
 from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.apis.finnhub import Finnhub
-from producer.providers.http.client import Reply
+from producer.providers.http.client import Response
 from producer.providers.http.parsing import parse_json
-from producer.providers.http.responses import read_reply
+from producer.providers.http.responses import read_response
 from shared.accounts import Account
 from shared.errors import (
     AuthenticationFailed,
@@ -23,9 +23,9 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import property_test
-from tests.market_server import recorded
+from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_http_server import recorded
 
 FINNHUB: Api = Finnhub()
 AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
@@ -36,7 +36,7 @@ def shape(name: str) -> Any:
 
 
 def read(answer: Any, symbol: str = "AAPL") -> Quote | ProviderError:
-    (call,) = FINNHUB.quote_calls([symbol], AT)
+    (call,) = FINNHUB.quote_requests([symbol], AT)
     return call.read(answer)[symbol]
 
 
@@ -52,7 +52,7 @@ def test_a_quote_has_the_prices_of_the_day() -> None:
 
 
 def test_a_class_of_shares_has_a_dot_there_too() -> None:
-    (call,) = FINNHUB.quote_calls(["BRK.B"], AT)
+    (call,) = FINNHUB.quote_requests(["BRK.B"], AT)
     assert (call.path, call.query) == ("/quote", {"symbol": "BRK.B"})
     answer = call.read(shape("quote_brk_b.json"))["BRK.B"]
     assert isinstance(answer, Quote)
@@ -99,20 +99,20 @@ def test_a_failure_is_what_it_says_whatever_its_status(
     name: str, status: int, kind: type[ProviderError], words: str
 ) -> None:
     with pytest.raises(ProviderError) as error:
-        read_reply(FINNHUB, Reply(status, "", recorded("finnhub", name), None), AT)
+        read_response(FINNHUB, Response(status, "", recorded("finnhub", name), None), AT)
     assert type(error.value) is kind
     assert words in str(error.value)
 
 
 def test_other_errors_under_200_have_their_words() -> None:
-    assert str(FINNHUB.find_error(200, {"error": "Please try again."}, AT)) == "Please try again."
-    assert isinstance(FINNHUB.find_error(200, {"error": None}, AT), InvalidResponse)
-    assert FINNHUB.find_error(200, shape("quote.json"), AT) is None
-    assert FINNHUB.find_error(200, shape("unknown.json"), AT) is None
+    assert str(FINNHUB.read_error(200, {"error": "Please try again."}, AT)) == "Please try again."
+    assert isinstance(FINNHUB.read_error(200, {"error": None}, AT), InvalidResponse)
+    assert FINNHUB.read_error(200, shape("quote.json"), AT) is None
+    assert FINNHUB.read_error(200, shape("unknown.json"), AT) is None
 
 
 def test_it_is_asked_with_its_header_and_has_no_past() -> None:
-    assert FINNHUB.sign(Account("https://here", "k")).headers == {"X-Finnhub-Token": "k"}
+    assert FINNHUB.authenticate(Account("https://here", "k")).headers == {"X-Finnhub-Token": "k"}
     assert not isinstance(FINNHUB, HistoricalApi)
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.base import Answers, Interval, Quote
+from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoricalApi
 from producer.providers.http.apis.massive import Massive
-from producer.providers.http.client import Reply
+from producer.providers.http.client import Response
 from producer.providers.http.parsing import parse_json
-from producer.providers.http.responses import read_reply
+from producer.providers.http.responses import read_response
 from shared.accounts import Account
 from shared.errors import (
     AuthenticationFailed,
@@ -24,9 +24,9 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import property_test
-from tests.market_server import recorded
+from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_http_server import recorded
 
 MASSIVE: HistoricalApi = Massive()
 AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
@@ -39,8 +39,8 @@ def shape(name: str) -> Any:
     return parse_json(recorded("massive", name))
 
 
-def read(answer: Any, *symbols: str) -> Answers:
-    (call,) = MASSIVE.quote_calls(symbols or ["AAPL", "BRK.B"], AT)
+def read(answer: Any, *symbols: str) -> QuoteResults:
+    (call,) = MASSIVE.quote_requests(symbols or ["AAPL", "BRK.B"], AT)
     return call.read(answer)
 
 
@@ -120,10 +120,10 @@ def test_what_is_no_snapshot_is_a_bad_answer(answer: Any) -> None:
 
 def test_many_symbols_are_asked_for_at_once() -> None:
     symbols = ["BRK.B", *(f"S{number}" for number in range(250))]
-    first, second = MASSIVE.quote_calls(symbols, AT)
+    first, second = MASSIVE.quote_requests(symbols, AT)
     assert first.query == {"tickers": ",".join(symbols[:250])}
     assert (second.path, second.symbols) == ("/v2/snapshot/locale/us/markets/stocks/tickers", ["S249"])
-    assert MASSIVE.sign(Account("https://here", "k")).headers == {"Authorization": "Bearer k"}
+    assert MASSIVE.authenticate(Account("https://here", "k")).headers == {"Authorization": "Bearer k"}
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_a_failure_is_what_it_says_whatever_its_status(
     name: str, status: int, kind: type[ProviderError], words: str
 ) -> None:
     with pytest.raises(ProviderError) as error:
-        read_reply(MASSIVE, Reply(status, "", recorded("massive", name), None), AT)
+        read_response(MASSIVE, Response(status, "", recorded("massive", name), None), AT)
     assert type(error.value) is kind
     assert words in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["snapshot.json", "snapshot_delayed.json", "past_days.json", "past_nothing.json"])
 def test_a_good_answer_is_no_error(name: str) -> None:
-    assert MASSIVE.find_error(200, shape(name), AT) is None
+    assert MASSIVE.read_error(200, shape(name), AT) is None
 
 
 def test_past_days_are_the_dates_that_began_at_midnight_in_new_york() -> None:

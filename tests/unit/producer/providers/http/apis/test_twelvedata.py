@@ -21,9 +21,9 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import NOW, property_test
-from tests.market_server import recorded
+from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_http_server import recorded
 
 API = TwelveData()
 AAPL = Quote(
@@ -47,7 +47,7 @@ def sent(name: str) -> Any:
 
 
 def read(answer: Any, *symbols: str) -> dict[str, Quote | ProviderError]:
-    (call,) = API.quote_calls(symbols, NOW)
+    (call,) = API.quote_requests(symbols, NOW)
     return dict(call.read(answer))
 
 
@@ -63,22 +63,22 @@ def read_past(name: str, symbol: str, interval: Interval) -> list[Quote]:
 
 
 def test_the_key_goes_into_a_header_and_into_no_url() -> None:
-    signature = API.sign(Account("https://api.twelvedata.com", "k"))
+    signature = API.authenticate(Account("https://api.twelvedata.com", "k"))
     assert (signature.headers, signature.query) == ({"Authorization": "apikey k"}, {})
 
 
 def test_through_rapidapi_the_key_goes_into_its_own_headers() -> None:
     host = "twelve-data1.p.rapidapi.com"
-    signature = API.sign(Account(f"https://{host}", "k"))
+    signature = API.authenticate(Account(f"https://{host}", "k"))
     assert (signature.headers, signature.query) == ({"X-RapidAPI-Key": "k", "X-RapidAPI-Host": host}, {})
 
 
 def test_a_host_that_only_sounds_like_rapidapi_gets_the_provider_s_own_header() -> None:
-    assert "Authorization" in API.sign(Account("https://notrapidapi.com", "k")).headers
+    assert "Authorization" in API.authenticate(Account("https://notrapidapi.com", "k")).headers
 
 
 def test_a_call_takes_120_symbols() -> None:
-    calls = API.quote_calls([f"S{number}" for number in range(250)], NOW)
+    calls = API.quote_requests([f"S{number}" for number in range(250)], NOW)
     assert [len(call.symbols) for call in calls] == [120, 120, 10]
     assert [call.query["symbol"].count(",") + 1 for call in calls] == [120, 120, 10]
     assert {call.path for call in calls} == {"/quote"}
@@ -162,7 +162,7 @@ def test_what_may_be_missing_is_none() -> None:
     ],
 )
 def test_an_error_is_one_whatever_the_status(name: str, kind: type[ProviderError], words: str, status: int) -> None:
-    error = API.find_error(status, sent(name), NOW)
+    error = API.read_error(status, sent(name), NOW)
     assert type(error) is kind
     assert words in str(error)
 
@@ -177,28 +177,28 @@ def test_an_error_is_one_whatever_the_status(name: str, kind: type[ProviderError
     ],
 )
 def test_a_limit_ends_with_its_minute_or_its_day(name: str, until: datetime) -> None:
-    error = API.find_error(429, sent(name), NOW)
+    error = API.read_error(429, sent(name), NOW)
     assert isinstance(error, RateLimited)
-    assert error.until == until
+    assert error.retry_at == until
 
 
 def test_a_limit_in_the_place_of_a_quote_is_a_limit() -> None:
     found = read({"AAPL": sent("quote.json"), "IBM": sent("error_minute.json")}, "AAPL", "IBM")["IBM"]
     assert isinstance(found, RateLimited)
-    assert found.until == NEXT_MINUTE
+    assert found.retry_at == NEXT_MINUTE
 
 
 @pytest.mark.parametrize("name", ["quote.json", "quote_batch_error.json", "time_series_1day.json"])
 def test_a_good_answer_is_no_error(name: str) -> None:
-    assert API.find_error(200, sent(name), NOW) is None
+    assert API.read_error(200, sent(name), NOW) is None
 
 
 def test_what_a_gateway_says_is_left_to_the_status() -> None:
-    assert API.find_error(403, sent("rapidapi_not_subscribed.json"), NOW) is None
+    assert API.read_error(403, sent("rapidapi_not_subscribed.json"), NOW) is None
 
 
 def test_an_error_without_words_says_its_code() -> None:
-    assert str(API.find_error(200, {"code": 503, "status": "error"}, NOW)) == "answers with error 503"
+    assert str(API.read_error(200, {"code": 503, "status": "error"}, NOW)) == "answers with error 503"
 
 
 def test_five_minutes_are_asked_in_utc_from_the_bar_that_ends_first() -> None:

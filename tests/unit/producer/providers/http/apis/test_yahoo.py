@@ -10,13 +10,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from producer.providers.base import Answers, Interval, Quote
+from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoricalApi
-from producer.providers.http.apis.float32 import narrow
-from producer.providers.http.apis.yahoo import Yahoo, spell
-from producer.providers.http.client import Reply
+from producer.providers.http.apis.float32 import round_float32
+from producer.providers.http.apis.yahoo import Yahoo, yahoo_symbol
+from producer.providers.http.client import Response
 from producer.providers.http.parsing import parse_json
-from producer.providers.http.responses import read_reply
+from producer.providers.http.responses import read_response
 from shared.errors import (
     InvalidResponse,
     NoPrices,
@@ -25,9 +25,9 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.apis.broken import any_json, broken, check_reading, names_in
 from tests.factories import property_test
-from tests.market_server import recorded
+from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_http_server import recorded
 
 YAHOO: HistoricalApi = Yahoo()
 AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
@@ -42,12 +42,12 @@ def shape(name: str) -> Any:
 
 
 def read_chart(symbol: str, answer: Any, at: datetime = AT) -> Quote | ProviderError:
-    (call,) = YAHOO.quote_calls([symbol], at)
+    (call,) = YAHOO.quote_requests([symbol], at)
     return call.read(answer)[symbol]
 
 
-def read_spark(symbols: Sequence[str], answer: Any) -> Answers:
-    first, _ = YAHOO.quote_calls([*symbols, *MANY[: 20 - len(symbols)], "LAST"], AT)
+def read_spark(symbols: Sequence[str], answer: Any) -> QuoteResults:
+    first, _ = YAHOO.quote_requests([*symbols, *MANY[: 20 - len(symbols)], "LAST"], AT)
     found = first.read(answer)
     return {symbol: found[symbol] for symbol in symbols}
 
@@ -58,7 +58,7 @@ def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence
 
 def judge(name: str, status: int) -> ProviderError:
     with pytest.raises(ProviderError) as error:
-        read_reply(YAHOO, Reply(status, "", recorded("yahoo", name), None), AT)
+        read_response(YAHOO, Response(status, "", recorded("yahoo", name), None), AT)
     return error.value
 
 
@@ -84,7 +84,7 @@ def test_a_chart_has_all_there_is_to_know_of_today() -> None:
 
 
 def test_a_dot_is_a_dash_there_and_a_dot_here() -> None:
-    (call,) = YAHOO.quote_calls(["BRK.B"], AT)
+    (call,) = YAHOO.quote_requests(["BRK.B"], AT)
     assert call.path == "/v8/finance/chart/BRK-B"
     answer = call.read(shape("chart_brk_b.json"))["BRK.B"]
     assert isinstance(answer, Quote)
@@ -103,7 +103,7 @@ def test_pence_are_no_currency_and_a_delay_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "spelled"),
+    ("symbol", "yahoo_name"),
     [
         ("AAPL", "AAPL"),
         ("BRK.B", "BRK-B"),
@@ -119,12 +119,12 @@ def test_pence_are_no_currency_and_a_delay_is_told() -> None:
         ("EURUSD=X", "EURUSD=X"),
     ],
 )
-def test_symbols_are_spelled_as_yahoo_does(symbol: str, spelled: str) -> None:
-    assert spell(symbol) == spelled
+def test_symbols_are_spelled_as_yahoo_does(symbol: str, yahoo_name: str) -> None:
+    assert yahoo_symbol(symbol) == yahoo_name
 
 
 def test_what_is_no_letter_is_escaped_in_a_path() -> None:
-    paths = [call.path.rpartition("/")[2] for call in YAHOO.quote_calls(["^GSPC", "EURUSD=X", "A/B"], AT)]
+    paths = [call.path.rpartition("/")[2] for call in YAHOO.quote_requests(["^GSPC", "EURUSD=X", "A/B"], AT)]
     assert paths == ["%5EGSPC", "EURUSD%3DX", "A%2FB"]
 
 
@@ -182,11 +182,11 @@ def test_what_is_no_chart_is_a_bad_answer(answer: Any) -> None:
 
 
 def test_up_to_twenty_symbols_are_charts_and_more_are_sparks() -> None:
-    charts = YAHOO.quote_calls([*MANY, "BRK.B"], AT)
+    charts = YAHOO.quote_requests([*MANY, "BRK.B"], AT)
     assert [call.symbols for call in charts] == [[symbol] for symbol in [*MANY, "BRK.B"]]
-    first, second = YAHOO.quote_calls([*MANY, "BRK.B", "AAPL"], AT)
+    first, second = YAHOO.quote_requests([*MANY, "BRK.B", "AAPL"], AT)
     assert (first.path, first.query["symbols"]) == ("/v8/finance/spark", ",".join([*MANY, "BRK-B"]))
-    assert [call.path for call in first.instead] == [call.path for call in charts]
+    assert [call.path for call in first.fallback] == [call.path for call in charts]
     assert second.symbols == ["AAPL"]
 
 
@@ -260,7 +260,7 @@ def test_a_failure_is_what_it_says_whatever_its_status(
 
 @pytest.mark.parametrize("name", ["chart.json", "spark.json", "spark_results.json", "past_days.json"])
 def test_a_good_answer_is_no_error(name: str) -> None:
-    assert YAHOO.find_error(200, shape(name), AT) is None
+    assert YAHOO.read_error(200, shape(name), AT) is None
 
 
 def test_past_days_are_midnights_of_the_exchange_s_dates_without_today() -> None:
@@ -367,7 +367,7 @@ def test_bars_are_asked_for_by_their_beginning() -> None:
     ],
 )
 def test_a_price_is_taken_out_of_a_float_only_where_it_can_be_told(sent: str, decimals: int | None, price: str) -> None:
-    assert narrow(Decimal(sent), decimals) == Decimal(price)
+    assert round_float32(Decimal(sent), decimals) == Decimal(price)
 
 
 @given(cents=st.integers(1, 8_000_000))
@@ -375,14 +375,14 @@ def test_a_price_is_taken_out_of_a_float_only_where_it_can_be_told(sent: str, de
 def test_every_price_that_became_a_float_is_itself_again(cents: int) -> None:
     price = Decimal(cents).scaleb(-2)
     (widened,) = struct.unpack("f", struct.pack("f", float(price)))
-    assert narrow(Decimal(repr(widened)), 2) == price
+    assert round_float32(Decimal(repr(widened)), 2) == price
 
 
 @given(value=st.decimals(allow_nan=False, allow_infinity=False), decimals=st.integers(0, 8))
 @property_test
 def test_nothing_is_moved_further_than_a_float_moves_it(value: Decimal, decimals: int) -> None:
     assume(abs(value.adjusted()) < 400)
-    assert abs(narrow(value, decimals) - value) <= abs(value) / 2**24
+    assert abs(round_float32(value, decimals) - value) <= abs(value) / 2**24
 
 
 GOOD = [

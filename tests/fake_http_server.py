@@ -45,7 +45,7 @@ Script = Callable[[Request], Answer]
 
 
 @dataclass
-class MarketServer:
+class FakeHttpServer:
     """`answer` may be changed while it runs; `requests` is what has been asked so far, in order."""
 
     url: str
@@ -55,10 +55,10 @@ class MarketServer:
 
 
 @contextmanager
-def market_server(answer: Script) -> Iterator[MarketServer]:
+def fake_http_server(answer: Script) -> Iterator[FakeHttpServer]:
     """A server for one block."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    market = MarketServer(f"http://127.0.0.1:{server.server_port}", answer)
+    market = FakeHttpServer(f"http://127.0.0.1:{server.server_port}", answer)
     server.market = market
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    market: MarketServer
+    market: FakeHttpServer
 
 
 class _Handler(BaseHTTPRequestHandler):

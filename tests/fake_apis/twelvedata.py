@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.times import utc_now
-from tests.market_server import Answer, Request
+from tests.fake_http_server import Answer, Request
 
 KEY = "test-key"
 

@@ -19,7 +19,7 @@ asked = Table(
 )
 
 
-def in_turn(connection: Connection, name: str, symbols: Sequence[str], now: datetime) -> list[str]:
+def least_recently_requested(connection: Connection, name: str, symbols: Sequence[str], now: datetime) -> list[str]:
     """The symbols by when the account `name` was last asked for them, those that never were first.
 
     In a writing transaction: who was asked for on a clock that was ahead is as good as just now, and waits from here.
@@ -31,7 +31,7 @@ def in_turn(connection: Connection, name: str, symbols: Sequence[str], now: date
     return sorted(symbols, key=lambda symbol: last.get(symbol, 0))
 
 
-def note_asked(connection: Connection, name: str, symbols: Sequence[str], now: datetime) -> None:
+def record_requested(connection: Connection, name: str, symbols: Sequence[str], now: datetime) -> None:
     rows = [{"account": name, "symbol": symbol, "at": to_micros(now)} for symbol in symbols]
     if rows:
         statement = insert_into(asked, connection.dialect.name)

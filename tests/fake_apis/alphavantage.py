@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.times import utc_now
-from tests.market_server import Answer, Request
+from tests.fake_http_server import Answer, Request
 
 KEY = "test-key"
 

@@ -5,18 +5,18 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from producer.providers.base import Answers, Quote
+from producer.providers.base import Quote, QuoteResults
 from producer.providers.http.apis.base import HistoricalApi
-from producer.providers.http.client import Patience
+from producer.providers.http.client import Timeouts
 from producer.providers.http.provider import HistoricalHttpProvider, HttpProvider
-from producer.providers.registry import make_api
+from producer.providers.registry import APIS
 from shared.accounts import Account
 from shared.times import utc_now
-from tests.market_server import Request, Script, market_server
+from tests.fake_http_server import Request, Script, fake_http_server
 
-# What tests/apis/*.py take for a good one.
+# What tests/fake_apis/*.py take for a good one.
 KEY = "test-key"
-PATIENCE = Patience(connect=0.5, read=0.5, whole=1.0)
+PATIENCE = Timeouts(connect=0.5, read=0.5, whole=1.0)
 
 
 def make_historical_provider(
@@ -24,24 +24,24 @@ def make_historical_provider(
 ) -> HistoricalHttpProvider:
     """The provider of this name at this URL, with its state in `folder`, on a plan of these limits or of none."""
     account = Account(url, key, **limits)
-    api = make_api(name, account)
+    api = APIS[name](account)
     assert isinstance(api, HistoricalApi)
     return HistoricalHttpProvider(api, account, folder, PATIENCE)
 
 
 def ask(
     name: str, folder: Path, script: Script, symbols: Sequence[str], key: str = KEY, **limits: int
-) -> tuple[Answers, list[Request]]:
+) -> tuple[QuoteResults, list[Request]]:
     """An answer for each symbol, none of which shows the key, and what was asked for."""
-    with market_server(script) as server:
+    with fake_http_server(script) as server:
         account = Account(server.url, key, **limits)
-        found = HttpProvider(make_api(name, account), account, folder, PATIENCE).quotes(symbols, utc_now())
+        found = HttpProvider(APIS[name](account), account, folder, PATIENCE).quotes(symbols, utc_now())
     assert found.keys() == set(symbols)
     assert key not in repr(found)
     return found, server.requests
 
 
-def prices(found: Answers) -> dict[str, Decimal]:
+def prices(found: QuoteResults) -> dict[str, Decimal]:
     return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
 
 

@@ -61,9 +61,9 @@ def names_in(answer: Any) -> list[str]:
 
 def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any, *, off: Decimal = Decimal(0)) -> None:
     """Nothing but ProviderError comes of any answer, and no price that was not in it, but for `off` times the price."""
-    found = api.find_error(status, answer, NOW)
+    found = api.read_error(status, answer, NOW)
     assert found is None or isinstance(found, ProviderError)
-    for call in [*api.quote_calls(symbols, NOW), *api.quote_calls(symbols[:1], NOW)]:
+    for call in [*api.quote_requests(symbols, NOW), *api.quote_requests(symbols[:1], NOW)]:
         try:
             answers = call.read(answer)
         except ProviderError:

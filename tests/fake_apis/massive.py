@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tests.market_server import Answer, Request
+from tests.fake_http_server import Answer, Request
 
 KEY = "test-key"
 _SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from tests.market_server import Answer, Request
+from tests.fake_http_server import Answer, Request
 
 KEY = "test-key"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from producer.providers.http.apis.yahoo import spell
-from tests.market_server import Answer, Request
+from producer.providers.http.apis.yahoo import yahoo_symbol
+from tests.fake_http_server import Answer, Request
 
 _CHART = "/v8/finance/chart/"
 _SPARK = "/v8/finance/spark"
@@ -15,7 +15,7 @@ _DAY = 86_400
 
 def answer(request: Request, prices: Mapping[str, str]) -> Answer:
     """`prices` are by our spelling; past bars of a weekday, or of five minutes of its session, all have that price."""
-    known = {spell(symbol): float(price) for symbol, price in prices.items()}
+    known = {yahoo_symbol(symbol): float(price) for symbol, price in prices.items()}
     if not request.headers.get("user-agent", "").startswith("Mozilla/5.0"):
         return Answer("Edge: Too Many Requests", 429)
     if request.path == _SPARK:
