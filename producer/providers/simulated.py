@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import ClassVar
 
-from producer.providers.base import Answers, Interval, Quote
+from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.brownian_bridge import BrownianBridge
 from producer.providers.known_symbols import KnownSymbol, find_known_symbol
 from shared.times import EPOCH, utc_now
@@ -34,7 +34,7 @@ class SimulatedProvider:
     seed: str = "stockwire"
     clock: Callable[[], datetime] = utc_now
 
-    def quotes(self, symbols: Sequence[str], at: datetime) -> Answers:
+    def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
         second = (at - EPOCH) // _SECOND
         return {symbol: _Simulation(self.seed, symbol).quote(second) for symbol in symbols}
 
