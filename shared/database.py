@@ -129,7 +129,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(backoff.next())
+            time.sleep(backoff.next_delay())
         else:
             return
 

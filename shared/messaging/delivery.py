@@ -105,5 +105,5 @@ class DeliveryPolicy:
         subscription.acknowledge(delivery)
 
     def _pause(self, backoff: Backoff) -> None:
-        if self._stop.wait(backoff.next()):
+        if self._stop.wait(backoff.next_delay()):
             raise StopRequested

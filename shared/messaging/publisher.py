@@ -118,7 +118,7 @@ class Publisher:
         log.warning("%s; connecting again", error)
         backoff = Backoff()
         self._abandon()
-        while time.monotonic() < deadline and not self._patience.stop.wait(backoff.next()):
+        while time.monotonic() < deadline and not self._patience.stop.wait(backoff.next_delay()):
             try:
                 return self._open()
             except (BrokerUnavailable, BrokerRefused) as again:

@@ -106,7 +106,7 @@ class _Runner:
         return self._reconnect()
 
     def _reconnect(self) -> Connection:
-        while not self._stop.wait(self._backoff.next()):
+        while not self._stop.wait(self._backoff.next_delay()):
             try:
                 return connect(self._address, self._name)
             except BrokerError as error:

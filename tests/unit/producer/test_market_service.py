@@ -9,7 +9,7 @@ import pytest
 
 from producer.market_service import SyncReport, collect_events, describe_errors
 from producer.providers.base import Quote
-from producer.retry import LONGEST_WAIT, backoff_delay, is_in_time
+from producer.retry import MAX_DELAY, is_in_time, retry_delay
 from producer.tasks import add_report
 from shared.errors import AuthenticationFailed, ProviderError
 from shared.events import stock_data_id
@@ -120,11 +120,11 @@ def test_a_key_that_is_refused_is_told_of_while_others_stand_in() -> None:
     assert again["refused"] == {"first": "refuses the key"}
 
 
-def test_waits_double_up_to_a_cap_and_are_jittered() -> None:
-    for retries, longest in enumerate([2, 4, 8, 16, 32, 60, 60]):
-        waits = {backoff_delay(retries) for _ in range(50)}
-        assert longest / 2 <= min(waits) <= max(waits) <= longest <= LONGEST_WAIT
-        assert len(waits) > 5
+def test_retry_delays_double_up_to_a_cap_and_are_jittered() -> None:
+    for retries, bound in enumerate([2, 4, 8, 16, 32, 60, 60]):
+        delays = {retry_delay(None, retries) for _ in range(50)}
+        assert bound / 2 <= min(delays) <= max(delays) <= bound <= MAX_DELAY
+        assert len(delays) > 5
 
 
 def test_no_retry_comes_after_the_next_sync() -> None:

@@ -201,8 +201,8 @@ class TestFailingHandlers:
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Soon(policy.Backoff):
-            def next(self) -> float:
-                return min(super().next(), 0.02)
+            def next_delay(self) -> float:
+                return min(super().next_delay(), 0.02)
 
         monkeypatch.setattr(policy, "Backoff", Soon)
 
