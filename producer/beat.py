@@ -42,7 +42,7 @@ def beat_entry(schedule: Schedule) -> dict[str, Any]:
     entry = {
         "task": "producer.sync",
         "kwargs": {"at": BeatLazyFunc(lambda: format_instant(utc_now()))},
-        "options": {"expires": schedule.shortest().total_seconds(), "retry_policy": dict(_UNTIL_IT_IS_BACK)},
+        "options": {"expires": schedule.shortest_interval().total_seconds(), "retry_policy": dict(_UNTIL_IT_IS_BACK)},
     }
     if schedule.every is None:
         return entry | {"schedule": schedule.as_celery()}

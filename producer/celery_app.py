@@ -44,7 +44,7 @@ def configure() -> dict[str, Any]:
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's configuration by our settings, which stand in it as `stockwire`. Raises SettingsError."""
     address = settings.amqp_url
-    limit = min(max(settings.schedule.shortest(), SHORTEST_LIMIT), LONGEST_LIMIT)
+    limit = min(max(settings.schedule.shortest_interval(), SHORTEST_LIMIT), LONGEST_LIMIT)
     return {
         "stockwire": settings,
         "broker_url": address.url(),

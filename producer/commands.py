@@ -104,7 +104,7 @@ def sync_within_limits(settings: Settings, symbols: Sequence[str], folder: Path)
             break
         until = min(report.limited.values())
         wait = delay_until(until)
-        if not is_in_time(wait, at + settings.schedule.shortest()):
+        if not is_in_time(wait, at + settings.schedule.shortest_interval()):
             break
         symbols = list(report.limited)
         yield replace(report, failed={each: why for each, why in report.failed.items() if each not in report.limited})

@@ -45,7 +45,7 @@ def sync(
     settings: Settings = self.app.conf.stockwire
     moment = parse_instant(at) if at else utc_now()
     at = format_instant(moment)
-    end = parse_instant(until) if until else moment + settings.schedule.shortest()
+    end = parse_instant(until) if until else moment + settings.schedule.shortest_interval()
     retries = self.request.retries
     # The sync that still runs may be this one, on its last legs: its worker was killed, or lost its connection. And
     # what a retry still has to do, no other sync does.

@@ -1,6 +1,6 @@
-"""When a market trades, by its exchange's calendar: holidays, half days and lunch breaks included.
+"""The trading sessions of a market, with its holidays, half days and lunch breaks.
 
-Source: https://github.com/gerrymanoim/exchange_calendars, an optional install; nothing else imports it.
+Source: https://github.com/gerrymanoim/exchange_calendars, an optional install that only this module imports.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,19 +13,19 @@ from typing import Any
 from shared.errors import SettingsError
 from shared.times import from_micros, utc_now
 
-# What the library can reckon; its calendars are made for the years that are asked for, since one takes up to 2 s.
+# The years that the library can compute. Only the years in use are computed, because a whole calendar takes up to 2 s.
 _FIRST_YEAR = 1970
 _LAST_YEAR = 2100
 
 _NO_LIBRARY = (
     "STOCKWIRE_MARKET needs a library that is not installed: .venv/bin/pip install -r requirements-market.txt"
-    " (with Docker: docker compose build), or leave it unset"
+    " (with Docker: docker compose build), or leave STOCKWIRE_MARKET unset"
 )
 
 
 @dataclass(frozen=True)
 class Session:
-    """One day's regular trading, from `open` until before `close` (UTC), but for the lunch break where there is one."""
+    """One day's regular trading, from `open` to before `close` (UTC), except for the lunch break if there is one."""
 
     date: date
     open: datetime
@@ -33,17 +33,23 @@ class Session:
     lunch: tuple[datetime, datetime] | None = None
 
     def is_open(self, at: datetime) -> bool:
-        return self.open <= at < self.close and not (self.lunch and self.lunch[0] <= at < self.lunch[1])
+        return any(start <= at < end for start, end in self.open_hours())
+
+    def open_hours(self) -> Sequence[tuple[datetime, datetime]]:
+        """Return start and end of each stretch of trading: one, or two around a lunch break."""
+        if self.lunch is None:
+            return [(self.open, self.close)]
+        return [(self.open, self.lunch[0]), (self.lunch[1], self.close)]
 
 
 class MarketCalendar:
     """The sessions of one market; every instant is an aware datetime in UTC.
 
-    The calendar may not reach to an instant: some begin late, and some are written down until the end of a year.
+    Some calendars begin late, and some are known only until the end of a year.
     """
 
     def __init__(self, name: str, calendar: str) -> None:
-        """`calendar` is the library's name for it."""
+        """Take the market's name, and the library's name of its calendar."""
         self.name = name
         self._calendar = calendar
         self._first, self._last = _bounds(calendar)
@@ -53,57 +59,54 @@ class MarketCalendar:
         self._closes: list[datetime] = []
 
     def is_open(self, at: datetime) -> bool:
-        """Whether it trades: at the instant of the open it does, at that of the close it does not any more.
-
-        Raises SettingsError where the calendar does not reach.
-        """
-        self._reach(at)
+        """Return True from the instant of an open to before the close. Raises SettingsError outside the calendar."""
+        self._require(at)
         return self._sessions[bisect_right(self._opens, at) - 1].is_open(at)
 
     def sessions(self, since: datetime, until: datetime) -> Sequence[Session]:
-        """Those that overlap the time from `since` to before `until`, oldest first, as far as the calendar reaches."""
+        """Return the known sessions that overlap the time from `since` to before `until`, oldest first."""
         self._cover(since, until)
         return self._sessions[bisect_right(self._closes, since) : bisect_left(self._opens, until)]
 
     def last_close(self, at: datetime) -> datetime:
-        """The newest close of a session at or before `at`; a lunch break is none. Raises SettingsError."""
-        self._reach(at)
+        """Return the last close of a session at or before `at`; a lunch break does not count. Raises SettingsError."""
+        self._require(at)
         position = bisect_right(self._closes, at)
         if not position:
-            raise self._out_of_reach()
+            raise self._outside_calendar()
         return self._closes[position - 1]
 
     def next_open(self, at: datetime) -> datetime:
-        """When trading begins next after `at`, be it after a lunch break. Raises SettingsError."""
-        self._reach(at)
+        """Return when trading next begins after `at`, also after a lunch break. Raises SettingsError."""
+        self._require(at)
         position = bisect_right(self._opens, at)
         lunch = self._sessions[position - 1].lunch
         if lunch and at < lunch[1]:
             return lunch[1]
         if position == len(self._opens):
-            raise self._out_of_reach()
+            raise self._outside_calendar()
         return self._opens[position]
 
     def describe(self, at: datetime) -> str:
-        """`XNYS is open`, or `XNYS is closed until 2026-11-23 14:30 UTC`. Raises SettingsError."""
+        """Return `XNYS is open` or `XNYS is closed until 2026-11-23 14:30 UTC`. Raises SettingsError."""
         if self.is_open(at):
             return f"{self.name} is open"
         return f"{self.name} is closed until {self.next_open(at):%Y-%m-%d %H:%M} UTC"
 
-    def _reach(self, at: datetime) -> None:
-        """Raises SettingsError where `at` is before the first open or after the last close of the calendar."""
+    def _require(self, at: datetime) -> None:
+        """Raise SettingsError if `at` is before the first open or after the last close of the calendar."""
         self._cover(at, at)
         if not self._sessions or not self._opens[0] <= at < self._closes[-1]:
-            raise self._out_of_reach()
+            raise self._outside_calendar()
 
-    def _out_of_reach(self) -> SettingsError:
+    def _outside_calendar(self) -> SettingsError:
         return SettingsError(
-            f"STOCKWIRE_MARKET: the calendar of {self.name} that is installed goes from {self._first} to {self._last}:"
-            " .venv/bin/pip install --upgrade exchange_calendars, or leave it unset"
+            f"STOCKWIRE_MARKET: the installed calendar of {self.name} covers {self._first} to {self._last}:"
+            " .venv/bin/pip install --upgrade exchange_calendars, or leave STOCKWIRE_MARKET unset"
         )
 
     def _cover(self, since: datetime, until: datetime) -> None:
-        """Have the sessions of these years, and of one on either side, where the close before and the next open are."""
+        """Load the sessions of these years and of one year on either side, for the last close and the next open."""
         wanted = range(max(since.year - 1, self._first.year), min(until.year + 1, self._last.year) + 1)
         if not wanted or (wanted[0] in self._years and wanted[-1] in self._years):
             return
@@ -117,22 +120,22 @@ class MarketCalendar:
 
 
 def load_market_calendar(name: str) -> MarketCalendar:
-    """The market of this name: by ISO 10383 (`XNYS`), or as the library calls it (`NASDAQ`, `24/7`).
+    """Return the market of this name: by ISO 10383 (`XNYS`), or as the library calls it (`NASDAQ`, `24/7`).
 
-    Raises SettingsError where the library is not installed, does not know the market, or only knows it as it was.
+    Raises SettingsError if the library is not installed, does not know the market, or its calendar has ended.
     """
-    # Upper case is how settings come; a few of the library's names are not.
+    # Settings are upper case; a few of the library's names are not.
     known = {each.upper(): each for each in _library().get_calendar_names()}
     if name.upper() not in known:
         near = get_close_matches(name.upper(), known, n=4, cutoff=0.5) or ["XNYS", "XLON", "XETR", "XTKS"]
-        raise SettingsError(f"STOCKWIRE_MARKET: {name!r} is no market that is known: use one such as {', '.join(near)}")
+        raise SettingsError(f"STOCKWIRE_MARKET: {name!r} is not a known market: use one such as {', '.join(near)}")
     market = MarketCalendar(name, known[name.upper()])
     market.is_open(utc_now())
     return market
 
 
 def _library() -> Any:
-    """Imported here: it takes half a second and much memory, and is there only where it is wanted."""
+    """Import the library only when needed: it takes half a second and much memory, and is optional."""
     try:
         import exchange_calendars  # type: ignore[import-untyped]
     except ImportError as error:
@@ -141,7 +144,7 @@ def _library() -> Any:
 
 
 def _bounds(calendar: str) -> tuple[date, date]:
-    """The first and the last day that the calendar is known for."""
+    """Return the first and the last day that the calendar is known for."""
     kind = type(_library().get_calendar(calendar))
     first, last = date(_FIRST_YEAR, 1, 1), date(_LAST_YEAR, 12, 31)
     lower, upper = kind.bound_min(), kind.bound_max()

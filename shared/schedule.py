@@ -1,4 +1,4 @@
-"""When the sync runs: every so often, or by a five-field crontab in UTC."""
+"""The schedule of syncs: an interval, or a crontab of five fields in UTC."""
 
 import re
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Any
 
 from shared.times import format_duration, parse_duration
 
-_DAY = timedelta(days=1)
+_MINUTES_PER_DAY = 24 * 60
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """`every` is set for a duration, `crontab` (minute, hour, day of month, month, day of week) for the other form."""
+    """Either `every` is set, or `crontab`: minute, hour, day of month, month, day of week."""
 
     every: timedelta | None = None
     crontab: tuple[str, str, str, str, str] | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Schedule":
-        """`5m`, or `0 * * * *`. Raises ValueError for any other form."""
+        """Read `5m` or `0 * * * *`. Raises ValueError."""
         words = text.split()
         if len(words) == 5:
             minute, hour, day_of_month, month, day_of_week = words
@@ -27,11 +27,11 @@ class Schedule:
             schedule.as_celery()
             return schedule
         if len(words) > 1 or re.search(r"[*/,]", text):
-            raise ValueError(f"{text!r} is no crontab of five fields such as '0 * * * *'")
+            raise ValueError(f"{text!r} is not a crontab of five fields such as '0 * * * *'")
         return cls(every=parse_duration(text))
 
     def as_celery(self) -> Any:
-        """A `celery.schedules.crontab` or `schedule`. Raises ValueError for a crontab that Celery does not take."""
+        """Return a `celery.schedules.crontab` or `schedule`. Raises ValueError if Celery rejects the crontab."""
         from celery.schedules import ParseException, crontab, schedule
 
         if not self.crontab:
@@ -40,15 +40,21 @@ class Schedule:
         try:
             return crontab(minute, hour, day_of_week, day_of_month, month)
         except (ParseException, ValueError) as error:
-            raise ValueError(f"{self} is no crontab: {error}") from error
+            raise ValueError(f"{self} is not a crontab: {error}") from error
 
-    def shortest(self) -> timedelta:
-        """The shortest time between two runs; of a crontab by its minutes and hours, as if it ran every day."""
+    def minutes_of_day(self) -> tuple[int, ...]:
+        """Return the minutes since midnight UTC at which a crontab runs, as if it ran every day; () for an interval."""
+        if self.every:
+            return ()
+        crontab = self.as_celery()
+        return tuple(sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute))
+
+    def shortest_interval(self) -> timedelta:
+        """Return the shortest time between two runs; a crontab counts as if it ran every day."""
         if self.every:
             return self.every
-        crontab = self.as_celery()
-        minutes = sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute)
-        following = [*minutes[1:], minutes[0] + _DAY // timedelta(minutes=1)]
+        minutes = self.minutes_of_day()
+        following = [*minutes[1:], minutes[0] + _MINUTES_PER_DAY]
         return timedelta(minutes=min(after - before for before, after in zip(minutes, following, strict=True)))
 
     def __str__(self) -> str:

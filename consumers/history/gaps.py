@@ -38,7 +38,7 @@ class Gap:
 
 def resolution_of(schedule: Schedule) -> timedelta:
     """How far apart the prices of this schedule are due."""
-    return max(FINEST, schedule.shortest())
+    return max(FINEST, schedule.shortest_interval())
 
 
 def tolerance(resolution: timedelta) -> timedelta:
@@ -70,7 +70,8 @@ def find_gaps(
     end = now - resolution
     hours = [(begin, end)]
     if sessions is not None:
-        hours = [(max(begin, opened), min(closed, end)) for opened, closed in _open_hours(sessions) if closed > begin]
+        open_hours = chain.from_iterable(each.open_hours() for each in sessions)
+        hours = [(max(begin, opened), min(closed, end)) for opened, closed in open_hours if closed > begin]
     return list(_find_stretches(chain([begin], prices), hours, resolution, now))
 
 
@@ -123,15 +124,6 @@ def _neighbours(prices: Iterable[datetime]) -> Iterator[tuple[datetime, datetime
         before = after
     if before is not None:
         yield before, None
-
-
-def _open_hours(sessions: Iterable[Session]) -> Iterator[tuple[datetime, datetime]]:
-    for each in sessions:
-        if each.lunch is None:
-            yield each.open, each.close
-        else:
-            yield each.open, each.lunch[0]
-            yield each.lunch[1], each.close
 
 
 def _without_days(times: Iterable[datetime], resolution: timedelta) -> Iterator[datetime]:

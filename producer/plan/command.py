@@ -71,9 +71,7 @@ def find_timing(settings: Settings, now: datetime) -> Timing:
         sessions = tuple(load_market_calendar(settings.market).sessions(now, now + _AHEAD))
     if schedule.every:
         return Timing(schedule.every, sessions=sessions)
-    crontab = schedule.as_celery()
-    minutes = tuple(sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute))
-    return Timing(schedule.shortest(), minutes, sessions)
+    return Timing(schedule.shortest_interval(), schedule.minutes_of_day(), sessions)
 
 
 def make_plan(name: str, settings: Settings, question: Question, now: datetime, folder: Path) -> ProviderPlan | None:

@@ -56,7 +56,7 @@ class Timing:
             return self._count(timedelta(), DAY)
         days: Counter[date] = Counter()
         for session in self.sessions:
-            for start, end in _open_times(session):
+            for start, end in session.open_hours():
                 for day in _days_between(start, end):
                     days[day.date()] += self._count(max(start - day, timedelta()), min(end - day, DAY))
             days[session.close.date()] += 1
@@ -160,13 +160,6 @@ def _most_credits_by_minute(account: Account, load: Load) -> int | None:
 
 def _most_credits_by_day(account: Account, load: Load) -> int | None:
     return None if account.per_day is None else account.per_day // max(load.syncs, 1)
-
-
-def _open_times(session: Session) -> Sequence[tuple[datetime, datetime]]:
-    """From when until when it trades, without its lunch break."""
-    if session.lunch is None:
-        return [(session.open, session.close)]
-    return [(session.open, session.lunch[0]), (session.lunch[1], session.close)]
 
 
 def _days_between(start: datetime, end: datetime) -> Sequence[datetime]:

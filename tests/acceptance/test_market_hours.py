@@ -109,6 +109,6 @@ def test_a_market_that_nobody_knows_is_one_line(start: Start, checkout: Path, co
     with start("XNYE", *words) as process:
         assert process.wait() == 1
     [line] = [line for line in process.output.splitlines() if "XNYE" in line and "STOCKWIRE_MARKET=" not in line]
-    assert "STOCKWIRE_MARKET: 'XNYE' is no market that is known: use one such as " in line
+    assert "STOCKWIRE_MARKET: 'XNYE' is not a known market: use one such as " in line
     assert "XNYS" in line
     assert "Traceback" not in process.output

@@ -107,7 +107,7 @@ def test_it_is_for_the_watch_list_and_knows_what_was_spent_today(run: Run, check
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"PROVIDER": "nope"}, "'nope' is no provider"), ({"MARKET": "NOPE"}, "'NOPE' is no market")],
+    [({"PROVIDER": "nope"}, "'nope' is no provider"), ({"MARKET": "NOPE"}, "'NOPE' is not a known market")],
 )
 def test_what_cannot_be_planned_is_one_line(run: Run, settings: dict[str, str], words: str) -> None:
     done = run("plan", **settings)

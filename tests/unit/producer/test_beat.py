@@ -25,13 +25,13 @@ from shared.times import parse_instant, utc_now
     ],
 )
 def test_a_sync_lives_for_the_shortest_time_between_two(schedule: str, minutes: int) -> None:
-    assert Schedule.parse(schedule).shortest() == timedelta(minutes=minutes)
+    assert Schedule.parse(schedule).shortest_interval() == timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize("schedule", ["90s", "0 * * * *"])
 def test_a_sync_expires_after_one_interval(schedule: str) -> None:
     parsed = Schedule.parse(schedule)
-    assert beat_entry(parsed)["options"]["expires"] == parsed.shortest().total_seconds()
+    assert beat_entry(parsed)["options"]["expires"] == parsed.shortest_interval().total_seconds()
 
 
 def test_the_instant_of_a_sync_is_fixed_when_it_is_sent() -> None:

@@ -272,7 +272,7 @@ def test_where_the_calendar_ends_syncs_go_on_at_all_hours(world: World, caplog: 
     assert len(moments) == 73
     assert {after - before for before, after in pairwise(moments)} == {timedelta(hours=1)}
     [record] = caplog.records
-    assert "the calendar of XSHG that is installed goes from" in record.getMessage()
+    assert "the installed calendar of XSHG covers" in record.getMessage()
     assert "until then syncs go on at all hours" in record.getMessage()
 
 

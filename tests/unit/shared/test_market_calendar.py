@@ -38,6 +38,15 @@ class TestSessions:
         ]
         assert {each.lunch for each in sessions} == {None}
 
+    def test_open_hours_leave_out_the_lunch_break(self) -> None:
+        [new_york] = market("XNYS").sessions(at("2024-11-25"), at("2024-11-26"))
+        assert new_york.open_hours() == [(new_york.open, new_york.close)]
+        [hong_kong] = market("XHKG").sessions(at("2024-12-23"), at("2024-12-24"))
+        assert hong_kong.open_hours() == [
+            (at("2024-12-23 01:30"), at("2024-12-23 04:00")),
+            (at("2024-12-23 05:00"), at("2024-12-23 08:00")),
+        ]
+
     @pytest.mark.parametrize(
         ("since", "until", "days"),
         [
@@ -142,13 +151,13 @@ class TestCalendarsThatEnd:
         last = shanghai.sessions(at("2020-01-01"), at("2099-01-01"))[-1]
         assert shanghai.is_open(last.close - SECOND)
         for ask in (shanghai.is_open, shanghai.last_close, shanghai.next_open):
-            with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the calendar of XSHG"):
+            with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the installed calendar of XSHG"):
                 ask(last.close)
-        with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the calendar of XSHG"):
+        with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the installed calendar of XSHG"):
             shanghai.next_open(last.close - SECOND)
 
     def test_nor_before_its_beginning(self) -> None:
-        with pytest.raises(SettingsError, match="the calendar of XTKS that is installed goes from 1997-01-01"):
+        with pytest.raises(SettingsError, match="the installed calendar of XTKS covers 1997-01-01"):
             market("XTKS").last_close(parse_instant("1990-01-01T00:00:00Z"))
 
 
@@ -167,7 +176,7 @@ class TestNames:
     def test_one_that_is_unknown_is_refused_with_some_that_are_near(self, name: str, near: str) -> None:
         with pytest.raises(SettingsError) as caught:
             load_market_calendar(name)
-        assert f"STOCKWIRE_MARKET: {name!r} is no market that is known: use one such as " in str(caught.value)
+        assert f"STOCKWIRE_MARKET: {name!r} is not a known market: use one such as " in str(caught.value)
         assert near in str(caught.value)
 
 

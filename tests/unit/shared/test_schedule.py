@@ -69,3 +69,10 @@ def test_any_other_form_is_refused_with_a_reason(text: str) -> None:
 def test_blanks_around_it_do_not_matter() -> None:
     assert Schedule.parse("  0   *  * * * ") == Schedule.parse("0 * * * *")
     assert Schedule.parse(" 5m ") == Schedule.parse("5m")
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("30 9,16 * * 1-5", (9 * 60 + 30, 16 * 60 + 30)), ("0,30 1 * * *", (60, 90)), ("5m", ())]
+)
+def test_a_crontab_runs_at_minutes_of_the_day(text: str, minutes: tuple[int, ...]) -> None:
+    assert Schedule.parse(text).minutes_of_day() == minutes
