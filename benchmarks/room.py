@@ -11,17 +11,16 @@ from benchmarks.side import Job
 from infra.up.rabbitmq import private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import RPC_TIMEOUT, connected
+from shared.messaging.amqp.connection import connected
+from shared.messaging.amqp.declarations import declare_queue
+from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.messages import Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import (
     BACKFILLED_PRICES,
     LIVE_PRICES,
     QueueSpec,
-    count_consumers,
-    count_messages,
     dead_queue_name,
-    declare_queue,
 )
 
 
@@ -36,11 +35,11 @@ class Room:
         """A job on a new queue, as the history consumer has one, and a database of its own."""
         name = f"bench.{next(self._numbers)}"
         with connected(self.address, "bench") as connection:
-            channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+            channel = connection.open_channel()
             declare_queue(channel, QueueSpec(name, (LIVE_PRICES, BACKFILLED_PRICES)))
         yield Job(self.address.url(), name, events, str(self.folder / f"{name}.db"))
         with connected(self.address, "bench") as connection:
-            channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+            channel = connection.open_channel()
             for queue in (name, dead_queue_name(name)):
                 channel.queue.delete(queue)
 

@@ -13,9 +13,10 @@ from shared.cli.options import OutputFormat
 from shared.cli.output import Format, print_rows
 from shared.messaging import dead_letters
 from shared.messaging.amqp.connection import Connection, connected
+from shared.messaging.amqp.queues import count_messages
 from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import count_messages, queue_name
+from shared.messaging.topology import queue_name
 from shared.settings import load_settings
 from shared.times import format_instant
 

@@ -21,7 +21,8 @@ from shared.database import opened, reading, redact, writing
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
-from shared.messaging.topology import count_consumers, count_messages, dead_queue_name, queue_name
+from shared.messaging.amqp.queues import count_consumers, count_messages
+from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
 from shared.settings import PREFIX, VAR, Settings, load_settings
 from shared.times import format_instant, utc_now

@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 from amqpstorm.channel import Channel
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import RPC_TIMEOUT, connected
+from shared.messaging.amqp.connection import connected
+from shared.messaging.amqp.declarations import declare_queue
+from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.consumer import Consumer, Handler, consumer
 from shared.messaging.dead_letters import look
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.runner import run_consumer
-from shared.messaging.topology import EXCHANGE, QueueSpec, count_consumers, count_messages, declare_queue, queue_name
+from shared.messaging.topology import EXCHANGE, QueueSpec, queue_name
 from shared.settings import Settings
 from shared.signals import Stop
 
@@ -40,7 +42,7 @@ def eventually(look_at: Callable[[], Seen], timeout: float = DEADLINE) -> Seen:
 def channel_to(broker: BrokerAddress) -> Iterator[Channel]:
     """A plain amqpstorm channel, for what only a test does to a broker."""
     with connected(broker, "test") as connection:
-        yield connection.channel(rpc_timeout=RPC_TIMEOUT)
+        yield connection.open_channel()
 
 
 def declare(broker: BrokerAddress, *patterns: str, name: str = "test") -> str:
@@ -79,7 +81,7 @@ def taken(broker: BrokerAddress, queue: str, count: int) -> list[Delivery]:
     """Take so many messages off the queue, in their order; fails where there are fewer."""
     found: list[Delivery] = []
     with connected(broker, "test") as connection:
-        subscription = Subscription(connection, connection.channel(rpc_timeout=RPC_TIMEOUT))
+        subscription = Subscription(connection, connection.open_channel())
         subscription.start(queue, max(count, 1))
         while len(found) < count:
             batch = subscription.take(count - len(found), timeout=DEADLINE)

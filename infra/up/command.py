@@ -30,7 +30,8 @@ from shared.locks import file_lock
 from shared.market_calendar import load_market_calendar
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
-from shared.messaging.topology import count_consumers, queue_name
+from shared.messaging.amqp.queues import count_consumers
+from shared.messaging.topology import queue_name
 from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
 from shared.signals import Stop, stop_on_signals
 from shared.times import utc_now

@@ -1,19 +1,17 @@
 """Dead letters: how one is written, and how they are looked at, replayed and dropped."""
 
-import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
-
-from pamqp import encode
 
 from shared.errors import SettingsError
-from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, translated
+from shared.messaging.amqp.connection import Connection
+from shared.messaging.amqp.properties import encodable_headers
+from shared.messaging.amqp.queues import count_messages, purge_queue
 from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import DEAD_EXCHANGE, count_messages, dead_queue_name
+from shared.messaging.topology import DEAD_EXCHANGE, dead_queue_name
 from shared.times import format_instant
 
 REASON = "x-stockwire-reason"
@@ -22,17 +20,14 @@ ROUTING_KEY = "x-stockwire-routing-key"
 DIED_AT = "x-stockwire-died-at"
 
 _MAX_REASON = 1000
-_MAX_HEADERS = 64 * 1024
 _QUIET = 2.0
 _BATCH = 200
 _MAX_PREFETCH = 65_535
-# How many levels deeper the publisher may stand in the stack than whoever tries what it can encode.
-_ROOM = 20
 
 
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
     """What goes to the dead letters of `queue` in place of a delivery: the same body, and why in the headers."""
-    theirs = _encodable(delivery.headers)
+    theirs = encodable_headers(delivery.headers)
     headers = {
         **theirs,
         REASON: reason[:_MAX_REASON],
@@ -85,9 +80,7 @@ def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:
 def drop(connection: Connection, queue: str) -> int:
     """Throw the dead letters of `queue` away; says how many."""
     _checked_count(connection, queue)
-    with translated(connection):
-        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
-        return int(channel.queue.purge(dead_queue_name(queue))["message_count"])
+    return purge_queue(connection, dead_queue_name(queue))
 
 
 def _read(
@@ -95,9 +88,7 @@ def _read(
 ) -> int:
     """Pass so many dead letters to `use` in batches; what it does not acknowledge stays. Says how many there were."""
     read = 0
-    with translated(connection):
-        channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
-    subscription = Subscription(connection, channel)
+    subscription = Subscription(connection, connection.open_channel())
     if wanted:
         subscription.start(dead_queue_name(queue), prefetch)
     while read < wanted:
@@ -119,22 +110,6 @@ def _checked_count(connection: Connection, queue: str) -> int:
 
 def _revived(delivery: Delivery, queue: str) -> Message:
     """The message as it was, but for its routing key, which is the queue's name now and the old one in a header."""
-    headers = _encodable({name: value for name, value in delivery.headers.items() if not name.startswith("x-")})
+    headers = encodable_headers({name: value for name, value in delivery.headers.items() if not name.startswith("x-")})
     headers[ROUTING_KEY] = str(delivery.headers.get(ROUTING_KEY, delivery.routing_key))
     return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})
-
-
-def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers that can be sent again; AMQP knows types that only come in, and tables in tables without end."""
-    kept = {}
-    for name, value in headers.items():
-        deeper = value
-        for _ in range(_ROOM):
-            deeper = [deeper]
-        try:
-            encode.field_table({name: deeper})
-        except (TypeError, ValueError, OverflowError, RecursionError, struct.error):
-            continue
-        kept[name] = value
-    # All headers travel in one frame, and ours have to fit in beside them.
-    return kept if len(encode.field_table(kept)) <= _MAX_HEADERS else {}

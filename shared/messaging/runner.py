@@ -9,13 +9,14 @@ from itertools import groupby
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, connect, translated
+from shared.messaging.amqp.connection import Connection, connect, translate_errors
+from shared.messaging.amqp.declarations import declare_queue, redeclare_queue
 from shared.messaging.amqp.subscription import StopRequested, Subscription, SubscriptionEnded
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import DeliveryPolicy
 from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import QueueSpec, declare_again, declare_queue, queue_name
+from shared.messaging.topology import QueueSpec, queue_name
 from shared.settings import Settings
 from shared.signals import Stop
 
@@ -46,7 +47,7 @@ def run_consumer(
     spec = QueueSpec(
         name=queue or own,
         patterns=tuple(patterns) or consumer.patterns,
-        dropped=tuple(pattern for pattern in consumer.patterns if patterns and pattern not in patterns),
+        unwanted_patterns=tuple(pattern for pattern in consumer.patterns if patterns and pattern not in patterns),
         single_active=consumer.single_active,
         transient=consumer.transient,
     )
@@ -116,15 +117,15 @@ class _Runner:
 
     def _subscribe_and_work(self, connection: Connection) -> None:
         """Declare everything, consume, and return when messages should come one by one on another connection."""
-        with translated(connection):
-            channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+        with translate_errors(connection):
+            channel = connection.open_channel()
             declare_queue(channel, self._spec)
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
             subscription.start(self._spec.name, 1 if self._one_by_one else self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            for batch in self._take(subscription, lambda: declare_again(connection, channel, self._spec)):
+            for batch in self._take(subscription, lambda: redeclare_queue(connection, channel, self._spec)):
                 if self._one_by_one:
                     self._work_on_one(batch, subscription)
                 elif batch[0].attempts >= DANGEROUS:

@@ -10,9 +10,10 @@ import pytest
 
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connected
+from shared.messaging.amqp.queues import count_messages
 from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import EXCHANGE, count_messages
+from shared.messaging.topology import EXCHANGE
 from tests.factories import price_series, stock_data
 from tests.processes import Process, running, stockwire, until
 

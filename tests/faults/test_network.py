@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import RPC_TIMEOUT, connect
+from shared.messaging.amqp.connection import connect
 from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.topology import queue_name
 from tests.faults import plain, slow
@@ -145,7 +145,7 @@ def holding(address: BrokerAddress, count: int) -> Iterator[None]:
     """A consumer of history that has taken so many messages and does nothing with them."""
     connection = connect(address, "test")
     try:
-        subscription = Subscription(connection, connection.channel(rpc_timeout=RPC_TIMEOUT))
+        subscription = Subscription(connection, connection.open_channel())
         subscription.start(queue_name("history"), count)
         taken = 0
         while taken < count:

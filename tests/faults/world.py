@@ -17,7 +17,9 @@ from shared.database import opened
 from shared.events import PriceAlert
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connected
-from shared.messaging.topology import LIVE_PRICES, QueueSpec, count_messages, declare_queue, queue_name
+from shared.messaging.amqp.declarations import declare_queue
+from shared.messaging.amqp.queues import count_messages
+from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
 from shared.schema import create_schema
 from shared.times import utc_now
 from tests.faults.counted import DELIVERIES, read_deliveries

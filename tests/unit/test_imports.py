@@ -26,7 +26,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 LIBRARIES_OF_MESSAGING = ("amqpstorm", "pamqp")
 PEERS = ("pika", "aio_pika", "aiormq", "faststream")
 # Who may import which libraries.
-KEPT = {LIBRARIES_OF_MESSAGING: ("shared.messaging", "benchmarks"), PEERS: ("benchmarks",)}
+KEPT = {LIBRARIES_OF_MESSAGING: ("shared.messaging.amqp", "benchmarks"), PEERS: ("benchmarks",)}
 
 
 def module_name(path: Path) -> str:
@@ -87,6 +87,8 @@ def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
         ("shared.events", "import amqpstorm"),
         ("producer.tasks", "from amqpstorm.channel import Channel"),
         ("infra.doctor", "import pamqp.commands"),
+        ("shared.messaging.topology", "from amqpstorm.channel import Channel"),
+        ("shared.messaging.dead_letters", "from pamqp import encode"),
         ("infra.cli", "from tests.factories import stock_data"),
         ("infra.cli", "import benchmarks"),
         ("benchmarks.publish", "from tests.factories import stock_data"),

@@ -16,11 +16,12 @@ from amqpstorm.exception import AMQPChannelError
 from pamqp import commands
 
 from shared.errors import BrokerError, BrokerUnavailable
-from shared.messaging.amqp.codec import encode_content, encode_method, encode_properties
-from shared.messaging.amqp.connection import RPC_TIMEOUT, Connection, translated
+from shared.messaging.amqp.codec import encode_content, encode_publish
+from shared.messaging.amqp.connection import Connection, translate_errors
+from shared.messaging.amqp.declarations import declare_exchanges
 from shared.messaging.amqp.frames import Frames
+from shared.messaging.amqp.properties import encode_properties
 from shared.messaging.messages import Message
-from shared.messaging.topology import declare_exchanges
 from shared.signals import Stop
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,8 @@ class ConfirmChannel:
         self._sent = 0
         self._return: Any = None
         self._said = False
-        with translated(connection):
-            self._channel = connection.channel(rpc_timeout=RPC_TIMEOUT)
+        with translate_errors(connection):
+            self._channel = connection.open_channel()
             declare_exchanges(self._channel)
             # Not confirm_deliveries(), after which amqpstorm waits for each confirm by itself.
             self._channel.rpc_request(commands.Confirm.Select())
@@ -97,7 +98,7 @@ class ConfirmChannel:
         for message in messages:
             self._sent += 1
             self.unconfirmed[self._sent] = message
-        with translated(self.connection):
+        with translate_errors(self.connection):
             try:
                 self._channel.check_for_errors()
                 self.connection.write(data)
@@ -185,6 +186,6 @@ class ConfirmChannel:
         return f"not confirmed within {patience.timeout:g} s"
 
     def _encode(self, message: Message) -> bytes:
-        method = encode_method(message.exchange, message.routing_key, mandatory=message.mandatory)
+        method = encode_publish(message.exchange, message.routing_key, mandatory=message.mandatory)
         header = encode_properties(message.properties, len(message.body))
         return encode_content(int(self._channel), method, header, message.body, self.connection.max_frame_size)

@@ -12,6 +12,7 @@ from typing import Any
 
 from amqpstorm import connection as amqpstorm
 from amqpstorm.base import Stateful
+from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPConnectionError, AMQPError
 
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
@@ -19,6 +20,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.codec import split_frames
 from shared.messaging.amqp.transport import BoundedIO, Failures
 
+# Seconds.
 CONNECT_TIMEOUT = 10
 HANDSHAKE_TIMEOUT = 8
 CLOSE_TIMEOUT = 5
@@ -85,8 +87,13 @@ class Connection(amqpstorm.Connection):
             " docker compose up -d rabbitmq), or set STOCKWIRE_AMQP_URL"
         )
 
+    def open_channel(self) -> Channel:
+        """Open a channel. Raises BrokerError."""
+        with translate_errors(self):
+            return self.channel(rpc_timeout=RPC_TIMEOUT)
+
     def write(self, data: bytes) -> None:
-        """Send frames that are marshalled already."""
+        """Send frames that are encoded already."""
         self.heartbeat.register_write()
         self._io.write_to_socket(data)
 
@@ -175,7 +182,7 @@ def connected(address: BrokerAddress, name: str) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
-def translated(connection: Connection) -> Iterator[None]:
+def translate_errors(connection: Connection) -> Iterator[None]:
     """The library's errors as ours, at the edge."""
     try:
         yield

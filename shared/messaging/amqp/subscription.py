@@ -8,7 +8,7 @@ from amqpstorm.channel import Channel
 
 from shared.errors import BrokerError
 from shared.messaging.amqp.codec import Body, Deliver, Header
-from shared.messaging.amqp.connection import Connection, translated
+from shared.messaging.amqp.connection import Connection, translate_errors
 from shared.messaging.messages import Delivery
 
 
@@ -36,7 +36,7 @@ class Subscription:
 
     def start(self, queue_name: str, prefetch: int) -> None:
         """Ask for messages, at most `prefetch` unacknowledged at a time. Raises BrokerError."""
-        with translated(self._connection):
+        with translate_errors(self._connection):
             self._channel.basic.qos(prefetch_count=prefetch)
             self._consumer = self._channel.basic.consume(queue=queue_name)
         self._last = False
@@ -76,7 +76,7 @@ class Subscription:
 
     def acknowledge(self, delivery: Delivery, *, and_all_before: bool = False) -> None:
         """Raises BrokerError; what is not acknowledged comes again on another channel."""
-        with translated(self._connection):
+        with translate_errors(self._connection):
             if self._last:
                 # Before the acknowledgement makes room for another.
                 self._channel.basic.cancel(self._consumer)
@@ -88,7 +88,7 @@ class Subscription:
         A quorum queue may give it out again in any order, which it does not do with what a lost connection gives back.
         """
         self._connection.failures.listeners.remove(self._arrived.put)
-        with translated(self._connection):
+        with translate_errors(self._connection):
             self._channel.close()
 
     def _translate(self, error: Exception) -> Exception:

@@ -25,10 +25,11 @@ from shared.errors import BrokerUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connected
+from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.messages import Delivery, price_message
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import LIVE_PRICES, QueueSpec, declare_queue, queue_name
+from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
 from shared.schema import create_schema
 from shared.settings import ROOT, Settings
 from tests.factories import NOW, price_series, stock_data
@@ -142,7 +143,7 @@ def world(broker: BrokerAddress, tmp_path: Path) -> Iterator[World]:
     engine = open_engine(url)
     create_schema(engine, SCHEMA)
     with connected(broker, "test") as connection:
-        channel = connection.channel(rpc_timeout=10)
+        channel = connection.open_channel()
         declare_queue(channel, QueueSpec(queue_name("alerts"), (LIVE_PRICES,), single_active=True))
         declare_queue(channel, QueueSpec("listener", ("alert.#",)))
         listener = Subscription(connection, channel)

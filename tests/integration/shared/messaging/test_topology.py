@@ -3,16 +3,15 @@ import pytest
 from shared.errors import PublishError, TopologyConflict
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.confirms import ConfirmChannel
-from shared.messaging.amqp.connection import connected, translated
+from shared.messaging.amqp.connection import connected, translate_errors
+from shared.messaging.amqp.declarations import declare_queue
+from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.topology import (
     BACKFILLED_PRICES,
     LIVE_PRICES,
     QueueSpec,
     alert_key,
     backfill_key,
-    count_consumers,
-    count_messages,
-    declare_queue,
     price_key,
 )
 from tests.factories import message, stock_data
@@ -72,7 +71,9 @@ def test_rejects_go_to_the_queues_own_dead_letters(broker: BrokerAddress) -> Non
 def test_a_pattern_that_is_no_longer_wanted_is_unbound(broker: BrokerAddress) -> None:
     declare(broker, "stock.AAPL.price", "stock.MSFT.price")
     with channel_to(broker) as channel:
-        declare_queue(channel, QueueSpec("stockwire.test", ["stock.AAPL.price"], dropped=["stock.MSFT.price"]))
+        declare_queue(
+            channel, QueueSpec("stockwire.test", ["stock.AAPL.price"], unwanted_patterns=["stock.MSFT.price"])
+        )
     publish(broker, message(stock_data("AAPL")))
     with pytest.raises(PublishError, match="no queue is bound"):
         publish(broker, message(stock_data("MSFT")))
@@ -108,7 +109,7 @@ def test_an_exchange_of_another_kind_is_named_with_the_way_out(name: str, broker
 
 
 def test_a_publisher_needs_no_more_than_the_exchanges(broker: BrokerAddress) -> None:
-    with connected(broker, "test") as connection, translated(connection):
+    with connected(broker, "test") as connection, translate_errors(connection):
         ConfirmChannel(connection)
     with channel_to(broker) as channel:
         channel.exchange.declare("market_data", passive=True)

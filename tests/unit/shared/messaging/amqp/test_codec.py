@@ -12,7 +12,8 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from shared.messaging.amqp.codec import encode_content, encode_method, encode_properties, split_frames
+from shared.messaging.amqp.codec import encode_content, encode_publish, split_frames
+from shared.messaging.amqp.properties import encode_properties
 from tests.factories import property_test
 
 EXCHANGES = st.text("abc._-", max_size=60)
@@ -52,7 +53,7 @@ def test_a_publish_is_what_pamqp_makes_of_it(
     header = ContentHeader(body_size=len(body), properties=in_pamqps_words(properties))
     parts = [ContentBody(body[start : start + 92]) for start in range(0, len(body), 92)]
     expected = b"".join(frame.marshal(each, 7) for each in (publish, header, *parts))
-    method = encode_method(exchange, key, mandatory=mandatory)
+    method = encode_publish(exchange, key, mandatory=mandatory)
     assert encode_content(7, method, encode_properties(properties, len(body)), body, 100) == expected
 
 

@@ -1,0 +1,41 @@
+"""Counting what a queue holds, and emptying it."""
+
+from amqpstorm.exception import AMQPChannelError
+
+from shared.messaging.amqp.connection import Connection, translate_errors
+
+_NOT_FOUND = 404
+
+
+def count_messages(connection: Connection, queue: str) -> int | None:
+    """Return the number of messages that `queue` holds ready, or None if it does not exist. Raises BrokerError."""
+    declared = _declare_passively(connection, queue)
+    return declared["message_count"] if declared else None
+
+
+def count_consumers(connection: Connection, queue: str) -> int:
+    """Return the number of consumers of `queue`, 0 if it does not exist. Raises BrokerError."""
+    declared = _declare_passively(connection, queue)
+    return declared["consumer_count"] if declared else 0
+
+
+def purge_queue(connection: Connection, queue: str) -> int:
+    """Delete the messages that `queue` holds ready, and return their number. Raises BrokerError."""
+    with translate_errors(connection):
+        channel = connection.open_channel()
+        purged = channel.queue.purge(queue)
+        channel.close()
+    return int(purged["message_count"])
+
+
+def _declare_passively(connection: Connection, queue: str) -> dict[str, int] | None:
+    with translate_errors(connection):
+        channel = connection.open_channel()
+        try:
+            declared: dict[str, int] = channel.queue.declare(queue, passive=True)
+        except AMQPChannelError as error:
+            if error.error_code == _NOT_FOUND:
+                return None
+            raise
+        channel.close()
+    return declared
