@@ -15,7 +15,7 @@ from benchmarks.market import DELAY, market
 from benchmarks.report import Rates
 from benchmarks.room import Room, open_room
 from benchmarks.side import Job, Side, Stopwatch, result, started
-from producer.market_service import sync
+from producer.market_service import fetch_and_publish
 from producer.providers.base import Provider, QuoteResults
 from producer.providers.http.parsing import parse_json
 from producer.providers.http.provider import HttpProvider
@@ -77,7 +77,7 @@ def _timed(job: Job, provider: Provider) -> float:
     with Publisher(job.address, "bench") as publisher:
         publisher.publish(())  # connects
         watch.start()
-        report = sync([provider], publisher, symbols, AT)
+        report = fetch_and_publish([provider], publisher, symbols, AT)
         watch.stop()
     for symbol, reason in report.failed.items():
         raise ProviderError(f"{symbol}: {reason}")

@@ -1,17 +1,17 @@
-"""The producer's commands for the command line: one sync now, and the replay of a recording."""
+"""The commands `stockwire sync` and `stockwire replay`."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from producer.market_service import SyncReport, run_sync, sync_lock
-from producer.providers.recordings import BadRow, Recording
+from producer.market_service import SyncReport, sync_lock, sync_prices
+from producer.providers.recordings import InvalidRow, Recording
 from producer.replay import Replay
 from producer.retry import delay_until, is_in_time
 from producer.watch_list import watch_list
@@ -24,20 +24,19 @@ from shared.signals import stop_on_signals
 from shared.symbols import check_symbol
 from shared.times import utc_now
 
-# In seconds: how long a sync waits for the one that runs already.
-PATIENCE = 60.0
+LOCK_WAIT_SECONDS = 60.0
 
 
 def sync(
     symbols: Annotated[
-        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Symbols; without any, the watch list.")
+        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Symbols to sync; by default the watch list.")
     ] = None,
 ) -> None:
-    """Fetch prices and publish them now; exits 1 if any symbol failed."""
+    """Fetch prices and publish them now. Exits 1 if any symbol failed."""
     settings = load_settings()
     good, failed = check_symbols(symbols or watch_list(settings, VAR))
     try:
-        for report in sync_within_limits(settings, good, VAR) if good else ():
+        for report in sync_in_parts(settings, good, VAR) if good else ():
             _print_published(report)
             failed |= report.failed
     finally:
@@ -49,15 +48,20 @@ def sync(
 
 def replay(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A CSV file of recorded prices, plain or .gz.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A CSV file of recorded prices, plain or gzipped (.gz).", show_default=False
+        ),
     ],
-    symbols: Annotated[str | None, typer.Option(help="Only these, such as AAPL,BRK.B.")] = None,
+    symbols: Annotated[str | None, typer.Option(help="Publish only these, such as AAPL,BRK.B.")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Events a second; without it, as fast as can be.")
+        float | None, typer.Option(min=0.001, help="Events per second; by default as fast as possible.")
     ] = None,
-    backfill: Annotated[bool, typer.Option("--backfill", help="As history: stored, but never seen by alerts.")] = False,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Publish as history: stored, but ignored by alerts.")
+    ] = False,
 ) -> None:
-    """Publish recorded prices as events; exits 1 if any row had to be skipped."""
+    """Publish recorded prices as events. Exits 1 if any row was skipped."""
     settings = load_settings()
     wanted = None if symbols is None else _parse_wanted(symbols)
     with (
@@ -67,7 +71,7 @@ def replay(
         progress_bar("replaying", recording.size) as progress,
     ):
 
-        def report(row: BadRow) -> None:
+        def report(row: InvalidRow) -> None:
             progress.say(f"{file} line {row.line}: {row.reason}")
 
         run = Replay(recording, publisher, report, progress.set, wanted, rate, backfill)
@@ -81,7 +85,7 @@ def replay(
 
 
 def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Those that are symbols, once each and in upper case, and why the others are none."""
+    """Return the valid symbols, each once and in upper case, and the reason for each invalid one."""
     good: dict[str, None] = {}
     malformed: dict[str, str] = {}
     for symbol in symbols:
@@ -92,33 +96,37 @@ def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return list(good), malformed
 
 
-def sync_within_limits(settings: Settings, symbols: Sequence[str], folder: Path) -> Iterator[SyncReport]:
-    """One sync in as many parts as the providers' limits make of it: what has no room waits, up to the next sync.
+def sync_in_parts(settings: Settings, symbols: Sequence[str], folder: Path) -> Iterator[SyncReport]:
+    """Sync now, and again after each rate limit that ends before the next sync; yield the report of each part.
 
-    What is waited for is not among a part's failures. Raises as `sync_in_turn` does.
+    Symbols that a later part fetches are not among a part's failures. Raises BrokerError, and SyncRunning if another
+    sync does not end within LOCK_WAIT_SECONDS.
     """
     at = utc_now()
+    next_sync = at + settings.schedule.shortest_interval()
     while True:
-        report = sync_in_turn(settings, symbols, at, folder)
-        if not report.limited:
-            break
-        until = min(report.limited.values())
-        wait = delay_until(until)
-        if not is_in_time(wait, at + settings.schedule.shortest_interval()):
-            break
-        symbols = list(report.limited)
-        yield replace(report, failed={each: why for each, why in report.failed.items() if each not in report.limited})
-        print(f"waiting until {until:%H:%M:%S} UTC for the limit's sake: {', '.join(symbols)}", file=sys.stderr)
-        time.sleep(wait)
-    yield report
+        with wait_for_sync_lock(folder):
+            report = sync_prices(settings, symbols, at, folder)
+        limit = report.first_rate_limit
+        if limit is None or not is_in_time(delay := delay_until(limit.retry_at), next_sync):
+            yield report
+            return
+        symbols = list(report.rate_limited)
+        failed = {symbol: reason for symbol, reason in report.failed.items() if symbol not in report.rate_limited}
+        yield replace(report, failed=failed)
+        print(f"{', '.join(symbols)}: waiting for a rate limit until {limit.retry_at:%H:%M:%S} UTC", file=sys.stderr)
+        time.sleep(delay)
 
 
-def sync_in_turn(settings: Settings, symbols: Sequence[str], at: datetime, folder: Path) -> SyncReport:
-    """Sync after the one that runs already, if any does. Raises SyncRunning after a minute of that."""
-    with sync_lock(folder, wait=PATIENCE) as held:
+@contextmanager
+def wait_for_sync_lock(folder: Path) -> Iterator[None]:
+    """Hold the sync lock. Raises SyncRunning if another sync does not end within LOCK_WAIT_SECONDS."""
+    with sync_lock(folder, wait=LOCK_WAIT_SECONDS) as held:
         if not held:
-            raise SyncRunning(f"another sync has been running for {PATIENCE:.0f} s: try again when it has ended")
-        return run_sync(settings, symbols, at, folder)
+            raise SyncRunning(
+                f"another sync has been running for {LOCK_WAIT_SECONDS:.0f} s: run this command again when it has ended"
+            )
+        yield
 
 
 def _print_published(report: SyncReport) -> None:
@@ -126,8 +134,8 @@ def _print_published(report: SyncReport) -> None:
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
-    for provider, why in report.refused.items():
-        print(f"{provider} {why}", file=sys.stderr)
+    for provider, error in report.rejected_keys.items():
+        print(f"{provider}: {error}", file=sys.stderr)
 
 
 def _parse_wanted(text: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""From quotes to events on the exchange: what one sync does, as plain functions."""
+"""One sync: quotes from the providers become events on the exchange."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from producer.providers.base import Provider, Quote
+from producer.providers.base import Provider, Quote, QuoteResults
 from producer.providers.registry import make_providers
 from shared.errors import (
     AuthenticationFailed,
@@ -24,29 +24,37 @@ from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 from shared.times import utc_now
 
+# Errors by the name of the provider that could not deliver a symbol.
+Errors = Mapping[str, ProviderError]
+
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What became of every symbol: its event as RabbitMQ confirmed it, or why there is none.
+    """The result of a sync by symbol: the event that RabbitMQ confirmed, or the reason of the failure.
 
-    Among the failed are `unconfirmed`, which have a price that only was not published; `limited`, with the instant
-    (UTC) from which a provider's limit has room for them; and `permanent`, for which no other try will fare better.
-    `refused` has the words of each provider that refuses its key while others deliver in its place.
+    Some symbols in `failed` are also in `unconfirmed` (they have a price, but RabbitMQ did not confirm it), in
+    `rate_limited` (with the error of the provider that has room for them first) or in `permanent` (a retry cannot
+    help). `rejected_keys` has the error of each provider that rejects its key while others deliver instead.
     """
 
     published: Mapping[str, StockData]
     failed: Mapping[str, str]
     unconfirmed: Sequence[str] = ()
-    limited: Mapping[str, datetime] = field(default_factory=dict)
+    rate_limited: Mapping[str, RateLimited] = field(default_factory=dict)
     permanent: Sequence[str] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    rejected_keys: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first_rate_limit(self) -> RateLimited | None:
+        """Return the rate limit that ends first, or None."""
+        return min(self.rate_limited.values(), key=lambda error: error.retry_at, default=None)
 
 
 @contextmanager
 def sync_lock(folder: Path, *, wait: float = 0) -> Iterator[bool]:
-    """Whoever syncs holds it, so that two syncs never overlap; yields whether it was had within `wait` seconds.
+    """Hold the lock that keeps syncs from overlapping; yield False if it is not free within `wait` seconds.
 
-    Raises SettingsError where there can be no lock in `folder`.
+    Raises SettingsError if `folder` cannot be written.
     """
     path = folder / "sync.lock"
     try:
@@ -58,72 +66,65 @@ def sync_lock(folder: Path, *, wait: float = 0) -> Iterator[bool]:
         yield held
 
 
-def run_sync(settings: Settings, symbols: Sequence[str], at: datetime, folder: Path) -> SyncReport:
-    """One sync by these settings; providers keep what they have to remember in `folder`. Raises as `sync` does."""
+def sync_prices(settings: Settings, symbols: Sequence[str], at: datetime, folder: Path) -> SyncReport:
+    """Run one sync with these settings; providers keep their state in `folder`. Raises like fetch_and_publish."""
     providers = make_providers(settings, folder)
     with Publisher(settings.amqp_url, "producer") as publisher:
-        return sync(providers, publisher, symbols, at)
+        return fetch_and_publish(providers, publisher, symbols, at)
 
 
-def sync(
+def fetch_and_publish(
     providers: Sequence[Provider],
     publisher: Publisher,
     symbols: Sequence[str],
     at: datetime,
     clock: Callable[[], datetime] = utc_now,
 ) -> SyncReport:
-    """Fetch a quote for every symbol and publish one STOCK_DATA event for each.
+    """Fetch a quote for every symbol and publish a STOCK_DATA event for each.
 
-    The providers are asked in turn, the later ones for what the earlier could not deliver. `at` is the sync's own
-    instant: with the same one, a retry gets the same events. Raises BrokerError where RabbitMQ cannot be reached at
-    all; every other failure is in the report.
+    Each provider is asked for the symbols that the providers before it could not deliver. `at` is the instant of the
+    sync (UTC): a retry with the same instant publishes the same events. Raises BrokerError if RabbitMQ cannot be
+    reached at all; every other failure is in the report.
     """
-    # Connects, before any provider is asked, and paid, for what could not be published.
+    # Connect first: a quote that cannot be published must not cost a credit.
     publisher.publish(())
-    events, errors, refused_keys = collect_events(providers, symbols, at, clock)
-    refused = publish_events(publisher, events)
+    events, errors = collect_events(providers, symbols, at, clock)
+    missing = {symbol: found for symbol, found in errors.items() if symbol not in events}
+    unconfirmed = publish_events(publisher, events)
     return SyncReport(
-        published={symbol: event for symbol, event in events.items() if symbol not in refused},
-        failed={**{symbol: describe_errors(found) for symbol, found in errors.items()}, **refused},
-        unconfirmed=tuple(refused),
-        limited={symbol: until for symbol, found in errors.items() if (until := _limited_until(found))},
-        permanent=tuple(symbol for symbol, found in errors.items() if not any(e.transient for e in found.values())),
-        refused=refused_keys if events else {},
+        published={symbol: event for symbol, event in events.items() if symbol not in unconfirmed},
+        failed={**{symbol: describe_errors(found) for symbol, found in missing.items()}, **unconfirmed},
+        unconfirmed=tuple(unconfirmed),
+        rate_limited={symbol: limit for symbol, found in missing.items() if (limit := _first_rate_limit(found))},
+        permanent=tuple(symbol for symbol, found in missing.items() if not any(e.transient for e in found.values())),
+        rejected_keys=find_rejected_keys(errors) if events else {},
     )
-
-
-# Why each provider failed a symbol, by the provider's name.
-Errors = Mapping[str, ProviderError]
 
 
 def collect_events(
     providers: Sequence[Provider], symbols: Sequence[str], at: datetime, clock: Callable[[], datetime]
-) -> tuple[dict[str, StockData], dict[str, Errors], dict[str, str]]:
-    """An event by symbol, for every other symbol why each provider failed it, and what was said of refused keys."""
+) -> tuple[dict[str, StockData], dict[str, Errors]]:
+    """Return the events by symbol, and for every symbol the errors of the providers that could not deliver it."""
     events: dict[str, StockData] = {}
-    refused: dict[str, str] = {}
     errors: dict[str, dict[str, ProviderError]] = {symbol: {} for symbol in symbols}
     for provider in providers:
         missing = [symbol for symbol in errors if symbol not in events]
-        answers = ask(provider, missing, at) if missing else {}
-        for symbol, answer in answers.items():
+        results = request_quotes(provider, missing, at) if missing else {}
+        for symbol in missing:
             try:
-                events[symbol] = make_event(provider.name, symbol, answer, clock())
+                result = results.get(symbol) or ProviderError("gave no answer")
+                events[symbol] = make_event(provider.name, symbol, result, clock())
             except ProviderError as error:
                 errors[symbol][provider.name] = error
-                if isinstance(error, AuthenticationFailed):
-                    refused[provider.name] = str(error)
-    in_order = {symbol: events[symbol] for symbol in errors if symbol in events}
-    return in_order, {symbol: errors[symbol] for symbol in errors if symbol not in events}, refused
+    return {symbol: events[symbol] for symbol in errors if symbol in events}, dict(errors)
 
 
-def ask(provider: Provider, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
-    """An answer for every symbol, whatever the provider does."""
+def request_quotes(provider: Provider, symbols: Sequence[str], at: datetime) -> QuoteResults:
+    """Return the provider's results; an error of the whole provider counts for each symbol."""
     try:
-        answers = provider.quotes(symbols, at)
+        return provider.quotes(symbols, at)
     except ProviderError as error:
         return dict.fromkeys(symbols, error)
-    return {symbol: answers.get(symbol) or ProviderError("gave no answer") for symbol in symbols}
 
 
 def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observed_at: datetime) -> StockData:
@@ -144,12 +145,15 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
 
 
 def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dict[str, str]:
-    """Publish all, and say by symbol why any was not confirmed. Raises BrokerError where there is no connection."""
-    taken: set[str] = set()
+    """Publish the events; return the reason for each symbol that RabbitMQ did not confirm.
+
+    Raises BrokerError if there is no connection.
+    """
+    sent: set[str] = set()
 
     def messages() -> Iterator[Message]:
         for symbol, event in events.items():
-            taken.add(symbol)
+            sent.add(symbol)
             yield price_message(event)
 
     if not events:
@@ -157,17 +161,27 @@ def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dic
     try:
         publisher.publish(messages())
     except PublishError as error:
-        refused = {symbol: error.failures[event.id] for symbol, event in events.items() if event.id in error.failures}
-        left = dict.fromkeys(events.keys() - taken, "not sent, since what went before it was not confirmed")
-        return {**refused, **left}
+        nacked = {symbol: error.failures[event.id] for symbol, event in events.items() if event.id in error.failures}
+        unsent = dict.fromkeys(events.keys() - sent, "not sent, because an event before it was not confirmed")
+        return {**nacked, **unsent}
     return {}
 
 
 def describe_errors(errors: Errors) -> str:
-    """What each provider said of a symbol, on one line."""
+    """Return the error of each provider, on one line."""
     return "; ".join(f"{provider}: {error}" for provider, error in errors.items())
 
 
-def _limited_until(errors: Errors) -> datetime | None:
-    """When the first provider that has only been held back by a limit has room; None where no such is among them."""
-    return min((each.retry_at for each in errors.values() if isinstance(each, RateLimited)), default=None)
+def find_rejected_keys(errors: Mapping[str, Errors]) -> dict[str, str]:
+    """Return the error of each provider that rejects its key, by the provider's name."""
+    return {
+        provider: str(error)
+        for found in errors.values()
+        for provider, error in found.items()
+        if isinstance(error, AuthenticationFailed)
+    }
+
+
+def _first_rate_limit(errors: Errors) -> RateLimited | None:
+    limits = (error for error in errors.values() if isinstance(error, RateLimited))
+    return min(limits, key=lambda error: error.retry_at, default=None)

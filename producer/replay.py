@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from producer.providers.recordings import BadRow, Recorded, Recording
+from producer.providers.recordings import InvalidRow, RecordedPrice, Recording
 from shared.errors import PublishError, SettingsError
 from shared.events import StockData, stock_data_id
 from shared.messaging.messages import Message, price_message
@@ -30,7 +30,7 @@ class Replay:
 
     recording: Recording
     publisher: Publisher
-    report: Callable[[BadRow], None]
+    report: Callable[[InvalidRow], None]
     progress: Callable[[int], None]
     symbols: frozenset[str] | None = None
     rate: float | None = None
@@ -70,7 +70,7 @@ class Replay:
             for row in self.recording.rows(self._is_wanted if self.symbols else None):
                 if stop.requested:
                     return
-                if isinstance(row, BadRow):
+                if isinstance(row, InvalidRow):
                     self.skipped += 1
                     self.report(row)
                 else:
@@ -83,7 +83,7 @@ class Replay:
         return self.symbols is None or symbol.strip() in self.symbols
 
 
-def make_event(row: Recorded) -> StockData:
+def make_event(row: RecordedPrice) -> StockData:
     return StockData(
         id=stock_data_id(PROVIDER, row.symbol, row.as_of),
         symbol=row.symbol,

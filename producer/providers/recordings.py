@@ -29,7 +29,7 @@ _WHOLE = re.compile(r"([0-9]{1,18})(?:\.0*)?")
 _REMEMBERED = 1 << 16
 
 
-class Recorded(NamedTuple):
+class RecordedPrice(NamedTuple):
     """One recorded price; `as_of` in UTC, prices exact, `currency` and the rest None where the file does not say."""
 
     line: int
@@ -44,7 +44,7 @@ class Recorded(NamedTuple):
     previous_close: Decimal | None
 
 
-class BadRow(NamedTuple):
+class InvalidRow(NamedTuple):
     """A row that is no price, by the number of its (last) line and the reason."""
 
     line: int
@@ -89,7 +89,7 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def rows(self, wanted: Callable[[str, str], bool] | None = None) -> Iterator[Recorded | BadRow]:
+    def rows(self, wanted: Callable[[str, str], bool] | None = None) -> Iterator[RecordedPrice | InvalidRow]:
         """Every row in turn; with `wanted`, those of whose symbol and time, as the file writes them, it is true.
 
         Raises SettingsError where the file itself breaks off: truncated, not gzip, or not UTF-8.
@@ -99,18 +99,18 @@ class Recording:
             try:
                 row = self._next_row()
             except csv.Error as error:
-                yield BadRow(self._reader.line_num, str(error))
+                yield InvalidRow(self._reader.line_num, str(error))
                 continue
             if row is None:
                 return
             if self._unclosed:
                 self._unclosed = False
-                yield BadRow(self._reader.line_num, "has a quote that is not closed")
+                yield InvalidRow(self._reader.line_num, "has a quote that is not closed")
             elif not row:
                 continue
             elif len(row) != columns.width:
                 reason = f"has {len(row)} fields, the header has {columns.width}"
-                yield BadRow(self._reader.line_num, reason)
+                yield InvalidRow(self._reader.line_num, reason)
             elif wanted is None or wanted(row[columns.symbol], columns.time_text(row)):
                 yield _read_row(row, columns, self._reader.line_num, now)
 
@@ -192,12 +192,12 @@ def _find_columns(header: Sequence[str], path: Path) -> _Columns:
     )
 
 
-def _read_row(row: Sequence[str], columns: _Columns, line: int, now: datetime) -> Recorded | BadRow:
+def _read_row(row: Sequence[str], columns: _Columns, line: int, now: datetime) -> RecordedPrice | InvalidRow:
     try:
         as_of = _time(columns.time_text(row))
         if as_of - now > CLOCK_TOLERANCE:
-            return BadRow(line, f"time {columns.time_text(row)!r} is in the future")
-        return Recorded(
+            return InvalidRow(line, f"time {columns.time_text(row)!r} is in the future")
+        return RecordedPrice(
             line,
             _symbol(row[columns.symbol].strip()),
             as_of,
@@ -207,7 +207,7 @@ def _read_row(row: Sequence[str], columns: _Columns, line: int, now: datetime) -
             *[_read_price(row[place], name) if place >= 0 and row[place] else None for place, name in columns.optional],
         )
     except (ValueError, InvalidEvent) as error:
-        return BadRow(line, str(error))
+        return InvalidRow(line, str(error))
 
 
 def _read_price(text: str, name: str) -> Decimal:

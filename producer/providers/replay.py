@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from producer.providers.base import Quote
-from producer.providers.recordings import BadRow, Recorded, Recording, read_time
+from producer.providers.recordings import InvalidRow, RecordedPrice, Recording, read_time
 from shared.errors import ProviderError, SettingsError
 from shared.times import format_instant, parse_instant
 
@@ -58,7 +58,7 @@ class ReplayProvider:
 
         with Recording(self.file) as recording:
             for row in recording.rows(is_wanted):
-                if isinstance(row, BadRow):
+                if isinstance(row, InvalidRow):
                     log.warning("%s line %d: %s", self.file.name, row.line, row.reason)
                 elif step is None or row.as_of < step.time:
                     step = _Step(row.as_of, {row.symbol: _to_quote(row)})
@@ -132,7 +132,7 @@ class _Times(dict[str, datetime | None]):
         return moment
 
 
-def _to_quote(row: Recorded) -> Quote:
+def _to_quote(row: RecordedPrice) -> Quote:
     return Quote(
         price=row.price,
         as_of=row.as_of,

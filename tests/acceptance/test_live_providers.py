@@ -127,7 +127,7 @@ def test_a_key_that_is_refused_is_said_though_another_provider_stands_in(
         environment = settings({**more, **account("yahoo", second)})
         done = stockwire("sync", environment=environment, folder=checkout)
     assert [line.split()[-1] for line in done.stdout.splitlines()[1:]] == ["yahoo", "yahoo"]
-    assert done.stderr == "finnhub refuses the key in STOCKWIRE_FINNHUB_KEY: *** is no API key\n"
+    assert done.stderr == "finnhub: refuses the key in STOCKWIRE_FINNHUB_KEY: *** is no API key\n"
     assert done.returncode == 0
 
 

@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
             # What ends them with their worker, by the kernel's hand.
             platforms.set_pdeathsig = lambda _signal: None
         case "without_patience":
-            tasks.PATIENCE = 0
+            tasks.LOCK_WAIT_SECONDS = 0
         case "alone_by_its_name":
             # Celery's own default.
             real_app.conf.update(control_queue_durable=False, control_queue_exclusive=True)

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 import requests
 
-from producer.market_service import SyncReport, sync
+from producer.market_service import SyncReport, fetch_and_publish
 from producer.providers.base import Provider, Quote
 from producer.providers.http.apis.finnhub import Finnhub
 from producer.providers.http.client import Timeouts
@@ -91,7 +91,7 @@ def sync_badly(world: World, provider: Provider) -> None:
     symbols = [*GOOD, *(name for bad in BAD for name in (bad, f"OK.{bad}") if name != "OK.LIMITED")]
     with world.consuming("history") as storing:
         with Publisher(world.address, "test") as publisher:
-            report = sync([provider], publisher, symbols, AT)
+            report = fetch_and_publish([provider], publisher, symbols, AT)
         world.drain("history", storing)
     check_report(report, symbols)
     events = {event.id: event for event in report.published.values()}

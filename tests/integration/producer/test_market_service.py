@@ -1,4 +1,4 @@
-"""Syncs and replays into a real RabbitMQ: what is confirmed, and what becomes of the rest."""
+"""Syncs and replays into a real RabbitMQ: confirmed events, and the reports of the others."""
 
 import gzip
 import time
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from producer.commands import sync_in_turn
-from producer.market_service import SyncReport, run_sync, sync, sync_lock
+from producer.commands import wait_for_sync_lock
+from producer.market_service import SyncReport, fetch_and_publish, sync_lock, sync_prices
 from producer.providers.base import Provider, QuoteResults
-from producer.providers.recordings import BadRow, Recording
+from producer.providers.recordings import InvalidRow, Recording
 from producer.providers.simulated import SimulatedProvider
 from producer.replay import Replay
-from producer.tasks import attempt
+from producer.tasks import run_attempt
 from shared.errors import BrokerUnavailable, PublishError, SettingsError, SyncRunning
 from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
@@ -35,10 +35,10 @@ def events(deliveries: Sequence[Delivery]) -> list[StockData]:
     return [StockData.decode(delivery.body, utc_now()) for delivery in deliveries]
 
 
-def test_a_sync_publishes_one_event_a_symbol(broker: BrokerAddress) -> None:
+def test_a_sync_publishes_one_event_per_symbol(broker: BrokerAddress) -> None:
     queue = declare(broker)
     with Publisher(broker, "test") as publisher:
-        report = sync(SIMULATED, publisher, ["AAPL", "BRK.B"], AT)
+        report = fetch_and_publish(SIMULATED, publisher, ["AAPL", "BRK.B"], AT)
     first, second = taken(broker, queue, 2)
     assert [first.routing_key, second.routing_key] == ["stock.AAPL.price", "stock.BRK-B.price"]
     assert events([first, second]) == [report.published["AAPL"], report.published["BRK.B"]]
@@ -46,58 +46,58 @@ def test_a_sync_publishes_one_event_a_symbol(broker: BrokerAddress) -> None:
     assert not report.failed
 
 
-def test_the_same_instant_repeats_the_ids_and_the_prices(broker: BrokerAddress) -> None:
+def test_a_sync_of_the_same_instant_repeats_ids_and_prices(broker: BrokerAddress) -> None:
     queue = declare(broker)
     with Publisher(broker, "test") as publisher:
         for _ in range(2):
-            sync(SIMULATED, publisher, ["AAPL"], AT)
+            fetch_and_publish(SIMULATED, publisher, ["AAPL"], AT)
     first, second = events(taken(broker, queue, 2))
     assert first.id == second.id == stock_data_id("simulated", "AAPL", AT.replace(microsecond=0))
     assert first.price == second.price
 
 
-def test_a_symbol_that_no_queue_takes_is_unconfirmed_and_the_others_are_published(broker: BrokerAddress) -> None:
+def test_a_symbol_without_a_bound_queue_is_unconfirmed_and_the_others_are_published(broker: BrokerAddress) -> None:
     queue = declare(broker, "stock.AAPL.price")
     with Publisher(broker, "test") as publisher:
-        report = sync(SIMULATED, publisher, ["MSFT", "AAPL"], AT)
+        report = fetch_and_publish(SIMULATED, publisher, ["MSFT", "AAPL"], AT)
     assert set(report.published) == {"AAPL"}
     assert report.unconfirmed == ("MSFT",)
     assert "no queue is bound for stock.MSFT.price" in report.failed["MSFT"]
     assert waiting(broker, queue) == 1
 
 
-def test_a_broker_that_is_away_is_an_error_of_the_whole_sync(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_an_error_of_the_whole_sync(tmp_path: Path) -> None:
     settings = replace(Settings(), amqp_url=BrokerAddress.parse("amqp://127.0.0.1:1/"))
     with pytest.raises(BrokerUnavailable, match="no RabbitMQ answers"):
-        run_sync(settings, ["AAPL"], AT, tmp_path)
+        sync_prices(settings, ["AAPL"], AT, tmp_path)
 
 
-def test_no_provider_is_asked_for_what_could_not_be_published() -> None:
-    asked: list[str] = []
+def test_no_provider_is_asked_if_the_broker_is_unreachable() -> None:
+    requested: list[str] = []
 
-    class Asked(SimulatedProvider):
+    class RecordingProvider(SimulatedProvider):
         def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
-            asked.extend(symbols)
+            requested.extend(symbols)
             return super().quotes(symbols, at)
 
     address = BrokerAddress.parse("amqp://127.0.0.1:1/")
     with Publisher(address, "test") as publisher, pytest.raises(BrokerUnavailable):
-        sync([Asked()], publisher, ["AAPL"], AT)
-    assert asked == []
+        fetch_and_publish([RecordingProvider()], publisher, ["AAPL"], AT)
+    assert requested == []
 
 
-def test_a_sync_waits_for_the_one_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producer.commands.PATIENCE", 0.2)
+def test_a_sync_waits_for_the_running_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.commands.LOCK_WAIT_SECONDS", 0.2)
     with sync_lock(tmp_path) as held:
         assert held
         start = time.monotonic()
-        with pytest.raises(SyncRunning, match="another sync has been running"):
-            sync_in_turn(Settings(), ["AAPL"], AT, tmp_path)
+        with pytest.raises(SyncRunning, match="another sync has been running"), wait_for_sync_lock(tmp_path):
+            pass
         assert time.monotonic() - start >= 0.2
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which nobody can write")
-def test_a_lock_that_cannot_be_made_is_one_line() -> None:
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody can write to")
+def test_a_lock_that_cannot_be_created_is_one_line() -> None:
     with pytest.raises(SettingsError, match="cannot be written"), sync_lock(Path("/proc/stockwire")):
         pass
 
@@ -110,18 +110,20 @@ def csv(tmp_path: Path) -> Path:
     return path
 
 
-def play(broker: BrokerAddress, path: Path, stop: Stop | None = None, **options: object) -> tuple[Replay, list[BadRow]]:
-    bad: list[BadRow] = []
+def play(
+    broker: BrokerAddress, path: Path, stop: Stop | None = None, **options: object
+) -> tuple[Replay, list[InvalidRow]]:
+    invalid: list[InvalidRow] = []
     with Recording(path) as recording, Publisher(broker, "test") as publisher:
-        run = Replay(recording, publisher, bad.append, lambda _position: None, **options)  # type: ignore[arg-type]
+        run = Replay(recording, publisher, invalid.append, lambda _position: None, **options)  # type: ignore[arg-type]
         run.run(stop or Stop())
-    return run, bad
+    return run, invalid
 
 
-def test_a_replay_publishes_every_good_row_in_order_and_names_the_bad(broker: BrokerAddress, csv: Path) -> None:
+def test_a_replay_publishes_every_valid_row_in_order_and_reports_the_invalid(broker: BrokerAddress, csv: Path) -> None:
     queue = declare(broker)
-    run, bad = play(broker, csv)
-    assert (run.published, run.skipped, [row.line for row in bad]) == (3, 1, [3])
+    run, invalid = play(broker, csv)
+    assert (run.published, run.skipped, [row.line for row in invalid]) == (3, 1, [3])
     deliveries = taken(broker, queue, 3)
     assert [delivery.routing_key for delivery in deliveries] == [
         "stock.AAPL.price",
@@ -135,8 +137,8 @@ def test_a_replay_publishes_every_good_row_in_order_and_names_the_bad(broker: Br
 
 def test_a_replay_of_some_symbols_as_backfill(broker: BrokerAddress, csv: Path) -> None:
     queue = declare(broker)
-    run, bad = play(broker, csv, symbols=frozenset({"AAPL"}), backfill=True)
-    assert (run.published, bad) == (2, [])
+    run, invalid = play(broker, csv, symbols=frozenset({"AAPL"}), backfill=True)
+    assert (run.published, invalid) == (2, [])
     assert {delivery.routing_key for delivery in taken(broker, queue, 2)} == {"stock.AAPL.backfill"}
 
 
@@ -159,7 +161,7 @@ def test_a_replay_that_is_stopped_has_counted_what_it_published(broker: BrokerAd
     assert run.published == 1
 
 
-def test_what_stands_before_the_break_of_a_file_is_published(broker: BrokerAddress, csv: Path) -> None:
+def test_the_rows_before_a_truncation_are_published(broker: BrokerAddress, csv: Path) -> None:
     queue = declare(broker)
     rows = "".join(f"2020-01-02T{hour:02}:{minute:02}Z,AAPL,1\n" for hour in range(24) for minute in range(60))
     packed = csv.with_suffix(".csv.gz")
@@ -171,18 +173,18 @@ def test_what_stands_before_the_break_of_a_file_is_published(broker: BrokerAddre
     assert run.published == waiting(broker, queue) > 500
 
 
-def test_a_replay_that_no_queue_takes_ends_with_an_error(broker: BrokerAddress, csv: Path) -> None:
+def test_a_replay_without_a_bound_queue_ends_with_an_error(broker: BrokerAddress, csv: Path) -> None:
     declare(broker, "stock.MSFT.price")
     with pytest.raises(PublishError, match=r"no queue is bound for stock\.AAPL\.price"):
         play(broker, csv)
 
 
-def test_a_sync_that_reaches_its_time_limit_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_that_reaches_its_time_limit_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_long(*_: object) -> SyncReport:
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr("producer.tasks.run_sync", too_long)
+    monkeypatch.setattr("producer.tasks.sync_prices", too_long)
     so_far = {"published": 0}
-    outcome, left, error = attempt(Settings(), ["AAPL", "MSFT"], AT, so_far)
-    assert (outcome, left) == (so_far, ["AAPL", "MSFT"])
-    assert "took too long" in str(error)
+    attempt = run_attempt(Settings(), ["AAPL", "MSFT"], AT, so_far)
+    assert (attempt.outcome, attempt.remaining) == (so_far, ["AAPL", "MSFT"])
+    assert "took too long" in str(attempt.error)

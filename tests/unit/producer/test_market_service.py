@@ -1,4 +1,4 @@
-"""From quotes to events, and from tries to an outcome, without a broker."""
+"""Quotes become events, and attempts become an outcome, without a broker."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from producer.market_service import SyncReport, collect_events, describe_errors
+from producer.market_service import SyncReport, collect_events, describe_errors, find_rejected_keys
 from producer.providers.base import Quote
 from producer.retry import MAX_DELAY, is_in_time, retry_delay
 from producer.tasks import add_report
@@ -22,46 +22,47 @@ QUOTE = Quote(Decimal("187.44"), AT - timedelta(seconds=5), "USD", volume=1000)
 
 @dataclass
 class FakeProvider:
-    """QuoteResults as told, and keeps what it was asked for."""
+    """Gives the configured results, and records the symbols of each call."""
 
     name: str
-    answers: Mapping[str, Quote | ProviderError] | ProviderError
-    asked: list[Sequence[str]] = field(default_factory=list)
+    results: Mapping[str, Quote | ProviderError] | ProviderError
+    requested: list[Sequence[str]] = field(default_factory=list)
 
     def quotes(self, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
         assert at == AT
-        self.asked.append(tuple(symbols))
-        if isinstance(self.answers, ProviderError):
-            raise self.answers
-        return self.answers
+        self.requested.append(tuple(symbols))
+        if isinstance(self.results, ProviderError):
+            raise self.results
+        return self.results
 
 
 def collect(
     *providers: FakeProvider, symbols: Sequence[str] = ("AAPL", "MSFT")
 ) -> tuple[dict[str, object], dict[str, str]]:
-    events, errors, _ = collect_events(providers, symbols, AT, lambda: NOW)
-    return dict(events), {symbol: describe_errors(found) for symbol, found in errors.items()}
+    events, errors = collect_events(providers, symbols, AT, lambda: NOW)
+    failed = {symbol: describe_errors(found) for symbol, found in errors.items() if symbol not in events}
+    return dict(events), failed
 
 
-def test_a_quote_becomes_an_event_whose_id_says_which_price_it_is() -> None:
+def test_a_quote_becomes_an_event_with_a_deterministic_id() -> None:
     events, failed = collect(FakeProvider("fake", {"AAPL": QUOTE}), symbols=["AAPL"])
     id_ = stock_data_id("fake", "AAPL", QUOTE.as_of)
     wanted = stock_data("AAPL", "187.44", QUOTE.as_of, "fake", id=id_, observed_at=NOW, volume=1000)
     assert (events, failed) == ({"AAPL": wanted}, {})
 
 
-def test_one_symbol_s_failure_costs_no_other() -> None:
+def test_a_failed_symbol_does_not_affect_the_others() -> None:
     events, failed = collect(FakeProvider("fake", {"AAPL": QUOTE, "MSFT": ProviderError("no such symbol")}))
     assert set(events) == {"AAPL"}
     assert failed == {"MSFT": "fake: no such symbol"}
 
 
-def test_a_symbol_that_is_passed_over_has_failed() -> None:
+def test_a_symbol_without_a_result_has_failed() -> None:
     assert collect(FakeProvider("fake", {"AAPL": QUOTE}))[1] == {"MSFT": "fake: gave no answer"}
 
 
 @pytest.mark.parametrize(
-    ("quote", "why"),
+    ("quote", "reason"),
     [
         (replace(QUOTE, price=Decimal(0)), "must be more than zero"),
         (replace(QUOTE, price=Decimal("NaN")), "not a decimal number"),
@@ -71,13 +72,13 @@ def test_a_symbol_that_is_passed_over_has_failed() -> None:
         (replace(QUOTE, currency="dollars"), "currency"),
     ],
 )
-def test_a_quote_that_consumers_would_refuse_is_a_failure(quote: Quote, why: str) -> None:
+def test_a_quote_that_consumers_would_reject_is_a_failure(quote: Quote, reason: str) -> None:
     events, failed = collect(FakeProvider("fake", {"AAPL": quote}), symbols=["AAPL"])
     assert not events
-    assert why in failed["AAPL"]
+    assert reason in failed["AAPL"]
 
 
-def test_the_next_provider_is_asked_for_what_the_first_could_not_deliver() -> None:
+def test_the_next_provider_is_asked_for_the_symbols_that_the_first_failed() -> None:
     first = FakeProvider("first", {"AAPL": QUOTE, "MSFT": ProviderError("throttled")})
     second = FakeProvider("second", {"MSFT": QUOTE})
     events, failed = collect(first, second)
@@ -85,39 +86,41 @@ def test_the_next_provider_is_asked_for_what_the_first_could_not_deliver() -> No
         {"AAPL": "first", "MSFT": "second"},
         {},
     )
-    assert second.asked == [("MSFT",)]
+    assert second.requested == [("MSFT",)]
 
 
-def test_nobody_is_asked_for_what_is_there() -> None:
+def test_no_provider_is_asked_for_a_symbol_that_has_a_price() -> None:
     second = FakeProvider("second", {})
     collect(FakeProvider("first", {"AAPL": QUOTE, "MSFT": QUOTE}), second)
-    assert second.asked == []
+    assert second.requested == []
 
 
-def test_a_symbol_that_all_fail_has_all_their_reasons() -> None:
+def test_a_symbol_that_all_providers_fail_has_all_reasons() -> None:
     down = FakeProvider("first", ProviderError("is down"))
     assert collect(down, FakeProvider("second", {"MSFT": QUOTE}))[1] == {
         "AAPL": "first: is down; second: gave no answer"
     }
 
 
-BEGUN = {"at": "2024-11-20T10:00:03Z", "provider": "", "published": 0, "failed": {}}
+EMPTY_OUTCOME = {"at": "2024-11-20T10:00:03Z", "provider": "", "published": 0, "failed": {}}
 
 
-def test_the_outcome_counts_every_try_and_forgets_what_was_mended() -> None:
-    first = add_report(BEGUN, SyncReport({"AAPL": stock_data()}, {"MSFT": "nobody listens"}, ["MSFT"]))
-    assert first == {**BEGUN, "provider": "simulated", "published": 1, "failed": {"MSFT": "nobody listens"}}
+def test_the_outcome_counts_every_attempt_and_forgets_failures_that_a_retry_fixed() -> None:
+    first = add_report(EMPTY_OUTCOME, SyncReport({"AAPL": stock_data()}, {"MSFT": "nobody listens"}, ["MSFT"]))
+    assert first == {**EMPTY_OUTCOME, "provider": "simulated", "published": 1, "failed": {"MSFT": "nobody listens"}}
     second = add_report(first, SyncReport({"MSFT": stock_data("MSFT", provider="other")}, {}))
-    assert second == {**BEGUN, "provider": "simulated,other", "published": 2, "failed": {}}
+    assert second == {**EMPTY_OUTCOME, "provider": "simulated,other", "published": 2, "failed": {}}
 
 
-def test_a_key_that_is_refused_is_told_of_while_others_stand_in() -> None:
-    refusing = FakeProvider("first", AuthenticationFailed("refuses the key"))
-    _, failed, refused = collect_events([refusing, FakeProvider("second", {"AAPL": QUOTE})], ["AAPL"], AT, lambda: NOW)
-    assert (failed, refused) == ({}, {"first": "refuses the key"})
-    report = SyncReport({"AAPL": stock_data()}, {}, refused=refused)
-    again = add_report(add_report(BEGUN, report), SyncReport({"MSFT": stock_data("MSFT")}, {}))
-    assert again["refused"] == {"first": "refuses the key"}
+def test_a_rejected_key_is_reported_while_other_providers_deliver() -> None:
+    rejecting = FakeProvider("first", AuthenticationFailed("rejects the key"))
+    events, errors = collect_events([rejecting, FakeProvider("second", {"AAPL": QUOTE})], ["AAPL"], AT, lambda: NOW)
+    assert list(events) == ["AAPL"]
+    rejected_keys = find_rejected_keys(errors)
+    assert rejected_keys == {"first": "rejects the key"}
+    report = SyncReport({"AAPL": stock_data()}, {}, rejected_keys=rejected_keys)
+    again = add_report(add_report(EMPTY_OUTCOME, report), SyncReport({"MSFT": stock_data("MSFT")}, {}))
+    assert again["rejected_keys"] == {"first": "rejects the key"}
 
 
 def test_retry_delays_double_up_to_a_cap_and_are_jittered() -> None:

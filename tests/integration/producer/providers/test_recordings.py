@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from producer.providers.base import Quote
-from producer.providers.recordings import BadRow, Recorded, Recording
+from producer.providers.recordings import InvalidRow, RecordedPrice, Recording
 from producer.providers.replay import ReplayProvider
 from shared.errors import ProviderError, SettingsError
 
@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Write:
     return written
 
 
-def read(path: Path) -> list[Recorded | BadRow]:
+def read(path: Path) -> list[RecordedPrice | InvalidRow]:
     with Recording(path) as recording:
         return list(recording.rows())
 
@@ -44,7 +44,7 @@ def test_a_row_is_read_digit_for_digit(write: Write, name: str) -> None:
         name=name,
     )
     assert read(path) == [
-        Recorded(
+        RecordedPrice(
             line=2,
             symbol="BRK.B",
             as_of=DAY,
@@ -74,13 +74,13 @@ def test_a_time_without_offset_is_utc_and_a_date_is_midnight(
     write: Write, columns: str, fields: str, as_of: datetime
 ) -> None:
     [row] = read(write(f"symbol,price,{columns}", f"AAPL,1,{fields}"))
-    assert isinstance(row, Recorded)
+    assert isinstance(row, RecordedPrice)
     assert row.as_of == as_of
 
 
 def test_the_price_goes_before_the_close(write: Write) -> None:
     [row] = read(write("date,symbol,close,price", "2020-01-02,AAPL,1,2"))
-    assert isinstance(row, Recorded)
+    assert isinstance(row, RecordedPrice)
     assert row.price == 2
 
 
@@ -107,9 +107,9 @@ def test_the_price_goes_before_the_close(write: Write) -> None:
 def test_a_bad_row_is_named_and_its_neighbours_are_read(write: Write, bad: str, reason: str) -> None:
     path = write("date,symbol,close,open,volume", "2020-01-02,A,1,1,5", bad, "", "2020-01-02,B,1,,", name="x.csv.gz")
     first, middle, last = read(path)
-    assert isinstance(first, Recorded)
-    assert isinstance(last, Recorded)
-    assert isinstance(middle, BadRow)
+    assert isinstance(first, RecordedPrice)
+    assert isinstance(last, RecordedPrice)
+    assert isinstance(middle, InvalidRow)
     assert (first.line, middle.line, last.line) == (2, 3, 5)
     assert reason in middle.reason
 
@@ -117,8 +117,8 @@ def test_a_bad_row_is_named_and_its_neighbours_are_read(write: Write, bad: str, 
 def test_a_field_without_end_is_one_bad_row(write: Write) -> None:
     path = write("date,symbol,close", f'2020-01-02,"{"A" * 200_000}",1', "2020-01-02,B,1")
     first, last = read(path)
-    assert isinstance(first, BadRow)
-    assert isinstance(last, Recorded)
+    assert isinstance(first, InvalidRow)
+    assert isinstance(last, RecordedPrice)
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_every_real_price_is_read(real_prices: Path) -> None:
     with Recording(real_prices) as recording:
         count = 0
         for row in recording.rows():
-            assert isinstance(row, Recorded)
+            assert isinstance(row, RecordedPrice)
             symbols.add(row.symbol)
             count += 1
         assert recording.position == recording.size
@@ -253,5 +253,5 @@ def test_a_byte_that_is_no_text_and_a_quote_that_is_not_closed_spoil_their_rows_
         b'date,symbol,close\n2020-01-02,A,1\n2020-01-02,\xe9,2\n2020-01-02,B,"3\n2020-01-02,C,4\n2020-01-02,D,"5"\n'
     )
     found = read(path)
-    assert [row.symbol for row in found if isinstance(row, Recorded)] == ["A", "C", "D"]
-    assert [row.line for row in found if isinstance(row, BadRow)] == [3, 4]
+    assert [row.symbol for row in found if isinstance(row, RecordedPrice)] == ["A", "C", "D"]
+    assert [row.line for row in found if isinstance(row, InvalidRow)] == [3, 4]
