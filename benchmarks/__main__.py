@@ -11,14 +11,9 @@ from benchmarks import persist as persisting
 from benchmarks import publish as publishing
 from benchmarks import sync as syncing
 from benchmarks.report import Report
-from shared.cli.app import run
+from shared.cli.app import new_app, run
 
-cli = typer.Typer(
-    help="Stockwire side by side with what else there is, in one run on this machine.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+cli = new_app("Measure Stockwire beside other programs, in one run on this machine.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -1,11 +1,9 @@
 """`python -m consumers NAME`: one consumer in the foreground."""
 
-import typer
-
 from consumers.commands import consume
-from shared.cli.app import run
+from shared.cli.app import new_app, run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 app.command()(consume)
 
 if __name__ == "__main__":

@@ -1,85 +1,89 @@
-"""The command line: every command, put together."""
+"""The command line: the table of commands, whose modules are imported only when the command runs."""
 
-import os
-import sys
-from typing import Annotated
+from shared.cli.app import new_app
+from shared.cli.lazy_group import LazyCommand, LazyGroup
 
-import typer
+# The help of each command repeats the first line of the help of the command itself; a test compares them.
+COMMANDS = {
+    "up": LazyCommand(
+        "Run",
+        "infra.up.command:up",
+        "Run the pipeline: a broker if none answers, the producer, the history and alerts consumers.",
+    ),
+    "sync": LazyCommand(
+        "Run", "producer.commands:sync", "Fetch prices and publish them now; exits 1 if any symbol failed."
+    ),
+    "replay": LazyCommand(
+        "Run", "producer.commands:replay", "Publish recorded prices as events; exits 1 if any row had to be skipped."
+    ),
+    "backfill": LazyCommand(
+        "Run",
+        "infra.backfill:backfill",
+        "Fetch past prices and publish them as history, which alerts never see; goes on where it was cut off.",
+    ),
+    "consume": LazyCommand(
+        "Run", "consumers.commands:consume", "Run one consumer in the foreground; Ctrl-C or SIGTERM ends it cleanly."
+    ),
+    "history": LazyCommand(
+        "Query",
+        "consumers.history.commands:history",
+        "Stored prices of one symbol, oldest first: from --since up to, but not including, --until.",
+    ),
+    "latest": LazyCommand("Query", "consumers.history.commands:latest", "The newest stored price of each symbol."),
+    "symbols": LazyCommand(
+        "Query",
+        "consumers.history.commands:symbols",
+        "What is stored: each symbol and provider, from when to when, and how many rows.",
+    ),
+    "gaps": LazyCommand(
+        "Query",
+        "consumers.history.commands:gaps",
+        "Holes in what is stored, where prices were due by the schedule, and with STOCKWIRE_MARKET while it was open.",
+    ),
+    "alerts": LazyCommand(
+        "Query", "consumers.alerts.commands:alerts", "Alerts raised (since --since, by our clock), oldest first."
+    ),
+    "watch": LazyCommand(
+        "Watch",
+        "producer.watch_commands:watch",
+        "The watch list: STOCKWIRE_SYMBOLS, and what is added and removed here.",
+    ),
+    "plan": LazyCommand(
+        "Watch",
+        "producer.plan.command:plan",
+        "What the watch list takes of each provider's plan on its schedule, whether that fits, and what would.",
+    ),
+    "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Alert rules: add, list and remove them."),
+    "dead": LazyCommand("Maintain", "infra.dead_letters:dead", "Look into dead letters, replay them, or empty them."),
+    "doctor": LazyCommand(
+        "Maintain",
+        "infra.doctor:doctor",
+        "Check settings, broker, databases and provider; exit 1 where something needs doing.",
+    ),
+    "test": LazyCommand(
+        "Maintain",
+        "infra.development:test",
+        "Install what the tests need, and run all of them, or pytest with your arguments.",
+        passes_arguments=True,
+    ),
+    # `bench --help` is the help of the benchmarks.
+    "bench": LazyCommand(
+        "Maintain",
+        "infra.development:bench",
+        "Measure Stockwire beside other programs. Without a name, list the benchmarks.",
+        passes_arguments=True,
+        add_help_option=False,
+    ),
+}
 
-from consumers.alerts.commands import alerts, rules
-from consumers.commands import consume
-from consumers.history.commands import gaps, history, latest, symbols
-from infra.backfill import backfill
-from infra.dead_letters import dead
-from infra.doctor import doctor
-from infra.up.command import up
-from infra.up.install import find_server, install_server
-from producer.commands import replay, sync
-from producer.plan.command import plan
-from producer.watch_commands import watch
-from shared.errors import ProcessError
-from shared.settings import ROOT
 
-cli = typer.Typer(
-    name="stockwire",
-    help="An event-driven stock price pipeline: Celery, RabbitMQ and SQLite.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+class Commands(LazyGroup):
+    table = COMMANDS
 
 
-# Most tests wait for a process most of the time. A file stays in one piece, for what its tests share.
-_IN_PARALLEL = ["-n", "3", "--dist", "loadfile"]
-_FAULTS = ["tests/faults", "-m", "not control and not slow", "-n", "3", "--dist", "load"]
+cli = new_app("An event-driven stock price pipeline: Celery, RabbitMQ and SQLite.", cls=Commands)
 
 
-def test(
-    arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[PYTEST ARGUMENT]...", help="Handed to pytest.")
-    ] = None,
-    faults: Annotated[
-        bool, typer.Option("--faults", help="Run what kills, blocks and fills up (some minutes).")
-    ] = False,
-) -> None:
-    """Install what the tests need and run them: all of them in parallel, or what the arguments say, one by one."""
-    if find_server() is None:
-        try:
-            install_server()
-        except ProcessError as error:
-            print(f"stockwire: {error}; what needs it is skipped", file=sys.stderr)
-    os.chdir(ROOT)
-    words = [*_FAULTS, *(arguments or [])] if faults else arguments or _IN_PARALLEL
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - pytest takes over
-
-
-def bench(
-    arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME] [--json]", help="Which one, and how.")
-    ] = None,
-) -> None:
-    """Measure Stockwire side by side with what else there is; without a name, list the benchmarks."""
-    os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *(arguments or [])])  # noqa: S606
-
-
-_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-
-cli.command(rich_help_panel="Run")(up)
-cli.command(rich_help_panel="Run")(sync)
-cli.command(rich_help_panel="Run")(replay)
-cli.command(rich_help_panel="Run")(backfill)
-cli.command(rich_help_panel="Run")(consume)
-cli.command(rich_help_panel="Query")(history)
-cli.command(rich_help_panel="Query")(latest)
-cli.command(rich_help_panel="Query")(symbols)
-cli.command(rich_help_panel="Query")(gaps)
-cli.command(rich_help_panel="Query")(alerts)
-cli.add_typer(watch, name="watch", rich_help_panel="Watch")
-cli.command(rich_help_panel="Watch")(plan)
-cli.add_typer(rules, name="rules", rich_help_panel="Watch")
-cli.add_typer(dead, name="dead", rich_help_panel="Maintain")
-cli.command(rich_help_panel="Maintain")(doctor)
-cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON)(test)
-# Its help is that of the benchmarks, which know what there is to run.
-cli.command(rich_help_panel="Maintain", context_settings=_PASS_ON, add_help_option=False)(bench)
+@cli.callback()
+def stockwire() -> None:
+    """Hold the options of the command line as a whole: there are none."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from consumers.registry import BUILT_IN
+from shared.cli.app import new_app
 from shared.cli.options import OutputFormat
 from shared.cli.output import Format, print_rows
 from shared.messaging import dead_letters
@@ -20,7 +21,7 @@ from shared.messaging.topology import queue_name
 from shared.settings import load_settings
 from shared.times import format_instant
 
-dead = typer.Typer(help="Look into dead letters, replay them, or empty them.", no_args_is_help=True)
+dead = new_app("Look into dead letters, replay them, or empty them.")
 
 _SUFFIX = ".dead"
 _MAX_LISTED = 1000

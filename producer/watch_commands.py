@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from producer.commands import check_symbols
 from producer.state import open_state
 from producer.watch_list import add_symbol, remove_symbol, watch_list
+from shared.cli.app import new_app
 from shared.cli.options import OutputFormat
 from shared.cli.output import Format, print_rows
 from shared.database import writing
@@ -20,7 +21,7 @@ _EFFECT = "the next sync takes this up"
 
 Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", help="Such as AAPL or BRK.B.", show_default=False)]
 
-watch = typer.Typer(help="The watch list: STOCKWIRE_SYMBOLS, and what is added and removed here.", no_args_is_help=True)
+watch = new_app("The watch list: STOCKWIRE_SYMBOLS, and what is added and removed here.")
 
 
 @watch.command()

@@ -12,6 +12,7 @@ from consumers.alerts.rules.parser import check_name, parse_condition
 from consumers.alerts.rules.store import add_rule, list_rules, remove_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
+from shared.cli.app import new_app
 from shared.cli.options import Moment, Newest, OutputFormat
 from shared.cli.output import Format, print_rows
 from shared.database import opened, reading
@@ -29,7 +30,7 @@ _ALERT_COLUMNS = tuple(field.name for field in fields(PriceAlert) if field.name 
 _ALERT_TABLE = ("as_of", "symbol", "price", "rule_name", "condition", "threshold", "previous_price", "triggered_at")
 _NUMBERS = ("id", "price", "threshold", "previous_price")
 
-rules = typer.Typer(help="Alert rules: add, list and remove them.", no_args_is_help=True)
+rules = new_app("Alert rules: add, list and remove them.")
 
 
 # A negative price is for us to explain; it is no option.

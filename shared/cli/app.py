@@ -1,35 +1,60 @@
-"""Running a command line so that no traceback reaches a user."""
+"""Create typer apps, and run them so that no traceback reaches a user."""
 
 import signal
 import sys
-import tempfile
 import traceback
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from shared.errors import StockwireError
 
 
+class CommandGroup(TyperGroup):
+    """A group whose help shows the first paragraph of each command's help in full."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        rows = [(name, (command.help or "").split("\n\n")[0]) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def new_app(description: str | None = None, cls: type[TyperGroup] = CommandGroup) -> typer.Typer:
+    """Return an app without completion and with plain help: importing rich would take longer than most commands."""
+    return typer.Typer(
+        cls=cls,
+        help=description,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
 def run(app: typer.Typer, name: str) -> NoReturn:
-    """Run the command that the arguments name, and exit: 0 done, 1 with one line of why not, 2 wrong usage."""
+    """Run the command that the arguments name, and exit.
+
+    The exit status is 0 for success, 1 for a failure (with one line on stderr) and 2 for wrong usage.
+    """
     try:
         app(prog_name=name)
     except StockwireError as error:
         sys.exit(f"stockwire: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - a defect of ours; whoever runs us gets a line, not a traceback
+    except Exception as error:  # noqa: BLE001 - a user gets one line for a bug of ours, not a traceback
         where = _keep_traceback()
-        sys.exit(f"stockwire: defect: {type(error).__name__}: {error} (traceback in {where}; please report it)")
+        sys.exit(f"stockwire: bug: {type(error).__name__}: {error} (traceback in {where}; please report it)")
     finally:
-        # Ctrl-C on the way out ends us at once, where Python would show a traceback.
+        # Ctrl-C during the exit ends the process at once; Python would print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(0)
 
 
-def _keep_traceback() -> Path:
+def _keep_traceback() -> str:
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", prefix="stockwire-", suffix=".traceback", delete=False) as file:
         traceback.print_exc(file=file)
-    return Path(file.name)
+    return file.name
