@@ -1,6 +1,6 @@
-"""When syncs are sent: at once and then every so often, or by crontab; by one beat a machine, and never late.
+"""The scheduler of syncs: one beat per machine sends them, by interval or crontab, and never late.
 
-Where a market is set, that is in its open hours, and once after each close.
+With a market, syncs are sent while it is open and once after each close.
 """
 
 import logging
@@ -17,7 +17,7 @@ from celery.beat import BeatLazyFunc, Scheduler, SchedulingError
 from celery.schedules import schedule as interval_schedule
 from kombu.exceptions import KombuError
 
-from producer.market_hours import LastSent, MarketHours
+from producer.market_hours import LastSync, MarketHours
 from shared.errors import StorageError
 from shared.locks import file_lock
 from shared.market_calendar import load_market_calendar
@@ -28,30 +28,30 @@ from shared.times import EPOCH, format_instant, utc_now
 log = logging.getLogger(__name__)
 
 BEAT_LOCK = "beat.lock"
-# In seconds: how soon a beat that stands by notices that the other one is gone.
-STANDBY = 1.0
-TRY_AGAIN = 5.0
+# How soon a standby beat notices that the active one is gone.
+STANDBY_SECONDS = 1.0
+RETRY_SECONDS = 5.0
 
 
 def beat_entry(schedule: Schedule) -> dict[str, Any]:
-    """Celery's entry for the sync on this schedule.
+    """Return Celery's entry for the sync on this schedule.
 
-    The sync's instant is fixed when it is sent, so that a sync delivered twice publishes the same ids twice. What no
-    worker took for one interval expires: it would run late, on top of the next.
+    The instant of a sync is fixed when it is sent, so that a sync delivered twice publishes the same ids twice. A sync
+    that no worker takes within one interval expires: it would run at the same time as the next.
     """
     entry = {
         "task": "producer.sync",
         "kwargs": {"at": BeatLazyFunc(lambda: format_instant(utc_now()))},
-        "options": {"expires": schedule.shortest_interval().total_seconds(), "retry_policy": dict(_UNTIL_IT_IS_BACK)},
+        "options": {"expires": schedule.shortest_interval().total_seconds(), "retry_policy": dict(_RETRY_POLICY)},
     }
     if schedule.every is None:
         return entry | {"schedule": schedule.as_celery()}
-    # Last run long ago: the first one is due at once.
+    # The last run was long ago, so the first sync is due at once.
     return entry | {"schedule": interval_schedule(schedule.every, nowfun=steady_clock()), "last_run_at": EPOCH}
 
 
-def last_entry(entry: Mapping[str, Any], now: datetime, until: datetime) -> dict[str, Any]:
-    """The same as an entry of its own for the last sync before the market opens again, at `until`."""
+def closing_entry(entry: Mapping[str, Any], now: datetime, until: datetime) -> dict[str, Any]:
+    """Return the entry for the sync after a close, which is worth running until the market opens again."""
     return {
         **entry,
         "kwargs": {**entry["kwargs"], "until": format_instant(until)},
@@ -60,78 +60,78 @@ def last_entry(entry: Mapping[str, Any], now: datetime, until: datetime) -> dict
 
 
 def steady_clock() -> Callable[[], datetime]:
-    """A clock that starts at the present time and then goes evenly, however the machine's own clock is set."""
+    """Return a clock that starts at the present time and ignores later changes of the machine's clock."""
     start, mark = utc_now(), time.monotonic()
     return lambda: start + timedelta(seconds=time.monotonic() - mark)
 
 
 class SingleScheduler(Scheduler):  # type: ignore[misc]
-    """Sends what is due for as long as it holds the machine's lock, and stands by while another beat does.
+    """Sends what is due while it holds the machine's lock, and stands by while another beat holds the lock.
 
-    It keeps no file of the schedule, which a crash could leave truncated.
+    The schedule is not kept in a file, because a crash could truncate the file.
     """
 
     folder: Path = VAR
-    # The worker that this beat is embedded in; None for a beat of its own.
+    # The process id of the worker that this beat is embedded in; None for a beat of its own.
     parent: int | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock: ExitStack | None = None
         self._hours: MarketHours | None = None
-        self._waiting = False
+        self._logged_standby = False
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send what is due; returns the seconds until it should be called again."""
+        """Send what is due, and return the seconds until the next tick."""
         if self.parent is not None and os.getppid() != self.parent:
-            # The worker was killed: a beat that outlives it would go on by itself, on settings of old.
+            # The worker was killed. Its beat must not go on alone, with old settings.
             raise SystemExit
         try:
-            if self._lock is None and not self._take_over():
-                return STANDBY
-            # Connects, waiting for as long as it takes; past this point a failure would lose what is due.
+            if self._lock is None and not self._take_lock():
+                return STANDBY_SECONDS
+            # Connect now, and wait for RabbitMQ if necessary: a failure after this point would lose what is due.
             self.producer  # noqa: B018 - a property
-            self._follow_close()
+            self._send_closing_sync()
         except (AMQPError, KombuError, OSError, SchedulingError, StorageError) as error:
-            log.error("beat cannot send: %s; trying again", error)
-            return TRY_AGAIN
+            log.error("beat cannot send: %s; retrying in %.0f s", error, RETRY_SECONDS)
+            return RETRY_SECONDS
         self._follow_clock()
         return float(super().tick(*args, **kwargs) or 0)
 
     def _follow_clock(self) -> None:
-        """Let crontabs go on from the present time where the machine's clock was set back behind their last run.
+        """Continue crontabs from the present time after the machine's clock was set back.
 
-        Celery would have them wait until the clock is where it was, which after an hour's correction is an hour.
+        Celery would wait until the clock reaches the last run again, which may take hours.
         """
         for entry in self.schedule.values():
             now = entry.default_now()
             if entry.last_run_at > now:
-                log.info("the clock was set back: %s goes on from %s", entry.task, format_instant(now))
+                log.info("the clock was set back: %s continues from %s", entry.task, format_instant(now))
                 entry.last_run_at = now
                 self._heap = None
 
-    def _follow_close(self) -> None:
-        """Send the sync that a close of the market is owed. Raises SchedulingError."""
+    def _send_closing_sync(self) -> None:
+        """Send the sync after a close if it is due. Raises SchedulingError."""
         now = utc_now()
-        if self._hours is not None and (until := self._hours.closing(now)):
-            self._send(self.Entry(**last_entry(dict(self.schedule["sync"]), now, until)), self.producer)
+        if self._hours is not None and (until := self._hours.closing_sync_until(now)):
+            self._send(self.Entry(**closing_entry(dict(self.schedule["sync"]), now, until)), self.producer)
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Send what is due, but for a market that is closed; the schedule goes on in either case."""
+        """Send what is due unless the market is closed; the schedule advances in both cases."""
         if self._hours is not None and not self._hours.is_open(utc_now()):
             return
         try:
             self._send(entry, producer)
         except SchedulingError as error:
-            log.error("%s; the next one is sent on schedule", error)
+            log.error("%s; the next sync is sent on schedule", error)
 
     def _send(self, entry: Any, producer: Any) -> None:
-        # As of now, since RabbitMQ may let it wait past a close.
+        # Take the time before sending: RabbitMQ may block past a close, which then still needs its sync.
         now = utc_now()
         log.info("sending %s", entry.task)
         self.apply_async(entry, producer=producer, advance=False)
         if self._hours is not None:
-            self._hours.sent(now)
+            self._hours.record_sync(now)
 
     def close(self) -> None:
         super().close()
@@ -139,32 +139,32 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
             self._lock.close()
             self._lock = None
 
-    def _take_over(self) -> bool:
+    def _take_lock(self) -> bool:
         with ExitStack() as stack:
             if not stack.enter_context(file_lock(self.folder / BEAT_LOCK)):
-                if not self._waiting:
+                if not self._logged_standby:
                     log.info("another beat runs on this machine: standing by")
-                self._waiting = True
+                self._logged_standby = True
                 return False
             if market := self.app.conf.stockwire.market:
-                self._hours = MarketHours(load_market_calendar(market), LastSent(self.folder, market), utc_now())
+                self._hours = MarketHours(load_market_calendar(market), LastSync(self.folder, market), utc_now())
             self._lock = stack.pop_all()
-        # What came due while another beat was at work has been sent: begin as if just started.
+        # The other beat has sent what came due until now, so the schedule starts again.
         self.data.clear()
         self._heap = None
         self.setup_schedule()
         return True
 
 
-def _report_retry(error: Exception, seconds: float) -> None:
-    log.warning("RabbitMQ does not take the sync (%s): trying again in %.1f s", error, seconds)
+def _log_retry(error: Exception, seconds: float) -> None:
+    log.warning("RabbitMQ does not accept the sync (%s): retrying in %.1f s", error, seconds)
 
 
-# A sync that cannot be sent for a while is sent when RabbitMQ is back, or expires.
-_UNTIL_IT_IS_BACK = {
+# A sync that cannot be sent is sent when RabbitMQ is back, or expires.
+_RETRY_POLICY = {
     "max_retries": None,
     "interval_start": 0.2,
     "interval_step": 0.5,
     "interval_max": 5.0,
-    "errback": _report_retry,
+    "errback": _log_retry,
 }

@@ -1,4 +1,4 @@
-"""Which syncs are sent where a market is set: those of its open hours, and one after each close."""
+"""Syncs of a market: on schedule while it is open, and one more after each close."""
 
 import logging
 from datetime import datetime
@@ -15,83 +15,82 @@ from shared.times import from_micros, to_micros
 
 log = logging.getLogger(__name__)
 
-last_sent = Table(
-    "last_sent",
+last_sync = Table(
+    "last_sync",
     metadata,
     Column("market", Text, primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
 
-class LastSent:
-    """When a sync was last sent, kept across restarts, for each market by itself."""
+class LastSync:
+    """The instant (UTC) of the last sync that beat sent for a market, kept across restarts."""
 
     def __init__(self, folder: Path, market: str) -> None:
         self._folder = folder
         self._market = market
 
     def read(self) -> datetime | None:
-        """None where none was. Raises StorageError."""
-        query = select(last_sent.c.at).where(last_sent.c.market == self._market)
+        """Return the instant, or None if no sync was sent yet. Raises StorageError."""
+        query = select(last_sync.c.at).where(last_sync.c.market == self._market)
         with open_state(self._folder) as engine, reading(engine) as connection:
             micros = connection.execute(query).scalar_one_or_none()
         return None if micros is None else from_micros(micros)
 
     def write(self, at: datetime) -> None:
-        """Raises StorageError."""
+        """Save the instant. Raises StorageError."""
         row = {"market": self._market, "at": to_micros(at)}
         with open_state(self._folder) as engine, writing(engine) as connection:
-            statement = insert_into(last_sent, connection.dialect.name)
+            statement = insert_into(last_sync, connection.dialect.name)
             connection.execute(statement.on_conflict_do_update(set_={"at": statement.excluded.at}), row)
 
 
 class MarketHours:
-    """What the market's hours have to say to a beat, which asks at every tick; instants are in UTC."""
+    """Tells beat at every tick if a sync is due; instants are in UTC."""
 
-    def __init__(self, market: MarketCalendar, last: LastSent, now: datetime) -> None:
-        """What was owed before `now` is only known where it was remembered. Raises StorageError."""
+    def __init__(self, market: MarketCalendar, last_sync: LastSync, now: datetime) -> None:
+        """Read the last sync; without one, closes before `now` count as synced. Raises StorageError."""
         self._market = market
-        self._last = last
-        remembered = last.read()
-        if remembered is None:
-            last.write(now)
-        # Up to here no close is without the sync that follows it.
-        self._settled = remembered or now
-        self._said_closed = self._said_unknown = False
+        self._store = last_sync
+        stored = last_sync.read()
+        if stored is None:
+            last_sync.write(now)
+        self._last_sync = stored or now
+        self._logged_closed = self._logged_end_of_calendar = False
 
     def is_open(self, now: datetime) -> bool:
-        """Whether to sync on schedule; said in the log whenever that has changed.
+        """Return True if syncs go on schedule; log each change.
 
-        Where the calendar ends, so does all knowledge of it: rather than never again, it is synced then at all hours.
+        After the end of the calendar the market counts as open, because syncs must not end without a word.
         """
         try:
             is_open = self._market.is_open(now)
         except SettingsError as error:
-            if not self._said_unknown:
-                log.warning("%s; until then syncs go on at all hours", error)
-            self._said_unknown = is_open = True
-        if is_open and self._said_closed:
+            if not self._logged_end_of_calendar:
+                log.warning("%s; until then syncs go on around the clock", error)
+            self._logged_end_of_calendar = is_open = True
+        if is_open and self._logged_closed:
             log.info("%s is open again: syncs go on", self._market.name)
-            self._said_closed = False
+            self._logged_closed = False
         return is_open
 
-    def closing(self, now: datetime) -> datetime | None:
-        """Until when the sync after a close is worth running, where one is owed that was not sent yet."""
-        # A clock that was ahead and is right again must not settle what is still to come.
-        self._settled = min(self._settled, now)
+    def closing_sync_until(self, now: datetime) -> datetime | None:
+        """Return when the market next opens if the sync after its last close was not sent yet, otherwise None."""
+        # The clock may have been ahead at the last sync; the closes until then have not been synced.
+        self._last_sync = min(self._last_sync, now)
         if self.is_open(now):
             return None
-        if self._settled < self._market.last_close(now):
+        if self._last_sync < self._market.last_close(now):
             return self._market.next_open(now)
-        if not self._said_closed:
+        if not self._logged_closed:
             log.info("%s: no sync is sent before", self._market.describe(now))
-            self._said_closed = True
+            self._logged_closed = True
         return None
 
-    def sent(self, at: datetime) -> None:
-        """Note that a sync was sent, as of that instant."""
-        self._settled = at
+    def record_sync(self, at: datetime) -> None:
+        """Record that a sync was sent at this instant."""
+        self._last_sync = at
         try:
-            self._last.write(at)
+            self._store.write(at)
         except StorageError as error:
-            log.warning("%s; if beat starts again while %s is closed, it may sync once more", error, self._market.name)
+            log.warning("%s; if beat restarts while %s is closed, it may send one more sync", error, self._market.name)

@@ -1,13 +1,13 @@
-"""What the producer remembers across restarts and shares between its processes: one SQLite file in `var`.
+"""The producer's state, kept across restarts and shared by its processes: one SQLite file in `var`.
 
-Each concept has its table beside the code that uses it, on this `metadata`.
+Each module declares its tables on this `metadata`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, MetaData, inspect
+from sqlalchemy import Connection, Engine, MetaData, inspect
 from sqlalchemy.engine import URL
 
 from shared.database import opened, reading, writing
@@ -16,14 +16,51 @@ FILE = "producer.db"
 
 metadata = MetaData()
 
+_CIRCUIT_KIND = "CASE kind WHEN 'limited' THEN 'rate_limited' WHEN 'refused' THEN 'authentication_failed' ELSE kind END"
+# Tables by their former names: the new name, the columns of the new table, and their values if they differ.
+_RENAMED_TABLES = {
+    "backfilled": ("backfill_progress", "provider, symbol, interval, since, until", None),
+    "last_sent": ("last_sync", "market, at", None),
+    "spent": ("quota_usage", "account, at, credits", None),
+    "asked": ("last_requested", "account, symbol, at", None),
+    "circuit": (
+        "circuit_breaker",
+        "account, half_open, failures, trips, retry_at, kind, reason",
+        f"account, NOT proven, failures, pauses, until, {_CIRCUIT_KIND}, reason",
+    ),
+}
+
 
 @contextmanager
 def open_state(folder: Path) -> Iterator[Engine]:
-    """The state kept in `folder`, its tables made where they are missing. Raises StorageError."""
+    """Open the state kept in `folder`; create missing tables and migrate old ones. Raises StorageError."""
     with opened(URL.create("sqlite", database=str(folder / FILE))) as engine:
         with reading(engine) as connection:
-            there = set(inspect(connection).get_table_names())
-        if not metadata.tables.keys() <= there:
+            up_to_date = _is_up_to_date(connection)
+        if not up_to_date:
             with writing(engine) as connection:
                 metadata.create_all(connection)
+                _migrate_tables(connection)
         yield engine
+
+
+def _is_up_to_date(connection: Connection) -> bool:
+    return metadata.tables.keys() <= _table_names(connection) and not _tables_to_migrate(connection)
+
+
+def _migrate_tables(connection: Connection) -> None:
+    """Move the rows of old tables into the new ones. A row that the new table already has wins."""
+    for old in _tables_to_migrate(connection):
+        new, columns, values = _RENAMED_TABLES[old]
+        connection.exec_driver_sql(f"INSERT OR IGNORE INTO {new} ({columns}) SELECT {values or columns} FROM {old}")  # noqa: S608
+        connection.exec_driver_sql(f"DROP TABLE {old}")
+
+
+def _tables_to_migrate(connection: Connection) -> list[str]:
+    """Return the old tables whose new table this process knows; the others are left to a process that knows them."""
+    names = _table_names(connection)
+    return [old for old, (new, *_) in _RENAMED_TABLES.items() if old in names and new in metadata.tables]
+
+
+def _table_names(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from exchange_calendars import get_calendar_names  # type: ignore[import-untyped]
 
-from producer.market_hours import LastSent
+from producer.market_hours import LastSync
 from producer.market_service import sync_lock
 from shared.market_calendar import Market, load_market_calendar
 from shared.messaging.address import BrokerAddress
@@ -62,7 +62,7 @@ def test_beat_sends_nothing_while_the_market_is_closed(start: Start, closed: Mar
         assert beat.stop() == 0
     assert "sending" not in beat.output
     assert beat.output.count("is closed until") == 1
-    assert LastSent(checkout / "var", closed.name).read() is not None
+    assert LastSync(checkout / "var", closed.name).read() is not None
 
 
 def test_a_close_that_beat_has_missed_is_synced_as_soon_as_a_sync_that_runs_has_ended(
@@ -70,7 +70,7 @@ def test_a_close_that_beat_has_missed_is_synced_as_soon_as_a_sync_that_runs_has_
 ) -> None:
     queue = declare(broker)
     missed = closed.last_close(utc_now())
-    LastSent(checkout / "var", closed.name).write(missed - timedelta(minutes=1))
+    LastSync(checkout / "var", closed.name).write(missed - timedelta(minutes=1))
     with ExitStack() as other:
         assert other.enter_context(sync_lock(checkout / "var"))
         with start(closed.name, *CELERY, "worker", "--beat", "--loglevel=info") as worker:

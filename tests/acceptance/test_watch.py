@@ -59,7 +59,7 @@ def test_each_symbol_of_a_call_is_dealt_with_on_its_own(run: Run) -> None:
 def test_the_last_symbol_stays(run: Run) -> None:
     done = run("watch", "remove", "AAPL", "MSFT")
     assert (done.returncode, done.stdout) == (1, "removed AAPL (the next sync takes this up)\n")
-    assert done.stderr == "MSFT was not removed: it is the last one on the watch list: add another one first\n"
+    assert done.stderr == "MSFT was not removed: it is the last symbol on the watch list: add another one first\n"
     assert listed(run) == [("MSFT", "setting")]
 
 

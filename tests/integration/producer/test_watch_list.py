@@ -28,26 +28,26 @@ def change(folder: Path, how: Change, symbol: str, base: tuple[str, ...] = BASE)
         return how(connection, base, symbol)
 
 
-def test_it_is_the_setting_where_nothing_was_changed_and_makes_no_file(tmp_path: Path) -> None:
+def test_an_unchanged_watch_list_is_the_setting_and_creates_no_file(tmp_path: Path) -> None:
     assert watched(tmp_path / "var") == BASE
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_added_comes_behind_in_the_order_of_adding(tmp_path: Path) -> None:
+def test_added_symbols_come_last_in_the_order_of_adding(tmp_path: Path) -> None:
     assert change(tmp_path, add_symbol, "TSLA")
     assert change(tmp_path, add_symbol, "IBM")
     assert change(tmp_path, remove_symbol, "MSFT")
     assert watched(tmp_path) == ("AAPL", "GOOG", "TSLA", "IBM")
 
 
-def test_what_is_so_already_changes_nothing(tmp_path: Path) -> None:
+def test_adding_a_watched_symbol_or_removing_an_unknown_one_changes_nothing(tmp_path: Path) -> None:
     assert not change(tmp_path, add_symbol, "AAPL")
     assert not change(tmp_path, remove_symbol, "TSLA")
     assert watched(tmp_path) == BASE
     assert watched(tmp_path, ("IBM",)) == ("IBM",)
 
 
-def test_a_change_is_taken_back_by_its_opposite(tmp_path: Path) -> None:
+def test_the_opposite_change_undoes_a_change(tmp_path: Path) -> None:
     for how, back, symbol in ((add_symbol, remove_symbol, "TSLA"), (remove_symbol, add_symbol, "AAPL")):
         assert change(tmp_path, how, symbol)
         assert change(tmp_path, back, symbol)
@@ -56,34 +56,34 @@ def test_a_change_is_taken_back_by_its_opposite(tmp_path: Path) -> None:
     assert (changes.added, changes.removed) == ((), ())
 
 
-def test_the_changes_hold_on_any_base(tmp_path: Path) -> None:
+def test_the_changes_apply_to_any_setting(tmp_path: Path) -> None:
     change(tmp_path, add_symbol, "TSLA")
     change(tmp_path, remove_symbol, "MSFT")
     assert watched(tmp_path, ("MSFT", "IBM")) == ("IBM", "TSLA")
     assert watched(tmp_path, ("TSLA", "IBM")) == ("TSLA", "IBM")
-    # What was added and has come into the setting since can be removed all the same.
+    # A symbol that was added, and is in the setting since, can still be removed.
     assert change(tmp_path, remove_symbol, "TSLA", ("TSLA", "IBM"))
     assert watched(tmp_path, ("TSLA", "IBM")) == ("IBM",)
-    # And what was removed and has gone from the setting since, added.
+    # A symbol that was removed, and is not in the setting any more, can still be added.
     assert change(tmp_path, add_symbol, "MSFT", ("IBM",))
     assert watched(tmp_path, ("IBM",)) == ("IBM", "MSFT")
 
 
-def test_the_last_one_cannot_be_removed(tmp_path: Path) -> None:
+def test_the_last_symbol_cannot_be_removed(tmp_path: Path) -> None:
     change(tmp_path, remove_symbol, "MSFT")
     change(tmp_path, remove_symbol, "GOOG")
-    with pytest.raises(SettingsError, match="the last one"):
+    with pytest.raises(SettingsError, match="the last symbol"):
         change(tmp_path, remove_symbol, "AAPL")
     assert watched(tmp_path) == ("AAPL",)
 
 
-def test_a_setting_of_which_all_has_been_removed_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_watch_list_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     change(tmp_path, remove_symbol, "MSFT")
     with pytest.raises(SettingsError, match=r"STOCKWIRE_SYMBOLS \(MSFT\) has been removed.*watch add SYMBOL"):
         watched(tmp_path, ("MSFT",))
 
 
-def test_changes_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_changes_are_all_kept(tmp_path: Path) -> None:
     symbols = [f"S{number}" for number in range(20)]
     threads = [threading.Thread(target=change, args=(tmp_path, add_symbol, symbol)) for symbol in symbols]
     for thread in threads:
@@ -93,27 +93,27 @@ def test_changes_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     assert set(watched(tmp_path)) == {*BASE, *symbols}
 
 
-def test_two_that_remove_at_the_same_time_leave_one(tmp_path: Path) -> None:
+def test_two_concurrent_removals_leave_one_symbol(tmp_path: Path) -> None:
     base = ("AAPL", "MSFT")
     change(tmp_path, add_symbol, "X")
     change(tmp_path, remove_symbol, "X")
-    refused: list[str] = []
+    rejected: list[str] = []
 
     def remove(symbol: str) -> None:
         try:
             change(tmp_path, remove_symbol, symbol, base)
         except SettingsError:
-            refused.append(symbol)
+            rejected.append(symbol)
 
     threads = [threading.Thread(target=remove, args=(symbol,)) for symbol in base]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert list(watched(tmp_path, base)) == refused
+    assert list(watched(tmp_path, base)) == rejected
 
 
-def test_a_state_of_before_is_read_all_the_same(tmp_path: Path) -> None:
+def test_a_missing_table_is_created(tmp_path: Path) -> None:
     with open_state(tmp_path) as engine, writing(engine) as connection:
         connection.exec_driver_sql("DROP TABLE watch_changes")
     assert (tmp_path / FILE).exists()

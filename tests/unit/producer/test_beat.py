@@ -1,4 +1,4 @@
-"""What beat sends, and how long it is worth running."""
+"""The syncs that beat sends, and when they expire."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ from shared.times import parse_instant, utc_now
         ("0 12 1 * *", 1440),
     ],
 )
-def test_a_sync_lives_for_the_shortest_time_between_two(schedule: str, minutes: int) -> None:
+def test_the_shortest_interval_is_the_shortest_time_between_two_syncs(schedule: str, minutes: int) -> None:
     assert Schedule.parse(schedule).shortest_interval() == timedelta(minutes=minutes)
 
 
@@ -39,7 +39,7 @@ def test_the_instant_of_a_sync_is_fixed_when_it_is_sent() -> None:
     assert before <= parse_instant(beat_entry(Schedule.parse("5m"))["kwargs"]["at"]()) <= utc_now()
 
 
-def test_every_so_often_is_due_at_once_and_then_after_each_interval() -> None:
+def test_an_interval_is_due_at_once_and_then_after_each_interval() -> None:
     entry = beat_entry(Schedule.parse("5m"))
     assert entry["schedule"].is_due(entry["last_run_at"]) == (True, 300.0)
     due, wait = entry["schedule"].is_due(entry["schedule"].now())
@@ -51,7 +51,7 @@ def test_a_crontab_is_not_due_before_its_minute() -> None:
     assert "last_run_at" not in beat_entry(Schedule.parse("0 * * * *"))
 
 
-def test_a_clock_that_is_set_moves_no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_clock_does_not_move_a_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = steady_clock()
     before = clock()
     monkeypatch.setattr("producer.beat.utc_now", lambda: datetime(1999, 1, 1, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""What beat sends while a market is open, when it has closed and while it stays so: real calendars, a fake clock."""
+"""The syncs that beat sends around the hours of a market: real calendars, a fake clock."""
 
 import logging
 import time
@@ -35,8 +35,8 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-class FakeLastSent:
-    """Outlives the beats of one test, as the database does; fails while its disk is full."""
+class FakeLastSync:
+    """Keeps the last sync across the beats of one test, like the database; fails while its disk is full."""
 
     moment: ClassVar[datetime | None] = None
     full: ClassVar[bool] = False
@@ -45,30 +45,30 @@ class FakeLastSent:
         pass
 
     def read(self) -> datetime | None:
-        return FakeLastSent.moment
+        return FakeLastSync.moment
 
     def write(self, at: datetime) -> None:
-        if FakeLastSent.full:
+        if FakeLastSync.full:
             raise StorageUnavailable("database producer.db cannot be written for now: disk is full")
-        FakeLastSent.moment = at
+        FakeLastSync.moment = at
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentSync:
     moment: datetime
     until: str | None
     expires: float
 
 
 class FakeBeat(SingleScheduler):
-    """Beat as it is, but for RabbitMQ: `sent` is what that was given."""
+    """The real beat without RabbitMQ; `sent` has the syncs that RabbitMQ would have received."""
 
     producer = None
 
     def __init__(self, folder: Path, name: str, schedule: str) -> None:
         self.folder = folder
-        self.sent: list[Sent] = []
-        self.refuses = False
+        self.sent: list[SentSync] = []
+        self.refusing = False
         app = Celery("test", set_as_current=False)
         app.conf.update(
             stockwire=replace(Settings(), market=name),
@@ -78,13 +78,13 @@ class FakeBeat(SingleScheduler):
         super().__init__(app, max_interval=1)
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **_: Any) -> None:
-        if self.refuses:
-            raise SchedulingError("RabbitMQ does not take it")
-        self.sent.append(Sent(utc_now(), entry.kwargs.get("until"), entry.options["expires"]))
+        if self.refusing:
+            raise SchedulingError("RabbitMQ does not accept it")
+        self.sent.append(SentSync(utc_now(), entry.kwargs.get("until"), entry.options["expires"]))
 
 
-class World:
-    """A clock, and beats on it one after the other; they begin at `now`."""
+class BeatDriver:
+    """A fake clock, and beats that run on it one after the other, from `now`."""
 
     def __init__(self, folder: Path, clock: time_machine.Traveller) -> None:
         self._folder = folder
@@ -99,7 +99,7 @@ class World:
         return FakeBeat(self._folder, name, schedule)
 
     def run(self, beat: FakeBeat, until: str, step: timedelta = HALF_HOUR) -> list[datetime]:
-        """Let it tick until then; returns when it sent something."""
+        """Let the beat tick until then, and return the instants of the syncs that it sent."""
         before = len(beat.sent)
         while self.now < at(until):
             while beat.tick() == 0:
@@ -109,7 +109,7 @@ class World:
         return [each.moment for each in beat.sent[before:]]
 
     def once(self, name: str, schedule: str, since: str, until: str, step: timedelta = HALF_HOUR) -> list[datetime]:
-        """What a beat sends that runs from then until then."""
+        """Run one beat from `since` to `until`, and return the instants of its syncs."""
         self.set(since)
         beat = self.beat(name, schedule)
         try:
@@ -119,15 +119,15 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BeatDriver]:
     monkeypatch.setattr("producer.beat.load_market_calendar", market)
-    monkeypatch.setattr("producer.beat.LastSent", FakeLastSent)
-    # The real clock is faked below; the steady one goes as it does.
+    monkeypatch.setattr("producer.beat.LastSync", FakeLastSync)
+    # The real clock is faked below; the steady clock follows the fake.
     monkeypatch.setattr("producer.beat.time", SimpleNamespace(monotonic=time.time))
-    monkeypatch.setattr(FakeLastSent, "moment", None)
-    monkeypatch.setattr(FakeLastSent, "full", False)
+    monkeypatch.setattr(FakeLastSync, "moment", None)
+    monkeypatch.setattr(FakeLastSync, "full", False)
     with time_machine.travel(at("2024-11-27"), tick=False) as clock:
-        yield World(tmp_path, clock)
+        yield BeatDriver(tmp_path, clock)
 
 
 @pytest.mark.parametrize(
@@ -149,113 +149,111 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     ],
 )
 def test_it_sends_on_schedule_in_open_hours_and_once_after_each_close(
-    world: World, name: str, schedule: str, since: str, until: str, sent: str
+    driver: BeatDriver, name: str, schedule: str, since: str, until: str, sent: str
 ) -> None:
     expected, day = [], ""
     for word in sent.split(", "):
         day, moment = word.split() if " " in word else (day, word)
         expected.append((int(day), moment.zfill(5)))
-    moments = world.once(name, schedule, f"2024-{since}", f"2024-{until}")
+    moments = driver.once(name, schedule, f"2024-{since}", f"2024-{until}")
     assert [(moment.day, f"{moment:%H:%M}") for moment in moments] == expected
 
 
-def test_the_last_sync_is_sent_at_the_first_tick_after_the_close(world: World) -> None:
-    moments = world.once("XNYS", "5m", "2024-11-29 17:47:12", "2024-11-29 18:30", SECOND)
+def test_the_closing_sync_is_sent_at_the_first_tick_after_the_close(driver: BeatDriver) -> None:
+    moments = driver.once("XNYS", "5m", "2024-11-29 17:47:12", "2024-11-29 18:30", SECOND)
     assert [f"{moment:%H:%M:%S}" for moment in moments] == ["17:47:12", "17:52:12", "17:57:12", "18:00:00"]
 
 
-def test_nothing_is_sent_twice_where_a_sync_is_due_at_the_close_or_at_every_tick(world: World) -> None:
-    moments = world.once("XNYS", "1s", "2024-11-29 17:59:50", "2024-11-29 18:01", SECOND)
+def test_no_sync_is_sent_twice_if_one_is_due_at_the_close_or_at_every_tick(driver: BeatDriver) -> None:
+    moments = driver.once("XNYS", "1s", "2024-11-29 17:59:50", "2024-11-29 18:01", SECOND)
     assert moments == [at("2024-11-29 17:59:50") + number * SECOND for number in range(11)]
 
 
-def test_the_last_sync_is_worth_running_until_the_market_opens(world: World) -> None:
-    world.set("2024-11-29 17:30")
-    beat = world.beat("XNYS", "30m")
-    world.run(beat, "2024-11-29 19:00")
+def test_the_closing_sync_expires_when_the_market_opens(driver: BeatDriver) -> None:
+    driver.set("2024-11-29 17:30")
+    beat = driver.beat("XNYS", "30m")
+    driver.run(beat, "2024-11-29 19:00")
     opens = at("2024-12-02 14:30")
     assert beat.sent == [
-        Sent(at("2024-11-29 17:30"), None, 1800),
-        Sent(at("2024-11-29 18:00"), format_instant(opens), (opens - at("2024-11-29 18:00")).total_seconds()),
+        SentSync(at("2024-11-29 17:30"), None, 1800),
+        SentSync(at("2024-11-29 18:00"), format_instant(opens), (opens - at("2024-11-29 18:00")).total_seconds()),
     ]
     beat.close()
 
 
 class TestAfterDowntime:
-    def test_a_close_that_was_missed_is_followed_as_soon_as_it_is_back(self, world: World) -> None:
-        world.once("XNYS", "1h", "2024-11-27 19:00", "2024-11-27 20:30")
-        assert world.once("XNYS", "1h", "2024-11-28 01:10", "2024-11-29 12:00") == [at("2024-11-28 01:10")]
-        assert world.once("XNYS", "1h", "2024-11-29 13:00", "2024-11-29 14:00") == []
+    def test_a_missed_close_gets_its_sync_as_soon_as_beat_is_back(self, driver: BeatDriver) -> None:
+        driver.once("XNYS", "1h", "2024-11-27 19:00", "2024-11-27 20:30")
+        assert driver.once("XNYS", "1h", "2024-11-28 01:10", "2024-11-29 12:00") == [at("2024-11-28 01:10")]
+        assert driver.once("XNYS", "1h", "2024-11-29 13:00", "2024-11-29 14:00") == []
 
-    def test_several_are_followed_by_one_sync(self, world: World) -> None:
-        world.once("XNYS", "0 15 * * *", "2024-11-18 14:00", "2024-11-18 16:00")
-        assert world.once("XNYS", "0 15 * * *", "2024-11-23 12:00", "2024-11-24 12:00") == [at("2024-11-23 12:00")]
+    def test_several_missed_closes_get_one_sync(self, driver: BeatDriver) -> None:
+        driver.once("XNYS", "0 15 * * *", "2024-11-18 14:00", "2024-11-18 16:00")
+        assert driver.once("XNYS", "0 15 * * *", "2024-11-23 12:00", "2024-11-24 12:00") == [at("2024-11-23 12:00")]
 
-    def test_what_is_fetched_while_it_is_open_again_is_no_closing_price(self, world: World) -> None:
-        world.once("XNYS", "0 19 * * *", "2024-11-26 18:00", "2024-11-26 20:00")
-        moments = world.once("XNYS", "0 19 * * *", "2024-11-27 15:00", "2024-11-27 22:00")
+    def test_a_missed_close_gets_no_sync_while_the_market_is_open_again(self, driver: BeatDriver) -> None:
+        driver.once("XNYS", "0 19 * * *", "2024-11-26 18:00", "2024-11-26 20:00")
+        moments = driver.once("XNYS", "0 19 * * *", "2024-11-27 15:00", "2024-11-27 22:00")
         assert moments == [at("2024-11-27 19:00"), at("2024-11-27 21:00")]
 
-    def test_nothing_is_owed_where_none_was_ever_sent(self, world: World) -> None:
-        assert world.once("XNYS", "1h", "2024-11-30 12:00", "2024-12-02 14:00") == []
+    def test_a_close_before_the_first_start_gets_no_sync(self, driver: BeatDriver) -> None:
+        assert driver.once("XNYS", "1h", "2024-11-30 12:00", "2024-12-02 14:00") == []
 
-    def test_but_what_closes_from_then_on_is(self, world: World) -> None:
-        world.once("XNYS", "0 22 * * *", "2024-12-01 12:00", "2024-12-01 13:00")
-        assert world.once("XNYS", "0 22 * * *", "2024-12-02 23:00", "2024-12-03 12:00") == [at("2024-12-02 23:00")]
-
-
-def test_a_clock_that_was_years_ahead_settles_nothing(world: World) -> None:
-    world.once("XNYS", "1h", "2031-11-28 15:00", "2031-11-28 16:00")
-    assert world.once("XNYS", "0 22 * * *", "2024-11-27 15:00", "2024-11-27 23:00") == [at("2024-11-27 21:00")]
+    def test_a_close_after_the_first_start_gets_its_sync(self, driver: BeatDriver) -> None:
+        driver.once("XNYS", "0 22 * * *", "2024-12-01 12:00", "2024-12-01 13:00")
+        assert driver.once("XNYS", "0 22 * * *", "2024-12-02 23:00", "2024-12-03 12:00") == [at("2024-12-02 23:00")]
 
 
-def test_a_last_sync_that_was_not_taken_is_sent_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.set("2024-11-27 20:30")
-    beat = world.beat("XNYS", "0 15 * * *")
-    world.run(beat, "2024-11-27 21:00")
-    beat.refuses = True
-    assert world.run(beat, "2024-11-27 21:05", MINUTE) == []
+def test_a_clock_that_was_years_ahead_does_not_count_as_synced(driver: BeatDriver) -> None:
+    driver.once("XNYS", "1h", "2031-11-28 15:00", "2031-11-28 16:00")
+    assert driver.once("XNYS", "0 22 * * *", "2024-11-27 15:00", "2024-11-27 23:00") == [at("2024-11-27 21:00")]
+
+
+def test_a_rejected_closing_sync_is_sent_again(driver: BeatDriver, caplog: pytest.LogCaptureFixture) -> None:
+    driver.set("2024-11-27 20:30")
+    beat = driver.beat("XNYS", "0 15 * * *")
+    driver.run(beat, "2024-11-27 21:00")
+    beat.refusing = True
+    assert driver.run(beat, "2024-11-27 21:05", MINUTE) == []
     assert [record.getMessage() for record in caplog.records] == [
-        "beat cannot send: RabbitMQ does not take it; trying again"
+        "beat cannot send: RabbitMQ does not accept it; retrying in 5 s"
     ] * 5
-    beat.refuses = False
-    assert world.run(beat, "2024-11-27 23:00", MINUTE) == [at("2024-11-27 21:05")]
+    beat.refusing = False
+    assert driver.run(beat, "2024-11-27 23:00", MINUTE) == [at("2024-11-27 21:05")]
     beat.close()
 
 
-def test_a_disk_that_is_full_costs_the_memory_alone(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.set("2024-11-27 20:00")
-    beat = world.beat("XNYS", "1h")
-    world.run(beat, "2024-11-27 20:30")
-    FakeLastSent.full = True
-    assert world.run(beat, "2024-11-28 12:00") == [at("2024-11-27 21:00")]
+def test_a_full_disk_does_not_stop_the_syncs(driver: BeatDriver, caplog: pytest.LogCaptureFixture) -> None:
+    driver.set("2024-11-27 20:00")
+    beat = driver.beat("XNYS", "1h")
+    driver.run(beat, "2024-11-27 20:30")
+    FakeLastSync.full = True
+    assert driver.run(beat, "2024-11-28 12:00") == [at("2024-11-27 21:00")]
     [record] = caplog.records
-    assert "disk is full; if beat starts again while XNYS is closed, it may sync once more" in record.getMessage()
+    assert "disk is full; if beat restarts while XNYS is closed, it may send one more sync" in record.getMessage()
     beat.close()
 
 
-def test_one_that_cannot_read_what_was_sent_waits_until_it_can(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_beat_that_cannot_read_the_last_sync_waits_until_it_can(
+    driver: BeatDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def locked(_: FakeLastSent) -> None:
+    def locked(_: FakeLastSync) -> None:
         raise StorageUnavailable("database producer.db cannot be written for now: locked")
 
-    world.set("2024-11-27 22:00")
-    FakeLastSent.moment = at("2024-11-27 20:00")
-    beat = world.beat("XNYS", "1h")
+    driver.set("2024-11-27 22:00")
+    FakeLastSync.moment = at("2024-11-27 20:00")
+    beat = driver.beat("XNYS", "1h")
     with monkeypatch.context() as patch:
-        patch.setattr(FakeLastSent, "read", locked)
-        assert world.run(beat, "2024-11-27 22:01", MINUTE) == []
-        assert "locked; trying again" in caplog.text
-    assert world.run(beat, "2024-11-28 12:00", MINUTE) == [at("2024-11-27 22:01")]
+        patch.setattr(FakeLastSync, "read", locked)
+        assert driver.run(beat, "2024-11-27 22:01", MINUTE) == []
+        assert "locked; retrying in 5 s" in caplog.text
+    assert driver.run(beat, "2024-11-28 12:00", MINUTE) == [at("2024-11-27 22:01")]
     beat.close()
 
 
-def test_the_log_says_once_that_it_waits_and_once_that_it_goes_on(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_has_one_line_per_close_and_one_per_open(driver: BeatDriver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "producer")
-    world.once("XNYS", "30m", "2024-11-29 16:30", "2024-12-02 15:30", timedelta(minutes=10))
+    driver.once("XNYS", "30m", "2024-11-29 16:30", "2024-12-02 15:30", timedelta(minutes=10))
     assert [record.getMessage() for record in caplog.records] == [
         *["sending producer.sync"] * 4,
         "XNYS is closed until 2024-12-02 14:30 UTC: no sync is sent before",
@@ -264,23 +262,25 @@ def test_the_log_says_once_that_it_waits_and_once_that_it_goes_on(
     ]
 
 
-def test_where_the_calendar_ends_syncs_go_on_at_all_hours(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_the_end_of_the_calendar_syncs_go_on_around_the_clock(
+    driver: BeatDriver, caplog: pytest.LogCaptureFixture
+) -> None:
     last = market("XSHG").sessions(at("2020-01-01"), at("2099-01-01"))[-1]
     since = f"{last.close - timedelta(hours=1):%Y-%m-%d %H:%M}"
     until = f"{last.close + timedelta(days=3):%Y-%m-%d %H:%M}"
-    moments = world.once("XSHG", "1h", since, until)
+    moments = driver.once("XSHG", "1h", since, until)
     assert len(moments) == 73
     assert {after - before for before, after in pairwise(moments)} == {timedelta(hours=1)}
     [record] = caplog.records
     assert "the installed calendar of XSHG covers" in record.getMessage()
-    assert "until then syncs go on at all hours" in record.getMessage()
+    assert "until then syncs go on around the clock" in record.getMessage()
 
 
 @pytest.mark.parametrize(("name", "schedule"), [("XNYS", "4h"), ("XTKS", "0 22 * * *"), ("XLON", "0,30 11-13 * * *")])
-def test_over_a_year_every_close_is_followed_by_exactly_one_sync(world: World, name: str, schedule: str) -> None:
-    world.set("2024-01-01")
-    beat = world.beat(name, schedule)
-    world.run(beat, "2025-01-01")
+def test_every_close_of_a_year_gets_exactly_one_sync(driver: BeatDriver, name: str, schedule: str) -> None:
+    driver.set("2024-01-01")
+    beat = driver.beat(name, schedule)
+    driver.run(beat, "2025-01-01")
     sessions = market(name).sessions(at("2024-01-01"), at("2025-01-01"))
     assert len(sessions) > 240
     assert [each.moment for each in beat.sent if each.until] == [session.close for session in sessions]
