@@ -79,7 +79,6 @@ def test_progress_last_sync_and_watch_list_survive_the_new_names(folder: Path) -
 
 def test_a_row_that_the_new_table_already_has_wins(folder: Path) -> None:
     with open_state(folder) as engine, writing(engine) as connection:
-        save_progress(connection, "yahoo", "BRK.B", Interval.DAY, SINCE, SINCE)
         # A process of the former release that still runs creates its table again.
         connection.exec_driver_sql("CREATE TABLE backfilled (provider, symbol, interval, since, until)")
         connection.exec_driver_sql("INSERT INTO backfilled VALUES ('yahoo', 'BRK.B', '1d', 1, 2)")
