@@ -94,7 +94,7 @@ def _check_broker(settings: Settings) -> Iterator[str]:
     except BrokerUnavailable as error:
         server = find_server()
         way_out = f"./stockwire up runs a private one ({server})" if server else WAYS_TO_GET_ONE
-        raise BrokerUnavailable(f"no RabbitMQ answers at {settings.amqp_url}: {way_out}") from error
+        raise BrokerUnavailable(f"RabbitMQ does not answer at {settings.amqp_url}; {way_out}") from error
 
 
 def _describe_queue(connection: Connection, queue: str) -> str:

@@ -90,9 +90,11 @@ def _alone() -> Iterator[None]:
 def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
     """None where the configured broker answers, else a node of our own."""
     try:
-        connect(settings.amqp_url, "up").finish()
+        connect(settings.amqp_url, "up").close_gracefully()
     except BrokerUnavailable:
-        _say(f"no RabbitMQ answers at {settings.amqp_url}: starting a private one (data in {_below(BROKER_FOLDER)})")
+        _say(
+            f"RabbitMQ does not answer at {settings.amqp_url}; starting a private one (data in {_below(BROKER_FOLDER)})"
+        )
         with private_broker(BROKER_FOLDER) as private:
             yield private
     else:
@@ -167,7 +169,7 @@ def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> boo
             if stop.wait(0.2):
                 return False
     finally:
-        connection.finish()
+        connection.close_gracefully()
     return True
 
 

@@ -143,7 +143,7 @@ class PrivateBroker:
             if any(process.poll() is not None for process in self._processes):
                 raise ProcessError(f"RabbitMQ ended while it started: see {self.folder}/log/console.log")
             try:
-                connect(self.address, "start").finish()
+                connect(self.address, "start").close_gracefully()
             except BrokerError:
                 if time.monotonic() > deadline:
                     raise ProcessError(

@@ -12,6 +12,7 @@ from shared.messaging.topology import EXCHANGE, alert_key, backfill_key, price_k
 
 APP_ID = "stockwire"
 PERSISTENT = 2
+NO_ID = "(without id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Message:
 
     @property
     def id(self) -> str:
-        return str(self.properties.get("message_id") or "(without id)")
+        return str(self.properties.get("message_id") or NO_ID)
 
 
 class Delivery(NamedTuple):
@@ -44,7 +45,7 @@ class Delivery(NamedTuple):
 
     @property
     def id(self) -> str:
-        return str(self.properties.get("message_id") or "(without id)")
+        return str(self.properties.get("message_id") or NO_ID)
 
     @property
     def headers(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Publishing with pipelined confirms: many in flight, one wait, and every failure by the event's id."""
+"""A publisher that keeps many messages in flight and reports each message that RabbitMQ did not take."""
 
 import itertools
 import logging
@@ -11,80 +11,85 @@ from typing import Self
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.confirms import ChannelClosed, ConfirmChannel, ConfirmTimeout, Patience
+from shared.messaging.amqp.confirms import ConfirmChannel, ConfirmTimeout, WaitPolicy
 from shared.messaging.amqp.connection import Connection, connect
+from shared.messaging.amqp.frames import ChannelClosed
 from shared.messaging.messages import Message
 from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-# RabbitMQ confirms in bursts; more in flight than this only adds latency, and might fill the socket under an alarm.
-WINDOW = 1000
-CHUNK = 100
-TIMEOUT = 30.0
+# RabbitMQ confirms in bursts. More messages in flight only add latency, and may fill the socket during an alarm.
+MAX_IN_FLIGHT = 1000
+CHUNK_SIZE = 100
+# Seconds.
+CONFIRM_TIMEOUT = 30.0
 
 
 class Publisher:
-    """Publishes from one thread of one process. It connects on first use: a fork before that is safe, after it not."""
+    """Publishes from one thread of one process. It connects on first use; do not fork after that."""
 
     def __init__(
         self,
         address: BrokerAddress,
         name: str,
         *,
-        timeout: float = TIMEOUT,
+        timeout: float = CONFIRM_TIMEOUT,
         wait_while_blocked: bool = False,
         stop: Stop | None = None,
     ) -> None:
-        """`name` is what RabbitMQ's tools show; `timeout` the seconds without progress after which it gives up.
+        """Prepare a publisher; RabbitMQ's tools show it as `stockwire <name>`.
 
-        With `wait_while_blocked` it waits for as long as RabbitMQ has blocked all publishers (a memory or disk alarm).
-        Once a `stop` is requested it waits for no more than what RabbitMQ is just about to confirm.
+        It gives up after `timeout` seconds without a confirm. With `wait_while_blocked`, the time in which RabbitMQ
+        blocks all publishers (a memory or disk alarm) does not count. After a `stop` request it waits at most a second
+        for each further confirm.
         """
         self._address = address
         self._name = name
-        self._patience = Patience(timeout, wait_while_blocked, stop or Stop())
+        self._wait_policy = WaitPolicy(timeout, wait_while_blocked, stop or Stop())
         self._connection: Connection | None = None
         self._channel: ConfirmChannel | None = None
 
     def publish(self, messages: Iterable[Message]) -> int:
-        """Publish all, wait once until RabbitMQ has confirmed them, and say how many those were.
+        """Publish all messages, wait until RabbitMQ has confirmed them, and return their number.
 
-        Messages are taken from the iterable 100 at a time, at most 1000 are in flight. A connection that is lost on
-        the way is made again, and what was unconfirmed or refused (nack) is sent again under the same ids, until the
-        time-out, which starts again only with what is confirmed. Raises PublishError naming every event that was
-        returned or not confirmed (after a time-out, a stop or a closed channel, what the iterable still holds is not
-        taken), and BrokerError where no connection can be made at all.
+        Takes 100 messages at a time from the iterable and keeps at most 1000 in flight. After a lost connection or a
+        nack, it connects again and sends the unconfirmed messages again, with the same ids. Each new confirm starts the
+        timeout again.
+
+        Raises PublishError with the id of every message that was returned or not confirmed. After a timeout, a stop
+        request or a closed channel, it leaves the rest in the iterable. Raises BrokerError if the first connection
+        fails.
         """
-        outbox = _Outbox(messages)
+        queue = _SendQueue(messages)
         failures: dict[str, str] = {}
         deadline = 0.0
         channel = self._channel or self._open()
         while True:
-            settled = channel.settled
+            confirmed_before = channel.confirmed
             try:
-                self._send(outbox, channel)
+                self._send(queue, channel)
             except BrokerUnavailable as error:
-                if not deadline or channel.settled > settled or self._patience.excuses(channel.connection):
-                    deadline = time.monotonic() + self._patience.timeout
-                failures |= channel.take_failures()
-                outbox.put_back(channel)
-                channel = self._reconnect(outbox, failures, error, deadline)
+                if not deadline or channel.confirmed > confirmed_before or self._is_blocked(channel):
+                    deadline = time.monotonic() + self._wait_policy.timeout
+                failures |= channel.take_returned()
+                queue.put_back(channel.unconfirmed())
+                channel = self._reconnect(queue, failures, error, deadline)
             except (ChannelClosed, ConfirmTimeout) as error:
-                failures |= channel.failures
-                outbox.put_back(channel)
-                self._abandon()
-                raise PublishError(outbox.failed(error) | failures) from error
+                failures |= channel.returned
+                queue.put_back(channel.unconfirmed())
+                self._abort()
+                raise PublishError(queue.failures(error) | failures) from error
             else:
                 break
-        failures |= channel.take_failures()
+        failures |= channel.take_returned()
         if failures:
             raise PublishError(failures)
-        return outbox.taken
+        return queue.taken
 
     def close(self) -> None:
         if self._connection is not None:
-            self._connection.finish()
+            self._connection.close_gracefully()
         self._connection = self._channel = None
 
     def __enter__(self) -> Self:
@@ -94,61 +99,65 @@ class Publisher:
         if kind is None:
             self.close()
         else:
-            self._abandon()
+            self._abort()
 
-    def _send(self, outbox: "_Outbox", channel: ConfirmChannel) -> None:
-        while chunk := outbox.next_chunk():
+    def _send(self, queue: "_SendQueue", channel: ConfirmChannel) -> None:
+        while chunk := queue.next_chunk():
             channel.send(chunk)
-            channel.collect(WINDOW - CHUNK, self._patience)
-        channel.collect(0, self._patience)
+            channel.wait_for_confirms(MAX_IN_FLIGHT - CHUNK_SIZE, self._wait_policy)
+        channel.wait_for_confirms(0, self._wait_policy)
+
+    def _is_blocked(self, channel: ConfirmChannel) -> bool:
+        return self._wait_policy.extends_deadline(channel.connection)
 
     def _open(self) -> ConfirmChannel:
         self._connection = connect(self._address, self._name)
         try:
             self._channel = ConfirmChannel(self._connection)
         except BrokerError:
-            self._abandon()
+            self._abort()
             raise
         return self._channel
 
     def _reconnect(
-        self, outbox: "_Outbox", failures: dict[str, str], error: BrokerError, deadline: float
+        self, queue: "_SendQueue", failures: dict[str, str], error: BrokerError, deadline: float
     ) -> ConfirmChannel:
-        """A new channel before the deadline, or PublishError."""
+        """Return a new channel. Raises PublishError at the deadline or after a stop request."""
         log.warning("%s; connecting again", error)
         backoff = Backoff()
-        self._abandon()
-        while time.monotonic() < deadline and not self._patience.stop.wait(backoff.next_delay()):
+        self._abort()
+        while time.monotonic() < deadline and not self._wait_policy.stop.wait(backoff.next_delay()):
             try:
                 return self._open()
-            except (BrokerUnavailable, BrokerRefused) as again:
-                # A broker that is starting up may refuse its own users for a moment.
-                error = again
-        raise PublishError(outbox.failed(error) | failures) from error
+            except (BrokerUnavailable, BrokerRefused) as latest:
+                # While RabbitMQ starts, it may refuse its own users for a moment.
+                error = latest
+        raise PublishError(queue.failures(error) | failures) from error
 
-    def _abandon(self) -> None:
+    def _abort(self) -> None:
         if self._connection is not None:
-            self._connection.abandon()
+            self._connection.abort()
         self._connection = self._channel = None
 
 
-class _Outbox:
-    """What is to be sent: first what came back from a lost connection, then what the caller still has."""
+class _SendQueue:
+    """The messages to send: first those that were not confirmed, then the rest of the caller's iterable."""
 
     def __init__(self, messages: Iterable[Message]) -> None:
         self.taken = 0
-        self._again: deque[Message] = deque()
+        self._unconfirmed: deque[Message] = deque()
         self._new = iter(messages)
 
     def next_chunk(self) -> list[Message]:
-        if self._again:
-            return [self._again.popleft() for _ in range(min(CHUNK, len(self._again)))]
-        chunk = list(itertools.islice(self._new, CHUNK))
+        if self._unconfirmed:
+            return [self._unconfirmed.popleft() for _ in range(min(CHUNK_SIZE, len(self._unconfirmed)))]
+        chunk = list(itertools.islice(self._new, CHUNK_SIZE))
         self.taken += len(chunk)
         return chunk
 
-    def put_back(self, channel: ConfirmChannel) -> None:
-        self._again.extendleft(reversed(channel.unsettled()))
+    def put_back(self, messages: list[Message]) -> None:
+        self._unconfirmed.extendleft(reversed(messages))
 
-    def failed(self, error: BrokerError) -> dict[str, str]:
-        return {message.id: str(error) for message in self._again}
+    def failures(self, error: BrokerError) -> dict[str, str]:
+        """Return the reason for the id of every unconfirmed message."""
+        return {message.id: str(error) for message in self._unconfirmed}

@@ -11,7 +11,8 @@ from shared.errors import BrokerError, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import Connection, connect, translate_errors
 from shared.messaging.amqp.declarations import declare_queue, redeclare_queue
-from shared.messaging.amqp.subscription import StopRequested, Subscription, SubscriptionEnded
+from shared.messaging.amqp.frames import ChannelClosed, ConsumerCancelled
+from shared.messaging.amqp.subscription import StopRequested, Subscription
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import DeliveryPolicy
 from shared.messaging.messages import Delivery
@@ -64,7 +65,7 @@ def run_consumer(
             policy = DeliveryPolicy(consumer, spec.name, handler, publisher, stop)
             _Runner(address, consumer, spec, policy, stop).run(connection)
     except BaseException:
-        connection.abandon()
+        connection.abort()
         raise
 
 
@@ -94,15 +95,15 @@ class _Runner:
         try:
             self._subscribe_and_work(connection)
             # With the whole connection, unlike a channel alone, messages go back in their order.
-            connection.finish()
+            connection.close_gracefully()
         except StopRequested:
-            connection.finish()
+            connection.close_gracefully()
             raise
-        except (BrokerUnavailable, SubscriptionEnded, PublishError) as error:
-            connection.abandon()
+        except (BrokerUnavailable, ChannelClosed, ConsumerCancelled, PublishError) as error:
+            connection.abort()
             log.warning("%s; connecting again", error)
         except BaseException:
-            connection.abandon()
+            connection.abort()
             raise
         return self._reconnect()
 
@@ -117,8 +118,8 @@ class _Runner:
 
     def _subscribe_and_work(self, connection: Connection) -> None:
         """Declare everything, consume, and return when messages should come one by one on another connection."""
+        channel = connection.open_channel()
         with translate_errors(connection):
-            channel = connection.open_channel()
             declare_queue(channel, self._spec)
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
@@ -141,7 +142,7 @@ class _Runner:
         if self._one_by_one:
             self._policy.process(batch, subscription)
         else:
-            subscription.end_with_next()
+            subscription.cancel_with_next_ack()
             self._policy.process(batch, subscription)
             subscription.start(self._spec.name, self._prefetch)
 

@@ -169,7 +169,7 @@ def assert_one_line(done: object, *words: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("STOCKWIRE_AMQP_URL", "amqp://127.0.0.1:1/", ["no RabbitMQ answers", "STOCKWIRE_AMQP_URL"]),
+        ("STOCKWIRE_AMQP_URL", "amqp://127.0.0.1:1/", ["RabbitMQ does not answer", "STOCKWIRE_AMQP_URL"]),
         ("STOCKWIRE_AMQP_URL", "http://localhost", ["STOCKWIRE_AMQP_URL", "AMQP URL"]),
         ("STOCKWIRE_SCHEDULE", "sometimes", ["STOCKWIRE_SCHEDULE", "5m"]),
         ("STOCKWIRE_SYMBOLS", "A B!", ["STOCKWIRE_SYMBOLS", "symbol"]),

@@ -61,7 +61,7 @@ def test_a_broker_that_is_away_is_one_line(run: Run, checkout: Path, command: tu
     (checkout / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1\n")
     done = run(*command, AMQP_URL="amqp://127.0.0.1:1/")
     assert done.returncode == 1
-    assert done.stderr.startswith("stockwire: no RabbitMQ answers at amqp://127.0.0.1:1/")
+    assert done.stderr.startswith("stockwire: RabbitMQ does not answer at amqp://127.0.0.1:1/")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -205,7 +205,7 @@ def test_worker_and_beat_come_back_with_the_broker(start: Start, checkout: Path,
         ({"PROVIDER": "yahooo"}, "stockwire: STOCKWIRE_PROVIDER: 'yahooo' is no provider"),
         ({"PROVIDER": "replay"}, "stockwire: STOCKWIRE_REPLAY_FILE is not set"),
         ({"RESULTS_URL": "sqlite:////proc/version"}, "stockwire: database sqlite:////proc/version "),
-        ({"AMQP_URL": "WRONG"}, "refused user 'guest': check user and password"),
+        ({"AMQP_URL": "WRONG"}, "refused user 'guest'; check user and password"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(
@@ -223,7 +223,7 @@ def test_a_setting_that_cannot_be_used_is_one_line(
 def test_a_beat_of_its_own_ends_where_it_is_refused(start: Start, broker: BrokerAddress) -> None:
     with start(*CELERY, "beat", AMQP_URL=broker.url().replace("guest@", "wrong@")) as beat:
         assert beat.wait() == 1
-        assert "refused user 'guest': check user and password" in beat.output
+        assert "refused user 'guest'; check user and password" in beat.output
         assert "Traceback" not in beat.output
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
-from shared.messaging.publisher import TIMEOUT, Publisher
+from shared.messaging.publisher import CONFIRM_TIMEOUT, Publisher
 from shared.messaging.topology import price_key, queue_name
 from shared.times import format_instant
 from tests.faults import plain
@@ -135,7 +135,7 @@ def end_blocked(node: PrivateBroker, world: World, number: signal.Signals, publi
 
 def give_up(process: Process) -> None:
     says(process, BLOCKED)
-    promised(lambda: not process.running, "it to give up", TIMEOUT + 15)
+    promised(lambda: not process.running, "it to give up", CONFIRM_TIMEOUT + 15)
     assert process.wait() == 1
 
 
@@ -152,7 +152,7 @@ def test_a_replay_waits_for_as_long_as_it_takes(node: PrivateBroker, own_world: 
     own_world.declare("history")
     with alarm(node), replaying(own_world) as replay:
         says(replay, BLOCKED)
-        time.sleep(TIMEOUT + 5)
+        time.sleep(CONFIRM_TIMEOUT + 5)
         assert replay.running
         node.rabbitmqctl(*ALARMS["memory"][1])
         assert replay.wait(60) == 0, replay.output
@@ -185,7 +185,7 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
             assert call.wait() == 0
         with alarm(node), running("./stockwire", "sync", "TSLA", environment=environment, folder=mine) as sync:
             says(worker, BLOCKED)
-            given_up = time.monotonic() + TIMEOUT + 2
+            given_up = time.monotonic() + CONFIRM_TIMEOUT + 2
             give_up(sync)
             assert sync.output.splitlines()[1:] == [f"TSLA failed: {BLOCKED} (memory or disk alarm): {WAY_OUT}"]
             assert own_world.waiting("history") == 0

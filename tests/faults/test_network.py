@@ -152,7 +152,7 @@ def holding(address: BrokerAddress, count: int) -> Iterator[None]:
             taken += len(subscription.take(count))
         yield
     finally:
-        connection.abandon()
+        connection.abort()
 
 
 def hang_in_handshake(world: World, chaos: random.Random) -> None:

@@ -1,7 +1,7 @@
-"""A connection whose loss is noticed at once, and which never hangs.
+"""A connection that reports its loss at once and never hangs.
 
-amqpstorm 3.1.4 leaves gaps that are closed here and in `wire`: socket errors go to a list that `open` has replaced, and
-a full socket blocks the writer, the heartbeat and `close` without end.
+This module and `transport` close gaps of amqpstorm 3.1.4: it appends socket errors to a list that `open` has replaced,
+and a full socket blocks the writer, the heartbeat and `close` for ever.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from amqpstorm.exception import AMQPConnectionError, AMQPError
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.codec import split_frames
-from shared.messaging.amqp.transport import BoundedIO, Failures
+from shared.messaging.amqp.transport import ConnectionErrors, TimedIO
 
 # Seconds.
 CONNECT_TIMEOUT = 10
@@ -31,11 +31,12 @@ _NOT_ALLOWED = 530
 
 
 class Connection(amqpstorm.Connection):
-    """An open connection to RabbitMQ; made by `connect`."""
+    """An open connection to RabbitMQ. `connect` makes it."""
 
     def __init__(self, address: BrokerAddress, name: str) -> None:
+        """Prepare a connection. Raises OSError for a TLS file that cannot be used."""
         self.address = address
-        self.failures = Failures()
+        self.errors = ConnectionErrors()
         self.close_frame: Any = None
         self.opened = False
         tls = address.tls
@@ -53,38 +54,38 @@ class Connection(amqpstorm.Connection):
             poller="poll",
             lazy=True,
         )
-        self._io: BoundedIO = BoundedIO(self.parameters, self.failures, self._read_buffer)
+        self._io: TimedIO = TimedIO(self.parameters, self.errors, self._read_buffer)
         self.heartbeat.send_heartbeat_impl = self._send_heartbeat
-        # Whoever is held up by a full socket would else learn of it last.
-        self.failures.listeners.append(lambda _: self._io.cut())
+        # Otherwise a thread that a full socket blocks would learn of the error last.
+        self.errors.listeners.append(lambda _: self._io.shut_down())
 
     @property
     def _exceptions(self) -> list[Exception]:
-        return self.failures
+        return self.errors
 
     @_exceptions.setter
     def _exceptions(self, _replacement: list[Exception]) -> None:
-        """Keep the one list that the socket, the heartbeat and the channels all report to."""
+        """Keep the one list that the socket, the heartbeat and the channels all append to."""
 
     def lost(self, error: Exception | None = None) -> BrokerError:
-        """Why this connection is no more, for people."""
+        """Return the error that tells a user why this connection has ended."""
         frame = self.close_frame
-        reason = frame.reply_text if frame else next(iter(self.failures), None) or error or "connection closed"
+        reason = frame.reply_text if frame else next(iter(self.errors), None) or error or "connection closed"
+        user = f"user {self.address.username!r}"
         if frame and frame.reply_code == _ACCESS_REFUSED:
             return BrokerRefused(
-                f"RabbitMQ at {self.address} refused user {self.address.username!r}:"
-                " check user and password in STOCKWIRE_AMQP_URL"
+                f"RabbitMQ at {self.address} refused {user}; check user and password in STOCKWIRE_AMQP_URL"
             )
         if frame and frame.reply_code == _NOT_ALLOWED:
             return BrokerRefused(
-                f"RabbitMQ at {self.address} refused user {self.address.username!r} its virtual host:"
-                f" check the path of STOCKWIRE_AMQP_URL and the user's permissions ({reason})"
+                f"RabbitMQ at {self.address} refused {user} access to the virtual host; check the path of"
+                f" STOCKWIRE_AMQP_URL and the user's permissions ({reason})"
             )
         if self.opened:
-            return BrokerUnavailable(f"connection to RabbitMQ at {self.address} lost: {reason}")
+            return BrokerUnavailable(f"the connection to RabbitMQ at {self.address} was lost: {reason}")
         return BrokerUnavailable(
-            f"no RabbitMQ answers at {self.address} ({reason}): start one (./stockwire up brings its own;"
-            " docker compose up -d rabbitmq), or set STOCKWIRE_AMQP_URL"
+            f"RabbitMQ does not answer at {self.address} ({reason}); run ./stockwire up, which starts its own, or"
+            " docker compose up -d rabbitmq, or set STOCKWIRE_AMQP_URL"
         )
 
     def open_channel(self) -> Channel:
@@ -97,24 +98,27 @@ class Connection(amqpstorm.Connection):
         self.heartbeat.register_write()
         self._io.write_to_socket(data)
 
-    def abandon(self) -> None:
-        """Give the connection up without waiting for the broker."""
+    def abort(self) -> None:
+        """End the connection without waiting for RabbitMQ."""
         self.set_state(self.CLOSED)
         self.heartbeat.stop()
-        self._io.cut()
-        # Closing joins the reader thread, which is on its way out; nobody needs to wait for it.
+        self._io.shut_down()
+        # `close` joins the reader thread, which ends by itself; nothing needs to wait for that.
         threading.Thread(target=self._close_quietly, name="amqp-close", daemon=True).start()
 
-    def finish(self) -> None:
-        """Close in good order, or abandon what does not close within 5 s."""
+    def close_gracefully(self) -> None:
+        """Close the connection with RabbitMQ's answer, or abort it if that takes more than CLOSE_TIMEOUT seconds."""
         closing = threading.Thread(target=self._close_quietly, name="amqp-close", daemon=True)
         closing.start()
         closing.join(CLOSE_TIMEOUT)
         if closing.is_alive():
-            self.abandon()
+            self.abort()
 
     def _send_heartbeat(self) -> None:
-        """Leave it out while something else is being sent: waiting for that, the timer could not notice silence."""
+        """Send a heartbeat unless another send is under way.
+
+        If the timer waited for that send, it could not notice that RabbitMQ is silent.
+        """
         if not self._io.is_sending:
             self._channel0.send_heartbeat()
 
@@ -123,11 +127,11 @@ class Connection(amqpstorm.Connection):
             self.close()
 
     def _wait_for_connection_state(self, state: int = Stateful.OPEN, rpc_timeout: float = HANDSHAKE_TIMEOUT) -> None:
-        """No longer for a handshake than whoever wants us to stop is ready to wait."""
+        """Wait for the handshake, but no longer than a stop request may take."""
         super()._wait_for_connection_state(state, rpc_timeout)
 
     def _read_buffer(self, data_in: bytes) -> bytes:
-        """Hand every whole frame to its channel; what is left is the beginning of the next one."""
+        """Hand every whole frame to its channel, and return the bytes after the last one."""
         read = 0
         for end, channel_id, frame in split_frames(data_in):
             read = end
@@ -143,26 +147,27 @@ class Connection(amqpstorm.Connection):
             self.close_frame = frame
         self._channel0.on_frame(frame)
         if frame.name == "Connection.Close":
-            self.failures.append(AMQPConnectionError(frame.reply_text))
+            self.errors.append(AMQPConnectionError(frame.reply_text))
 
 
 def connect(address: BrokerAddress, name: str) -> Connection:
-    """Open a connection; `name` is what RabbitMQ's own tools show for it.
+    """Open a connection; RabbitMQ's tools show it as `stockwire <name>`.
 
-    Raises BrokerUnavailable where nothing answers, and BrokerRefused where RabbitMQ says no or is not who it should be.
+    Raises BrokerUnavailable if nothing answers, and BrokerRefused if RabbitMQ refuses the user or its certificate
+    cannot be trusted.
     """
     try:
         connection = Connection(address, name)
     except OSError as error:
-        raise BrokerRefused(f"the TLS files of STOCKWIRE_AMQP_URL cannot be used: {error}") from error
+        raise BrokerRefused(f"cannot use the TLS files of STOCKWIRE_AMQP_URL: {error}") from error
     try:
         connection.open()
     except (AMQPError, OSError) as error:
-        connection.abandon()
+        connection.abort()
         if isinstance(error.__cause__, ssl.SSLCertVerificationError):
             raise BrokerRefused(
-                f"the certificate of RabbitMQ at {address} is not trusted ({error.__cause__.verify_message}):"
-                " name the authority that signed it by ?cacertfile=… in STOCKWIRE_AMQP_URL"
+                f"the certificate of RabbitMQ at {address} is not trusted ({error.__cause__.verify_message});"
+                " add ?cacertfile=FILE with the authority that signed it to STOCKWIRE_AMQP_URL"
             ) from error
         raise connection.lost(error) from error
     connection.opened = True
@@ -171,27 +176,27 @@ def connect(address: BrokerAddress, name: str) -> Connection:
 
 @contextlib.contextmanager
 def connected(address: BrokerAddress, name: str) -> Iterator[Connection]:
-    """A connection for one block: closed in good order, or abandoned where the block fails."""
+    """Open a connection for one block: closed gracefully at its end, aborted if the block raises."""
     connection = connect(address, name)
     try:
         yield connection
     except BaseException:
-        connection.abandon()
+        connection.abort()
         raise
-    connection.finish()
+    connection.close_gracefully()
 
 
 @contextlib.contextmanager
 def translate_errors(connection: Connection) -> Iterator[None]:
-    """The library's errors as ours, at the edge."""
+    """Raise amqpstorm's errors as BrokerUnavailable or BrokerRefused."""
     try:
         yield
     except (AMQPError, OSError) as error:
-        if connection.failures or connection.is_closed:
+        if connection.errors or connection.is_closed:
             raise connection.lost(error) from error
         if getattr(error, "error_code", None) == _ACCESS_REFUSED:
             raise BrokerRefused(
-                f"RabbitMQ at {connection.address} refused user {connection.address.username!r} a permission:"
+                f"RabbitMQ at {connection.address} refused user {connection.address.username!r} a permission;"
                 f" grant it with rabbitmqctl set_permissions ({error})"
             ) from error
         raise BrokerUnavailable(f"RabbitMQ closed the channel: {error}") from error

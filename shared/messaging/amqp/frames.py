@@ -1,42 +1,123 @@
-"""Waiting for the frames of a channel without amqpstorm's naps of 10 ms."""
+"""Frames of one channel: messages put together from their frames, in order, for a thread that waits for them.
+
+amqpstorm lets a waiting thread sleep 10 ms at a time. Here a frame wakes the thread at once.
+"""
 
 import queue
+from collections.abc import Callable
 from typing import Any
 
 from amqpstorm.channel import Channel
+from pamqp import commands
 
+from shared.errors import BrokerError
+from shared.messaging.amqp.codec import Ack, Body, Deliver, Header
 from shared.messaging.amqp.connection import Connection
 
+# The method that announces a message, its content header, and its body.
+MakeMessage = Callable[[Any, Header, bytes], Any]
 
-class Frames:
-    """The frames of one channel that somebody waits for, in order.
 
-    The reader thread puts them in; `get` gives one out as soon as it is there, and raises BrokerUnavailable as soon as
-    the connection is lost.
+class ChannelClosed(BrokerError):
+    """RabbitMQ closed the channel."""
+
+
+class ConsumerCancelled(BrokerError):
+    """RabbitMQ cancelled the consumer, as it does when the queue is deleted."""
+
+
+class FrameQueue:
+    """The messages and publisher confirms of one channel in order of arrival, and then the error that ended it.
+
+    amqpstorm's reader thread puts them in; one other thread takes them out. `make_message` turns a message's method,
+    header and body into the item to put in. All other frames go to amqpstorm.
     """
 
-    def __init__(self, connection: Connection, channel: Channel, names: frozenset[str]) -> None:
+    def __init__(self, connection: Connection, channel: Channel, make_message: MakeMessage) -> None:
         self._connection = connection
-        self._names = names
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._pass_on = channel.on_frame
-        channel.on_frame = self._on_frame  # type: ignore[method-assign, assignment]
-        connection.failures.listeners.append(self._queue.put)
-        if connection.failures:
-            self._queue.put(connection.failures[0])
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._error: Exception | None = None
+        self._amqpstorm_on_frame = channel.on_frame
+        on_frame = _message_assembler(make_message, self._items.put, self._on_other_frame)
+        channel.on_frame = on_frame  # type: ignore[method-assign, assignment]
+        connection.errors.listeners.append(self._on_connection_error)
+        if connection.errors:
+            self._on_connection_error(connection.errors[0])
 
-    def get(self, timeout: float | None) -> Any:
-        """The next frame; raises queue.Empty after `timeout` seconds, and BrokerError for a lost connection."""
-        item = self._queue.get(timeout=timeout) if timeout != 0 else self._queue.get_nowait()
-        if isinstance(item, Exception):
-            self._queue.put(item)
-            raise self._connection.lost(item)
-        return item
+    def take(self, limit: int, timeout: float | None) -> list[Any]:
+        """Wait for an item and return it with those that have arrived after it, at most `limit`.
 
-    def _on_frame(self, frame: Any) -> None:
-        if frame.name in self._names:
-            self._queue.put(frame)
+        Return an empty list after `timeout` seconds without an item. Raises the error that was put in, once the items
+        before it are taken: ChannelClosed, ConsumerCancelled, another BrokerError if the connection is lost.
+        """
+        taken: list[Any] = []
+        if self._error is not None:
+            raise self._error
+        try:
+            item = self._items.get(timeout=timeout)
+            while not isinstance(item, Exception):
+                taken.append(item)
+                if len(taken) == limit:
+                    return taken
+                item = self._items.get_nowait()
+        except queue.Empty:
+            return taken
+        self._error = item
+        if taken:
+            return taken
+        raise item
+
+    def put_error(self, error: Exception) -> None:
+        """Make `take` raise this error after the items that are already there; safe in a signal handler."""
+        self._items.put(error)
+
+    def detach(self) -> None:
+        """Stop listening to the errors of the connection, which goes on without this channel."""
+        self._connection.errors.listeners.remove(self._on_connection_error)
+
+    def _on_connection_error(self, error: Exception) -> None:
+        self._items.put(self._connection.lost(error))
+
+    def _on_other_frame(self, frame: Any) -> None:
+        self._amqpstorm_on_frame(frame)
+        if frame.name == "Basic.Cancel":
+            self._items.put(ConsumerCancelled("RabbitMQ cancelled the consumer (was its queue deleted?)"))
+        elif frame.name == "Channel.Close":
+            self._items.put(ChannelClosed(f"RabbitMQ closed the channel: {frame.reply_text}"))
+
+
+def _message_assembler(
+    make_message: MakeMessage, put: Callable[[Any], None], put_other: Callable[[Any], None]
+) -> Callable[[Any], None]:
+    """Return a frame handler that puts whole messages and confirms, and hands every other frame to `put_other`.
+
+    A closure rather than a class, because it runs for every frame and local variables are faster than attributes.
+    """
+    method: Any
+    header: Header
+    parts: list[bytes] = []
+    missing = 0  # bytes of the body
+
+    def on_frame(frame: Any) -> None:
+        nonlocal method, header, missing
+        kind = frame.__class__
+        if kind is Body:
+            parts.append(frame.value)
+            missing -= len(frame.value)
+        elif kind is Header:
+            header = frame
+            missing = frame.body_size
+        elif kind is Deliver or kind is commands.Basic.Return:
+            method = frame
+            return
+        elif kind is Ack or kind is commands.Basic.Nack:
+            put(frame)
+            return
         else:
-            self._pass_on(frame)
-            if frame.name == "Channel.Close":
-                self._queue.put(frame)
+            put_other(frame)
+            return
+        if not missing:
+            put(make_message(method, header, b"".join(parts)))
+            parts.clear()
+
+    return on_frame

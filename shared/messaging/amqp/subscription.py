@@ -1,129 +1,72 @@
-"""Receiving: deliveries that wake their consumer as they arrive, and come as a batch where more than one is there."""
+"""Receiving: deliveries that wake their consumer as they arrive, in batches if several are there."""
 
-import queue
-from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 from amqpstorm.channel import Channel
 
-from shared.errors import BrokerError
-from shared.messaging.amqp.codec import Body, Deliver, Header
+from shared.messaging.amqp.codec import Deliver, Header
 from shared.messaging.amqp.connection import Connection, translate_errors
+from shared.messaging.amqp.frames import FrameQueue
 from shared.messaging.messages import Delivery
 
 
-class SubscriptionEnded(BrokerError):
-    """RabbitMQ closed the channel, or cancelled the consumer, as it does when its queue is deleted."""
-
-
 class StopRequested(Exception):
-    pass
+    """Raised to end the work of a consumer that was asked to stop."""
 
 
 class Subscription:
-    """One consumer on one channel: `take` is for one thread, `wake` for any, signal handlers included."""
+    """One consumer on one channel. One thread uses it; `wake` may be called from any thread or signal handler."""
 
     def __init__(self, connection: Connection, channel: Channel) -> None:
         self._connection = connection
         self._channel = channel
-        self._arrived: queue.SimpleQueue[Delivery | Exception] = queue.SimpleQueue()
-        self._interruption: Exception | None = None
-        self._consumer = ""
-        self._last = False
-        on_frame = _assemble(self._arrived.put, channel.on_frame)
-        channel.on_frame = on_frame  # type: ignore[method-assign, assignment]
-        connection.failures.listeners.append(self._arrived.put)
+        self._frames = FrameQueue(connection, channel, _make_delivery)
+        self._consumer_tag = ""
+        self._cancel_with_next_ack = False
 
     def start(self, queue_name: str, prefetch: int) -> None:
-        """Ask for messages, at most `prefetch` unacknowledged at a time. Raises BrokerError."""
+        """Start to consume, with at most `prefetch` messages unacknowledged. Raises BrokerError."""
         with translate_errors(self._connection):
             self._channel.basic.qos(prefetch_count=prefetch)
-            self._consumer = self._channel.basic.consume(queue=queue_name)
-        self._last = False
-        if self._connection.failures:
-            raise self._connection.lost()
+            self._consumer_tag = self._channel.basic.consume(queue=queue_name)
+        self._cancel_with_next_ack = False
 
     def take(self, limit: int, timeout: float | None = None) -> list[Delivery]:
-        """Wait for a delivery; return it with those that have arrived behind it, at most `limit`.
+        """Wait for a delivery and return it with those that have arrived after it, at most `limit`.
 
-        None at all after `timeout` seconds.
-        Raises what ended the subscription: StopRequested, SubscriptionEnded or BrokerUnavailable.
+        Return an empty list after `timeout` seconds without a delivery. Raises the error that ended the subscription:
+        StopRequested, ChannelClosed, ConsumerCancelled or BrokerUnavailable.
         """
-        batch: list[Delivery] = []
-        if self._interruption is not None:
-            raise self._interruption
-        try:
-            item = self._arrived.get(timeout=timeout)
-            while not isinstance(item, Exception):
-                batch.append(item)
-                if len(batch) == limit:
-                    return batch
-                item = self._arrived.get_nowait()
-        except queue.Empty:
-            return batch
-        self._interruption = self._translate(item)
-        if batch:
-            return batch
-        raise self._interruption
+        return cast(list[Delivery], self._frames.take(limit, timeout))
 
     def wake(self) -> None:
-        """Make `take` raise StopRequested after what has arrived before."""
-        self._arrived.put(StopRequested())
+        """Make `take` raise StopRequested after the deliveries that have already arrived."""
+        self._frames.put_error(StopRequested())
 
-    def end_with_next(self) -> None:
-        """Ask for no more with the next acknowledgement: `start` can begin anew with nothing to give back."""
-        self._last = True
+    def cancel_with_next_ack(self) -> None:
+        """Receive no further messages from the next acknowledgement on, so that `start` can set another prefetch."""
+        self._cancel_with_next_ack = True
 
     def acknowledge(self, delivery: Delivery, *, and_all_before: bool = False) -> None:
-        """Raises BrokerError; what is not acknowledged comes again on another channel."""
+        """Acknowledge a delivery. Raises BrokerError; RabbitMQ delivers unacknowledged messages again."""
         with translate_errors(self._connection):
-            if self._last:
-                # Before the acknowledgement makes room for another.
-                self._channel.basic.cancel(self._consumer)
+            if self._cancel_with_next_ack:
+                # Before the acknowledgement, which makes room for another delivery.
+                self._channel.basic.cancel(self._consumer_tag)
             self._channel.basic.ack(delivery.tag, multiple=and_all_before)
 
     def end(self) -> None:
-        """Close the channel: what is not acknowledged goes back to the queue. Raises BrokerError.
+        """Close the channel, so that unacknowledged messages go back to the queue. Raises BrokerError.
 
-        A quorum queue may give it out again in any order, which it does not do with what a lost connection gives back.
+        A quorum queue may deliver these messages in another order. Messages that a lost connection gives back keep
+        their order.
         """
-        self._connection.failures.listeners.remove(self._arrived.put)
+        self._frames.detach()
         with translate_errors(self._connection):
             self._channel.close()
 
-    def _translate(self, error: Exception) -> Exception:
-        return error if isinstance(error, BrokerError | StopRequested) else self._connection.lost(error)
 
-
-def _assemble(put: Callable[[Delivery | Exception], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A frame handler for amqpstorm's reader thread that puts deliveries together and passes other frames on."""
-    deliver: Deliver
-    header: Header
-    parts: list[bytes] = []
-    missing = 0
-
-    def on_frame(frame: Any) -> None:
-        nonlocal deliver, header, missing
-        kind = frame.__class__
-        if kind is Body:
-            parts.append(frame.value)
-            missing -= len(frame.value)
-        elif kind is Header:
-            header = frame
-            missing = frame.body_size
-        elif kind is Deliver:
-            deliver = frame
-            return
-        else:
-            pass_on(frame)
-            if frame.name == "Basic.Cancel":
-                put(SubscriptionEnded("RabbitMQ cancelled the consumer (was its queue deleted?)"))
-            elif frame.name == "Channel.Close":
-                put(SubscriptionEnded(f"RabbitMQ closed the channel: {frame.reply_text}"))
-            return
-        if not missing:
-            tag, exchange, key = deliver.delivery_tag, deliver.exchange, deliver.routing_key
-            put(Delivery(tag, exchange, key, b"".join(parts), header.properties, deliver.redelivered))
-            parts.clear()
-
-    return on_frame
+def _make_delivery(method: Deliver, header: Header, body: bytes) -> Delivery:
+    return Delivery(
+        method.delivery_tag, method.exchange, method.routing_key, body, header.properties, method.redelivered
+    )

@@ -1,4 +1,4 @@
-"""amqpstorm's socket with what it lacks: errors that are heard at once, and sends that give up."""
+"""amqpstorm's socket with errors that are reported at once and sends that time out."""
 
 import contextlib
 import socket
@@ -9,8 +9,8 @@ from amqpstorm.exception import AMQPConnectionError
 from amqpstorm.io import IO
 
 
-class Failures(list[Exception]):
-    """amqpstorm's list of what went wrong, telling whoever listens as soon as something does."""
+class ConnectionErrors(list[Exception]):
+    """amqpstorm's list of a connection's errors. Calls each listener with every new error, in any thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,8 +22,8 @@ class Failures(list[Exception]):
             listener(error)
 
 
-class BoundedIO(IO):
-    """The socket, whose sends give up after the time-out instead of trying for ever."""
+class TimedIO(IO):
+    """amqpstorm's socket. A send fails after the connection's timeout; amqpstorm tries again for ever."""
 
     @property
     def is_sending(self) -> bool:
@@ -36,17 +36,18 @@ class BoundedIO(IO):
                     raise OSError("not connected")
                 self.socket.sendall(frame_data)
             except OSError as error:
-                # Part of a frame may be out: nothing more can be said on this connection.
+                # A part of a frame may be sent already, so this connection is of no more use.
                 self._exceptions.append(AMQPConnectionError(f"could not send: {error}"))
-                self.cut()
+                self.shut_down()
 
-    def cut(self) -> None:
-        """End the connection without a word; wakes every thread that reads from it or writes to it."""
+    def shut_down(self) -> None:
+        """Shut the socket down at once. This wakes every thread that reads from it or writes to it."""
         if self.socket is not None:
             with contextlib.suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
 
     def _find_address_and_connect(self, addresses: list[Any]) -> socket.socket:
+        """Connect to the first address that answers. Raises AMQPConnectionError with the last reason."""
         reason: OSError = OSError("the name has no address")
         for family, _, _, _, address in addresses:
             sock = self._create_socket(family)
@@ -55,6 +56,7 @@ class BoundedIO(IO):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:
                 reason = error
+                # amqpstorm leaves this socket open.
                 sock.close()
             else:
                 return sock

@@ -68,7 +68,7 @@ def test_a_symbol_without_a_bound_queue_is_unconfirmed_and_the_others_are_publis
 
 def test_an_unreachable_broker_is_an_error_of_the_whole_sync(tmp_path: Path) -> None:
     settings = replace(Settings(), amqp_url=BrokerAddress.parse("amqp://127.0.0.1:1/"))
-    with pytest.raises(BrokerUnavailable, match="no RabbitMQ answers"):
+    with pytest.raises(BrokerUnavailable, match="RabbitMQ does not answer"):
         sync_prices(settings, ["AAPL"], AT, tmp_path)
 
 

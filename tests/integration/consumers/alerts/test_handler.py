@@ -39,7 +39,7 @@ class FakeBroker:
 
     def publish(self, messages: Iterable[Message]) -> int:
         if self.away:
-            raise BrokerUnavailable("no RabbitMQ answers")
+            raise BrokerUnavailable("RabbitMQ does not answer")
         sent = [message.id for message in messages]
         self.published += [each for each in sent if each not in self.refuses]
         failures = {each: "a queue is full" for each in sent if each in self.refuses}

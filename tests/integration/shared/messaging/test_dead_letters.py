@@ -168,7 +168,7 @@ def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, co
         channel.queue.delete(TEST)
     with Publisher(broker, "test") as publisher, pytest.raises(PublishError, match="no queue is bound"):
         requeue(connection, publisher, TEST)
-    connection.finish()
+    connection.close_gracefully()
     eventually(lambda: waiting(broker, DEAD) == 3)
 
 
@@ -195,11 +195,11 @@ def test_a_connection_that_is_lost_is_said_to_be_lost(broker: BrokerAddress) -> 
     with proxy(broker) as between:
         lost = connect(between.address, "test")
         between.cut()
-        eventually(lambda: lost.failures)
+        eventually(lambda: lost.errors)
         for attempt in (lambda: count(lost, TEST), lambda: look(lost, TEST, 1), lambda: drop(lost, TEST)):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 attempt()
-        lost.abandon()
+        lost.abort()
 
 
 def test_what_rabbitmq_sets_aside_by_itself_has_a_reason_too(broker: BrokerAddress, connection: Connection) -> None:

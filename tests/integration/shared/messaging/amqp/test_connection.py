@@ -24,7 +24,7 @@ def refusal(address: BrokerAddress) -> BrokerError:
 def test_a_broker_that_is_away_says_how_to_get_one(broker: BrokerAddress) -> None:
     error = refusal(replace(broker, port=free_port(), password=SECRET))
     assert isinstance(error, BrokerUnavailable)
-    assert "no RabbitMQ answers at amqp://127.0.0.1:" in str(error)
+    assert "RabbitMQ does not answer at amqp://127.0.0.1:" in str(error)
     assert "./stockwire up" in str(error)
     assert "STOCKWIRE_AMQP_URL" in str(error)
 
@@ -58,11 +58,11 @@ def test_a_loss_is_reported_to_whoever_listens_as_soon_as_the_socket_shows_it(br
     with proxy(broker) as between:
         connection = connect(between.address, "test")
         told = threading.Event()
-        connection.failures.listeners.append(lambda _error: told.set())
+        connection.errors.listeners.append(lambda _error: told.set())
         between.cut()
         assert told.wait(2)
-        assert str(connection.lost()).startswith("connection to RabbitMQ at amqp://127.0.0.1:")
-        connection.abandon()
+        assert str(connection.lost()).startswith("the connection to RabbitMQ at amqp://127.0.0.1:")
+        connection.abort()
 
 
 def test_a_send_that_nobody_reads_gives_up(broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +75,8 @@ def test_a_send_that_nobody_reads_gives_up(broker: BrokerAddress, monkeypatch: p
         sending.start()
         sending.join(10)
         assert not sending.is_alive()
-        assert connection.failures
-        connection.abandon()
+        assert connection.errors
+        connection.abort()
         between.stuck.clear()
 
 
@@ -89,7 +89,7 @@ def test_silence_is_noticed_within_the_heartbeat_while_a_full_socket_holds_up_a_
         sending.join(5)
         assert not sending.is_alive()
         assert "no heartbeat" in str(connection.lost())
-        connection.abandon()
+        connection.abort()
 
 
 def test_a_connection_that_is_finished_is_gone_from_the_broker(broker: BrokerAddress) -> None:
@@ -110,8 +110,8 @@ def test_frames_that_are_no_amqp_end_the_connection(broker: BrokerAddress) -> No
     with proxy(broker) as between:
         connection = connect(between.address, "test")
         between.answer(b"\x01\x00\x01\x00\x00\x00\x04\xff\xff\xff\xff\xce")
-        eventually(lambda: connection.failures, timeout=5)
-        connection.abandon()
+        eventually(lambda: connection.errors, timeout=5)
+        connection.abort()
 
 
 def test_many_channels_come_and_go_on_one_connection(broker: BrokerAddress) -> None:

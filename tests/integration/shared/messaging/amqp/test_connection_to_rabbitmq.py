@@ -95,10 +95,10 @@ class TestTls:
         with pytest.raises(BrokerRefused, match="certificate"):
             connect(over_tls(own_broker, tls_port, trusted, host="127.0.0.1"), "test")
         named = f"{trusted}&server_name_indication=localhost"
-        connect(over_tls(own_broker, tls_port, named, host="127.0.0.1"), "test").finish()
+        connect(over_tls(own_broker, tls_port, named, host="127.0.0.1"), "test").close_gracefully()
 
     def test_checking_can_be_switched_off_by_name(self, own_broker: PrivateBroker, tls_port: int) -> None:
-        connect(over_tls(own_broker, tls_port, "verify=verify_none"), "test").finish()
+        connect(over_tls(own_broker, tls_port, "verify=verify_none"), "test").close_gracefully()
 
     def test_a_file_that_is_not_there_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
         with pytest.raises(BrokerRefused, match="TLS files"):
