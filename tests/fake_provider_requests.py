@@ -16,7 +16,7 @@ from tests.fake_http_server import Request, Script, fake_http_server
 
 # What tests/fake_apis/*.py take for a good one.
 KEY = "test-key"
-PATIENCE = Timeouts(connect=0.5, read=0.5, whole=1.0)
+TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
 
 
 def make_historical_provider(
@@ -26,16 +26,16 @@ def make_historical_provider(
     account = Account(url, key, **limits)
     api = APIS[name](account)
     assert isinstance(api, HistoricalApi)
-    return HistoricalHttpProvider(api, account, folder, PATIENCE)
+    return HistoricalHttpProvider(api, account, folder, TIMEOUTS)
 
 
-def ask(
+def fetch_quotes(
     name: str, folder: Path, script: Script, symbols: Sequence[str], key: str = KEY, **limits: int
 ) -> tuple[QuoteResults, list[Request]]:
     """An answer for each symbol, none of which shows the key, and what was asked for."""
     with fake_http_server(script) as server:
         account = Account(server.url, key, **limits)
-        found = HttpProvider(APIS[name](account), account, folder, PATIENCE).quotes(symbols, utc_now())
+        found = HttpProvider(APIS[name](account), account, folder, TIMEOUTS).quotes(symbols, utc_now())
     assert found.keys() == set(symbols)
     assert key not in repr(found)
     return found, server.requests

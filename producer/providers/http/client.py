@@ -1,41 +1,35 @@
-"""GETs from a provider: within time, from its server alone, and without the key ever showing.
-
-Source for the retries: https://urllib3.readthedocs.io/en/stable/reference/urllib3.util.html#urllib3.util.Retry
-"""
+"""GET requests to one provider: with timeouts and retries, to its own server only, with no key in any message."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from producer.providers.http.apis.base import RequestAuth
 from producer.providers.http.parsing import truncate
-from shared.errors import InvalidResponse, ProviderUnavailable, RateLimited
+from producer.providers.http.retries import Retries
+from shared.errors import InvalidResponse, ProviderUnavailable
 
 MAX_BODY = 32 * 2**20
 MAX_REDIRECTS = 3
-# In seconds: a Retry-After up to this is waited for on the spot, a longer one is the caller's.
-MOMENT = 5
 
 _CHUNK = 2**16
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """In seconds: to connect, for each piece of an answer, and for the whole of it once it has begun."""
+    """Timeouts in seconds: to connect, for each piece of a response, and for the whole body once it has begun."""
 
     connect: float = 4.0
     read: float = 10.0
-    whole: float = 20.0
+    body: float = 20.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -43,7 +37,7 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @dataclass(frozen=True)
 class Response:
-    """An answer as it came; `retry_after` is in seconds."""
+    """A whole response; `retry_after` is in seconds."""
 
     status: int
     reason: str
@@ -52,36 +46,16 @@ class Response:
 
 
 class Client:
-    """A session with one provider, for many threads; used as a context manager.
+    """A session with one provider, for many threads. Use it as a context manager."""
 
-    `pay` is called, with the cost of the call in credits, before a call is made again; RateLimited means not to.
-    """
-
-    def __init__(
-        self, url: str, signature: RequestAuth, connections: int, patience: Timeouts, pay: Callable[[int], None]
-    ) -> None:
-        # It logs whole URLs, which is where some providers want the key; we report what it raises.
+    def __init__(self, url: str, auth: RequestAuth, connections: int, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+        # urllib3 logs whole URLs, and some providers want the key in the URL.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         self._url = url
-        self._signature = signature
-        self._patience = patience
-        self._cost = threading.local()
+        self._auth = auth
+        self._timeouts = timeouts
         self._session = requests.Session()
-        retry = _Retry(
-            total=2,
-            connect=1,
-            read=1,
-            redirect=False,
-            status=2,
-            other=0,
-            allowed_methods={"GET"},
-            status_forcelist={500, 502, 503, 504},
-            backoff_factor=0.2,
-            backoff_jitter=0.2,
-            raise_on_status=False,
-        )
-        retry.pay = lambda: pay(self._cost.credits)
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=retry)
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -91,141 +65,123 @@ class Client:
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._session.close()
 
-    def get(self, path: str, query: Mapping[str, str], cost: int = 1) -> Response:
-        """Raises ProviderUnavailable where no whole answer comes, InvalidResponse for one that cannot be read."""
-        self._cost.credits = cost
+    def get(self, path: str, query: Mapping[str, str], reserve: Callable[[], None] = lambda: None) -> Response:
+        """Send a GET and return its response. `reserve` is called before each retry; RateLimited prevents the retry.
+
+        Raises ProviderUnavailable without a whole response, and InvalidResponse if the body cannot be decoded.
+        """
         try:
-            return self._follow(f"{self._url}{path}", query)
-        # Without their texts and without `from`: they quote the URL, and with it the key.
+            return self._follow_redirects(f"{self._url}{path}", query, reserve)
+        # Without the errors' texts and without `from`: they quote the URL, and with it the key.
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
-            raise ProviderUnavailable(f"does not answer in time ({self._patience.read:g} s)") from None
+            raise ProviderUnavailable(f"no answer within {self._timeouts.read:g} s") from None
         except (requests.exceptions.SSLError, urllib3.exceptions.SSLError):
-            raise ProviderUnavailable(f"shows no certificate that is good for {self._host}") from None
+            raise ProviderUnavailable(f"the server has no valid certificate for {self._host}") from None
         except requests.exceptions.ProxyError:
-            raise ProviderUnavailable(
-                f"{self._host} is not reached by way of the proxy that HTTPS_PROXY names"
-            ) from None
+            raise ProviderUnavailable(f"the proxy in HTTPS_PROXY does not reach {self._host}") from None
         except (requests.ConnectionError, urllib3.exceptions.ProtocolError) as error:
-            raise ProviderUnavailable(f"{_describe(error)} ({self._host})") from None
+            raise ProviderUnavailable(f"{self._host} {_describe(error)}") from None
         except (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-            raise InvalidResponse("sent what cannot be unpacked as its headers say") from None
+            raise InvalidResponse("the body does not match its Content-Encoding") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise ProviderUnavailable(f"cannot be asked ({type(error).__name__}, {self._host})") from None
+            raise ProviderUnavailable(f"the request to {self._host} failed ({type(error).__name__})") from None
         except ValueError:
-            # Ours is one: the settings see to that.
-            raise ProviderUnavailable(f"redirects to what is no URL ({self._host})") from None
+            # The settings check our own URL, so the URL is from a redirect.
+            raise ProviderUnavailable(f"{self._host} redirects to an invalid URL") from None
 
     @property
     def _host(self) -> str:
         return urlsplit(self._url).netloc
 
-    def _follow(self, url: str, query: Mapping[str, str]) -> Response:
-        """The answer, wherever it is on the same server: the key goes to no other."""
+    def _follow_redirects(self, url: str, query: Mapping[str, str], reserve: Callable[[], None]) -> Response:
+        """Follow redirects on the same server. The key must not be sent to any other server."""
         for _ in range(MAX_REDIRECTS + 1):
-            with self._session.get(
-                url,
-                params=query,
-                auth=self._sign,
-                stream=True,
-                allow_redirects=False,
-                timeout=(self._patience.connect, self._patience.read),
-            ) as response:
+            with self._send_with_retries(url, query, reserve) as response:
                 target = response.headers.get("Location") if response.is_redirect else None
                 if target is None:
                     return self._read(response)
             url, query = self._check_target(url, urljoin(url, target)), {}
-        raise ProviderUnavailable("redirects in circles")
+        raise ProviderUnavailable(f"{self._host} redirects more than {MAX_REDIRECTS} times")
 
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """As `requests` wants it of an `auth`, which also keeps it from looking for a password in ~/.netrc."""
-        request.headers.update(self._signature.headers)
-        request.prepare_url(request.url, dict(self._signature.query))
+    def _send_with_retries(self, url: str, query: Mapping[str, str], reserve: Callable[[], None]) -> requests.Response:
+        """Return the first acceptable response, or the last one, with its body unread."""
+        retries = Retries(reserve)
+        while True:
+            try:
+                response = self._send(url, query)
+                delay = retries.after_response(response.status_code, _read_retry_after(response))
+                if delay is None:
+                    return response
+                response.close()
+            except requests.exceptions.SSLError:
+                raise
+            except (requests.ConnectionError, requests.Timeout):
+                delay = retries.after_connection_error()
+                if delay is None:
+                    raise
+            time.sleep(delay)
+
+    def _send(self, url: str, query: Mapping[str, str]) -> requests.Response:
+        timeout = (self._timeouts.connect, self._timeouts.read)
+        return self._session.get(
+            url, params=query, auth=self._authenticate, stream=True, allow_redirects=False, timeout=timeout
+        )
+
+    def _authenticate(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the key. Passed as `auth`, this also keeps requests from reading a password in ~/.netrc."""
+        request.headers.update(self._auth.headers)
+        request.prepare_url(request.url, dict(self._auth.query))
         return request
 
     def _check_target(self, source: str, target: str) -> str:
         before, after = urlsplit(source), urlsplit(target)
-        # Another port is another server; that of TLS in place of the usual one is the same, only safer.
-        safer = (_origin(before), _origin(after)) == (("http", before.hostname, 80), ("https", before.hostname, 443))
-        if _origin(after) != _origin(before) and not safer:
+        # Another port is another server. The only exception is the upgrade from port 80 to TLS on port 443.
+        upgrade = (_origin(before), _origin(after)) == (("http", before.hostname, 80), ("https", before.hostname, 443))
+        if _origin(after) != _origin(before) and not upgrade:
             raise ProviderUnavailable(
-                f"redirects to {truncate(after.netloc)}, where the key must not go: is the URL in the settings right?"
+                f"{self._host} redirects to {truncate(after.netloc)}, which must not get the key; "
+                "check the provider's URL in the settings"
             )
         return target
 
     def _read(self, response: requests.Response) -> Response:
-        deadline = time.monotonic() + self._patience.whole
+        deadline = time.monotonic() + self._timeouts.body
         body = bytearray()
-        # Whatever there is, piece by piece: a server that sends a byte now and then would never fill a larger one.
+        # read1 returns what has arrived. A slow server might never fill a chunk.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > MAX_BODY:
-                raise InvalidResponse(f"sent more than {MAX_BODY // 2**20} MiB")
+                raise InvalidResponse(f"the body is longer than {MAX_BODY // 2**20} MiB")
             if time.monotonic() > deadline:
-                raise ProviderUnavailable(f"has not sent all of its answer within {self._patience.whole:g} s")
+                raise ProviderUnavailable(f"the answer was not complete within {self._timeouts.body:g} s")
         text = body.decode(errors="replace")
         return Response(response.status_code, response.reason or "", text, _read_retry_after(response))
 
 
-class _Retry(Retry):
-    """Retries that are paid for, and that leave a Retry-After of more than a moment to the caller."""
-
-    pay: Callable[[], None]
-
-    def new(self, **kw: Any) -> Self:
-        fresh = super().new(**kw)
-        fresh.pay = self.pay
-        return fresh
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: urllib3.BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        fresh = super().increment(method, url, response, error, _pool, _stacktrace)
-        wait = self.get_retry_after(response) if response else None
-        untold = response is not None and response.status == 429 and wait is None
-        if untold or (wait or 0) > MOMENT:
-            raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
-        try:
-            self.pay()
-        except RateLimited:
-            raise urllib3.exceptions.MaxRetryError(_pool, url or "", error) from error
-        return fresh
-
-    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
-        try:
-            return super().get_retry_after(response)
-        except urllib3.exceptions.InvalidHeader:
-            return None
-
-
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    """Source: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
+    """Return scheme, host and port. Source: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
     return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _read_retry_after(response: requests.Response) -> float | None:
-    return _Retry().get_retry_after(response.raw)
+    """Return the Retry-After header, which may be a number or a date, in seconds; None if missing or invalid."""
+    try:
+        return urllib3.Retry().get_retry_after(response.raw)
+    except urllib3.exceptions.InvalidHeader:
+        return None
 
 
 def _describe(error: Exception) -> str:
-    """In a few words, and without the URL that the error's own text has."""
+    """Return what the host did, without the URL in the error's own text."""
     text = str(error)
-    for sign, words in _SIGNS.items():
-        if sign in text:
-            return words
-    return "closed the connection"
+    return next((words for sign, words in _SIGNS.items() if sign in text), "closed the connection")
 
 
 _SIGNS = {
-    "NameResolutionError": "has a name that is not known here",
-    "Failed to resolve": "has a name that is not known here",
+    "NameResolutionError": "is an unknown host name",
+    "Failed to resolve": "is an unknown host name",
     "refused": "refuses connections",
-    "unreachable": "cannot be reached from here",
-    "IncompleteRead": "broke off in the middle of its answer",
-    "timed out": "does not answer in time",
+    "unreachable": "is not reachable",
+    "IncompleteRead": "closed the connection in the middle of an answer",
+    "timed out": "did not answer in time",
 }

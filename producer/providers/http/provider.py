@@ -1,42 +1,43 @@
-"""A provider over HTTP: its API asked within the plan's limits, and left alone while that is of no use."""
+"""A provider over HTTP: its API, asked within the plan's quota and under a circuit breaker."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
-
 from producer.providers.base import Interval, Quote, QuoteResults
-from producer.providers.http.apis.base import Api, HistoricalApi, QuoteRequest
+from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.circuit_breaker import load_circuit_breaker, save_circuit_breaker
+from producer.providers.http.circuit_guard import CircuitGuard
 from producer.providers.http.client import DEFAULT_TIMEOUTS, Client, Timeouts
-from producer.providers.http.quota import Reservation, refund, reserve
-from producer.providers.http.request_order import least_recently_requested, record_requested
-from producer.providers.http.request_runner import CONNECTIONS, RequestRunner, cost
+from producer.providers.http.provider_errors import complete
+from producer.providers.http.redaction import make_redactor
+from producer.providers.http.request_quota import RequestQuota
+from producer.providers.http.request_runner import MAX_CONNECTIONS, RequestRunner
+from producer.providers.http.request_sender import RequestSender
 from producer.providers.http.throttle import Throttle
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading, writing
-from shared.errors import NoPrices, RateLimited
+from shared.errors import NoPrices
 from shared.settings import PREFIX
 from shared.times import utc_now
 
-# What most plans are behind the market, and a little more: until then, a bar that has ended may not be all there.
-_BEHIND = timedelta(minutes=20)
+# Most plans are up to 15 minutes behind the market. Until then, a five-minute bar may be incomplete.
+_MAX_DELAY = timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
 class HttpProvider:
-    """Asks `api` on `account`; what is spent, and how it fared, is kept in `folder` for every process to see."""
+    """Asks `api` with `account`; all processes share the quota's usage and the circuit breaker in `folder`."""
 
     api: Api
     account: Account
     folder: Path
-    patience: Timeouts = DEFAULT_TIMEOUTS
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
     clock: Callable[[], datetime] = utc_now
 
     @property
@@ -45,84 +46,62 @@ class HttpProvider:
 
     @property
     def account_name(self) -> str:
-        """What the account is called in the state: another key or URL is another account, and no key shows."""
+        """The account's name in the state database: it differs by key and URL, and does not reveal the key."""
         digest = hashlib.blake2b(f"{self.account.url}\n{self.account.key}".encode(), digest_size=6)
         return f"{self.name}:{digest.hexdigest()}"
 
     @cached_property
-    def _pace(self) -> Throttle:
+    def _throttle(self) -> Throttle:
         return Throttle(self.api.requests_per_second)
 
     def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:  # noqa: ARG002 - a market has its own time
-        """See Provider; RateLimited for those that the plan has no room for now, who come first the next time.
+        """Return a result per symbol. See Provider.
 
-        Raises ProviderError while the provider is left alone, and StorageError where its state cannot be kept.
+        A symbol that exceeds the quota gets a RateLimited, and comes first the next time. Raises ProviderError while
+        the circuit is open, and StorageError if the state cannot be read or written.
         """
-        with self._asking() as (engine, asking):
-            with writing(engine) as connection:
-                now = self.clock()
-                calls, left = self._fit(connection, symbols, now)
-            answers = asking.run(calls)
-            if asking.unspent:
-                with writing(engine) as connection:
-                    refund(connection, self.account_name, asking.unspent, now)
-            return {**left, **answers}
-
-    def _fit(
-        self, connection: Connection, symbols: Sequence[str], now: datetime
-    ) -> tuple[Sequence[QuoteRequest], QuoteResults]:
-        """The calls that the plan has room for now, paid for, and the error of the symbols that it has none for."""
-        waiting = least_recently_requested(connection, self.account_name, symbols, now)
-        calls = self.api.quote_requests(waiting, now)
-        wanted = sum(cost(self.api, call) for call in calls)
-        grant = reserve(connection, self.account_name, self.account, wanted, now)
-        if grant.amount < wanted and self.api.credit_per_symbol:
-            calls = self.api.quote_requests(waiting[: grant.amount], now)
-        elif grant.amount < wanted:
-            calls = calls[: grant.amount]
-        asked = [symbol for call in calls for symbol in call.symbols]
-        record_requested(connection, self.account_name, asked, now)
-        left = [symbol for symbol in waiting if symbol not in set(asked)]
-        return calls, dict.fromkeys(left, self._no_room(grant, "is left for a later run: ")) if left else {}
-
-    def _no_room(self, grant: Reservation, then: str = "") -> RateLimited:
-        setting = f"{PREFIX}{self.name.upper()}_PER_{grant.limit.rpartition(' ')[2].upper()}"
-        used_up = f"the plan's {grant.limit} ({setting}) are used up until {grant.until:%H:%M:%S} UTC"
-        return RateLimited(f"{then}{used_up}", grant.until)
+        with self._open() as (quota, sender):
+            now = self.clock()
+            requests, deferred = quota.select_requests(symbols, now)
+            results = RequestRunner(self.api, sender, quota.reserve_requests).run(requests)
+            if sender.unused_credits:
+                quota.refund(sender.unused_credits, now)
+            results.update(deferred)
+            return results
 
     @contextmanager
-    def _asking(self) -> Iterator[tuple[Engine, RequestRunner]]:
-        """What asking needs, for one block, behind which it is kept how the provider fared.
+    def _open(self) -> Iterator[tuple[RequestQuota, RequestSender]]:
+        """Open the state and a client for one block, and save the circuit breaker after it.
 
-        Raises ProviderError where the provider is to be left alone.
+        Raises ProviderError if the circuit is open.
         """
         with open_state(self.folder) as engine:
             with reading(engine) as connection:
                 circuit = load_circuit_breaker(connection, self.account_name)
-            if error := circuit.read_error(self.clock()):
+            if error := circuit.open_error(self.clock()):
                 raise error
-
-            def pay(price: int) -> None:
-                with writing(engine) as connection:
-                    name, now = self.account_name, self.clock()
-                    grant = reserve(connection, name, self.account, price, now, whole=True)
-                if grant.amount < price:
-                    raise self._no_room(grant)
-
-            signature = self.api.authenticate(self.account)
-            with Client(self.account.url, signature, CONNECTIONS, self.patience, pay) as client:
-                asking = RequestRunner(self.api, client, circuit, pay, self._pace, self.account.key, self.clock)
+            guard = CircuitGuard(circuit, self.clock)
+            quota = RequestQuota(engine, self.api, self.account, self.account_name, self.clock)
+            with self._make_client() as client:
                 try:
-                    yield engine, asking
+                    yield quota, self._make_sender(client, guard, quota)
                 finally:
-                    if asking.circuit != circuit:
+                    if guard.circuit != circuit:
                         with writing(engine) as connection:
-                            save_circuit_breaker(connection, self.account_name, asking.circuit)
+                            save_circuit_breaker(connection, self.account_name, guard.circuit)
+
+    def _make_client(self) -> Client:
+        return Client(self.account.url, self.api.authenticate(self.account), MAX_CONNECTIONS, self.timeouts)
+
+    def _make_sender(self, client: Client, guard: CircuitGuard, quota: RequestQuota) -> RequestSender:
+        key_setting, redact = f"{PREFIX}{self.name.upper()}_KEY", make_redactor(self.account.key)
+        to_sentence = partial(complete, api=self.api, key_setting=key_setting, redact=redact)
+        return RequestSender(self.api, client, guard, self._throttle, quota.reserve, to_sentence, self.clock)
 
 
 @dataclass(frozen=True)
 class HistoricalHttpProvider(HttpProvider):
-    """One whose API has past prices too."""
+    """A provider over HTTP that also has past prices."""
 
     api: HistoricalApi
 
@@ -130,15 +109,15 @@ class HistoricalHttpProvider(HttpProvider):
         return self.api.max_range(interval)
 
     def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
-        """See HistoricalProvider; RateLimited where the plan has no room for the call now."""
-        call = self.api.history_request(symbol, interval, since, until)
-        with self._asking() as (_, asking):
-            asking.pay(1)
+        """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
+        request = self.api.history_request(symbol, interval, since, until)
+        with self._open() as (quota, sender):
+            quota.reserve(1)
             try:
-                found = asking.get(call.path, call.query, 1, call.read)
+                found = sender.send(request, 1)
             except NoPrices:
                 found = []
-        # A bar of a day is called by its beginning, one of five minutes by its end.
-        ended = self.clock() - (interval.length if interval is Interval.DAY else _BEHIND)
+        # `as_of` is the beginning of a daily bar, and the end of a five-minute bar.
+        ended = self.clock() - (interval.length if interval is Interval.DAY else _MAX_DELAY)
         by_time = {each.as_of: each for each in found if since <= each.as_of < until and each.as_of <= ended}
         return [by_time[moment] for moment in sorted(by_time)]

@@ -1,13 +1,11 @@
-"""What an answer over HTTP comes to: its JSON, or the one error that it is."""
+"""The result of an HTTP response: its JSON, or the provider error that it stands for."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from producer.providers.http.apis.base import Api, Json
 from producer.providers.http.client import Response
-from producer.providers.http.parsing import describe_text, next_minute, parse_json, truncate
-from producer.providers.http.quota import DAY
+from producer.providers.http.parsing import describe_text, parse_json, truncate
+from producer.providers.http.provider_errors import find_message
 from shared.accounts import KEYLESS
 from shared.errors import (
     AuthenticationFailed,
@@ -17,76 +15,49 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from shared.settings import PREFIX
-from shared.times import midnight_of
 
-# How long to wait where a provider limits us and does not say for how long: plans count by the minute.
-_PAUSE = timedelta(minutes=1)
-# Where in an error's JSON its words may stand, whoever sends it: providers, and the gateways before them.
-_WORDS = ("message", "error", "detail", "description", "Information", "Note", "Error Message")
+# The wait after a 429 without a Retry-After header: quotas are per minute.
+_DEFAULT_WAIT = timedelta(minutes=1)
+_MAX_WAIT_SECONDS = 86_400
 
 
-def read_response(api: Api, reply: Response, now: datetime) -> Json:
-    """The JSON of an answer that is none of a failure. Raises ProviderError, with the provider's own words."""
+def read_response(api: Api, response: Response, now: datetime) -> Json:
+    """Return the JSON of a successful response. Raises ProviderError with the details of any other response."""
     try:
-        answer = parse_json(reply.text)
+        answer = parse_json(response.text)
     except InvalidResponse as error:
-        raise _judge_status(api.name, reply, describe_text(reply.text), now, is_json=False) or error from None
-    found = api.read_error(reply.status, answer, now)
-    if isinstance(found, RateLimited) and reply.retry_after is not None:
-        raise RateLimited(str(found), now + _seconds(reply.retry_after))
+        raise _status_error(api.name, response, describe_text(response.text), now, is_json=False) or error from None
+    found = api.read_error(response.status, answer, now)
+    if isinstance(found, RateLimited) and response.retry_after is not None:
+        raise RateLimited(str(found), now + _wait(response.retry_after))
     if found is None:
-        found = _judge_status(api.name, reply, find_message(answer) or truncate(reply.text), now, is_json=True)
+        message = find_message(answer) or truncate(response.text)
+        found = _status_error(api.name, response, message, now, is_json=True)
     if found is not None:
         raise found
     return answer
 
 
-def find_message(answer: Json) -> str:
-    """What an error's JSON says, where it says it in one of the usual places."""
-    if not isinstance(answer, Mapping):
-        return ""
-    fields: Mapping[str, Any] = answer
-    for name in _WORDS:
-        value = fields.get(name)
-        if isinstance(value, str) and value.strip():
-            return truncate(value)
-        if isinstance(value, Mapping) and (words := find_message(value)):
-            return words
-    return ""
-
-
-def authentication_failed(name: str, words: str) -> AuthenticationFailed:
-    """The error of a key that the provider `name` refuses in these words."""
-    return AuthenticationFailed(f"refuses the key in {PREFIX}{name.upper()}_KEY: {words}")
-
-
-def rate_limited(words: str, now: datetime, *, whole_day: bool = False) -> RateLimited:
-    """The error of a limit a minute, or a day, that a provider names in these words."""
-    until = midnight_of(now) + DAY if whole_day else next_minute(now)
-    return RateLimited(f"limits us: {words}; asked again from {until:%H:%M:%S} UTC", until)
-
-
-def _judge_status(name: str, reply: Response, words: str, now: datetime, *, is_json: bool) -> ProviderError | None:
-    """What the status says where the provider has no way of its own to say it."""
-    said = f"answers {reply.status} {reply.reason}".strip() + f": {words}"
-    match reply.status:
+def _status_error(name: str, response: Response, message: str, now: datetime, *, is_json: bool) -> ProviderError | None:
+    """Return the error that the status code stands for, or None for 200."""
+    details = f"HTTP {response.status} {response.reason}".strip() + f": {message}"
+    match response.status:
         case 200:
             return None
         case 401 | 403:
-            # A page is what stands between us and the API; where there is no key it is we who are turned away.
-            transient = name in KEYLESS or reply.text.lstrip().startswith("<")
-            return ProviderUnavailable(said) if transient else authentication_failed(name, words)
+            # An HTML page comes from a gateway in front of the API, and a provider without keys cannot reject a key.
+            is_page = response.text.lstrip().startswith("<")
+            return ProviderUnavailable(details) if name in KEYLESS or is_page else AuthenticationFailed(message)
         case 404:
-            return UnknownSymbol(words) if is_json else InvalidResponse(said)
+            return UnknownSymbol(message) if is_json else InvalidResponse(details)
         case 429:
-            wait = _PAUSE if reply.retry_after is None else _seconds(reply.retry_after)
-            return RateLimited(f"{said}; asked again from {now + wait:%H:%M:%S} UTC", now + wait)
+            wait = _DEFAULT_WAIT if response.retry_after is None else _wait(response.retry_after)
+            return RateLimited(details, now + wait)
         case status if status >= 500:
-            return ProviderUnavailable(said)
-    return InvalidResponse(said)
+            return ProviderUnavailable(details)
+    return InvalidResponse(details)
 
 
-def _seconds(seconds: float) -> timedelta:
-    # At least one: a limit that is over by now was not over when we were told of it.
-    return timedelta(seconds=min(max(seconds, 1), 86_400))
+def _wait(retry_after: float) -> timedelta:
+    """Return the time to wait, at least a second: Retry-After may have passed on the way."""
+    return timedelta(seconds=min(max(retry_after, 1), _MAX_WAIT_SECONDS))

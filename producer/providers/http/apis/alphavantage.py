@@ -1,4 +1,4 @@
-"""Alpha Vantage: the last day's quote of one symbol a call, or a hundred in real time where the plan has that.
+"""Alpha Vantage: the last day's quote of one symbol per request, or 100 symbols in real time on plans with bulk quotes.
 
 Source: https://www.alphavantage.co/documentation/
 """
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
 from producer.providers.http.parsing import (
-    midnight,
     read_bars,
+    read_date,
     read_first_price,
     read_list,
     read_local_time,
@@ -27,33 +27,34 @@ from producer.providers.http.parsing import (
     read_volume,
     truncate,
 )
-from producer.providers.http.responses import authentication_failed, find_message, rate_limited
+from producer.providers.http.provider_errors import find_message, rate_limited
 from shared.accounts import Account
-from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, UnknownSymbol
 
-# The plans from here on have market data in real time, and bulk quotes with it.
+# Requests per minute from which on a plan has real-time data, and bulk quotes with it.
 _REALTIME = 600
-# Free plans have had 25 and, before, 500 calls a day; no other plan has a limit a day.
+# Free plans had 500 requests per day, and now have 25. No other plan has a limit per day.
 _FREE = 500
 _ZONE = "America/New_York"
 _OPENING, _CLOSING = time(9, 30), time(16)
-# What a plan with a limit a day gives of past days; the others give all in one answer.
+# Past days on a free plan. The other plans send all days in one answer.
 _COMPACT = 100
-_EVERYTHING = timedelta(days=36_500)
-_SAYINGS = ("Information", "Note", "Error Message")
-_REFUSED = re.compile("apikey is invalid|claim your free api key", re.IGNORECASE)
+_UNLIMITED_RANGE = timedelta(days=36_500)
+_MESSAGE_FIELDS = ("Information", "Note", "Error Message")
+_KEY_REJECTED = re.compile("apikey is invalid|claim your free api key", re.IGNORECASE)
 _NOT_IN_PLAN = re.compile(r"\bis a premium\b", re.IGNORECASE)
-_OF_A_MOMENT = re.compile("per second|per minute|spreading out", re.IGNORECASE)
-_OF_A_DAY = re.compile(r"\b(?:per day|daily)\b", re.IGNORECASE)
-_UNKNOWN = "Invalid API call"
-_CLASS = re.compile(r"\.([A-Z])$")
+_LIMIT_PER_MINUTE = re.compile("per second|per minute|spreading out", re.IGNORECASE)
+_LIMIT_PER_DAY = re.compile(r"\b(?:per day|daily)\b", re.IGNORECASE)
+_UNKNOWN_SYMBOL = "Invalid API call"
+_SHARE_CLASS = re.compile(r"\.([A-Z])$")
 
 
 @dataclass(frozen=True)
 class AlphaVantage:
-    """`plan` is the account, by whose limits it is known what the plan includes."""
+    """`plan` is the account: its limits tell what the plan includes."""
 
     name: ClassVar[str] = "alphavantage"
+    display_name: ClassVar[str] = "Alpha Vantage"
     credit_per_symbol: ClassVar[bool] = False
 
     plan: Account
@@ -79,53 +80,56 @@ class AlphaVantage:
         return RequestAuth(query={"apikey": account.key})
 
     def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:  # noqa: ARG002
-        """In bulk, or one by one, which is also what is done where the plan turns out to have no bulk quotes."""
-        single = [
-            QuoteRequest("/query", _query("GLOBAL_QUOTE", each), [each], partial(_read_one, each)) for each in symbols
-        ]
-        if not self.has_bulk_quotes:
-            return single
-        return [_bulk_call(each) for each in in_batches(single, self.batch_size)]
+        """Return bulk requests if the plan seems to have them, with single requests as their fallback."""
+        single = [_single_request(each) for each in symbols]
+        return [_bulk_request(each) for each in in_batches(single, self.batch_size)] if self.has_bulk_quotes else single
 
     def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:  # noqa: ARG002
-        """Every failure comes under 200, as a sentence."""
-        words = find_message({name: answer.get(name) for name in _SAYINGS}) if isinstance(answer, Mapping) else ""
-        if not words:
+        """Read the message: every failure has status 200."""
+        if not isinstance(answer, Mapping):
             return None
-        if _REFUSED.search(words):
-            return authentication_failed(self.name, words)
-        if _NOT_IN_PLAN.search(words):
-            return UnknownSymbol(words)
+        message = find_message({name: answer.get(name) for name in _MESSAGE_FIELDS})
+        if not message:
+            return None
+        if _KEY_REJECTED.search(message):
+            return AuthenticationFailed(message)
+        if _NOT_IN_PLAN.search(message):
+            return UnknownSymbol(message)
         if "Error Message" in answer:
-            return UnknownSymbol(f"is not known: {words}") if words.startswith(_UNKNOWN) else InvalidResponse(words)
-        # What is said of bursts names the day's limit besides.
-        return rate_limited(words, now, whole_day=bool(_OF_A_DAY.search(words)) and not _OF_A_MOMENT.search(words))
+            return UnknownSymbol(message) if message.startswith(_UNKNOWN_SYMBOL) else InvalidResponse(message)
+        # The message about too many requests at once also names the limit per day.
+        whole_day = bool(_LIMIT_PER_DAY.search(message)) and not _LIMIT_PER_MINUTE.search(message)
+        return rate_limited(message, now, whole_day=whole_day)
 
     def max_range(self, interval: Interval) -> timedelta:
         if interval is not Interval.DAY:
-            raise ProviderError("has prices five minutes apart by calendar month only: ask for whole days (1d)")
-        return _EVERYTHING
+            raise ProviderError("Alpha Vantage has five-minute prices only by calendar month; use --interval 1d")
+        return _UNLIMITED_RANGE
 
     def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:  # noqa: ARG002
-        """As traded, like the live prices."""
+        """Return a request for prices as traded, like the live prices."""
         self.max_range(interval)
         query = {**_query("TIME_SERIES_DAILY", symbol), "outputsize": "compact" if self.is_free else "full"}
         return HistoryRequest("/query", query, partial(_read_days, symbol, since if self.is_free else None))
 
 
-def _bulk_call(single: Sequence[QuoteRequest]) -> QuoteRequest:
-    symbols = [symbol for call in single for symbol in call.symbols]
+def _single_request(symbol: str) -> QuoteRequest:
+    return QuoteRequest("/query", _query("GLOBAL_QUOTE", symbol), partial(_read_one, symbol), [symbol])
+
+
+def _bulk_request(single: Sequence[QuoteRequest]) -> QuoteRequest:
+    symbols = [symbol for request in single for symbol in request.symbols]
     query = _query("REALTIME_BULK_QUOTES", *symbols)
-    return QuoteRequest("/query", query, symbols, partial(_read_bulk, symbols), fallback=single)
+    return QuoteRequest("/query", query, partial(_read_bulk, symbols), symbols, fallback=single)
 
 
 def _query(function: str, *symbols: str) -> dict[str, str]:
-    return {"function": function, "symbol": ",".join(map(_vendor_symbol, symbols))}
+    return {"function": function, "symbol": ",".join(map(_to_vendor_symbol, symbols))}
 
 
-def _vendor_symbol(symbol: str) -> str:
-    """A class of shares stands behind a dash (BRK-B), an exchange behind a dot (TSCO.LON)."""
-    return _CLASS.sub(r"-\1", symbol)
+def _to_vendor_symbol(symbol: str) -> str:
+    """Return the symbol with a dash before its class of shares (BRK-B). An exchange keeps its dot (TSCO.LON)."""
+    return _SHARE_CLASS.sub(r"-\1", symbol)
 
 
 def _read_one(symbol: str, answer: Json) -> QuoteResults:
@@ -133,31 +137,32 @@ def _read_one(symbol: str, answer: Json) -> QuoteResults:
 
 
 def _read_quote(symbol: str, answer: Json) -> Quote:
-    """All of it is text; of a symbol that is unknown there is nothing."""
+    """Read a quote whose fields are all text. The quote of an unknown symbol is empty."""
     quote = _without_numbers(read_object(answer).get("Global Quote"))
     if not quote:
-        raise UnknownSymbol("is not known: its quote is empty")
+        raise UnknownSymbol("its quote is empty")
     _check_symbol(quote.get("symbol"), symbol)
-    as_of = midnight(quote.get("latest_trading_day"), "latest trading day")
+    as_of = read_date(quote.get("latest_trading_day"), "latest trading day")
     return _make_quote(read_price(quote.get("price")), as_of, quote)
 
 
 def _read_bulk(symbols: Sequence[str], answer: Json) -> QuoteResults:
-    """Whoever's plan has no bulk quotes gets made-up ones, with another message than `success`."""
+    """Read bulk quotes. On a plan without them, the quotes are made up and the message is not `success`."""
     bulk = read_object(answer)
     if bulk.get("message", "success") != "success":
-        raise UnknownSymbol(f"gives no bulk quotes: {truncate(bulk.get('message'))}")
+        raise UnknownSymbol(f"the plan has no bulk quotes: {truncate(bulk.get('message'))}")
     rows = [read_object(row, "quote") for row in read_list(bulk.get("data"), "data")]
-    by_name = {_vendor_symbol(str(row.get("symbol"))): row for row in rows}
+    by_symbol = {_to_vendor_symbol(str(row.get("symbol"))): row for row in rows}
+    vendor_symbols = {symbol: _to_vendor_symbol(symbol) for symbol in symbols}
     return {
-        each: read_quote(_read_row, by_name[_vendor_symbol(each)])
-        for each in symbols
-        if _vendor_symbol(each) in by_name
+        symbol: read_quote(_read_row, by_symbol[vendor_symbol])
+        for symbol, vendor_symbol in vendor_symbols.items()
+        if vendor_symbol in by_symbol
     }
 
 
 def _read_row(answer: Json) -> Quote:
-    """The last price at `timestamp`, New York time, which outside of trading hours is not that of `close`."""
+    """Read the last price at `timestamp`, New York time. Outside trading hours `close` is not the last price."""
     row = _without_numbers(answer)
     zone = ZoneInfo(_ZONE)
     as_of = read_local_time(row.get("timestamp"), zone)
@@ -168,20 +173,23 @@ def _read_row(answer: Json) -> Quote:
 
 
 def _read_days(symbol: str, since: datetime | None, answer: Json) -> Sequence[Quote]:
-    """`since` is given where only the last days are had: what lies before them is missing, and not without trading."""
+    """Read daily bars. `since` is None if the plan has all days.
+
+    On a free plan, days before the first bar are missing, and not days without trading.
+    """
     series = read_object(answer)
     _check_symbol(read_object(series.get("Meta Data"), "meta data").get("2. Symbol"), symbol)
     days = read_object(series.get("Time Series (Daily)"), "time series")
     quotes = read_bars(_read_day, days.items())
     first = min((quote.as_of for quote in quotes), default=None)
     if since and first and since < first and len(days) >= _COMPACT:
-        raise UnknownSymbol(f"has, on the free plan, the last {_COMPACT} days only: begin with {first:%Y-%m-%d}")
+        raise UnknownSymbol(f"the free plan has only the last {_COMPACT} days; use --since {first:%Y-%m-%d}")
     return quotes
 
 
 def _read_day(item: tuple[str, Json]) -> Quote:
     bar = _without_numbers(item[1])
-    return _make_quote(read_price(bar.get("close")), midnight(item[0]), bar)
+    return _make_quote(read_price(bar.get("close")), read_date(item[0]), bar)
 
 
 def _make_quote(price: Decimal, as_of: datetime, fields: Mapping[str, Json]) -> Quote:
@@ -197,11 +205,11 @@ def _make_quote(price: Decimal, as_of: datetime, fields: Mapping[str, Json]) -> 
 
 
 def _without_numbers(answer: Json) -> dict[str, Json]:
-    """Fields by their bare names: `08. previous close` is previous_close."""
+    """Return the fields under their bare names: `08. previous close` becomes `previous_close`."""
     fields = read_object(answer, "quote")
     return {name.rpartition(". ")[2].replace(" ", "_"): value for name, value in fields.items()}
 
 
-def _check_symbol(said: Json, symbol: str) -> None:
-    if said is not None and _vendor_symbol(str(said)) != _vendor_symbol(symbol):
-        raise InvalidResponse(f"answers with another symbol: {truncate(said, 40)!r}")
+def _check_symbol(answered: Json, symbol: str) -> None:
+    if answered is not None and _to_vendor_symbol(str(answered)) != _to_vendor_symbol(symbol):
+        raise InvalidResponse(f"the answer has another symbol: {truncate(answered, 40)!r}")

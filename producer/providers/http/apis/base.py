@@ -1,96 +1,109 @@
-"""What a provider's API is to whoever asks it: the calls, and what the answers mean. Nothing here does I/O."""
+"""A provider's API as data: the requests to send, and how to read their answers. Nothing here does I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from producer.providers.base import Interval, Quote, QuoteResults
 from shared.accounts import Account
 from shared.errors import ProviderError
 
-# What `reading.parse_json` gives: JSON with its numbers as int and Decimal.
+# JSON as `parsing.parse_json` returns it, with numbers as int and Decimal.
 Json = Any
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class QuoteRequest:
-    """One GET for these symbols.
-
-    `read` makes their answers of its JSON; it may raise ProviderError for the call as a whole, and what it passes over
-    has no price. `instead` is what to ask where the provider does not have this call any more.
-    """
+class Request(Generic[Result]):
+    """One GET. `read` converts the JSON of its answer; it raises ProviderError if the whole answer is unusable."""
 
     path: str
     query: Mapping[str, str]
+    read: Callable[[Json], Result]
+
+
+@dataclass(frozen=True)
+class QuoteRequest(Request[QuoteResults]):
+    """A request for the quotes of these symbols. A symbol that `read` leaves out has no price.
+
+    `fallback` has the requests to send instead if the provider does not serve this one.
+    """
+
     symbols: Sequence[str]
-    read: Callable[[Json], QuoteResults]
     fallback: Sequence["QuoteRequest"] = ()
 
 
 @dataclass(frozen=True)
-class HistoryRequest:
-    """One GET for the past prices of one symbol; `read` gives them in any order, with what else the provider sent."""
-
-    path: str
-    query: Mapping[str, str]
-    read: Callable[[Json], Sequence[Quote]]
+class HistoryRequest(Request[Sequence[Quote]]):
+    """A request for past prices of one symbol. `read` returns them in any order, and may return more than asked for."""
 
 
 @dataclass(frozen=True)
 class RequestAuth:
-    """What each call has besides: `headers` and `query`, the key among them."""
+    """Headers and query parameters, with the key among them, that every request of an account has."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Api(Protocol):
-    """One provider's API, made for one account."""
+    """The API of one provider, for one account."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The provider's name in settings and events."""
+        ...
+
+    @property
+    def display_name(self) -> str:
+        """The provider's name in messages."""
+        ...
 
     @property
     def batch_size(self) -> int:
-        """How many symbols one call takes."""
+        """The most symbols that one request may have."""
         ...
 
     @property
     def credit_per_symbol(self) -> bool:
-        """Whether a call costs a credit a symbol, or one."""
+        """True if a request costs one credit per symbol, False if it costs one credit."""
         ...
 
     @property
     def requests_per_second(self) -> float | None:
-        """No more than this many, None where nobody says."""
+        """The provider's limit, or None if it has none."""
         ...
 
     def authenticate(self, account: Account) -> RequestAuth: ...
 
     def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:
-        """The calls that ask for all of these, `batch_size` at a time; `at` is the present instant."""
+        """Return the requests for the quotes of all these symbols; `at` is the current time."""
         ...
 
     def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
-        """What is wrong where the provider says so in its own way, whatever the HTTP status; `answer` is any JSON.
-
-        Its words go into the error. Where it answers None, the status alone decides.
-        """
+        """Return the error that the provider reports in the JSON of its answer, or None to let the status decide."""
         ...
 
 
 @runtime_checkable
 class HistoricalApi(Api, Protocol):
-    """An API that has past prices too."""
+    """An API that also has past prices."""
 
-    def max_range(self, interval: Interval) -> timedelta: ...
+    def max_range(self, interval: Interval) -> timedelta:
+        """Return the longest time range of one request. Raises ProviderError if the API lacks the interval."""
+        ...
 
     def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest: ...
 
 
+def request_cost(api: Api, request: QuoteRequest) -> int:
+    """Return the credits that a request costs."""
+    return len(request.symbols) if api.credit_per_symbol else 1
+
+
 def in_batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """All of them in their order, so many at a time."""
+    """Split the items, in their order, into sequences of at most `size`."""
     return [items[first : first + size] for first in range(0, len(items), size)]

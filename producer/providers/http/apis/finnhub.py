@@ -1,4 +1,4 @@
-"""Finnhub: one symbol a call, in real time for shares listed in the US. Its free plan has no past prices.
+"""Finnhub: one symbol per request, in real time for shares listed in the US. The free plan has no past prices.
 
 Source: https://finnhub.io/docs/api/quote and https://finnhub.io/docs/api/authentication
 """
@@ -12,42 +12,42 @@ from typing import ClassVar
 from producer.providers.base import Quote, QuoteResults
 from producer.providers.http.apis.base import Json, QuoteRequest, RequestAuth
 from producer.providers.http.parsing import read_epoch, read_object, read_optional_price, read_price, read_quote
-from producer.providers.http.responses import authentication_failed, find_message, rate_limited
+from producer.providers.http.provider_errors import find_message, rate_limited
 from shared.accounts import Account
-from shared.errors import InvalidResponse, ProviderError, UnknownSymbol
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, UnknownSymbol
 
 
 @dataclass(frozen=True)
 class Finnhub:
     name: ClassVar[str] = "finnhub"
+    display_name: ClassVar[str] = "Finnhub"
     batch_size: ClassVar[int] = 1
     credit_per_symbol: ClassVar[bool] = False
-    # Whatever the plan says of a minute.
+    # On every plan, whatever the plan's limit per minute is.
     requests_per_second: ClassVar[float | None] = 30
 
     def authenticate(self, account: Account) -> RequestAuth:
         return RequestAuth(headers={"X-Finnhub-Token": account.key})
 
     def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:  # noqa: ARG002
-        return [QuoteRequest("/quote", {"symbol": each}, [each], partial(_read_quotes, each)) for each in symbols]
+        return [QuoteRequest("/quote", {"symbol": each}, partial(_read_quotes, each), [each]) for each in symbols]
 
     def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
-        """`error` has its words, `You don't have access to this resource.` for a market that is not in the plan.
+        """Read the message in the field `error`.
 
-        Which has come with 401 as well as 403, symbol by symbol, with a key that is good.
+        "You don't have access to this resource." means a market outside the plan. It came with status 401 as well as
+        403, for single symbols, with a valid key.
         """
-        words = find_message(answer)
-        if status == 403 or (status in (200, 401) and "access to this resource" in words):
-            return UnknownSymbol(words or "is not in the plan")
+        message = find_message(answer)
+        if status == 403 or (status in (200, 401) and "access to this resource" in message):
+            return UnknownSymbol(message or "it is not in the plan")
         if status != 200 or not isinstance(answer, dict) or "error" not in answer:
             return None
-        if "limit" in words.lower():
-            return rate_limited(words, now)
-        return (
-            authentication_failed(self.name, words)
-            if "api key" in words.lower()
-            else InvalidResponse(words or "answers with an error")
-        )
+        if "limit" in message.lower():
+            return rate_limited(message, now)
+        if "api key" in message.lower():
+            return AuthenticationFailed(message)
+        return InvalidResponse(message or "an error without a message")
 
 
 def _read_quotes(symbol: str, answer: Json) -> QuoteResults:
@@ -55,10 +55,10 @@ def _read_quotes(symbol: str, answer: Json) -> QuoteResults:
 
 
 def _read_quote(answer: Json) -> Quote:
-    """A quote has numbers under one-letter names, and `t` in seconds since 1970; a symbol that is unknown, zeros."""
+    """Read a quote: numbers under one-letter names, and `t` in seconds since 1970; all zero for an unknown symbol."""
     quote = read_object(answer)
     if quote.get("c") == 0 and not quote.get("t"):
-        raise UnknownSymbol("is not known: all of its quote is zero")
+        raise UnknownSymbol("all fields of its quote are zero")
     return Quote(
         price=read_price(quote.get("c")),
         as_of=read_epoch(quote.get("t")),

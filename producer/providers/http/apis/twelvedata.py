@@ -1,4 +1,4 @@
-"""Twelve Data: many symbols a call, a credit for each; asked directly, or through RapidAPI where the URL says so.
+"""Twelve Data: many symbols per request, one credit per symbol; directly, or through RapidAPI if the URL says so.
 
 Sources: https://twelvedata.com/docs/llms/market-data/quote.md,
 https://twelvedata.com/docs/llms/market-data/time-series.md and
@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
 from producer.providers.http.parsing import (
-    midnight,
     read_bars,
     read_currency,
+    read_date,
     read_epoch,
     read_list,
     read_local_time,
@@ -29,20 +29,28 @@ from producer.providers.http.parsing import (
     read_volume,
     truncate,
 )
-from producer.providers.http.responses import authentication_failed, find_message, rate_limited
+from producer.providers.http.provider_errors import find_message, rate_limited
 from shared.accounts import Account
-from shared.errors import InvalidResponse, NoPrices, ProviderError, ProviderUnavailable, UnknownSymbol
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    NoPrices,
+    ProviderError,
+    ProviderUnavailable,
+    UnknownSymbol,
+)
 
-# One call gives up to 5,000 bars; currencies and coins have one every five minutes of every day.
-_LONGEST = {Interval.DAY: timedelta(days=4_900), Interval.FIVE_MINUTES: timedelta(days=17)}
+# One request returns up to 5,000 bars. Currencies and coins have a bar every five minutes of every day.
+_MAX_RANGES = {Interval.DAY: timedelta(days=4_900), Interval.FIVE_MINUTES: timedelta(days=17)}
 _RAPIDAPI = ".rapidapi.com"
-_OF_A_DAY = re.compile(r"\b(?:day|daily)\b", re.IGNORECASE)
-_NO_TRADING = "No data is available"
+_LIMIT_PER_DAY = re.compile(r"\b(?:day|daily)\b", re.IGNORECASE)
+_NO_PRICES = "No data is available"
 
 
 @dataclass(frozen=True)
 class TwelveData:
     name: ClassVar[str] = "twelvedata"
+    display_name: ClassVar[str] = "Twelve Data"
     batch_size: ClassVar[int] = 120
     credit_per_symbol: ClassVar[bool] = True
     requests_per_second: ClassVar[float | None] = None
@@ -55,31 +63,31 @@ class TwelveData:
 
     def quote_requests(self, symbols: Sequence[str], at: datetime) -> Sequence[QuoteRequest]:
         return [
-            QuoteRequest("/quote", {"symbol": ",".join(each)}, each, partial(_read_quotes, each, at))
-            for each in in_batches(symbols, self.batch_size)
+            QuoteRequest("/quote", {"symbol": ",".join(batch)}, partial(_read_quotes, batch, at), batch)
+            for batch in in_batches(symbols, self.batch_size)
         ]
 
     def read_error(self, status: int, answer: Json, now: datetime) -> ProviderError | None:
-        """Errors are `{"code", "message", "status": "error"}`, under 200 too; a gateway's have a message alone."""
+        """Read `{"code", "message", "status": "error"}`, also with status 200. A gateway's error has only a message."""
         if not isinstance(answer, Mapping):
             return None
         if answer.get("status") == "error":
-            return _judge(answer.get("code", status), find_message(answer), now)
-        return _limit(find_message(answer), now) if status == 429 else None
+            return _error_for_code(answer.get("code", status), find_message(answer), now)
+        return _rate_limited(find_message(answer), now) if status == 429 else None
 
     def max_range(self, interval: Interval) -> timedelta:
-        return _LONGEST[interval]
+        return _MAX_RANGES[interval]
 
     def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:
-        """As traded, like the live prices: without `adjust`, what was before a split would be divided.
+        """Return a request for prices as traded, like the live prices: `adjust` would divide prices before a split.
 
-        Days have the dates of the exchange, whatever time zone is named; a last one without a time is left out.
+        Daily bars have the dates of the exchange in any time zone. An end date without a time excludes that day.
         """
         query = {"symbol": symbol, "outputsize": "5000", "order": "ASC", "adjust": "none"}
         if interval is Interval.DAY:
             times = {"interval": "1day", "start_date": f"{since:%Y-%m-%d}", "end_date": f"{until:%Y-%m-%d}T23:59:59"}
         else:
-            # A bar is called by its beginning.
+            # A bar has the time of its beginning.
             first = since - interval.length
             times = {"start_date": f"{first:%Y-%m-%dT%H:%M:%S}", "end_date": f"{until:%Y-%m-%dT%H:%M:%S}"}
             times |= {"interval": "5min", "timezone": "UTC"}
@@ -87,7 +95,7 @@ class TwelveData:
 
 
 def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> QuoteResults:
-    """One symbol's quote is the answer itself; of several, each stands under its symbol, an error in its place."""
+    """Read the quotes: the answer itself for one symbol, else an object per symbol, which may be an error."""
     if len(symbols) == 1:
         return {symbols[0]: read_quote(partial(_read_quote, symbols[0], at), answer)}
     quotes = read_object(answer)
@@ -95,15 +103,15 @@ def _read_quotes(symbols: Sequence[str], at: datetime, answer: Json) -> QuoteRes
 
 
 def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
-    """The price is `close`; `timestamp` is the opening of the day's bar, `last_quote_at` the last minute, later on."""
+    """Read one quote. `close` is the price; `timestamp` is the beginning of the day's bar, `last_quote_at` is later."""
     quote = read_object(answer)
     if quote.get("status") == "error":
-        raise _judge(quote.get("code"), find_message(quote), at)
+        raise _error_for_code(quote.get("code"), find_message(quote), at)
     _check_symbol(quote.get("symbol"), symbol)
     is_open = quote.get("is_market_open")
     return _make_quote(
         quote,
-        as_of=_read_last(quote.get("timestamp"), quote.get("last_quote_at")),
+        as_of=_read_latest(quote.get("timestamp"), quote.get("last_quote_at")),
         currency=quote.get("currency"),
         market_state=("open" if is_open else "closed") if isinstance(is_open, bool) else None,
     )
@@ -119,7 +127,7 @@ def _read_series(symbol: str, interval: Interval, answer: Json) -> Sequence[Quot
 def _read_bar(interval: Interval, currency: Json, answer: Json) -> Quote:
     bar = read_object(answer, "bar")
     time = bar.get("datetime")
-    as_of = midnight(time) if interval is Interval.DAY else read_local_time(time, UTC) + interval.length
+    as_of = read_date(time) if interval is Interval.DAY else read_local_time(time, UTC) + interval.length
     return _make_quote(bar, as_of, currency)
 
 
@@ -137,30 +145,30 @@ def _make_quote(fields: Mapping[str, Json], as_of: datetime, currency: Json, mar
     )
 
 
-def _read_last(*seconds: Json) -> datetime:
-    """The latest of the instants that are given, at least one."""
+def _read_latest(*seconds: Json) -> datetime:
+    """Return the latest of the given times. Raises InvalidResponse if none is given."""
     given = [each for each in seconds if each] or seconds[:1]
     return max(map(read_epoch, given))
 
 
-def _check_symbol(said: Json, symbol: str) -> None:
-    """`SBIN:NSE` is answered as SBIN."""
-    if said is not None and str(said).partition(":")[0] != symbol.partition(":")[0]:
-        raise InvalidResponse(f"answers with another symbol: {truncate(said, 40)!r}")
+def _check_symbol(answered: Json, symbol: str) -> None:
+    """Raise InvalidResponse for another symbol. The answer for SBIN:NSE has SBIN."""
+    if answered is not None and str(answered).partition(":")[0] != symbol.partition(":")[0]:
+        raise InvalidResponse(f"the answer has another symbol: {truncate(answered, 40)!r}")
 
 
-def _judge(code: Json, words: str, now: datetime) -> ProviderError:
-    """What an error object comes to. A symbol that the plan does not include has the code 403 or 404."""
-    words = words or f"answers with error {truncate(code, 40)}"
+def _error_for_code(code: Json, message: str, now: datetime) -> ProviderError:
+    """Return the error for the code of an error object. A symbol outside the plan has the code 403 or 404."""
+    message = message or f"error {truncate(code, 40)} without a message"
     match code:
         case 401:
-            return authentication_failed(TwelveData.name, words)
+            return AuthenticationFailed(message)
         case 429:
-            return _limit(words, now)
+            return _rate_limited(message, now)
         case 400 | 403 | 404:
-            return NoPrices(words) if words.startswith(_NO_TRADING) else UnknownSymbol(words)
-    return ProviderUnavailable(words) if isinstance(code, int) and code >= 500 else InvalidResponse(words)
+            return NoPrices(message) if message.startswith(_NO_PRICES) else UnknownSymbol(message)
+    return ProviderUnavailable(message) if isinstance(code, int) and code >= 500 else InvalidResponse(message)
 
 
-def _limit(words: str, now: datetime) -> ProviderError:
-    return rate_limited(words, now, whole_day=bool(_OF_A_DAY.search(words)))
+def _rate_limited(message: str, now: datetime) -> ProviderError:
+    return rate_limited(message, now, whole_day=bool(_LIMIT_PER_DAY.search(message)))

@@ -21,7 +21,7 @@ from producer.plan.forecast import (
     forecast,
     make_load,
 )
-from producer.providers.http.request_runner import cost
+from producer.providers.http.apis.base import request_cost
 from producer.providers.registry import APIS
 from shared.accounts import ACCOUNTS, Account
 from shared.market_calendar import Session
@@ -196,4 +196,4 @@ def test_the_calls_that_are_reckoned_with_are_those_that_are_made(name: str, cou
     calls = api.quote_requests([f"S{number}" for number in range(count)], MIDNIGHT)
     fare = fare_of(api, MIDNIGHT)
     assert fare.calls(count) == len(calls)
-    assert fare.credits(count) == sum(cost(api, call) for call in calls)
+    assert fare.credits(count) == sum(request_cost(api, call) for call in calls)

@@ -16,7 +16,7 @@ from shared.accounts import ACCOUNTS, Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
 from shared.times import utc_now
 from tests.fake_http_server import Answer, FakeHttpServer, Request, Script, fake_http_server
-from tests.fake_provider_requests import KEY, PATIENCE, prices
+from tests.fake_provider_requests import KEY, TIMEOUTS, prices
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35"}
 QUOTED = {symbol: Decimal(price) for symbol, price in PRICES.items()}
@@ -34,7 +34,7 @@ class Played:
     def ask(self, symbols: Sequence[str] = tuple(PRICES), key: str = KEY, per_minute: int | None = 100) -> QuoteResults:
         # Without a limit a day, none of them is held to one call a second.
         account = Account(self.server.url, key, per_minute)
-        found = HttpProvider(APIS[self.name](account), account, self.folder, PATIENCE).quotes(symbols, utc_now())
+        found = HttpProvider(APIS[self.name](account), account, self.folder, TIMEOUTS).quotes(symbols, utc_now())
         assert found.keys() == set(symbols)
         return found
 

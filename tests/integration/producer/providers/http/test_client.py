@@ -5,7 +5,7 @@ import gzip
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,19 +28,17 @@ from tests.fake_http_server import (
 KEY = "s3cr3t-key"
 BODY = json.dumps({"price": 187.44})
 GOOD = Answer(BODY)
-PATIENCE = Timeouts(connect=0.5, read=0.5, whole=1.0)
+TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
 
 
 @contextmanager
-def asking(
-    server: FakeHttpServer, signature: RequestAuth | None = None, pay: Callable[[int], None] = lambda _cost: None
-) -> Iterator[Client]:
-    with Client(server.url, signature or RequestAuth({"X-Key": KEY}), 4, PATIENCE, pay) as client:
+def connected(server: FakeHttpServer, auth: RequestAuth | None = None) -> Iterator[Client]:
+    with Client(server.url, auth or RequestAuth({"X-Key": KEY}), 4, TIMEOUTS) as client:
         yield client
 
 
 def get(script: Script, path: str = "/quote") -> Response:
-    with fake_http_server(script) as server, asking(server) as client:
+    with fake_http_server(script) as server, connected(server) as client:
         return client.get(path, {"symbol": "AAPL"})
 
 
@@ -61,9 +59,9 @@ def test_an_answer_comes_as_it_is() -> None:
 
 def test_the_key_goes_where_the_signature_says() -> None:
     with fake_http_server(always(GOOD)) as server:
-        with asking(server) as client:
+        with connected(server) as client:
             client.get("/quote", {"symbol": "BRK.B"})
-        with asking(server, RequestAuth(query={"apikey": KEY})) as client:
+        with connected(server, RequestAuth(query={"apikey": KEY})) as client:
             client.get("/quote", {"symbol": "A&B ^="})
     first, second = server.requests
     assert (first.path, first.query, first.headers["x-key"]) == ("/quote", {"symbol": "BRK.B"}, KEY)
@@ -74,7 +72,10 @@ def test_a_password_for_the_host_in_netrc_is_left_alone(tmp_path: Path, monkeypa
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with fake_http_server(always(GOOD)) as server, asking(server, RequestAuth({"Authorization": "Bearer x"})) as client:
+    with (
+        fake_http_server(always(GOOD)) as server,
+        connected(server, RequestAuth({"Authorization": "Bearer x"})) as client,
+    ):
         client.get("/quote", {})
     assert server.requests[0].headers["authorization"] == "Bearer x"
 
@@ -85,7 +86,7 @@ def test_an_answer_that_is_packed_is_unpacked() -> None:
 
 
 def test_connections_are_used_again() -> None:
-    with fake_http_server(always(GOOD)) as server, asking(server) as client:
+    with fake_http_server(always(GOOD)) as server, connected(server) as client:
         for _ in range(3):
             client.get("/quote", {})
     assert len({request.headers["host"] for request in server.requests}) == 1
@@ -96,13 +97,17 @@ def test_connections_are_used_again() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "why"),
     [
-        (Answer(BODY, delay=2), ProviderUnavailable, "does not answer in time"),
-        (Answer(BODY, drip=0.2), ProviderUnavailable, "has not sent all of its answer within 1 s"),
-        (Answer(BODY, cut=5), ProviderUnavailable, "broke off in the middle of its answer"),
-        (Answer(BODY, headers={"Content-Encoding": "gzip"}), InvalidResponse, "cannot be unpacked"),
-        (Answer(b"0" * (MAX_BODY + 1)), InvalidResponse, "sent more than 32 MiB"),
-        (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects in circles"),
-        (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to what is no URL"),
+        (Answer(BODY, delay=2), ProviderUnavailable, "no answer within 0.5 s"),
+        (Answer(BODY, drip=0.2), ProviderUnavailable, "not complete within 1 s"),
+        (Answer(BODY, cut=5), ProviderUnavailable, "closed the connection in the middle"),
+        (
+            Answer(BODY, headers={"Content-Encoding": "gzip"}),
+            InvalidResponse,
+            "the body does not match its Content-Encoding",
+        ),
+        (Answer(b"0" * (MAX_BODY + 1)), InvalidResponse, "the body is longer than 32 MiB"),
+        (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects more than 3 times"),
+        (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to an invalid URL"),
     ],
     ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles", "nowhere"],
 )
@@ -117,13 +122,13 @@ def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://127.0.0.1:1", r"^refuses connections \(127\.0\.0\.1:1\)$"),
-        ("http://nowhere.invalid", r"^has a name that is not known here \(nowhere\.invalid\)$"),
+        ("http://127.0.0.1:1", r"^127\.0\.0\.1:1 refuses connections$"),
+        ("http://nowhere.invalid", r"^nowhere\.invalid is an unknown host name$"),
     ],
 )
 def test_nobody_there_is_said_so(url: str, why: str) -> None:
     with (
-        Client(url, RequestAuth(query={"apikey": KEY}), 1, PATIENCE, lambda _cost: None) as client,
+        Client(url, RequestAuth(query={"apikey": KEY}), 1, TIMEOUTS) as client,
         pytest.raises(ProviderUnavailable, match=why),
     ):
         client.get("/quote", {})
@@ -133,7 +138,7 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
     def moved(request: Request) -> Answer:
         return GOOD if request.path == "/new" else Answer("", 301, {"Location": "/new?symbol=AAPL"})
 
-    with fake_http_server(moved) as server, asking(server) as client:
+    with fake_http_server(moved) as server, connected(server) as client:
         assert client.get("/quote", {"symbol": "AAPL"}).text == BODY
     assert [request.headers.get("x-key") for request in server.requests] == [KEY, KEY]
 
@@ -143,14 +148,14 @@ def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
     with fake_http_server(always(GOOD)) as other:
         elsewhere = other.url.replace("127.0.0.1", host)
         error = failing(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
-        assert str(error).startswith(f"redirects to {host}:")
+        assert f" redirects to {host}:" in str(error)
         assert other.requests == []
 
 
 def test_nor_does_it_go_to_the_same_server_without_tls() -> None:
-    with Client("https://provider.example", RequestAuth(), 1, PATIENCE, lambda _cost: None) as client:
+    with Client("https://provider.example", RequestAuth(), 1, TIMEOUTS) as client:
         for target in ("http://provider.example/quote", "https://provider.example:8443/", "ftp://provider.example/"):
-            with pytest.raises(ProviderUnavailable, match=r"^redirects to provider\.example"):
+            with pytest.raises(ProviderUnavailable, match=r" redirects to provider\.example"):
                 client._check_target("https://provider.example/quote", target)
         assert client._check_target("http://provider.example/a", "https://provider.example/b")
 
@@ -160,21 +165,21 @@ def test_a_server_that_stumbles_is_asked_again() -> None:
 
 
 def test_a_server_that_keeps_failing_is_asked_three_times() -> None:
-    with fake_http_server(always(Answer("away", 502))) as server, asking(server) as client:
+    with fake_http_server(always(Answer("away", 502))) as server, connected(server) as client:
         assert client.get("/quote", {}).status == 502
     assert len(server.requests) == 3
 
 
 def test_nothing_is_asked_again_that_the_plan_has_no_room_for() -> None:
-    costs: list[int] = []
+    tries: list[str] = []
 
-    def no_room(cost: int) -> None:
-        costs.append(cost)
+    def used_up() -> None:
+        tries.append("retry")
         raise RateLimited("used up", utc_now())
 
-    with fake_http_server(always(Answer("", 503))) as server, asking(server, pay=no_room) as client:
-        assert client.get("/quote", {}, cost=8).status == 503
-    assert (len(server.requests), costs) == (1, [8])
+    with fake_http_server(always(Answer("", 503))) as server, connected(server) as client:
+        assert client.get("/quote", {}, used_up).status == 503
+    assert (len(server.requests), len(tries)) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -198,7 +203,7 @@ def test_a_retry_after_may_be_a_date() -> None:
 def limited(header: str) -> Response:
     with (
         fake_http_server(always(Answer("slow down", 429, {"Retry-After": header}))) as server,
-        asking(server) as client,
+        connected(server) as client,
     ):
         reply = client.get("/quote", {})
     assert (reply.status, reply.text) == (429, "slow down")
@@ -207,7 +212,7 @@ def limited(header: str) -> Response:
 
 
 def test_a_limit_without_a_time_is_not_asked_again() -> None:
-    with fake_http_server(always(Answer("slow down", 429))) as server, asking(server) as client:
+    with fake_http_server(always(Answer("slow down", 429))) as server, connected(server) as client:
         assert client.get("/quote", {}).status == 429
     assert len(server.requests) == 1
 
@@ -216,11 +221,11 @@ def test_no_log_ever_has_the_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         with (
             fake_http_server(always(Answer("", 503))) as server,
-            asking(server, RequestAuth(query={"k": KEY})) as client,
+            connected(server, RequestAuth(query={"k": KEY})) as client,
         ):
             client.get("/quote", {})
         with (
-            Client("http://127.0.0.1:1", RequestAuth(query={"k": KEY}), 1, PATIENCE, lambda _cost: None) as client,
+            Client("http://127.0.0.1:1", RequestAuth(query={"k": KEY}), 1, TIMEOUTS) as client,
             pytest.raises(ProviderUnavailable),
         ):
             client.get("/quote", {})

@@ -14,7 +14,7 @@ import pytest
 from producer.market_service import collect_events, describe_errors
 from producer.providers.base import Quote
 from producer.providers.http.apis.finnhub import Finnhub
-from producer.providers.http.circuit_breaker import FIRST_PAUSE, REFUSED_PAUSE, THRESHOLD
+from producer.providers.http.circuit_breaker import FAILURE_THRESHOLD, MIN_OPEN_TIME, REJECTED_KEY_OPEN_TIME
 from producer.providers.http.client import Timeouts
 from producer.providers.http.provider import HttpProvider
 from producer.providers.http.quota import read_usage
@@ -94,24 +94,24 @@ def prices(answers: dict[str, Quote | ProviderError]) -> list[str]:
 
 
 BAD = {
-    "ZERO": (Answer({**PRICE, "c": 0, "t": 0}), UnknownSymbol, "all of its quote is zero"),
-    "NULL": (Answer({**PRICE, "c": None}), InvalidResponse, "its price is missing"),
-    "NEGATIVE": (Answer({**PRICE, "c": -1}), InvalidResponse, "its price"),
-    "TIMELESS": (Answer({**PRICE, "t": 0}), InvalidResponse, "its time is '0'"),
-    "EMPTY": (Answer({}), InvalidResponse, "its price is missing"),
-    "LIST": (Answer([187.44]), InvalidResponse, "its answer is an array"),
-    "NOTHING": (Answer(""), InvalidResponse, "sent nothing"),
+    "ZERO": (Answer({**PRICE, "c": 0, "t": 0}), UnknownSymbol, "all fields of its quote are zero"),
+    "NULL": (Answer({**PRICE, "c": None}), InvalidResponse, "the price is missing"),
+    "NEGATIVE": (Answer({**PRICE, "c": -1}), InvalidResponse, "the price"),
+    "TIMELESS": (Answer({**PRICE, "t": 0}), InvalidResponse, "the time is '0'"),
+    "EMPTY": (Answer({}), InvalidResponse, "the price is missing"),
+    "LIST": (Answer([187.44]), InvalidResponse, "the answer is an array"),
+    "NOTHING": (Answer(""), InvalidResponse, "an empty body"),
     "PAGE": (Answer("<html><title>Just a moment</title>"), InvalidResponse, "an HTML page ('Just a moment')"),
     "TRUNCATED": (Answer('{"c": 187.4'), InvalidResponse, "broken JSON"),
-    "GARBAGE": (Answer(bytes(range(256))), InvalidResponse, "sent text that is no JSON"),
-    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "sent broken JSON"),
+    "GARBAGE": (Answer(bytes(range(256))), InvalidResponse, "text that is not JSON"),
+    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "broken JSON"),
     "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), InvalidResponse, "is not a decimal number"),
-    "ELLIPSIS": (Answer(PRICE, cut=9), ProviderUnavailable, "broke off in the middle"),
+    "ELLIPSIS": (Answer(PRICE, cut=9), ProviderUnavailable, "closed the connection in the middle"),
     "MISSING": (Answer({"error": "no such symbol"}, 404), UnknownSymbol, "no such symbol"),
     "PLAN": (Answer({"error": "not in your plan"}, 403), UnknownSymbol, "not in your plan"),
-    "ODD": (Answer({"error": "teapot"}, 418), InvalidResponse, "answers 418 I'm a Teapot: teapot"),
-    "SLOW": (Answer(PRICE, delay=2), ProviderUnavailable, "does not answer in time"),
-    "BROKEN": (Answer({"error": "internal"}, 500), ProviderUnavailable, "answers 500 Internal Server Error: internal"),
+    "ODD": (Answer({"error": "teapot"}, 418), InvalidResponse, "HTTP 418 I'm a Teapot: teapot"),
+    "SLOW": (Answer(PRICE, delay=2), ProviderUnavailable, "no answer within 0.5 s"),
+    "BROKEN": (Answer({"error": "internal"}, 500), ProviderUnavailable, "HTTP 500 Internal Server Error: internal"),
 }
 
 
@@ -139,7 +139,7 @@ def test_a_plan_s_minute_is_shared_and_kept_and_gives_everyone_a_turn(provider: 
         assert sorted(asked(server)) == sorted(MANY[:8]) == sorted(prices(first))
         left = first[MANY[8]]
         assert isinstance(left, RateLimited)
-        assert "the plan's 8 a minute (STOCKWIRE_FINNHUB_PER_MINUTE) are used up until" in str(left)
+        assert "Finnhub's quota of 8 per minute (STOCKWIRE_FINNHUB_PER_MINUTE) is used up until" in str(left)
         assert timedelta(seconds=50) < left.retry_at - clock() <= timedelta(seconds=60.5)
 
         assert prices(ask(provider(server, per_minute=8), MANY)) == []
@@ -159,7 +159,7 @@ def test_a_plan_s_day_ends_at_midnight_utc(provider: Make, clock: Clock) -> None
         assert asked(server) == MANY[:3]
     left = answers[MANY[4]]
     assert isinstance(left, RateLimited)
-    assert "the plan's 3 a day (STOCKWIRE_FINNHUB_PER_DAY)" in str(left)
+    assert "Finnhub's quota of 3 per day (STOCKWIRE_FINNHUB_PER_DAY)" in str(left)
     assert left.retry_at.time().isoformat() == "00:00:00"
 
 
@@ -215,16 +215,16 @@ def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Ma
         answers = ask(provider(server), MANY)
         assert len(asked(server)) == 1
         assert {type(each) for each in answers.values()} == {AuthenticationFailed}
-        assert str(answers["S0"]) == "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key ***"
+        assert str(answers["S0"]) == "Finnhub rejected the key in STOCKWIRE_FINNHUB_KEY: Invalid API key ***"
 
-        with pytest.raises(AuthenticationFailed, match=r"is left alone until .* refuses the key") as error:
+        with pytest.raises(AuthenticationFailed, match=r"^Finnhub rejected the key .*; next request after ") as error:
             ask(provider(server), MANY)
         assert KEY not in str(error.value)
         assert asked(server) == []
 
         server.answer = always(GOOD)
         assert prices(ask(provider(server, key="another"), ["AAPL"])) == ["AAPL"]
-        clock.later = REFUSED_PAUSE + timedelta(seconds=1)
+        clock.later = REJECTED_KEY_OPEN_TIME + timedelta(seconds=1)
         assert prices(ask(provider(server), ["AAPL"])) == ["AAPL"]
 
 
@@ -294,18 +294,18 @@ def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_with_one_ca
     with fake_http_server(always(Answer("<html>Bad gateway</html>"))) as server:
         answers = ask(provider(server), MANY)
         # One that is not proven is asked for one symbol first; then those under way at once may all fail.
-        assert THRESHOLD <= len(asked(server)) <= len(MANY)
+        assert FAILURE_THRESHOLD <= len(asked(server)) <= len(MANY)
         assert {type(each) for each in answers.values()} <= {InvalidResponse, ProviderUnavailable}
-        with pytest.raises(ProviderUnavailable, match=r"^is left alone until .*: sent an HTML page"):
+        with pytest.raises(ProviderUnavailable, match=r"^Finnhub sent an invalid response: an HTML page; next "):
             ask(provider(server), MANY)
         assert asked(server) == []
 
-        clock.later = FIRST_PAUSE + timedelta(seconds=1)
+        clock.later = MIN_OPEN_TIME + timedelta(seconds=1)
         ask(provider(server), MANY)
         assert len(asked(server)) == 1
 
         server.answer = always(GOOD)
-        clock.later += 2 * FIRST_PAUSE
+        clock.later += 2 * MIN_OPEN_TIME
         assert len(prices(ask(provider(server), MANY))) == len(MANY)
         server.answer = by_symbol({"S3": AWAY})
         assert len(prices(ask(provider(server), MANY))) == len(MANY) - 1
@@ -340,7 +340,7 @@ def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: 
 def test_what_all_fail_has_the_words_of_each(provider: Make) -> None:
     with fake_http_server(always(AWAY)) as one, fake_http_server(always(Answer({"error": "no"}, 404))) as two:
         _, errors = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
-    assert describe_errors(errors["AAPL"]).endswith("no")
+    assert describe_errors(errors["AAPL"]).endswith("Finnhub cannot deliver this symbol: no")
 
 
 def test_a_page_in_place_of_a_refusal_refuses_no_key(provider: Make) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from producer.providers.http.parsing import (
     describe_text,
-    midnight,
     next_minute,
     parse_json,
     read_currency,
+    read_date,
     read_epoch,
     read_epoch_of_any_unit,
     read_first_price,
@@ -66,7 +66,7 @@ def test_a_price_is_read_digit_for_digit(text: str, price: str) -> None:
     ],
 )
 def test_what_is_no_price_is_refused(text: str, why: str) -> None:
-    with pytest.raises(InvalidResponse, match=r"^its price .*") as error:
+    with pytest.raises(InvalidResponse, match=r"^the price .*") as error:
         read_price(parse_json(text))
     assert why in str(error.value)
     assert read_optional_price(parse_json(text)) is None
@@ -86,7 +86,7 @@ def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
 
 def test_of_several_the_first_that_is_a_price_is_taken() -> None:
     assert read_first_price([0, None, Decimal("1.5"), 2]) == Decimal("1.5")
-    with pytest.raises(InvalidResponse, match="its last trade must be more than zero"):
+    with pytest.raises(InvalidResponse, match="the last trade must be more than zero"):
         read_first_price([0, None], "last trade")
     with pytest.raises(InvalidResponse, match="missing"):
         read_first_price([])
@@ -94,18 +94,18 @@ def test_of_several_the_first_that_is_a_price_is_taken() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(InvalidResponse, match=r"^sent "):
+    with pytest.raises(InvalidResponse, match=r"JSON|^an HTML page$|^an empty body$"):
         parse_json(text)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("  \n", "nothing"),
+        ("  \n", "an empty body"),
         ("<!DOCTYPE html><HTML><Title>Just a\n moment…</Title>", "an HTML page ('Just a moment…')"),
         ("<html><body></body>", "an HTML page"),
         ('{"price": 1', "broken JSON ('{\"price\": 1')"),
-        ("Edge: Too Many Requests", "text that is no JSON ('Edge: Too Many Requests')"),
+        ("Edge: Too Many Requests", "text that is not JSON ('Edge: Too Many Requests')"),
     ],
 )
 def test_what_it_is_instead_is_said_in_a_few_words(text: str, words: str) -> None:
@@ -151,9 +151,9 @@ def test_an_instant_is_read_in_its_unit(value: Any, unit: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 0, -1, True, "", "yesterday", Decimal("1.5"), 10**20, [], Decimal("1e999999")])
 def test_what_is_no_instant_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidResponse, match=r"^its time is "):
+    with pytest.raises(InvalidResponse, match=r"^the time is "):
         read_epoch(value)
-    with pytest.raises(InvalidResponse, match=r"^its time is "):
+    with pytest.raises(InvalidResponse, match=r"^the time is "):
         read_epoch_of_any_unit(10**30 if value == 10**20 else value)
 
 
@@ -169,10 +169,10 @@ def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_s
 
 
 def test_a_date_is_midnight_utc() -> None:
-    assert midnight("2024-11-20") == datetime(2024, 11, 20, tzinfo=UTC)
+    assert read_date("2024-11-20") == datetime(2024, 11, 20, tzinfo=UTC)
     for bad in (None, "", "2024-13-01", "20.11.2024", 20241120, "0001-01-01"):
-        with pytest.raises(InvalidResponse, match=r"^its date is "):
-            midnight(bad)
+        with pytest.raises(InvalidResponse, match=r"^the date is "):
+            read_date(bad)
 
 
 def test_the_minute_that_follows() -> None:

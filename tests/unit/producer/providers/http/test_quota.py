@@ -27,11 +27,11 @@ def test_no_limit_grants_everything() -> None:
 
 
 def test_the_rest_has_to_wait_for_the_minute() -> None:
-    assert find_available([ago(20, 5)], FREE, 5, NOW) == Reservation(3, NOW + timedelta(seconds=40.5), "8 a minute")
+    assert find_available([ago(20, 5)], FREE, 5, NOW) == Reservation(3, NOW + timedelta(seconds=40.5), "8 per minute")
 
 
 def test_more_than_a_minute_s_credits_come_minute_by_minute() -> None:
-    assert find_available([], FREE, 20, NOW) == Reservation(8, NOW + MINUTE, "8 a minute")
+    assert find_available([], FREE, 20, NOW) == Reservation(8, NOW + MINUTE, "8 per minute")
 
 
 def test_a_minute_is_any_sixty_seconds_and_a_moment_for_calls_to_arrive() -> None:
@@ -43,12 +43,12 @@ def test_a_day_is_one_of_utc() -> None:
     midnight = datetime(2024, 11, 20, tzinfo=UTC)
     yesterday, today = (midnight - timedelta(seconds=1), 800), (midnight, 799)
     assert find_available([yesterday], FREE, 8, NOW) == Reservation(8, NOW)
-    assert find_available([yesterday, today], FREE, 8, NOW) == Reservation(1, midnight + DAY, "800 a day")
+    assert find_available([yesterday, today], FREE, 8, NOW) == Reservation(1, midnight + DAY, "800 per day")
 
 
 def test_what_was_spent_before_the_clock_was_set_back_counts_as_just_now() -> None:
     later = (NOW + timedelta(hours=3), 8)
-    assert find_available([later], FREE, 1, NOW) == Reservation(0, NOW + MINUTE, "8 a minute")
+    assert find_available([later], FREE, 1, NOW) == Reservation(0, NOW + MINUTE, "8 per minute")
 
 
 @property_test
@@ -66,7 +66,7 @@ def test_no_minute_and_no_day_ever_sees_more_than_its_limit(
         now = NOW + timedelta(seconds=second)
         grant = find_available(spendings, account, wanted, now)
         assert 0 <= grant.amount <= wanted
-        assert grant.amount == wanted or grant.until > now
+        assert grant.amount == wanted or grant.retry_at > now
         spendings.append((now, grant.amount))
     for at, _ in spendings:
         assert sum(amount for when, amount in spendings if at <= when < at + MINUTE) <= per_minute
@@ -83,6 +83,6 @@ def test_what_waits_until_it_is_told_to_gets_on(wanted: int, per_minute: int) ->
         grant = find_available(spendings, account, wanted, now)
         spendings.append((now, grant.amount))
         wanted -= grant.amount
-        now, tries = max(now, grant.until), tries + 1
+        now, tries = max(now, grant.retry_at), tries + 1
         assert tries <= 40
     assert tries == -(-sum(amount for _, amount in spendings) // per_minute)

@@ -11,17 +11,16 @@ import pytest
 from producer.providers.base import Interval, Quote
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from shared.times import utc_now
-from tests import asking
 from tests.fake_apis.alphavantage import KEY, answer
 from tests.fake_http_server import Answer, Request, Script, always, fake_http_server, recorded
-from tests.fake_provider_requests import prices
+from tests.fake_provider_requests import fetch_quotes, make_historical_provider, prices
 
 PRICES = {"AAPL": "229.8700", "BRK.B": "476.5700"}
 PLAYED = partial(answer, prices=PRICES)
 PAID = 75
 BULK = 600
-ask = partial(asking.ask, "alphavantage")
-provider = partial(asking.make_historical_provider, "alphavantage")
+fetch = partial(fetch_quotes, "alphavantage")
+provider = partial(make_historical_provider, "alphavantage")
 
 
 def played(name: str) -> Script:
@@ -29,7 +28,7 @@ def played(name: str) -> Script:
 
 
 def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> None:
-    found, requests = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=PAID)
+    found, requests = fetch(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=PAID)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert type(found["NOPE"]) is UnknownSymbol
     assert {request.path for request in requests} == {"/query"}
@@ -39,13 +38,13 @@ def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> Non
 
 def test_the_free_plan_is_asked_once_a_second(tmp_path: Path) -> None:
     started = time.monotonic()
-    found, _ = ask(tmp_path, PLAYED, ["AAPL", "BRK.B"], per_day=25)
+    found, _ = fetch(tmp_path, PLAYED, ["AAPL", "BRK.B"], per_day=25)
     assert len(prices(found)) == 2
     assert time.monotonic() - started > 0.9
 
 
 def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
+    found, (request,) = fetch(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert type(found["NOPE"]) is InvalidResponse
     assert request.query["function"] == "REALTIME_BULK_QUOTES"
@@ -60,7 +59,7 @@ def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> N
         return premium(request) if request.query["function"] == "REALTIME_BULK_QUOTES" else PLAYED(request)
 
     premium = played("bulk_premium.json")
-    found, requests = ask(tmp_path, answered, ["AAPL", "BRK.B"], per_minute=BULK)
+    found, requests = fetch(tmp_path, answered, ["AAPL", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert [request.query["symbol"] for request in requests] == ["AAPL,BRK-B", "AAPL", "BRK-B"]
 
@@ -68,7 +67,7 @@ def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> N
 @pytest.mark.parametrize("limits", [{"per_minute": PAID}, {"per_minute": BULK}])
 def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, int]) -> None:
     symbols = [f"S{number}" for number in range(50)]
-    found, requests = ask(tmp_path, PLAYED, symbols, key="wrong-secret", **limits)
+    found, requests = fetch(tmp_path, PLAYED, symbols, key="wrong-secret", **limits)
     assert len(requests) == 1
     assert {type(error) for error in found.values()} == {AuthenticationFailed}
 
@@ -86,12 +85,12 @@ def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, i
     ],
 )
 def test_what_it_says_under_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:
-    found, _ = ask(tmp_path, played(name), ["AAPL"], per_minute=PAID)
+    found, _ = fetch(tmp_path, played(name), ["AAPL"], per_minute=PAID)
     assert type(found["AAPL"]) is kind
 
 
 def test_the_key_that_it_quotes_is_taken_out(tmp_path: Path) -> None:
-    found, _ = ask(tmp_path, played("limit_day.json"), ["AAPL"], key="TEST-KEY", per_minute=PAID)
+    found, _ = fetch(tmp_path, played("limit_day.json"), ["AAPL"], key="TEST-KEY", per_minute=PAID)
     assert "detected your API key as ***" in str(found["AAPL"])
 
 
@@ -110,5 +109,5 @@ def test_the_free_plan_says_from_when_on_it_has_past_days(tmp_path: Path) -> Non
     now = utc_now()
     with fake_http_server(PLAYED) as server:
         free = provider(tmp_path, server.url, per_day=25)
-        with pytest.raises(UnknownSymbol, match=f"begin with {now - timedelta(days=99):%Y-%m-%d}"):
+        with pytest.raises(UnknownSymbol, match=f"use --since {now - timedelta(days=99):%Y-%m-%d}"):
             free.history("AAPL", Interval.DAY, now - timedelta(days=150), now)

@@ -10,20 +10,19 @@ import pytest
 from producer.providers.base import Interval
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from shared.times import utc_now
-from tests import asking
 from tests.fake_apis.massive import KEY, answer
 from tests.fake_http_server import Answer, always, fake_http_server, recorded
-from tests.fake_provider_requests import check_past, prices
+from tests.fake_provider_requests import check_past, fetch_quotes, make_historical_provider, prices
 
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
 PLAYED = partial(answer, prices=PRICES)
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
-ask = partial(asking.ask, "massive")
-provider = partial(asking.make_historical_provider, "massive")
+fetch = partial(fetch_quotes, "massive")
+provider = partial(make_historical_provider, "massive")
 
 
 def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, ["AAPL", "BRK.B", "NOSUCH"])
+    found, (request,) = fetch(tmp_path, PLAYED, ["AAPL", "BRK.B", "NOSUCH"])
     assert prices(found) == {symbol: Decimal(price) for symbol, price in PRICES.items()}
     assert isinstance(found["NOSUCH"], UnknownSymbol)
     assert (request.path, request.query) == (SNAPSHOT, {"tickers": "AAPL,BRK.B,NOSUCH"})
@@ -46,7 +45,7 @@ def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path)
 def test_a_failure_is_said_in_massive_s_words(
     tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str
 ) -> None:
-    found, requests = ask(tmp_path, always(failure), list(PRICES))
+    found, requests = fetch(tmp_path, always(failure), list(PRICES))
     assert {type(error) for error in found.values()} == {kind}
     assert all(words in str(error) for error in found.values())
     assert len(requests) == 1
@@ -81,7 +80,7 @@ def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
     now = utc_now()
     with fake_http_server(always(Answer(recorded("massive", "past_part.json")))) as server:
         asked = provider(tmp_path, server.url)
-        with pytest.raises(InvalidResponse, match="only a part"):
+        with pytest.raises(InvalidResponse, match="has a next page"):
             asked.history("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
 
 

@@ -17,16 +17,16 @@ from shared.errors import (
     UnknownSymbol,
 )
 from shared.times import utc_now
-from tests import asking
 from tests.factories import NOW
 from tests.fake_apis.twelvedata import KEY, answer
 from tests.fake_http_server import Answer, always, fake_http_server, recorded
+from tests.fake_provider_requests import fetch_quotes, make_historical_provider
 
 PRICES = {"AAPL": "229.87000", "BRK.B": "476.57001", "SBIN:NSE": "812.5"}
 PLAYED = partial(answer, prices=PRICES)
 RAPIDAPI = "twelve-data1.p.rapidapi.com"
-ask = partial(asking.ask, "twelvedata")
-provider = partial(asking.make_historical_provider, "twelvedata")
+fetch = partial(fetch_quotes, "twelvedata")
+provider = partial(make_historical_provider, "twelvedata")
 
 
 def played(error: str, status: int = 200) -> Answer:
@@ -34,7 +34,7 @@ def played(error: str, status: int = 200) -> Answer:
 
 
 def test_a_batch_is_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, list(PRICES))
+    found, (request,) = fetch(tmp_path, PLAYED, list(PRICES))
     assert {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)} == {
         symbol: Decimal(price).normalize() for symbol, price in PRICES.items()
     }
@@ -43,7 +43,7 @@ def test_a_batch_is_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> N
 
 
 def test_one_symbol_is_as_good_as_several(tmp_path: Path) -> None:
-    found, (request,) = ask(tmp_path, PLAYED, ["BRK.B"])
+    found, (request,) = fetch(tmp_path, PLAYED, ["BRK.B"])
     quote = found["BRK.B"]
     assert isinstance(quote, Quote)
     assert (quote.price, quote.currency, quote.market_state) == (Decimal("476.57001"), "USD", "open")
@@ -66,7 +66,7 @@ def test_through_rapidapi_it_is_asked_with_rapidapi_s_headers(tmp_path: Path, mo
 
 
 def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
-    found, _ = ask(tmp_path, always(played("quote_batch.json")), ["AAPL", "IBM", "BRK.B"])
+    found, _ = fetch(tmp_path, always(played("quote_batch.json")), ["AAPL", "IBM", "BRK.B"])
     assert type(found["IBM"]) is InvalidResponse
     assert isinstance(found["AAPL"], Quote)
     assert isinstance(found["BRK.B"], Quote)
@@ -94,7 +94,7 @@ def test_a_symbol_that_a_batch_leaves_out_fails_alone(tmp_path: Path) -> None:
 def test_what_it_says_is_the_error_of_every_symbol(
     tmp_path: Path, name: str, status: int, kind: type[ProviderError]
 ) -> None:
-    found, _ = ask(tmp_path, always(played(name, status)), "AAPL", "BRK.B")
+    found, _ = fetch(tmp_path, always(played(name, status)), "AAPL", "BRK.B")
     assert {type(error) for error in found.values()} == {kind}
 
 

@@ -10,17 +10,16 @@ import pytest
 from producer.providers.base import Interval
 from shared.errors import InvalidResponse, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
 from shared.times import utc_now
-from tests import asking
 from tests.fake_apis.yahoo import answer
 from tests.fake_http_server import Answer, Request, Script, always, fake_http_server, recorded
-from tests.fake_provider_requests import check_past, prices
+from tests.fake_provider_requests import check_past, fetch_quotes, make_historical_provider, prices
 
 MANY = {f"S{number}": f"{number + 1}.25" for number in range(23)}
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95", "VOD.L": "68.82", "^GSPC": "5917.11", "EURUSD=X": "1.0544"}
 PLAYED = partial(answer, prices={**PRICES, **MANY})
 SPARK = "/v8/finance/spark"
-ask = partial(asking.ask, "yahoo")
-provider = partial(asking.make_historical_provider, "yahoo")
+fetch = partial(fetch_quotes, "yahoo")
+provider = partial(make_historical_provider, "yahoo")
 
 
 def without_sparks(gone: Answer) -> Script:
@@ -28,7 +27,7 @@ def without_sparks(gone: Answer) -> Script:
 
 
 def test_a_few_symbols_are_asked_for_one_by_one_as_a_browser_would(tmp_path: Path) -> None:
-    found, requests = ask(tmp_path, PLAYED, list(PRICES))
+    found, requests = fetch(tmp_path, PLAYED, list(PRICES))
     assert prices(found) == {symbol: Decimal(price) for symbol, price in PRICES.items()}
     assert {request.path.removeprefix("/v8/finance/chart/") for request in requests} == {
         "AAPL",
@@ -43,7 +42,7 @@ def test_a_few_symbols_are_asked_for_one_by_one_as_a_browser_would(tmp_path: Pat
 
 
 def test_many_symbols_are_asked_for_twenty_at_a_time(tmp_path: Path) -> None:
-    found, requests = ask(tmp_path, PLAYED, ["BRK.B", *MANY, "NOSUCH"])
+    found, requests = fetch(tmp_path, PLAYED, ["BRK.B", *MANY, "NOSUCH"])
     assert len(prices(found)) == 24
     assert isinstance(found["NOSUCH"], UnknownSymbol)
     assert [request.path for request in requests] == [SPARK, SPARK]
@@ -62,7 +61,7 @@ def test_many_symbols_are_asked_for_twenty_at_a_time(tmp_path: Path) -> None:
     ],
 )
 def test_where_there_are_no_sparks_any_more_there_are_charts(tmp_path: Path, gone: Answer) -> None:
-    found, requests = ask(tmp_path, without_sparks(gone), [*MANY, "NOSUCH"])
+    found, requests = fetch(tmp_path, without_sparks(gone), [*MANY, "NOSUCH"])
     assert prices(found) == {symbol: Decimal(price) for symbol, price in MANY.items()}
     assert isinstance(found["NOSUCH"], UnknownSymbol)
     assert sum(request.path != SPARK for request in requests) == 24
@@ -75,13 +74,13 @@ def test_many_sparks_that_are_gone_are_no_provider_that_keeps_failing(tmp_path: 
         return Answer("<html>", 404) if request.path == SPARK else answer(request, many)
 
     for _ in range(2):
-        found, requests = ask(tmp_path, played, list(many))
+        found, requests = fetch(tmp_path, played, list(many))
         assert prices(found) == dict.fromkeys(many, Decimal("1.25"))
         assert len(requests) == 7 + len(many)
 
 
 def test_an_unknown_symbol_costs_no_other(tmp_path: Path) -> None:
-    found, _ = ask(tmp_path, PLAYED, ["NOSUCH", "AAPL", "BRK.B"])
+    found, _ = fetch(tmp_path, PLAYED, ["NOSUCH", "AAPL", "BRK.B"])
     assert list(prices(found)) == ["AAPL", "BRK.B"]
     assert isinstance(found["NOSUCH"], UnknownSymbol)
     assert "may be delisted" in str(found["NOSUCH"])
@@ -95,7 +94,7 @@ def test_an_unknown_symbol_costs_no_other(tmp_path: Path) -> None:
     ],
 )
 def test_a_limit_stops_at_once(tmp_path: Path, failure: Answer, kind: type[ProviderError]) -> None:
-    found, requests = ask(tmp_path, always(failure), list(PRICES))
+    found, requests = fetch(tmp_path, always(failure), list(PRICES))
     assert {type(error) for error in found.values()} == {kind}
     assert len(requests) == 1
 
@@ -103,13 +102,13 @@ def test_a_limit_stops_at_once(tmp_path: Path, failure: Answer, kind: type[Provi
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("name", ["unauthorized.json", "gone.html", "throttled.txt"])
 def test_to_be_turned_away_without_a_key_is_no_refusal_of_one(tmp_path: Path, name: str, status: int) -> None:
-    found, _ = ask(tmp_path, always(Answer(recorded("yahoo", name), status)), ["AAPL"])
+    found, _ = fetch(tmp_path, always(Answer(recorded("yahoo", name), status)), ["AAPL"])
     assert type(found["AAPL"]) is ProviderUnavailable
     assert "key" not in str(found["AAPL"]).lower()
 
 
 def test_the_chart_of_another_symbol_is_no_price_of_this_one(tmp_path: Path) -> None:
-    found, _ = ask(tmp_path, always(Answer(recorded("yahoo", "chart.json"))), ["MSFT", "AAPL"])
+    found, _ = fetch(tmp_path, always(Answer(recorded("yahoo", "chart.json"))), ["MSFT", "AAPL"])
     assert list(prices(found)) == ["AAPL"]
     assert isinstance(found["MSFT"], InvalidResponse)
 

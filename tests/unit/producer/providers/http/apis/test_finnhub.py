@@ -84,8 +84,8 @@ def test_without_a_price_and_a_time_there_is_no_quote(answer: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "kind", "words"),
     [
-        ("invalid_key.json", 401, AuthenticationFailed, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
-        ("invalid_key.json", 200, AuthenticationFailed, "refuses the key in STOCKWIRE_FINNHUB_KEY: Invalid API key."),
+        ("invalid_key.json", 401, AuthenticationFailed, "Invalid API key."),
+        ("invalid_key.json", 200, AuthenticationFailed, "Invalid API key."),
         ("no_access.json", 403, UnknownSymbol, "You don't have access to this resource."),
         ("no_access.json", 401, UnknownSymbol, "You don't have access to this resource."),
         ("no_access.json", 200, UnknownSymbol, "You don't have access to this resource."),

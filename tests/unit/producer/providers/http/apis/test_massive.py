@@ -129,7 +129,7 @@ def test_many_symbols_are_asked_for_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "status", "kind", "words"),
     [
-        ("unknown_key.json", 401, AuthenticationFailed, "refuses the key in STOCKWIRE_MASSIVE_KEY: Unknown API Key"),
+        ("unknown_key.json", 401, AuthenticationFailed, "Unknown API Key"),
         ("unknown_key.json", 200, AuthenticationFailed, "Unknown API Key"),
         ("not_entitled.json", 403, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
         ("not_entitled.json", 200, UnknownSymbol, "You are not entitled to this data. Please upgrade your plan"),
@@ -182,11 +182,11 @@ def test_there_may_have_been_no_trading() -> None:
 @pytest.mark.parametrize(
     ("answer", "symbol", "why"),
     [
-        (shape("past_part.json"), "AAPL", "only a part"),
-        (shape("past_minutes.json"), "MSFT", "in place of 'MSFT'"),
+        (shape("past_part.json"), "AAPL", "has a next page"),
+        (shape("past_minutes.json"), "MSFT", "instead of 'MSFT'"),
         ({"ticker": "AAPL"}, "AAPL", "results is missing"),
         ({"ticker": "AAPL", "results": [{"t": 1732113000000, "c": 0}]}, "AAPL", "more than zero"),
-        ({}, "AAPL", "in place of 'AAPL'"),
+        ({}, "AAPL", "instead of 'AAPL'"),
     ],
 )
 def test_a_past_that_is_not_whole_is_a_bad_answer(answer: Any, symbol: str, why: str) -> None:

@@ -156,8 +156,8 @@ def test_there_is_no_state_where_none_is_told() -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"symbol": "MSFT"}, "sent 'MSFT' in place of 'AAPL'"),
-        ({"symbol": None}, "in place of"),
+        ({"symbol": "MSFT"}, "the answer has 'MSFT' instead of 'AAPL'"),
+        ({"symbol": None}, "instead of"),
         ({"regularMarketPrice": None}, "price is missing"),
         ({"regularMarketPrice": 0}, "more than zero"),
         ({"regularMarketPrice": Decimal("228.8712345678901")}, "significant digits"),
@@ -314,7 +314,7 @@ def test_there_may_have_been_no_trading() -> None:
 
 @pytest.mark.parametrize("interval", Interval)
 def test_past_prices_of_another_symbol_or_with_columns_that_do_not_fit_are_a_bad_answer(interval: Interval) -> None:
-    with pytest.raises(InvalidResponse, match="in place of 'MSFT'"):
+    with pytest.raises(InvalidResponse, match="instead of 'MSFT'"):
         read_past(interval, shape("past_days.json"), "MSFT")
     shifted = shape("past_days.json")
     shifted["chart"]["result"][0]["indicators"]["quote"][0]["close"].pop(0)
