@@ -1,1 +1,1 @@
-"""The alerts consumer: rules on prices, and an alert each time one comes true."""
+"""The alerts consumer: evaluates rules on live prices and publishes an alert each time a rule fires."""

@@ -1,8 +1,8 @@
-"""Which rules an event fires, at a cost that goes by how many those are.
+"""Evaluation of rules on prices: the cost of an event depends on how many rules fire, not on how many exist.
 
-When a price moves, only rules whose threshold lies between the old price and the new can change, so they are kept
-sorted and that range is cut out by bisection. Beside it only `fresh` rules matter: those made since the symbol was last
-evaluated, of which nothing is known yet.
+When a price moves, a rule can change only if its threshold lies between the old price and the new. The rules of a
+symbol are sorted by threshold, and bisection finds that range. Rules with a state condition that were added since the
+symbol was last evaluated are checked one by one, because nothing is known about them yet.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,19 +13,17 @@ from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 
-from consumers.alerts.rules.parser import EVERY_SYMBOL, Condition, Rule
+from consumers.alerts.conditions.base import Interval
+from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from shared.events import PriceAlert, StockData, price_alert_id
 
 # Lower than the revision of any rule.
-_NEVER = -1
-_STATES = frozenset({Condition.ABOVE, Condition.BELOW})
-_RISES = frozenset({Condition.CROSSING, Condition.CROSSING_UP})
-_FALLS = frozenset({Condition.CROSSING, Condition.CROSSING_DOWN})
+_NEVER_EVALUATED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The newest price of a symbol, and the revision of the rule book it was evaluated with."""
+    """The newest price of a symbol, and the revision of the rules that were evaluated on the price."""
 
     as_of: datetime
     price: Decimal
@@ -33,39 +31,40 @@ class Watermark:
 
 
 class RuleIndex:
-    """All rules as of one revision, made for finding those that an event fires."""
+    """All rules of one revision, by symbol."""
 
     def __init__(self, rules: Iterable[Rule], revision: int) -> None:
         self.revision = revision
         by_symbol: defaultdict[str, list[Rule]] = defaultdict(list)
         for rule in rules:
-            by_symbol[rule.symbol].append(rule)
-        self._shelves = {symbol: _SymbolIndex(members) for symbol, members in by_symbol.items()}
+            by_symbol[rule.condition.symbol].append(rule)
+        self._by_symbol = {symbol: _SymbolIndex(members) for symbol, members in by_symbol.items()}
 
-    def evaluate(self, event: StockData, before: Watermark | None) -> tuple[Watermark, list[Rule]]:
-        """The symbol's watermark after an event, and the rules that the event fires, by id.
+    def evaluate(self, event: StockData, previous: Watermark | None) -> tuple[Watermark, list[Rule]]:
+        """Return the symbol's watermark after an event, and the rules that the event fires, by id.
 
-        `before` is None for a symbol never seen. An event that is not newer changes and fires nothing.
+        `previous` is None for the first event of a symbol. An event that is not newer than `previous` fires nothing,
+        and `previous` itself is returned.
         """
-        if before is not None and event.as_of <= before.as_of:
-            return before, []
-        after = Watermark(event.as_of, event.price, self.revision)
-        shelves = (self._shelves.get(event.symbol), self._shelves.get(EVERY_SYMBOL))
-        fired = [rule for shelf in shelves if shelf for rule in shelf.fired(event.price, before)]
-        return after, sorted(fired, key=attrgetter("id"))
+        if previous is not None and event.as_of <= previous.as_of:
+            return previous, []
+        watermark = Watermark(event.as_of, event.price, self.revision)
+        indexes = (self._by_symbol.get(event.symbol), self._by_symbol.get(EVERY_SYMBOL))
+        fired = [rule for index in indexes if index for rule in index.fired(event.price, previous)]
+        return watermark, sorted(fired, key=attrgetter("id"))
 
 
-def raise_alert(rule: Rule, event: StockData, before: Watermark | None, triggered_at: datetime) -> PriceAlert:
-    """The alert of a rule that an event fired, under the id that the two always give."""
+def make_alert(rule: Rule, event: StockData, previous: Watermark | None, triggered_at: datetime) -> PriceAlert:
+    """Return the alert of a rule that an event fired; the same rule and event always give the same id."""
     return PriceAlert(
         id=price_alert_id(rule.id, rule.name, event.id),
         rule_id=rule.id,
         rule_name=rule.name,
-        condition=rule.condition.value,
+        condition=rule.condition.operator.name,
         symbol=event.symbol,
         price=event.price,
-        previous_price=None if before is None else before.price,
-        threshold=rule.threshold,
+        previous_price=None if previous is None else previous.price,
+        threshold=rule.condition.threshold,
         as_of=event.as_of,
         triggered_at=triggered_at,
         event_id=event.id,
@@ -73,52 +72,59 @@ def raise_alert(rule: Rule, event: StockData, before: Watermark | None, triggere
 
 
 class _SymbolIndex:
-    """The rules on one symbol, or those on every symbol."""
+    """The rules of one symbol, or of `*`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._above = ThresholdIndex(rule for rule in rules if rule.condition is Condition.ABOVE)
-        self._below = ThresholdIndex(rule for rule in rules if rule.condition is Condition.BELOW)
-        self._rises = ThresholdIndex(rule for rule in rules if rule.condition in _RISES)
-        self._falls = ThresholdIndex(rule for rule in rules if rule.condition in _FALLS)
-        self._states = sorted((rule for rule in rules if rule.condition in _STATES), key=attrgetter("revision"))
-        self._revisions = [rule.revision for rule in self._states]
+        self._rising = [
+            ThresholdIndex((rule for rule in rules if rule.condition.operator.rising is interval), interval)
+            for interval in Interval
+        ]
+        self._falling = [
+            ThresholdIndex((rule for rule in rules if rule.condition.operator.falling is interval), interval)
+            for interval in Interval
+        ]
+        self._states = sorted((rule for rule in rules if rule.condition.operator.is_true), key=attrgetter("revision"))
+        self._state_revisions = [rule.revision for rule in self._states]
 
-    def fired(self, price: Decimal, before: Watermark | None) -> Iterator[Rule]:
-        seen = _NEVER if before is None else before.revision
-        for rule in self._states[bisect_right(self._revisions, seen) :]:
-            if _holds(rule, price):
+    def fired(self, price: Decimal, previous: Watermark | None) -> Iterator[Rule]:
+        evaluated = _NEVER_EVALUATED if previous is None else previous.revision
+        for rule in self._states[bisect_right(self._state_revisions, evaluated) :]:
+            if _is_true(rule, price):
                 yield rule
-        if before is None:
-            return
-        yield from (rule for rule in self._states_begun(before.price, price) if rule.revision <= seen)
-        yield from self._crossed(before.price, price)
+        if previous is not None:
+            for rule in self._between(previous.price, price):
+                # Newer state rules are dealt with above.
+                if rule.revision <= evaluated or not rule.condition.operator.is_true:
+                    yield rule
 
-    def _states_begun(self, previous: Decimal, price: Decimal) -> Sequence[Rule]:
+    def _between(self, previous: Decimal, price: Decimal) -> Iterator[Rule]:
+        """Yield the rules that fire because their threshold lies between two prices."""
         if price > previous:
-            return self._above.including_low(previous, price)
-        return self._below.including_high(price, previous)
-
-    def _crossed(self, previous: Decimal, price: Decimal) -> Sequence[Rule]:
-        if price > previous:
-            return self._rises.including_high(previous, price)
-        return self._falls.including_low(price, previous)
+            indexes, low, high = self._rising, previous, price
+        else:
+            indexes, low, high = self._falling, price, previous
+        for index in indexes:
+            yield from index.between(low, high)
 
 
 class ThresholdIndex:
-    """Rules by threshold."""
+    """Rules sorted by threshold, for queries by one kind of interval."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = sorted(rules, key=attrgetter("threshold"))
-        self._thresholds = [rule.threshold for rule in self._rules]
+    def __init__(self, rules: Iterable[Rule], interval: Interval) -> None:
+        self._rules = sorted(rules, key=_threshold)
+        self._thresholds = [_threshold(rule) for rule in self._rules]
+        # Left-closed: low <= threshold < high. Right-closed: low < threshold <= high.
+        self._bisect = bisect_left if interval is Interval.LEFT_CLOSED else bisect_right
 
-    def including_low(self, low: Decimal, high: Decimal) -> Sequence[Rule]:
-        """Those with low <= threshold < high."""
-        return self._rules[bisect_left(self._thresholds, low) : bisect_left(self._thresholds, high)]
-
-    def including_high(self, low: Decimal, high: Decimal) -> Sequence[Rule]:
-        """Those with low < threshold <= high."""
-        return self._rules[bisect_right(self._thresholds, low) : bisect_right(self._thresholds, high)]
+    def between(self, low: Decimal, high: Decimal) -> Sequence[Rule]:
+        """Return the rules with a threshold in the interval from `low` to `high`."""
+        return self._rules[self._bisect(self._thresholds, low) : self._bisect(self._thresholds, high)]
 
 
-def _holds(rule: Rule, price: Decimal) -> bool:
-    return price > rule.threshold if rule.condition is Condition.ABOVE else price < rule.threshold
+def _threshold(rule: Rule) -> Decimal:
+    return rule.condition.threshold
+
+
+def _is_true(rule: Rule, price: Decimal) -> bool:
+    is_true = rule.condition.operator.is_true
+    return is_true is not None and is_true(price, rule.condition.threshold)

@@ -1,4 +1,4 @@
-"""The consumer `alerts`: prices against rules, and each alert once, whatever is delivered how often."""
+"""The consumer `alerts`: evaluate rules on prices, store the alerts, then print and publish each alert once."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from consumers.alerts.engine import RuleIndex, Watermark, raise_alert
-from consumers.alerts.outbox import Publish, publish_pending
-from consumers.alerts.rules.parser import Condition, Terms
+from consumers.alerts.conditions.registry import operators
+from consumers.alerts.engine import RuleIndex, Watermark, make_alert
+from consumers.alerts.outbox import Publish, relay_pending_alerts
+from consumers.alerts.rules.models import Condition
 from consumers.alerts.rules.store import load_rule_index
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
@@ -26,88 +27,90 @@ from shared.times import format_instant, utc_now
 
 log = logging.getLogger(__name__)
 
-# Seconds; the policy around the handler tries again for as long as it takes, and a stop should not wait long for it.
+# Seconds. Short, because a stop waits for it; the consumer's runner retries for as long as needed.
 PUBLISH_TIMEOUT = 5.0
 
 
 class AlertHandler:
-    """Raises alerts for batches of events: stored first, then printed and published.
+    """Raises alerts for batches of events.
 
-    What it remembers of rules and watermarks between batches is checked against the counters in the database, so that
-    it stays right when rules change, and when another process has worked on the queue in between.
+    Rules and watermarks stay in memory between batches. The counters in the database tell when another process has
+    changed the rules or worked on the queue; then rules or watermarks are loaded again.
     """
 
     def __init__(self, engine: Engine, publish: Publish, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = engine
         self._publish = publish
         self._clock = clock
-        self._book = RuleIndex((), revision=-1)
+        self._rules = RuleIndex((), revision=-1)
         self._watermarks: dict[str, Watermark] = {}
-        # The batch after which the watermarks were as remembered; None where they cannot be trusted.
+        # The counter `batches` that the watermarks in memory belong to; None if they may be wrong.
         self._batches: int | None = None
 
     def __call__(self, events: Sequence[StockData]) -> None:
-        """Deal with events in order. An event seen before fires nothing, but what is owed is published.
+        """Evaluate events in order, and publish all pending alerts. A repeated event fires nothing.
 
-        Raises StorageError, PublishError and BrokerUnavailable; all is well if it is then called again with the same.
+        Raises StorageError, PublishError and BrokerUnavailable; a call with the same events is then safe.
         """
         for alert in self._evaluate(events):
             print(alert_line(alert), flush=True)
-        publish_pending(self._engine, self._publish, self._clock)
+        relay_pending_alerts(self._engine, self._publish, self._clock)
 
     def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:
-        """The alerts that the events raise; they and the new watermarks are one transaction."""
-        raised: list[PriceAlert] = []
-        moved: dict[str, Watermark] = {}
+        """Return the alerts of the events, after storing alerts and new watermarks in one transaction."""
+        new_alerts: list[PriceAlert] = []
+        new_watermarks: dict[str, Watermark] = {}
         with writing(self._engine) as connection:
             counters = read_counters(connection)
-            self._catch_up(connection, counters, {event.symbol for event in events})
-            # Until the commit nobody knows what will be in the database.
+            self._refresh(connection, counters, {event.symbol for event in events})
+            # If the transaction fails, memory and database may differ.
             self._batches = None
             for event in events:
-                before = self._watermarks.get(event.symbol)
-                after, fired = self._book.evaluate(event, before)
-                if after is not before:
-                    self._watermarks[event.symbol] = moved[event.symbol] = after
-                raised += [raise_alert(rule, event, before, self._clock()) for rule in fired]
-            if moved:
-                save_batch(connection, moved, raised)
-        self._batches = counters.batches + bool(moved)
-        return raised
+                previous = self._watermarks.get(event.symbol)
+                watermark, fired = self._rules.evaluate(event, previous)
+                if watermark is not previous:
+                    self._watermarks[event.symbol] = new_watermarks[event.symbol] = watermark
+                new_alerts += [make_alert(rule, event, previous, self._clock()) for rule in fired]
+            if new_watermarks:
+                save_batch(connection, new_watermarks, new_alerts)
+        self._batches = counters.batches + bool(new_watermarks)
+        return new_alerts
 
-    def _catch_up(self, connection: Connection, counters: Counters, symbols: set[str]) -> None:
-        if counters.revision != self._book.revision:
-            self._book = load_rule_index(connection, counters.revision)
+    def _refresh(self, connection: Connection, counters: Counters, symbols: set[str]) -> None:
+        """Load what has changed in the database, and the watermarks of symbols that are not in memory."""
+        if counters.revision != self._rules.revision:
+            self._rules = load_rule_index(connection, counters.revision)
         if counters.batches != self._batches:
             self._watermarks.clear()
         self._watermarks |= load_watermarks(connection, symbols - self._watermarks.keys())
 
 
 def alert_line(alert: PriceAlert) -> str:
-    """An alert for people, in one line: when, what, at which price, and the rule."""
-    terms = Terms(alert.symbol, Condition(alert.condition), alert.threshold)
-    return f"{format_instant(alert.as_of)} {alert.symbol} {format_price(alert.price)} {alert.rule_name}: {terms}"
+    """Return an alert as one line: time, symbol, price, rule and condition."""
+    condition = Condition(alert.symbol, operators()[alert.condition], alert.threshold)
+    return f"{format_instant(alert.as_of)} {alert.symbol} {format_price(alert.price)} {alert.rule_name}: {condition}"
 
 
 @contextmanager
 def open_alerts(settings: Settings) -> Iterator[Handler]:
-    """The handler on the database of `settings`, after what an earlier process left owed has been published.
+    """Yield the handler for the database of `settings`, after publishing what an earlier process left pending.
 
-    Raises StorageError where the database cannot be written.
+    Raises StorageError if the database cannot be written.
     """
     with opened(settings.alerts_url) as engine:
         create_schema(engine, SCHEMA)
-        log.info("raising alerts by the rules in %s", redact(engine.url))
+        log.info("using the rules in %s", redact(engine.url))
         with Publisher(settings.amqp_url, "alerts", timeout=PUBLISH_TIMEOUT) as publisher:
-            _publish_leftovers(engine, publisher)
+            _relay_at_start(engine, publisher)
             yield AlertHandler(engine, publisher.publish)
 
 
-def _publish_leftovers(engine: Engine, publisher: Publisher) -> None:
+def _relay_at_start(engine: Engine, publisher: Publisher) -> None:
+    """Publish pending alerts; only log a warning if the broker or the database is away."""
     try:
-        publish_pending(engine, publisher.publish)
+        relay_pending_alerts(engine, publisher.publish)
     except (BrokerUnavailable, PublishError, StorageUnavailable) as error:
-        log.warning("%s; what is owed is published with the next prices", error)
+        log.warning("%s; pending alerts will be published with the next prices", error)
 
 
 alerts = Consumer("alerts", (LIVE_PRICES,), open_alerts, single_active=True)

@@ -1,6 +1,6 @@
-"""PRICE_ALERT events owed to the broker: what is stored and not known to be published."""
+"""The outbox: alerts that are stored, and whose publication RabbitMQ has not confirmed yet."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -17,39 +17,40 @@ Publish = Callable[[Iterable[Message]], int]
 _CHUNK = 1000
 
 
-def publish_pending(engine: Engine, publish: Publish, clock: Callable[[], datetime] = utc_now) -> None:
-    """Publish what is owed, oldest first, and note what RabbitMQ confirmed.
+def relay_pending_alerts(engine: Engine, publish: Publish, clock: Callable[[], datetime] = utc_now) -> None:
+    """Publish the pending alerts, oldest first, and mark those that RabbitMQ confirmed.
 
-    A crash between the two publishes again under the same ids. Raises PublishError or BrokerUnavailable, which leave
-    owed what was not confirmed, and StorageError.
+    After a crash between the two steps the alerts are published again under the same ids. Raises StorageError, and
+    PublishError or BrokerUnavailable, after which the unconfirmed alerts stay pending.
     """
-    while owed := _read(engine):
-        _publish(engine, owed, publish, clock)
+    while True:
+        with reading(engine) as connection:
+            pending = pending_alerts(connection, _CHUNK)
+        if not pending:
+            return
+        _publish(engine, pending, publish, clock)
 
 
-def _read(engine: Engine) -> Mapping[int, PriceAlert]:
-    with reading(engine) as connection:
-        return pending_alerts(connection, _CHUNK)
-
-
-def _publish(engine: Engine, owed: Mapping[int, PriceAlert], publish: Publish, clock: Callable[[], datetime]) -> None:
+def _publish(
+    engine: Engine, pending: Mapping[int, PriceAlert], publish: Publish, clock: Callable[[], datetime]
+) -> None:
     sent: list[int] = []
 
     def messages() -> Iterator[Message]:
-        for row_id, alert in owed.items():
+        for row_id, alert in pending.items():
             sent.append(row_id)
             yield alert_message(alert)
 
+    failure = None
     try:
         publish(messages())
     except PublishError as error:
-        # It names all that was sent and not confirmed; of any other error nothing is known.
-        _mark(engine, [row_id for row_id in sent if owed[row_id].id not in error.failures], clock())
-        raise
-    _mark(engine, sent, clock())
-
-
-def _mark(engine: Engine, row_ids: Sequence[int], now: datetime) -> None:
-    if row_ids:
+        # Only this error names the unconfirmed messages; after any other error no message counts as confirmed.
+        failure = error
+    failed = failure.failures if failure else ()
+    confirmed = [row_id for row_id in sent if pending[row_id].id not in failed]
+    if confirmed:
         with writing(engine) as connection:
-            mark_published(connection, row_ids, now)
+            mark_published(connection, confirmed, clock())
+    if failure:
+        raise failure

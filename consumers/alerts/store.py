@@ -1,4 +1,4 @@
-"""Watermarks and alerts as they are kept; each function works in the transaction of its caller."""
+"""Watermarks and alerts in the alerts database; each function works in its caller's transaction."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,56 +11,62 @@ from consumers.alerts.tables import alerts, counters, watermarks
 from shared.events import PriceAlert, price_alert_id
 from shared.schema import insert_into
 
-_FETCH = 10_000
+_ROWS_PER_FETCH = 10_000
 
 
 class Counters(NamedTuple):
+    """The number of changes of the rules, and of batches that changed a watermark."""
+
     revision: int
     batches: int
 
 
 def read_counters(connection: Connection) -> Counters:
-    """The counters, locked until the transaction ends; on SQLite the whole database is."""
+    """Return the counters, and lock them until the transaction ends. SQLite locks the whole database."""
     row = connection.execute(select(counters).with_for_update()).one()
     return Counters(row.revision, row.batches)
 
 
 def load_watermarks(connection: Connection, symbols: Collection[str]) -> dict[str, Watermark]:
-    """The watermarks of these symbols; one never seen has none."""
+    """Return the watermarks of the symbols that have one."""
     if not symbols:
         return {}
     rows = connection.execute(select(watermarks).where(watermarks.c.symbol.in_(symbols)))
     return {row.symbol: Watermark(row.as_of, row.price, row.revision) for row in rows}
 
 
-def save_batch(connection: Connection, moved: Mapping[str, Watermark], raised: Sequence[PriceAlert]) -> None:
-    """Keep what a batch of events came to. An alert that is there already, by rule and event, stays as it is."""
+def save_batch(connection: Connection, changed: Mapping[str, Watermark], new_alerts: Sequence[PriceAlert]) -> None:
+    """Store the watermarks and alerts of a batch.
+
+    An alert that is already stored for the same rule and event stays as it is.
+    """
     rows = [
-        {"symbol": symbol, "as_of": mark.as_of, "price": mark.price, "revision": mark.revision}
-        for symbol, mark in moved.items()
+        {"symbol": symbol, "as_of": watermark.as_of, "price": watermark.price, "revision": watermark.revision}
+        for symbol, watermark in changed.items()
     ]
     dialect = connection.dialect.name
     connection.execute(_upsert(dialect), rows)
-    if raised:
-        absent = insert_into(alerts, dialect).on_conflict_do_nothing(index_elements=["rule_id", "event_id"])
-        connection.execute(absent, [_fields(alert) for alert in raised])
+    if new_alerts:
+        insert = insert_into(alerts, dialect).on_conflict_do_nothing(index_elements=["rule_id", "event_id"])
+        connection.execute(insert, [_fields(alert) for alert in new_alerts])
     connection.execute(update(counters).values(batches=counters.c.batches + 1))
 
 
 def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
-    """The oldest alerts that are not known to be published, by row id."""
+    """Return the oldest `limit` alerts that RabbitMQ has not confirmed, by row id."""
     query = select(alerts).where(alerts.c.published_at.is_(None)).order_by(alerts.c.id).limit(limit)
     return {row["id"]: _alert(row) for row in connection.execute(query).mappings()}
 
 
 def mark_published(connection: Connection, row_ids: Collection[int], now: datetime) -> None:
+    """Record that RabbitMQ confirmed the alerts in these rows."""
     connection.execute(update(alerts).where(alerts.c.id.in_(row_ids)).values(published_at=now))
 
 
 def read_alerts(
     connection: Connection, since: datetime | None = None, limit: int | None = None
 ) -> Iterator[PriceAlert]:
-    """Alerts raised at `since` or later, in the order they were raised; of those the newest `limit`."""
+    """Yield the newest `limit` alerts triggered at `since` or later, in the order in which they were stored."""
     query = select(alerts)
     if since is not None:
         query = query.where(alerts.c.triggered_at >= since)
@@ -69,7 +75,7 @@ def read_alerts(
         query = select(newest).order_by(newest.c.id)
     else:
         query = query.order_by(alerts.c.id)
-    for row in connection.execution_options(yield_per=_FETCH).execute(query).mappings():
+    for row in connection.execution_options(yield_per=_ROWS_PER_FETCH).execute(query).mappings():
         yield _alert(row)
 
 

@@ -1,7 +1,7 @@
-"""The tables of the alerts database, and the view that people read.
+"""The tables of the alerts database, and a readable view of the alerts.
 
-Instants are whole microseconds since 1970 (UTC); a price is a 64-bit float, which gives back every digit of at most 15.
-The view `price_alerts` shows instants as text that reads well and sorts.
+Times are whole microseconds since 1970 (UTC). A price is a 64-bit float, which keeps up to 15 significant digits. The
+view `price_alerts` shows times as ISO 8601 text.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ from shared.times import from_micros, to_micros
 
 
 class Price(TypeDecorator[Decimal]):
-    """A decimal of at most 15 significant digits."""
+    """A decimal of at most 15 significant digits, stored as a float."""
 
     impl = Double
     cache_ok = True
@@ -41,7 +41,7 @@ class Price(TypeDecorator[Decimal]):
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime in UTC."""
+    """An aware datetime in UTC, stored as microseconds since 1970."""
 
     impl = BigInteger
     cache_ok = True
@@ -55,8 +55,8 @@ class Instant(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-# One row. `revision` goes up with each change of the rules, `batches` with each batch of events that moved a watermark:
-# a process that finds them as it left them knows that what it remembers is still true.
+# One row. Each change of the rules adds 1 to `revision`, and each batch that changes a watermark adds 1 to `batches`. A
+# process that finds both unchanged knows that the rules and watermarks in its memory are current.
 counters = Table(
     "counters",
     metadata,
@@ -64,7 +64,7 @@ counters = Table(
     Column("batches", BigInteger, nullable=False),
 )
 
-# The id of a removed rule is never given again: alerts, and the ids of their events, refer to it.
+# Autoincrement, because alerts and their event ids refer to a rule's id: the id must not be used again.
 rules = Table(
     "rules",
     metadata,
@@ -78,7 +78,7 @@ rules = Table(
     sqlite_autoincrement=True,
 )
 
-# Rules up to `revision` have been evaluated on the symbol, at this price; later ones have not.
+# The newest price of each symbol. Rules of `revision` and older have been evaluated on the price.
 watermarks = Table(
     "watermarks",
     metadata,

@@ -1,1 +1,1 @@
-"""Alert rules: their text, and where they are stored."""
+"""Alert rules: what a rule consists of, its line of text, and its storage."""

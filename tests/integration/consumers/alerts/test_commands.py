@@ -59,7 +59,7 @@ def raised(url: str, stockwire: Command) -> list[str]:
 def test_a_rule_is_added_listed_and_removed(stockwire: Command) -> None:
     said = stockwire("rules", "add", "breakout", "AAPL crossing up 200.00")
     assert said == (
-        "added rule breakout: AAPL crossing up 200 (a running alerts consumer takes this up within 2 seconds)\n"
+        "added rule breakout: AAPL crossing up 200 (a running alerts consumer applies this within 2 seconds)\n"
     )
     stockwire("rules", "add", "stop loss", "msft", "crossing", "down", "90.5")
     assert [line.split()[:6] for line in stockwire("rules", "list").splitlines()] == [
@@ -84,9 +84,9 @@ def test_without_rules_and_alerts_there_is_nothing_to_see(stockwire: Command) ->
         (["x", "AAPL above -5"], "'-5' is negative"),
         (["x", "AAPL", "above", "-5"], "'-5' is negative"),
         (["x", "AAPL above 1234567890.123456"], "more than 15 significant digits"),
-        (["x", "AAPL moving up 5% in 1h"], "use one of above, below, crossing, crossing up, crossing down"),
+        (["x", "AAPL moving up 5% in 1h"], "use one of above, below, crossing, crossing down, crossing up"),
         (["x", "AAPL"], "write SYMBOL CONDITION PRICE"),
-        (["", "AAPL above 5"], "is no name"),
+        (["", "AAPL above 5"], "rule name .* is not valid"),
     ],
 )
 def test_what_cannot_be_a_rule_is_one_clear_line(stockwire: Command, words: list[str], message: str) -> None:

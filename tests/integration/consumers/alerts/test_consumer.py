@@ -100,7 +100,7 @@ class World:
             process.wait()
 
     def wait_until_seen(self, event: StockData) -> None:
-        """Until the event has been evaluated and nothing is owed."""
+        """Until the event has been evaluated and nothing is pending."""
 
         def seen() -> bool:
             with reading(self.engine) as connection:

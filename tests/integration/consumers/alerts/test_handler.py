@@ -83,7 +83,7 @@ def ids(events: Sequence[StockData], indexes: Iterable[int]) -> list[str]:
     return [events[index].id for index in indexes]
 
 
-def owed(engine: Engine) -> list[str]:
+def pending(engine: Engine) -> list[str]:
     with reading(engine) as connection:
         return [alert.id for alert in pending_alerts(connection, 100).values()]
 
@@ -97,7 +97,7 @@ def test_an_alert_is_stored_printed_and_published(
     [alert] = stored(engine)
     assert (alert.event_id, alert.triggered_at) == (events[1].id, NOW)
     assert fake_broker.published == [alert.id]
-    assert owed(engine) == []
+    assert pending(engine) == []
     assert capsys.readouterr().out == "2024-11-20T09:59:59Z AAPL 201.5 up: AAPL crossing up 200\n"
 
 
@@ -234,12 +234,12 @@ def test_an_alert_stays_owed_while_the_broker_is_away(
         with pytest.raises(BrokerUnavailable):
             handle(events)
     expected = [alert.id for alert in stored(engine)]
-    assert owed(engine) == expected
+    assert pending(engine) == expected
     fake_broker.away = False
     handle(events)
     handle(events)
     assert fake_broker.published == expected
-    assert owed(engine) == []
+    assert pending(engine) == []
     assert len(capsys.readouterr().out.splitlines()) == len(UP)
 
 
@@ -251,11 +251,11 @@ def test_only_what_was_refused_is_published_again(engine: Engine, fake_broker: F
     with pytest.raises(BrokerUnavailable):
         handle(events)
     fake_broker.away = False
-    first, refused, last = owed(engine)
+    first, refused, last = pending(engine)
     fake_broker.refuses = {refused}
     with pytest.raises(PublishError):
         handle(events)
-    assert owed(engine) == [refused]
+    assert pending(engine) == [refused]
     fake_broker.refuses = set()
     handle(events)
     assert fake_broker.published == [first, last, refused]

@@ -39,7 +39,7 @@ def save(engine: Engine, *raised: PriceAlert) -> None:
 def test_a_rule_is_kept_as_it_was_written(engine: Engine) -> None:
     added = add_rule(engine, "odd", parse_condition("* crossing down 123456789012.345"), NOW)
     assert list_rules(engine) == [(added, NOW)]
-    assert str(added.terms) == "* crossing down 123456789012.345"
+    assert str(added.condition) == "* crossing down 123456789012.345"
 
 
 def test_each_change_of_the_rules_is_a_new_revision(engine: Engine) -> None:
@@ -59,7 +59,7 @@ def test_the_id_of_a_removed_rule_is_never_given_again(engine: Engine) -> None:
 
 def test_a_name_that_is_taken_or_unknown_is_a_clear_error_and_changes_nothing(engine: Engine) -> None:
     add_rule(engine, "a", RULE, NOW)
-    with pytest.raises(SettingsError, match=r"rule 'a' exists \(AAPL crossing up 200\): give another name"):
+    with pytest.raises(SettingsError, match=r"rule 'a' exists already \(AAPL crossing up 200\): choose another name"):
         add_rule(engine, "a", parse_condition("MSFT above 5"), NOW)
     with pytest.raises(SettingsError, match="there is no rule 'b'"):
         remove_rule(engine, "b")

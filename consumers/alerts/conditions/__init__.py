@@ -1,0 +1,1 @@
+"""Conditions of alert rules, one per file; see `base` for how to add another."""
