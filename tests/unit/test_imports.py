@@ -23,6 +23,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "infra": ("tests", "benchmarks", "examples"),
     "benchmarks": ("tests", "examples"),
 }
+# Packages that may import nothing else from this project.
+ONLY = {"consumers.alerts.conditions": ("consumers.alerts.conditions", "shared")}
 LIBRARIES_OF_MESSAGING = ("amqpstorm", "pamqp")
 PEERS = ("pika", "aio_pika", "aiormq", "faststream")
 # Who may import which libraries.
@@ -60,6 +62,10 @@ def violations(module: str, imported: Iterator[str]) -> list[str]:
         for package, forbidden in FORBIDDEN.items():
             if within(module, package) and any(within(name, each) for each in forbidden):
                 found.append(f"{module} imports {name}")
+        for package, allowed in ONLY.items():
+            ours = within(module, package) and any(within(name, each) for each in PACKAGES)
+            if ours and not any(within(name, each) for each in allowed):
+                found.append(f"{module} imports {name}, but may only import from {' and '.join(allowed)}")
         for libraries, keepers in KEPT.items():
             if any(within(name, each) for each in libraries) and not any(within(module, each) for each in keepers):
                 found.append(f"{module} imports {name}, which only {' and '.join(keepers)} may")
@@ -82,6 +88,9 @@ def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
         ("consumers.history.handler", "from consumers import alerts"),
         ("consumers.history.handler", "from ..alerts import rules"),
         ("consumers.alerts.handler", "import consumers.history.store as store"),
+        ("consumers.alerts.conditions.above", "from consumers.alerts.rules.models import Rule"),
+        ("consumers.alerts.conditions.above", "from consumers.alerts import engine"),
+        ("consumers.alerts.conditions.registry", "from consumers.registry import find_consumer"),
         ("shared.events", "from producer import providers"),
         ("shared.events", "import importlib\nimportlib.import_module('consumers.tail')"),
         ("shared.events", "import amqpstorm"),
@@ -105,6 +114,8 @@ def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None
     [
         ("infra.cli", "from consumers.history.commands import app\nimport producer.celery_app"),
         ("producer.tasks", "from shared.messaging.publisher import Publisher\nimport amqp"),
+        ("consumers.alerts.conditions.above", "from consumers.alerts.conditions.base import Operator\nimport operator"),
+        ("consumers.alerts.conditions.registry", "from consumers.alerts import conditions\nfrom shared import prices"),
         ("consumers.registry", "from consumers.history import handler\nfrom consumers.alerts import handler"),
         ("shared.messaging.amqp.connection", "import amqpstorm\nfrom pamqp import commands"),
         ("benchmarks.publish", "import amqpstorm\nimport pika\nfrom faststream.rabbit import RabbitBroker"),
