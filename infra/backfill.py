@@ -128,7 +128,7 @@ def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
 
 
 def _left_over(work: Backfill) -> ProviderError:
-    reasons = "; ".join(f"{name}: {error}" for name, error in work.halts.items())
+    reasons = "; ".join(map(str, work.halts.values()))
     limits = [error.retry_at for error in work.halts.values() if isinstance(error, RateLimited)]
     again = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when that is mended"
     return ProviderError(f"{join_names(work.left)} left: {reasons}; run the same command again{again}")

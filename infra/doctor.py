@@ -133,7 +133,7 @@ def _check_provider(name: str, settings: Settings) -> Iterator[str]:
         except ProviderError as error:
             quote = error
     if isinstance(quote, ProviderError):
-        raise ProviderError(f"{name} has no price of {symbol}: {quote}")
+        raise ProviderError(f"no price of {symbol}: {quote}")
     price = f"{format_price(quote.price)} {quote.currency or ''}".strip()
     yield f"{name}: {symbol} {price} as of {format_instant(quote.as_of)}"
 

@@ -134,8 +134,8 @@ def _print_published(report: SyncReport) -> None:
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
-    for provider, error in report.rejected_keys.items():
-        print(f"{provider}: {error}", file=sys.stderr)
+    for error in report.rejected_keys.values():
+        print(error, file=sys.stderr)
 
 
 def _parse_wanted(text: str) -> frozenset[str]:

@@ -112,7 +112,7 @@ def collect_events(
         results = request_quotes(provider, missing, at) if missing else {}
         for symbol in missing:
             try:
-                result = results.get(symbol) or ProviderError("gave no answer")
+                result = results.get(symbol) or ProviderError(f"{provider.name} gave no answer")
                 events[symbol] = make_event(provider.name, symbol, result, clock())
             except ProviderError as error:
                 errors[symbol][provider.name] = error
@@ -141,7 +141,7 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
     try:
         return StockData.decode(event.encode(), observed_at)
     except InvalidEvent as error:
-        raise InvalidResponse(f"its quote is no event: {error}") from error
+        raise InvalidResponse(f"{provider} sent an invalid quote: {error}") from error
 
 
 def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dict[str, str]:
@@ -169,7 +169,7 @@ def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dic
 
 def describe_errors(errors: Errors) -> str:
     """Return the error of each provider, on one line."""
-    return "; ".join(f"{provider}: {error}" for provider, error in errors.items())
+    return "; ".join(map(str, errors.values()))
 
 
 def find_rejected_keys(errors: Mapping[str, Errors]) -> dict[str, str]:

@@ -129,8 +129,8 @@ def _finish(attempt: Attempt) -> dict[str, Any]:
         raise attempt.error
     if failed := outcome["failed"]:
         log.warning("%s failed: %s", join_names(failed), next(iter(failed.values())))
-    for provider, error in outcome.get("rejected_keys", {}).items():
-        log.warning("%s: %s", provider, error)
+    for error in outcome.get("rejected_keys", {}).values():
+        log.warning("%s", error)
     return dict(outcome)
 
 

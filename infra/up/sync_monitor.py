@@ -77,7 +77,7 @@ def describe_result(status: str, result: bytes | None) -> str:
         failed = found.get("failed") or {}
         if failed:
             return f"{join_names(failed)} failed: {next(iter(failed.values()))}"
-        return "; ".join(f"{provider}: {error}" for provider, error in (found.get("rejected_keys") or {}).items())
+        return "; ".join((found.get("rejected_keys") or {}).values())
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)

@@ -95,10 +95,7 @@ class Backfill:
 
     def reasons(self) -> dict[str, str]:
         """Why each symbol failed that did, by provider."""
-        return {
-            symbol: "; ".join(f"{provider}: {error}" for provider, error in errors.items())
-            for symbol, errors in self.failed.items()
-        }
+        return {symbol: "; ".join(map(str, errors.values())) for symbol, errors in self.failed.items()}
 
     def _ask(self, provider: HistoricalProvider, stop: Stop) -> None:
         self._resume(provider)
@@ -161,7 +158,7 @@ class Backfill:
                 if wait > PATIENCE:
                     raise
                 seconds = max(1.0, wait.total_seconds())
-                self.say(f"waiting for {seconds:.0f} s: {provider.name}: {error}")
+                self.say(f"waiting for {seconds:.0f} s: {error}")
                 stop.wait(seconds)
         return provider.history(symbol, self.interval, window.since, window.until)
 
@@ -196,7 +193,7 @@ class Backfill:
                 yield make_event(provider.name, symbol, quote, self.clock())
             except ProviderError as error:
                 self.skipped += 1
-                self.say(f"{symbol} of {format_instant(quote.as_of)} skipped: {provider.name}: {error}")
+                self.say(f"{symbol} of {format_instant(quote.as_of)} skipped: {error}")
 
     def _note(self, provider: HistoricalProvider, symbol: str, window: TimeRange) -> None:
         self._cover(symbol, window)

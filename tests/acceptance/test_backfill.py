@@ -182,7 +182,7 @@ def test_a_symbol_that_fails_fails_alone(
     assert done.stdout == "published 15 events of 1 symbol\n"
     malformed, unknown = done.stderr.splitlines()
     assert malformed.startswith("a* failed: symbol 'A*' is not ")
-    assert unknown.startswith("XYZ failed: yahoo: ")
+    assert unknown.startswith("XYZ failed: Yahoo Finance cannot deliver this symbol: ")
 
 
 def test_a_symbol_without_prices_of_that_time_is_named(
@@ -202,7 +202,7 @@ def test_a_limit_of_the_minute_is_waited_for_and_a_signal_ends_that(
     declare(broker)
     command = ("./stockwire", "backfill", "AAPL", "BRK.B", "--since", SINCE, "--until", UNTIL)
     with running(*command, environment=settings(YAHOO_PER_MINUTE="1"), folder=checkout) as process:
-        process.wait_for("s: yahoo: the plan's 1 a minute (STOCKWIRE_YAHOO_PER_MINUTE) are used up until ")
+        process.wait_for("s: Yahoo Finance's quota of 1 per minute (STOCKWIRE_YAHOO_PER_MINUTE) is used up until ")
         assert process.stop(number, timeout=5) == 0
         waited, published, stopped = process.output.splitlines()
     assert waited.startswith("waiting for ")
@@ -218,7 +218,7 @@ def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
     done = stockwire(*command, environment=settings(YAHOO_PER_DAY="1"), folder=checkout)
     assert (done.returncode, done.stdout) == (1, "published 15 events of 1 symbol\n")
     tomorrow = utc_now().date() + timedelta(days=1)
-    assert done.stderr.startswith("stockwire: BRK.B left: yahoo: the plan's 1 a day (STOCKWIRE_YAHOO")
+    assert done.stderr.startswith("stockwire: BRK.B left: Yahoo Finance's quota of 1 per day (STOCKWIRE_YAHOO")
     assert done.stderr.endswith(f"; run the same command again after {tomorrow} 00:00:00 UTC\n")
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert (done.returncode, done.stdout) == (0, "published 15 events of 1 symbol\n")

@@ -110,7 +110,7 @@ def test_a_key_that_is_refused_is_said_once_and_not_retried(
     refused = Answer({"code": 401, "message": f"**apikey** {KEY} is incorrect", "status": "error"}, 401)
     with playing("twelvedata", script=always(refused)) as (server, more), start(**more) as worker:
         until(lambda: "FAILURE" in worker.output or "raised expected" in worker.output, "the sync to fail")
-        worker.wait_for("refuses the key in STOCKWIRE_TWELVEDATA_KEY: **apikey** *** is incorrect")
+        worker.wait_for("Twelve Data rejected the key in STOCKWIRE_TWELVEDATA_KEY: **apikey** *** is incorrect")
         assert worker.stop() == 0
         assert len(server.requests) == 1
         assert KEY not in worker.output
@@ -127,7 +127,7 @@ def test_a_key_that_is_refused_is_said_though_another_provider_stands_in(
         environment = settings({**more, **account("yahoo", second)})
         done = stockwire("sync", environment=environment, folder=checkout)
     assert [line.split()[-1] for line in done.stdout.splitlines()[1:]] == ["yahoo", "yahoo"]
-    assert done.stderr == "finnhub: refuses the key in STOCKWIRE_FINNHUB_KEY: *** is no API key\n"
+    assert done.stderr == "Finnhub rejected the key in STOCKWIRE_FINNHUB_KEY: *** is no API key\n"
     assert done.returncode == 0
 
 
@@ -147,7 +147,7 @@ def test_a_sync_waits_for_the_minute_where_there_is_time(
         done = stockwire("sync", environment=environment, folder=checkout)
     assert done.returncode == 1
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["symbol", "AAPL"]
-    assert done.stderr.startswith("BRK.B failed: finnhub: is left for a later run: the plan's 1 a minute")
+    assert done.stderr.startswith("BRK.B failed: Finnhub's quota of 1 per minute")
 
 
 def test_a_key_that_is_missing_is_one_line(settings: Callable[[Environment], Environment], checkout: Path) -> None:
@@ -163,5 +163,5 @@ def test_up_says_why_there_are_no_prices(settings: Callable[[Environment], Envir
     with playing("finnhub", script=always(refused)) as (_, more):
         environment = settings({**more, "FINNHUB_PER_DAY": "25"})
         with running("./stockwire", "up", "--for", "30s", environment=environment, folder=checkout) as up:
-            up.wait_for("the sync failed: AAPL, BRK.B without a price: finnhub: refuses the key")
+            up.wait_for("the sync failed: AAPL, BRK.B without a price: Finnhub rejected the key")
             assert up.stop() == 0

@@ -54,11 +54,11 @@ def test_a_quote_becomes_an_event_with_a_deterministic_id() -> None:
 def test_a_failed_symbol_does_not_affect_the_others() -> None:
     events, failed = collect(FakeProvider("fake", {"AAPL": QUOTE, "MSFT": ProviderError("no such symbol")}))
     assert set(events) == {"AAPL"}
-    assert failed == {"MSFT": "fake: no such symbol"}
+    assert failed == {"MSFT": "no such symbol"}
 
 
 def test_a_symbol_without_a_result_has_failed() -> None:
-    assert collect(FakeProvider("fake", {"AAPL": QUOTE}))[1] == {"MSFT": "fake: gave no answer"}
+    assert collect(FakeProvider("fake", {"AAPL": QUOTE}))[1] == {"MSFT": "fake gave no answer"}
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,8 @@ def test_no_provider_is_asked_for_a_symbol_that_has_a_price() -> None:
 
 
 def test_a_symbol_that_all_providers_fail_has_all_reasons() -> None:
-    down = FakeProvider("first", ProviderError("is down"))
-    assert collect(down, FakeProvider("second", {"MSFT": QUOTE}))[1] == {
-        "AAPL": "first: is down; second: gave no answer"
-    }
+    down = FakeProvider("first", ProviderError("first is down"))
+    assert collect(down, FakeProvider("second", {"MSFT": QUOTE}))[1] == {"AAPL": "first is down; second gave no answer"}
 
 
 EMPTY_OUTCOME = {"at": "2024-11-20T10:00:03Z", "provider": "", "published": 0, "failed": {}}

@@ -60,8 +60,8 @@ def test_a_sync_that_is_tried_again_is_told_of_and_what_became_of_it(troubles: t
 
 def test_a_key_that_is_refused_is_told_of_though_nothing_failed(troubles: tuple[SyncMonitor, Write]) -> None:
     seen, write = troubles
-    write("1", "SUCCESS", {"published": 2, "failed": {}, "rejected_keys": {"finnhub": "refuses the key"}})
-    assert seen.look() == ["finnhub: refuses the key"]
+    write("1", "SUCCESS", {"published": 2, "failed": {}, "rejected_keys": {"finnhub": "Finnhub rejected the key"}})
+    assert seen.look() == ["Finnhub rejected the key"]
 
 
 def test_other_tasks_are_not_ours(troubles: tuple[SyncMonitor, Write]) -> None:

@@ -152,9 +152,10 @@ def test_what_one_provider_fails_is_asked_of_the_next(run: Make, broker: BrokerA
 
 def test_a_symbol_that_every_provider_fails_fails_alone(run: Make, broker: BrokerAddress) -> None:
     queue = declare(broker)
-    providers = [FakePast(name, failing(ProviderUnavailable("is down"), ("AAPL", 6))) for name in ("first", "second")]
+    errors = {name: ProviderUnavailable(f"{name} is down") for name in ("first", "second")}
+    providers = [FakePast(name, failing(error, ("AAPL", 6))) for name, error in errors.items()]
     work = run(*providers)
-    assert work.reasons() == {"AAPL": "first: is down; second: is down"}
+    assert work.reasons() == {"AAPL": "first is down; second is down"}
     assert list(work.left) == ["AAPL"]
     assert not work.is_over
     assert len(published(broker, queue, 17)) == 17
@@ -179,7 +180,7 @@ def test_a_key_that_is_refused_leaves_the_rest_to_the_next(run: Make, broker: Br
 
 def test_a_limit_that_is_over_soon_is_waited_for_and_said(run: Make, broker: BrokerAddress, said: list[str]) -> None:
     queue = declare(broker)
-    limits = iter([RateLimited("the plan's 1 a minute are used up", utc_now() + timedelta(seconds=1))])
+    limits = iter([RateLimited("the quota of 1 per minute is used up", utc_now() + timedelta(seconds=1))])
 
     def meddle(_symbol: str, day: int) -> None:
         if day == 6:
@@ -187,7 +188,7 @@ def test_a_limit_that_is_over_soon_is_waited_for_and_said(run: Make, broker: Bro
                 raise error
 
     work = run(FakePast(meddle=meddle))
-    assert said == ["waiting for 1 s: first: the plan's 1 a minute are used up"]
+    assert said == ["waiting for 1 s: the quota of 1 per minute is used up"]
     assert (work.published, work.left) == (24, {})
     assert waiting(broker, queue) == 24
 
@@ -215,7 +216,7 @@ def test_a_stop_ends_the_waiting_at_once(run: Make, broker: BrokerAddress, said:
     def meddle(_symbol: str, day: int) -> None:
         if day == 6:
             stop.request()
-            raise RateLimited("the plan's 1 a minute are used up", utc_now() + timedelta(minutes=1))
+            raise RateLimited("the quota of 1 per minute is used up", utc_now() + timedelta(minutes=1))
 
     before = utc_now()
     work = run(FakePast(meddle=meddle), FakePast("second"), stop=stop)
@@ -236,7 +237,7 @@ def test_a_price_that_consumers_would_refuse_is_named_and_skipped(
 
     work = run(Broken(), symbols=["AAPL"], spans=[TimeRange(START, START + 5 * DAY)])
     assert (work.published, work.skipped, work.failed) == (4, 1, {})
-    assert said[0].startswith("AAPL of 2024-01-01T00:00:00Z skipped: first: its quote is no event: price '1.23")
+    assert said[0].startswith("AAPL of 2024-01-01T00:00:00Z skipped: first sent an invalid quote: price '1.23")
     assert waiting(broker, queue) == 4
 
 
@@ -333,7 +334,7 @@ def test_a_hole_that_cannot_be_had_keeps_nobody_from_the_next(run: Make, broker:
     spans = [TimeRange(START, START + 2 * DAY), TimeRange(START + 8 * DAY, START + 9 * DAY)]
     alone = run(first, symbols=["AAPL"], spans=spans, kept=False)
     assert alone.left == {"AAPL": spans[:1]}
-    assert alone.reasons() == {"AAPL": "first: keeps no prices that old"}
+    assert alone.reasons() == {"AAPL": "keeps no prices that old"}
     second = FakePast("second")
     assert run(first, second, symbols=["AAPL"], spans=spans, kept=False).failed == {}
     assert second.asked == [("AAPL", 1, 3)]
