@@ -10,13 +10,13 @@ StockwireError
 │   └── PublishError         events that RabbitMQ did not confirm, each with why
 ├── StorageError             a database that cannot be used as it is
 │   └── StorageUnavailable   locked, full or away for now: worth trying again
-├── ProviderError            a price that a provider could not deliver, or the provider as a whole
-│   ├── UnknownSymbol        the provider does not have it
-│   │   └── NoPrices         it has the symbol, but no price of the time asked for
-│   ├── InvalidResponse            what it sent is no price: an HTML page, cut off, zero, of another symbol
-│   ├── ProviderUnavailable  it does not answer, or says that it cannot: worth trying again
-│   ├── RateLimited          its limit, or our budget of it, is used up for now
-│   └── AuthenticationFailed      it refuses the key: no other try will mend that
+├── ProviderError            a provider cannot deliver a price, or anything at all; see each kind below
+│   ├── UnknownSymbol        the provider does not know the symbol, or the plan does not include it
+│   │   └── NoPrices         the provider knows the symbol, but has no prices in the requested time range
+│   ├── InvalidResponse      the answer has no valid price: an HTML page, cut off, zero, of another symbol
+│   ├── ProviderUnavailable  the provider does not answer, or reports an error of its own: try again later
+│   ├── RateLimited          the provider's rate limit or the plan's quota is used up: try again at `retry_at`
+│   └── AuthenticationFailed the provider rejected the key: no retry will help
 ├── SyncRunning              another sync holds the lock
 └── ProcessError             a process of the stack that could not be started or kept running
 """
@@ -80,7 +80,7 @@ class StorageUnavailable(StorageError):
 
 
 class ProviderError(StockwireError):
-    """`passing` says whether another try may fare better."""
+    """`transient` is True if a retry may succeed. The message is a whole sentence with the provider's name."""
 
     transient: ClassVar[bool] = True
 
@@ -102,7 +102,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """`retry_at` (UTC) is when the provider can be asked again."""
+    """`retry_at` (UTC) is the time of the next request that may succeed."""
 
     def __init__(self, message: str, retry_at: datetime) -> None:
         self.retry_at = retry_at

@@ -4,6 +4,8 @@ Benchmarks stand on top: they may import every package, and the libraries that t
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,3 +126,29 @@ def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None
 )
 def test_an_import_along_the_arrows_is_fine(module: str, source: str) -> None:
     assert violations(module, imports(source, module)) == []
+
+
+API_MODULES = [module for path in MODULES if within(module := module_name(path), "producer.providers.http.apis")]
+
+
+def loaded_libraries(modules: list[str]) -> list[str]:
+    """Import the modules one by one in a new interpreter; return those after which an I/O library is loaded."""
+    script = """
+import importlib, sys
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+    print(*(f"{module} loads {library}" for library in ("requests", "sqlalchemy") if library in sys.modules), sep="\\n")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *modules], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.split("\n")
+
+
+def test_the_provider_apis_load_no_io_library_even_through_other_modules() -> None:
+    assert len(API_MODULES) > 5
+    assert [line for line in loaded_libraries(API_MODULES) if line] == []
+
+
+def test_an_io_library_that_is_loaded_through_another_module_is_found() -> None:
+    assert "producer.providers.registry loads requests" in loaded_libraries(["producer.providers.registry"])
