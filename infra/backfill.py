@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from consumers.history.gaps import DAY, Gap, resolution_of, tolerance
-from consumers.history.queries.gaps import is_stored, stored_gaps, unknown_symbols
+from consumers.history.gap_detection import DAY, Gap, resolution_of, tolerance
+from consumers.history.queries.gaps import gaps_by_symbol, is_stored, symbols_without_prices
 from consumers.history.queries.prices import history_database
 from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill, names_with_history, with_history
@@ -149,14 +149,14 @@ def fill_gaps(
     with history_database(settings) as engine:
 
         def find() -> list[tuple[str, Gap]]:
-            return list(stored_gaps(engine, resolution, now, symbols, since, sessions))
+            return list(gaps_by_symbol(engine, resolution, now, symbols, since, sessions))
 
         wanted: dict[str, list[TimeRange]] = {}
         for symbol, hole in find():
             wanted.setdefault(symbol, []).append(_span(hole, resolution))
         if not wanted:
             print("no holes")
-            if unknown := unknown_symbols(engine, symbols) if symbols else []:
+            if unknown := symbols_without_prices(engine, symbols) if symbols else []:
                 print(f"of {join_names(unknown)} nothing is stored: backfill with --since fetches it", file=sys.stderr)
             return None
         apart = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES

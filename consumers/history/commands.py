@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from consumers.history.gaps import DAY, resolution_of
-from consumers.history.queries.gaps import daily_symbols, stored_gaps, unknown_symbols
-from consumers.history.queries.prices import history_database, prices, stored_symbols
-from consumers.history.queries.prices import latest as newest_prices
-from consumers.history.tables import COLUMNS
+from consumers.history.gap_detection import DAY, resolution_of
+from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, symbols_without_prices
+from consumers.history.queries.prices import history_database, latest_prices, read_prices, stored_symbols
+from consumers.history.tables import PRICE_HISTORY_COLUMNS
 from shared.cli.options import Apart, Moment, Newest, OutputFormat
 from shared.cli.output import Format, print_rows
 from shared.market_calendar import load_market_calendar
@@ -32,8 +31,10 @@ def history(
     """Stored prices of one symbol, oldest first: from --since up to, but not including, --until."""
     symbol = check_symbol(symbol.upper())
     with history_database(load_settings()) as engine:
-        rows = prices(engine, symbol, since, until, limit)
-        print_rows(COLUMNS, rows, output, right=_NUMBERS, empty=f"no prices of {symbol} are stored for that time")
+        rows = read_prices(engine, symbol, since, until, limit)
+        print_rows(
+            PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=f"no prices of {symbol} are stored for that time"
+        )
 
 
 def latest(
@@ -43,8 +44,8 @@ def latest(
     """The newest stored price of each symbol."""
     wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
     with history_database(load_settings()) as engine:
-        rows = newest_prices(engine, wanted)
-    print_rows(COLUMNS, rows, output, right=_NUMBERS, empty="no prices of these symbols are stored")
+        rows = latest_prices(engine, wanted)
+    print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty="no prices of these symbols are stored")
 
 
 def symbols(output: OutputFormat = Format.TABLE) -> None:
@@ -74,10 +75,10 @@ def gaps(
                 "until": format_instant(hole.until),
                 "missing": hole.missing,
             }
-            for symbol, hole in stored_gaps(engine, resolution, utc_now(), wanted, since, sessions)
+            for symbol, hole in gaps_by_symbol(engine, resolution, utc_now(), wanted, since, sessions)
         ]
-        unknown = unknown_symbols(engine, wanted) if wanted else []
-        of_days = daily_symbols(engine, wanted) if resolution < DAY else []
+        unknown = symbols_without_prices(engine, wanted) if wanted else []
+        of_days = daily_only_symbols(engine, wanted) if resolution < DAY else []
     print_rows(("symbol", "from", "until", "missing"), rows, output, right=_NUMBERS, empty="no holes")
     if unknown:
         print(f"of {_shorten(unknown)} nothing is stored: backfill fetches it", file=sys.stderr)

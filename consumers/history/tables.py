@@ -48,7 +48,7 @@ price = Table(
     sqlite_with_rowid=False,
 )
 
-COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
+PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
 
 SCHEMA = Schema(
     name="history",

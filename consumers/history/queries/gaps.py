@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
-from consumers.history.gaps import DAY, Gap, find_gaps
+from consumers.history.gap_detection import DAY, Gap, find_gaps
 from consumers.history.tables import price, series
 from shared.database import reading
 from shared.market_calendar import Session
@@ -19,7 +19,7 @@ _DAY = DAY // timedelta(microseconds=1)
 Sessions = Callable[[datetime, datetime], Sequence[Session]] | None
 
 
-def stored_gaps(
+def gaps_by_symbol(
     engine: Engine,
     resolution: timedelta,
     now: datetime,
@@ -38,7 +38,7 @@ def stored_gaps(
                 yield symbol, hole
 
 
-def daily_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]:
+def daily_only_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]:
     """Those of the symbols, or of all, that have prices of whole days (of midnight UTC) and no others."""
     prices = select(price.c.as_of).where(price.c.series_id == series.c.id)
     others = prices.where(price.c.as_of % _DAY != 0)
@@ -49,7 +49,7 @@ def daily_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]:
     return sorted(stored - {symbol for symbol, _, has_others in rows if has_others})
 
 
-def unknown_symbols(engine: Engine, symbols: Sequence[str]) -> list[str]:
+def symbols_without_prices(engine: Engine, symbols: Sequence[str]) -> list[str]:
     """Those of the symbols of which nothing is stored."""
     with reading(engine) as connection:
         return [symbol for symbol, first in _read_firsts(connection, symbols).items() if first is None]

@@ -29,7 +29,7 @@ def history_database(settings: Settings) -> Iterator[Engine]:
         yield engine
 
 
-def prices(
+def read_prices(
     engine: Engine, symbol: str, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Rows of `price_history` of one symbol, oldest first: since <= as_of < until, of those the newest `limit`.
@@ -51,7 +51,7 @@ def prices(
             yield _readable(row)
 
 
-def latest(engine: Engine, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
+def latest_prices(engine: Engine, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The newest row of `price_history` of each symbol, or of these, by symbol."""
     other = price.alias()
     newest = select(func.max(other.c.as_of)).where(other.c.series_id == series.c.id).scalar_subquery()

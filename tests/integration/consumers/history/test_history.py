@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
-from consumers.history.queries.prices import history_database, latest, prices, stored_symbols
+from consumers.history.queries.prices import history_database, latest_prices, read_prices, stored_symbols
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from shared.database import open_engine, opened, reading, writing
@@ -64,7 +64,7 @@ def test_times_before_1970_and_fractions_read_the_same_in_view_and_query(engine:
     store.save([early])
     with reading(engine) as connection:
         shown = connection.execute(text("select as_of, observed_at from price_history")).one()
-    [row] = prices(engine, "AAPL")
+    [row] = read_prices(engine, "AAPL")
     assert tuple(shown) == (row["as_of"], row["observed_at"])
     assert row["as_of"] == "1962-11-20T09:59:58.123456Z"
 
@@ -74,14 +74,14 @@ def test_times_before_1970_and_fractions_read_the_same_in_view_and_query(engine:
 )
 def test_every_digit_of_a_price_comes_back(engine: Engine, store: PriceStore, price: str) -> None:
     store.save([stock_data(price=price)])
-    assert [row["price"] for row in prices(engine, "AAPL")] == [price]
+    assert [row["price"] for row in read_prices(engine, "AAPL")] == [price]
 
 
 def test_a_redelivery_changes_nothing(engine: Engine, store: PriceStore) -> None:
     event = stock_data(price="10")
     store.save([event, event])
     store.save([replace(event, price=Decimal(11))])
-    assert [row["price"] for row in prices(engine, "AAPL")] == ["10"]
+    assert [row["price"] for row in read_prices(engine, "AAPL")] == ["10"]
 
 
 def test_a_later_observation_replaces_an_earlier_one_in_whatever_order_they_come(
@@ -91,13 +91,13 @@ def test_a_later_observation_replaces_an_earlier_one_in_whatever_order_they_come
     corrected = replace(first, price=Decimal(12), volume=7, observed_at=first.observed_at + timedelta(seconds=1))
     store.save([corrected, first])
     store.save([first])
-    [row] = prices(engine, "AAPL")
+    [row] = read_prices(engine, "AAPL")
     assert (row["price"], row["volume"]) == ("12", 7)
 
 
 def test_another_provider_has_a_row_of_its_own(engine: Engine, store: PriceStore) -> None:
     store.save([stock_data(price="10"), stock_data(price="11", provider="replay")])
-    assert [(row["provider"], row["price"]) for row in prices(engine, "AAPL")] == [
+    assert [(row["provider"], row["price"]) for row in read_prices(engine, "AAPL")] == [
         ("replay", "11"),
         ("simulated", "10"),
     ]
@@ -106,19 +106,19 @@ def test_another_provider_has_a_row_of_its_own(engine: Engine, store: PriceStore
 def test_what_is_read_is_oldest_first_and_limited_to_the_newest(engine: Engine, store: PriceStore) -> None:
     events = price_series(["1", "2", "3", "4"])
     store.save(list(reversed(events)))
-    assert [row["price"] for row in prices(engine, "AAPL")] == ["1", "2", "3", "4"]
-    assert [row["price"] for row in prices(engine, "AAPL", limit=2)] == ["3", "4"]
-    between = prices(engine, "AAPL", since=events[1].as_of, until=events[3].as_of)
+    assert [row["price"] for row in read_prices(engine, "AAPL")] == ["1", "2", "3", "4"]
+    assert [row["price"] for row in read_prices(engine, "AAPL", limit=2)] == ["3", "4"]
+    between = read_prices(engine, "AAPL", since=events[1].as_of, until=events[3].as_of)
     assert [row["price"] for row in between] == ["2", "3"]
-    assert list(prices(engine, "MSFT")) == []
+    assert list(read_prices(engine, "MSFT")) == []
 
 
 def test_latest_is_the_newest_of_each_symbol_over_all_providers(engine: Engine, store: PriceStore) -> None:
     store.save(price_series(["1", "2"]))
     store.save(price_series(["5"], start=AS_OF + timedelta(minutes=1), provider="replay"))
     store.save(price_series(["9"], symbol="MSFT"))
-    assert [(row["symbol"], row["price"]) for row in latest(engine)] == [("AAPL", "5"), ("MSFT", "9")]
-    assert [row["symbol"] for row in latest(engine, ["MSFT", "XYZ"])] == ["MSFT"]
+    assert [(row["symbol"], row["price"]) for row in latest_prices(engine)] == [("AAPL", "5"), ("MSFT", "9")]
+    assert [row["symbol"] for row in latest_prices(engine, ["MSFT", "XYZ"])] == ["MSFT"]
 
 
 def test_symbols_say_from_when_to_when_and_how_many(engine: Engine, store: PriceStore) -> None:
@@ -160,7 +160,7 @@ def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: E
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(list(prices(engine, "AAPL"))) == 400
+    assert len(list(read_prices(engine, "AAPL"))) == 400
 
 
 def test_the_schema_may_be_made_by_several_processes_at_once(database_url: URL) -> None:
@@ -192,7 +192,7 @@ def test_a_reader_in_the_middle_of_a_result_does_not_hold_up_the_writer(sqlite_u
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         store.save(price_series(["1", "2", "3"]))
-        rows = prices(engine, "AAPL")
+        rows = read_prices(engine, "AAPL")
         assert next(rows)["price"] == "1"
         store.save([stock_data(price="4", as_of=AS_OF + timedelta(hours=1))])
         assert [row["price"] for row in rows] == ["2", "3"]

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
-from consumers.history.gaps import DAY, Gap
-from consumers.history.queries.gaps import daily_symbols, is_stored, stored_gaps, unknown_symbols
+from consumers.history.gap_detection import DAY, Gap
+from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, is_stored, symbols_without_prices
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from shared.database import opened
@@ -42,13 +42,13 @@ def test_what_one_provider_has_is_no_hole_of_another(engine: Engine) -> None:
     store(engine, "AAPL", ticks(2, 3, 4), "massive")
     store(engine, "MSFT", ticks(0, 1))
     now = NOON + FIVE * 8
-    assert list(stored_gaps(engine, FIVE, now)) == [
+    assert list(gaps_by_symbol(engine, FIVE, now)) == [
         ("AAPL", Gap(*ticks(5, 7), 2)),
         ("MSFT", Gap(*ticks(2, 8), 6)),
     ]
-    assert list(stored_gaps(engine, FIVE, now, ["AAPL"], NOON + FIVE * 6)) == []
+    assert list(gaps_by_symbol(engine, FIVE, now, ["AAPL"], NOON + FIVE * 6)) == []
     since = NOON + FIVE * 4
-    assert list(stored_gaps(engine, FIVE, now, ["XYZ", "AAPL"], since)) == [
+    assert list(gaps_by_symbol(engine, FIVE, now, ["XYZ", "AAPL"], since)) == [
         ("XYZ", Gap(*ticks(5, 8), 3)),
         ("AAPL", Gap(*ticks(5, 7), 2)),
     ]
@@ -64,9 +64,9 @@ def test_the_market_is_asked_for_the_time_that_has_prices(engine: Engine) -> Non
     store(engine, "AAPL", ticks(0, 1))
     store(engine, "MSFT", ticks(2, 3))
     now = NOON + DAY
-    assert list(stored_gaps(engine, FIVE, now, sessions=sessions)) == [("AAPL", Gap(*ticks(2, 4), 2))]
+    assert list(gaps_by_symbol(engine, FIVE, now, sessions=sessions)) == [("AAPL", Gap(*ticks(2, 4), 2))]
     long_ago = datetime(1, 1, 1, tzinfo=UTC)
-    assert next(stored_gaps(engine, FIVE, now, ["AAPL"], long_ago, sessions))[0] == "AAPL"
+    assert next(gaps_by_symbol(engine, FIVE, now, ["AAPL"], long_ago, sessions))[0] == "AAPL"
     assert asked == [(NOON - DAY, now + DAY), (EPOCH - DAY, now + DAY)]
 
 
@@ -76,9 +76,9 @@ def test_symbols_with_prices_of_whole_days_alone_are_known(engine: Engine) -> No
     store(engine, "BOTH", days)
     store(engine, "BOTH", ticks(0), "massive")
     store(engine, "LIVE", ticks(0))
-    assert daily_symbols(engine) == ["DAYS"]
-    assert daily_symbols(engine, ["LIVE", "BOTH"]) == []
-    assert unknown_symbols(engine, ["LIVE", "XYZ"]) == ["XYZ"]
+    assert daily_only_symbols(engine) == ["DAYS"]
+    assert daily_only_symbols(engine, ["LIVE", "BOTH"]) == []
+    assert symbols_without_prices(engine, ["LIVE", "XYZ"]) == ["XYZ"]
 
 
 def test_a_price_is_stored_by_symbol_provider_and_time(engine: Engine) -> None:

@@ -18,7 +18,7 @@ from shared.schedule import Schedule
 from shared.times import midnight_of
 
 # More often than this no provider has past prices to fill a hole with.
-FINEST = timedelta(minutes=5)
+MIN_RESOLUTION = timedelta(minutes=5)
 DAY = timedelta(days=1)
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -38,7 +38,7 @@ class Gap:
 
 def resolution_of(schedule: Schedule) -> timedelta:
     """How far apart the prices of this schedule are due."""
-    return max(FINEST, schedule.shortest_interval())
+    return max(MIN_RESOLUTION, schedule.shortest_interval())
 
 
 def tolerance(resolution: timedelta) -> timedelta:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from consumers.history.gaps import DAY, Gap, find_gaps, resolution_of, tolerance
+from consumers.history.gap_detection import DAY, Gap, find_gaps, resolution_of, tolerance
 from shared.market_calendar import Session
 from shared.schedule import Schedule
 from tests.factories import property_test
