@@ -1,4 +1,4 @@
-"""Accounts at market data providers: where each is reached, with what key, and what its plan allows."""
+"""Accounts at market data providers: the URL of the API, the key, and the limits of the plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,9 +10,9 @@ UNLIMITED = "unlimited"
 
 @dataclass(frozen=True)
 class Account:
-    """`url` is where the API's paths begin; `key` is never shown.
+    """`url` is the base URL of the API. `key` is never printed.
 
-    `per_minute` and `per_day` (of UTC) are the credits that the plan gives, None where it sets no limit.
+    `per_minute` and `per_day` (UTC) are the plan's limits in credits, or None if there is no limit.
     """
 
     url: str
@@ -21,7 +21,7 @@ class Account:
     per_day: int | None = None
 
 
-# The free plans, and where the APIs are: what holds where no setting says otherwise.
+# The defaults: the APIs' URLs, and the limits of the free plans.
 ACCOUNTS: Mapping[str, Account] = {
     "twelvedata": Account("https://api.twelvedata.com", per_minute=8, per_day=800),
     "yahoo": Account("https://query1.finance.yahoo.com"),
@@ -30,15 +30,15 @@ ACCOUNTS: Mapping[str, Account] = {
     "massive": Account("https://api.massive.com", per_minute=5),
 }
 
-# What is asked without a key.
+# Providers that need no key.
 KEYLESS = frozenset({"yahoo"})
 
-# The end of each setting's name, behind the provider's.
+# The ends of the settings' names: STOCKWIRE_<PROVIDER>_<FIELD>.
 FIELDS = ("URL", "KEY", "PER_MINUTE", "PER_DAY")
 
 
 def change_account(account: Account, field_name: str, text: str) -> Account:
-    """The account with this one of FIELDS as `text` says; empty text changes nothing. Raises ValueError."""
+    """Return the account with one of FIELDS set from `text`; empty text changes nothing. Raises ValueError."""
     text = text.strip()
     if not text:
         return account
@@ -47,10 +47,14 @@ def change_account(account: Account, field_name: str, text: str) -> Account:
 
 
 def describe_limits(account: Account) -> str:
-    """`credits: 8 a minute and 800 a day`, or what else the plan allows."""
-    limits = ((account.per_minute, "a minute"), (account.per_day, "a day"))
-    words = [f"{limit:,} {period}" for limit, period in limits if limit is not None]
-    return "no limit that is known" if not words else f"credits: {' and '.join(words)}"
+    """Return `8 credits per minute and 800 per day`, or "no known limit"."""
+    limits = ((account.per_minute, "minute"), (account.per_day, "day"))
+    known = [(limit, period) for limit, period in limits if limit is not None]
+    if not known:
+        return "no known limit"
+    (first, period), *others = known
+    unit = "credit" if first == 1 else "credits"
+    return " and ".join([f"{first:,} {unit} per {period}", *(f"{limit:,} per {period}" for limit, period in others)])
 
 
 def parse_url(text: str) -> str:
@@ -60,14 +64,14 @@ def parse_url(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        raise ValueError("is not the URL of an API such as https://api.twelvedata.com")
+        raise ValueError("is not a base URL such as https://api.twelvedata.com")
     return text.rstrip("/")
 
 
 def parse_key(text: str) -> str:
-    # Without the text, which is a secret.
+    # The message must not quote the text, which is a secret.
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("is no key: it has spaces or other characters that no key has")
+        raise ValueError("is not a valid key: keys have only visible ASCII characters without spaces")
     return text
 
 
@@ -75,7 +79,7 @@ def parse_limit(text: str) -> int | None:
     if text.lower() == UNLIMITED:
         return None
     if not text.isdecimal() or not text.isascii() or not 0 < len(text) < 10 or not int(text):
-        raise ValueError(f"{text[:40]!r} is neither a whole number of 1 or more nor {UNLIMITED!r}")
+        raise ValueError(f"{text[:40]!r} is not a whole number of at least 1, nor {UNLIMITED!r}")
     return int(text)
 
 

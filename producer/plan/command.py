@@ -81,7 +81,7 @@ def make_plan(name: str, settings: Settings, question: Question, now: datetime, 
     apis = {each: APIS[each](account) for each, account in settings.accounts.items()}
     if name not in apis:
         known = ", ".join([*_UNLIMITED, *apis])
-        raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is no provider: use one of {known}")
+        raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is not a provider: use one of {known}")
     account, fare, count = settings.accounts[name], fare_of(apis[name], now), len(question.symbols)
     loads = {each: make_load(fare_of(api, now), count, question.timing) for each, api in apis.items() if each != name}
     fitting = (each for each, load in loads.items() if not find_exceeded(settings.accounts[each], load))

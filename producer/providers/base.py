@@ -1,4 +1,4 @@
-"""What a provider is, and what it delivers."""
+"""The interface of a provider, and the quotes that it delivers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from shared.errors import ProviderError
 
 @dataclass(frozen=True)
 class Quote:
-    """One price as a provider gave it: `as_of` is when the market made it, an aware datetime.
+    """One price from a provider; `as_of` is the time of the price at the market, an aware datetime.
 
-    Prices are exact decimals in `currency` (ISO 4217, None where the provider does not say); `volume` is in shares.
+    Prices are exact decimals in `currency` (ISO 4217, None if the provider does not name it). `volume` is in shares.
     """
 
     price: Decimal
@@ -29,26 +29,27 @@ class Quote:
     delayed: bool | None = None
 
 
+# A quote, or the reason why there is none, by symbol.
 QuoteResults = Mapping[str, Quote | ProviderError]
 
 
 class Provider(Protocol):
-    """A source of prices; `name` is what events call it."""
+    """A source of prices; `name` is its name in settings and events."""
 
     @property
     def name(self) -> str: ...
 
     def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
-        """A quote for each symbol, or why it has none, for the sync of the instant `at` (UTC).
+        """Return a quote or an error for each symbol, for the sync at the instant `at` (UTC).
 
-        Asked again with the same `at`, a provider that has no market behind it gives the same quotes again. Raises
-        ProviderError where it can deliver nothing at all.
+        A provider without a market behind it returns the same quotes for the same `at`. Raises ProviderError if the
+        provider cannot deliver anything. Every error's message is a whole sentence that names the provider.
         """
         ...
 
 
 class Interval(Enum):
-    """How far apart past prices are."""
+    """The distance between past prices."""
 
     DAY = "1d"
     FIVE_MINUTES = "5m"
@@ -60,16 +61,16 @@ class Interval(Enum):
 
 @runtime_checkable
 class HistoricalProvider(Provider, Protocol):
-    """A provider that has past prices too."""
+    """A provider that also has past prices."""
 
     def max_range(self, interval: Interval) -> timedelta:
-        """The longest time that one call of `past` may span. Raises ProviderError where it has none so far apart."""
+        """Return the longest range of one `history` call. Raises ProviderError if the interval is not available."""
         ...
 
     def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
-        """The prices with since <= as_of < until (UTC), oldest first; none where there was no trading.
+        """Return the prices with since <= as_of < until (UTC), oldest first; there are none without trading.
 
-        A price is the close of its bar. A bar of five minutes has its end as `as_of`, a bar of a day midnight UTC of
-        its date; a bar that has not ended is left out. Raises ProviderError.
+        A price is the close of its bar. The `as_of` of a five-minute bar is its end, and that of a daily bar is
+        midnight UTC of its date. A bar that has not ended is left out. Raises ProviderError.
         """
         ...

@@ -1,7 +1,4 @@
-"""Where prices come from: one file a provider, each behind the Protocol `Provider`, made here by name.
-
-What those over HTTP share is in `http`.
-"""
+"""The providers by name."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,28 +28,28 @@ APIS: Mapping[str, Callable[[Account], Api]] = {
 
 
 def make_providers(settings: Settings, folder: Path) -> tuple[Provider, ...]:
-    """The providers of `settings.provider`, in their failover order; what they have to remember goes to `folder`.
+    """Return the providers in `settings.provider`, in failover order; they keep their state in `folder`.
 
-    Raises SettingsError for an unknown name, and for a setting that a provider needs.
+    Raises SettingsError for an unknown name and for a missing setting.
     """
     return tuple(make_provider(name, settings, folder) for name in settings.provider)
 
 
 def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
-    """The provider of this name. Raises SettingsError."""
+    """Return the provider with this name. Raises SettingsError."""
     if name == SimulatedProvider.name:
         return SimulatedProvider()
     if name == ReplayProvider.name:
         if settings.replay_file is None:
-            raise SettingsError("STOCKWIRE_REPLAY_FILE is not set: the provider 'replay' needs a CSV file to read from")
+            raise SettingsError("STOCKWIRE_REPLAY_FILE is not set: set it to the CSV file for the provider 'replay'")
         return ReplayProvider(settings.replay_file, folder / "replay.json")
     if name not in APIS:
         names = ", ".join([SimulatedProvider.name, ReplayProvider.name, *APIS])
-        raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is no provider: use one of {names}")
+        raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is not a provider: use one of {names}")
     account = settings.accounts[name]
     if not account.key and name not in KEYLESS:
         raise SettingsError(
-            f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (README, Live prices, says how)"
+            f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (see Live prices in the README)"
         )
     api = APIS[name](account)
     return (

@@ -53,8 +53,8 @@ def test_what_does_not_fit_is_said_with_what_would(run: Run, checkout: Path) -> 
         "  a day      288 syncs: 1,440 credits of 800 (180%); 0 spent today\n"
         "  would fit  2 symbols on this schedule\n"
         "             5 symbols every 9m\n"
-        "             all of it, by its limits, at yahoo (no limit that is known),\n"
-        "             finnhub (credits: 60 a minute), massive (credits: 5 a minute)\n"
+        "             all of it, by its limits, at yahoo (no known limit), finnhub (60\n"
+        "             credits per minute), massive (5 credits per minute)\n"
     )
     assert not (checkout / "var").exists()
 
@@ -84,7 +84,7 @@ def test_a_market_has_room_for_more_and_a_failover_list_shows_each(run: Run) -> 
     carried = "twelvedata carries the load, and what it fails goes to yahoo, then simulated"
     assert carried in " ".join(done.stdout.split())
     assert "twelvedata   fits\n" in done.stdout
-    assert "yahoo        fits: no limit that is known\n" in done.stdout
+    assert "yahoo        fits: no known limit\n" in done.stdout
     assert "simulated    fits: it has no limits\n" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     rows = planned(run, **settings)
@@ -107,7 +107,7 @@ def test_it_is_for_the_watch_list_and_knows_what_was_spent_today(run: Run, check
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"PROVIDER": "nope"}, "'nope' is no provider"), ({"MARKET": "NOPE"}, "'NOPE' is not a known market")],
+    [({"PROVIDER": "nope"}, "'nope' is not a provider"), ({"MARKET": "NOPE"}, "'NOPE' is not a known market")],
 )
 def test_what_cannot_be_planned_is_one_line(run: Run, settings: dict[str, str], words: str) -> None:
     done = run("plan", **settings)

@@ -202,7 +202,7 @@ def test_worker_and_beat_come_back_with_the_broker(start: Start, checkout: Path,
     [
         ({"SCHEDULE": "5 minutes"}, "stockwire: STOCKWIRE_SCHEDULE: "),
         ({"SYMBOL": "AAPL"}, "stockwire: STOCKWIRE_SYMBOL is no setting of Stockwire"),
-        ({"PROVIDER": "yahooo"}, "stockwire: STOCKWIRE_PROVIDER: 'yahooo' is no provider"),
+        ({"PROVIDER": "yahooo"}, "stockwire: STOCKWIRE_PROVIDER: 'yahooo' is not a provider"),
         ({"PROVIDER": "replay"}, "stockwire: STOCKWIRE_REPLAY_FILE is not set"),
         ({"RESULTS_URL": "sqlite:////proc/version"}, "stockwire: database sqlite:////proc/version "),
         ({"AMQP_URL": "WRONG"}, "refused user 'guest'; check user and password"),
