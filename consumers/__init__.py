@@ -1,1 +1,1 @@
-"""Independent processes, each with a queue of its own, that do something about prices as they pass."""
+"""The consumers: independent processes, each with its own queue of events."""

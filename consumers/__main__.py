@@ -1,4 +1,4 @@
-"""`python -m consumers NAME`: one consumer in the foreground."""
+"""Run one consumer in the foreground: `python -m consumers NAME`."""
 
 from consumers.commands import consume
 from shared.cli.app import new_app, run

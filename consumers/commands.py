@@ -1,4 +1,4 @@
-"""`stockwire consume`, which `python -m consumers` is too."""
+"""The command `stockwire consume`, also available as `python -m consumers`."""
 
 import logging
 from typing import Annotated
@@ -17,19 +17,20 @@ def consume(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="history, alerts, tail, or module:object for one of yours."),
+        typer.Argument(metavar="NAME", help=f"{', '.join(BUILT_IN)}, or module:object for your own consumer."),
     ] = None,
     pattern: Annotated[
         list[str] | None,
-        typer.Option(help="Routing pattern in place of the consumer's own, such as stock.AAPL.price. Repeatable."),
+        typer.Option(help="Routing pattern instead of the consumer's own, such as stock.AAPL.price. Repeatable."),
     ] = None,
     queue: Annotated[
-        str | None, typer.Option(help="Queue in place of stockwire.NAME; processes on one queue share its work.")
+        str | None,
+        typer.Option(help="Queue instead of stockwire.NAME. Processes on the same queue share its messages."),
     ] = None,
-    show_list: Annotated[bool, typer.Option("--list", help="List the consumers there are.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, tracebacks included.")] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="List the built-in consumers.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log debug messages and tracebacks.")] = False,
 ) -> None:
-    """Run one consumer in the foreground; Ctrl-C or SIGTERM ends it cleanly."""
+    """Run one consumer in the foreground until Ctrl-C or SIGTERM."""
     if show_list:
         rows = [{"name": each, "does": about} for each, (_, about) in BUILT_IN.items()]
         print_rows(("name", "does"), rows)

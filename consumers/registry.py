@@ -1,4 +1,4 @@
-"""The consumers there are, by name."""
+"""The built-in consumers, and the import of others."""
 
 import importlib
 
@@ -6,18 +6,18 @@ from shared.errors import SettingsError
 from shared.messaging.consumer import Consumer
 
 BUILT_IN = {
-    "history": ("consumers.history.handler:history", "keeps every price in the history database"),
-    "alerts": ("consumers.alerts.handler:alerts", "raises an alert where a price makes a rule true"),
-    "tail": ("consumers.tail:tail", "prints events as they pass, and keeps nothing"),
+    "history": ("consumers.history.handler:history", "stores every price in the history database"),
+    "alerts": ("consumers.alerts.handler:alerts", "evaluates alert rules on live prices and publishes alerts"),
+    "tail": ("consumers.tail:tail", "prints events as they arrive and stores nothing"),
 }
 
 
 def find_consumer(name: str) -> Consumer:
-    """One of ours by name, or anybody's as `module:object`. Raises SettingsError."""
+    """Return a built-in consumer by name, or any other as `module:object`. Raises SettingsError."""
     target = BUILT_IN[name][0] if name in BUILT_IN else name
     module_name, colon, attribute = target.partition(":")
     if not colon:
-        raise SettingsError(f"no consumer {name!r}: use {', '.join(BUILT_IN)}, or module:object for one of yours")
+        raise SettingsError(f"there is no consumer {name!r}: use {', '.join(BUILT_IN)}, or module:object for your own")
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
@@ -26,6 +26,6 @@ def find_consumer(name: str) -> Consumer:
     found = getattr(module, attribute, None)
     if not isinstance(found, Consumer):
         raise SettingsError(
-            f"{name} is no consumer: make {attribute} one with @consumer(...) of shared.messaging.consumer"
+            f"{name} is not a consumer: decorate {attribute} with @consumer(...) from shared.messaging.consumer"
         )
     return found

@@ -1,4 +1,4 @@
-"""The tail consumer: prints events of any pattern as they pass, on a queue of its own that goes with it."""
+"""The consumer `tail`: print events of any routing pattern; its queue is deleted when the process ends."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +13,12 @@ from shared.prices import format_price
 from shared.settings import Settings
 from shared.times import format_instant
 
+# Bytes of an invalid body that are printed.
 _MAX_SHOWN = 200
 
 
 def describe(delivery: Delivery, now: datetime) -> str:
-    """One line about a delivery, whatever is in it."""
+    """Return one line for a delivery, also if its body is invalid."""
     try:
         event = decode_event(delivery.body, now)
     except InvalidEvent as error:
@@ -27,7 +28,7 @@ def describe(delivery: Delivery, now: datetime) -> str:
 
 
 def describe_event(event: Event) -> str:
-    """A price, or an alert, for people."""
+    """Return a price or an alert as readable text."""
     price = format_price(event.price)
     as_of = format_instant(event.as_of)
     if isinstance(event, StockData):

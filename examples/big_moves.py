@@ -1,6 +1,6 @@
-"""A consumer of one's own: says when a price is more than 1 % away from the one before.
+"""A custom consumer: print each price that differs by more than 1 % from the previous price of its symbol.
 
-Run it beside the pipeline:  ./stockwire consume examples.big_moves:big_moves
+Run it beside the pipeline: ./stockwire consume examples.big_moves:big_moves
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from decimal import Decimal
 from shared.events import StockData
 from shared.messaging.consumer import consumer
 
-last: dict[str, Decimal] = {}
+last_prices: dict[str, Decimal] = {}
 
 
 @consumer("big_moves", "stock.*.price")
 def big_moves(events: Sequence[StockData]) -> None:
     for event in events:
-        before = last.get(event.symbol, event.price)
-        change = (event.price - before) / before * 100
+        previous = last_prices.get(event.symbol, event.price)
+        change = (event.price - previous) / previous * 100
         if abs(change) > 1:
-            print(f"{event.symbol} {before} -> {event.price} ({change:+.1f} %) as of {event.as_of}", flush=True)
-        last[event.symbol] = event.price
+            print(f"{event.symbol} {previous} -> {event.price} ({change:+.1f} %) as of {event.as_of}", flush=True)
+        last_prices[event.symbol] = event.price

@@ -22,27 +22,25 @@ COMMANDS = {
         "Fetch past prices and publish them as history, which alerts never see; goes on where it was cut off.",
     ),
     "consume": LazyCommand(
-        "Run", "consumers.commands:consume", "Run one consumer in the foreground; Ctrl-C or SIGTERM ends it cleanly."
+        "Run", "consumers.commands:consume", "Run one consumer in the foreground until Ctrl-C or SIGTERM."
     ),
     "history": LazyCommand(
         "Query",
         "consumers.history.commands:history",
-        "Stored prices of one symbol, oldest first: from --since up to, but not including, --until.",
+        "List the stored prices of one symbol, oldest first, from --since to before --until.",
     ),
-    "latest": LazyCommand("Query", "consumers.history.commands:latest", "The newest stored price of each symbol."),
+    "latest": LazyCommand("Query", "consumers.history.commands:latest", "Show the newest stored price of each symbol."),
     "symbols": LazyCommand(
         "Query",
         "consumers.history.commands:symbols",
-        "What is stored: each symbol and provider, from when to when, and how many rows.",
+        "List the stored symbols by provider, with first and last time and number of prices.",
     ),
     "gaps": LazyCommand(
         "Query",
         "consumers.history.commands:gaps",
-        "Holes in what is stored, where prices were due by the schedule, and with STOCKWIRE_MARKET while it was open.",
+        "List gaps in the stored prices, by the schedule and the market's hours (STOCKWIRE_MARKET).",
     ),
-    "alerts": LazyCommand(
-        "Query", "consumers.alerts.commands:alerts", "Alerts raised (since --since, by our clock), oldest first."
-    ),
+    "alerts": LazyCommand("Query", "consumers.alerts.commands:alerts", "List alerts, oldest first."),
     "watch": LazyCommand(
         "Watch",
         "producer.watch_commands:watch",
@@ -53,7 +51,7 @@ COMMANDS = {
         "producer.plan.command:plan",
         "What the watch list takes of each provider's plan on its schedule, whether that fits, and what would.",
     ),
-    "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Alert rules: add, list and remove them."),
+    "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Add, list and remove alert rules."),
     "dead": LazyCommand("Maintain", "infra.dead_letters:dead", "Look into dead letters, replay them, or empty them."),
     "doctor": LazyCommand(
         "Maintain",

@@ -31,7 +31,7 @@ _ALERT_COLUMNS = tuple(field.name for field in fields(PriceAlert) if field.name 
 _TABLE_COLUMNS = ("as_of", "symbol", "price", "rule_name", "condition", "threshold", "previous_price", "triggered_at")
 _NUMBERS = ("id", "price", "threshold", "previous_price")
 
-rules = new_app("Alert rules: add, list and remove them.")
+rules = new_app("Add, list and remove alert rules.")
 
 
 # Without ignore_unknown_options, a negative price would be reported as an unknown option.
@@ -89,7 +89,10 @@ def alerts(
     limit: Newest = None,
     output: OutputFormat = Format.TABLE,
 ) -> None:
-    """List alerts, oldest first; --since is compared with triggered_at, the time of the alert."""
+    """List alerts, oldest first.
+
+    --since is compared with `triggered_at`, the time at which the alert was raised.
+    """
     columns = _TABLE_COLUMNS if output is Format.TABLE else _ALERT_COLUMNS
     with _database() as engine, reading(engine) as connection:
         rows = (alert.data() for alert in read_alerts(connection, since, limit))

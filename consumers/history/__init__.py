@@ -1,1 +1,1 @@
-"""The history consumer: every price, once, for good."""
+"""The history consumer: stores every price once."""

@@ -1,7 +1,6 @@
-"""`stockwire history`, `latest`, `symbols` and `gaps`: what is stored, and what is not."""
+"""The commands `stockwire history`, `latest`, `symbols` and `gaps`."""
 
 import sys
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -14,11 +13,15 @@ from shared.cli.options import Apart, Moment, Newest, OutputFormat
 from shared.cli.output import Format, print_rows
 from shared.market_calendar import load_market_calendar
 from shared.settings import load_settings
-from shared.symbols import check_symbol
+from shared.symbols import check_symbol, join_names
 from shared.times import format_instant, utc_now
 
+_SYMBOLS_COLUMNS = ("symbol", "provider", "first", "last", "rows")
+_GAPS_COLUMNS = ("symbol", "from", "until", "missing")
 _NUMBERS = ("price", "volume", "rows", "missing")
-_NO_MARKET = "without STOCKWIRE_MARKET, such as XNYS, nights, weekends and holidays count as holes too"
+_NO_MARKET = "nights, weekends and holidays count as gaps too; set STOCKWIRE_MARKET, such as XNYS, to leave them out"
+
+Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Default: all stored symbols.")]
 
 
 def history(
@@ -28,65 +31,69 @@ def history(
     limit: Newest = None,
     output: OutputFormat = Format.TABLE,
 ) -> None:
-    """Stored prices of one symbol, oldest first: from --since up to, but not including, --until."""
+    """List the stored prices of one symbol, oldest first, from --since to before --until."""
     symbol = check_symbol(symbol.upper())
     with history_database(load_settings()) as engine:
         rows = read_prices(engine, symbol, since, until, limit)
-        print_rows(
-            PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=f"no prices of {symbol} are stored for that time"
-        )
+        empty = f"no stored prices for {symbol} in this time range"
+        print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
 
 
-def latest(
-    symbols: Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="All where none is named.")] = None,
-    output: OutputFormat = Format.TABLE,
-) -> None:
-    """The newest stored price of each symbol."""
-    wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
+def latest(symbols: Symbols = None, output: OutputFormat = Format.TABLE) -> None:
+    """Show the newest stored price of each symbol."""
+    wanted = _check_symbols(symbols)
     with history_database(load_settings()) as engine:
         rows = latest_prices(engine, wanted)
-    print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty="no prices of these symbols are stored")
+    empty = f"no stored prices for {join_names(wanted)}" if wanted else "no stored prices"
+    print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
 
 
 def symbols(output: OutputFormat = Format.TABLE) -> None:
-    """What is stored: each symbol and provider, from when to when, and how many rows."""
+    """List the stored symbols by provider, with first and last time and number of prices."""
     with history_database(load_settings()) as engine:
         rows = stored_symbols(engine)
-    columns = ("symbol", "provider", "first", "last", "rows")
-    print_rows(columns, rows, output, right=_NUMBERS, empty="no prices are stored yet")
+    print_rows(_SYMBOLS_COLUMNS, rows, output, right=_NUMBERS, empty="no stored prices")
 
 
 def gaps(
-    symbols: Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="All where none is named.")] = None,
+    symbols: Symbols = None,
     since: Moment = None,
     interval: Apart = None,
     output: OutputFormat = Format.TABLE,
 ) -> None:
-    """Holes in what is stored, where prices were due by the schedule, and with STOCKWIRE_MARKET while it was open."""
+    """List gaps in the stored prices, by the schedule and the market's hours (STOCKWIRE_MARKET)."""
     settings = load_settings()
-    wanted = [check_symbol(symbol.upper()) for symbol in symbols or ()]
+    wanted = _check_symbols(symbols)
     resolution = interval or resolution_of(settings.schedule)
     sessions = load_market_calendar(settings.market).sessions if settings.market else None
     with history_database(settings) as engine:
         rows = [
             {
                 "symbol": symbol,
-                "from": format_instant(hole.since),
-                "until": format_instant(hole.until),
-                "missing": hole.missing,
+                "from": format_instant(gap.since),
+                "until": format_instant(gap.until),
+                "missing": gap.missing,
             }
-            for symbol, hole in gaps_by_symbol(engine, resolution, utc_now(), wanted, since, sessions)
+            for symbol, gap in gaps_by_symbol(engine, resolution, utc_now(), wanted, since, sessions)
         ]
-        unknown = symbols_without_prices(engine, wanted) if wanted else []
-        of_days = daily_only_symbols(engine, wanted) if resolution < DAY else []
-    print_rows(("symbol", "from", "until", "missing"), rows, output, right=_NUMBERS, empty="no holes")
-    if unknown:
-        print(f"of {_shorten(unknown)} nothing is stored: backfill fetches it", file=sys.stderr)
-    if of_days:
-        print(f"of {_shorten(of_days)} only days' prices are stored: --interval 1d looks at those", file=sys.stderr)
+        without_prices = symbols_without_prices(engine, wanted) if wanted else []
+        daily_only = daily_only_symbols(engine, wanted) if resolution < DAY else []
+    print_rows(_GAPS_COLUMNS, rows, output, right=_NUMBERS, empty="no gaps")
+    if without_prices:
+        print(_explain_without_prices(without_prices), file=sys.stderr)
+    if daily_only:
+        print(
+            f"only daily prices are stored for {join_names(daily_only)}; use --interval 1d to find missing days",
+            file=sys.stderr,
+        )
     elif rows and not settings.market:
         print(_NO_MARKET, file=sys.stderr)
 
 
-def _shorten(symbols: Sequence[str]) -> str:
-    return ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
+def _check_symbols(symbols: list[str] | None) -> list[str]:
+    return [check_symbol(symbol.upper()) for symbol in symbols or ()]
+
+
+def _explain_without_prices(symbols: list[str]) -> str:
+    names = " ".join(symbols) if len(symbols) <= 10 else "SYMBOL..."
+    return f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T"

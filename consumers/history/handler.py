@@ -1,4 +1,4 @@
-"""The consumer `history`: batches of prices into the database, acknowledged once they are there for good."""
+"""The consumer `history`: store prices in batches; a batch is acknowledged after its commit."""
 
 import logging
 import time
@@ -18,41 +18,43 @@ from shared.times import format_instant
 
 log = logging.getLogger(__name__)
 
-_SAY_EVERY = 5.0
+# Seconds between two log lines about stored prices.
+_LOG_INTERVAL = 5.0
 
 
 @contextmanager
 def open_history(settings: Settings) -> Iterator[Handler]:
-    """The handler on the database of `settings`. Raises StorageError where it cannot be written."""
+    """Yield the handler for the database of `settings`. Raises StorageError if the database cannot be written."""
     with opened(settings.history_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         log.info("storing prices in %s", redact(engine.url))
-        say = _teller()
+        progress = _ProgressLog()
 
         def handle(events: Sequence[StockData]) -> None:
             store.save(events)
-            say(events)
+            progress.add(events)
 
         yield handle
 
 
-def _teller(clock: Callable[[], float] = time.monotonic) -> Handler:
-    """Says now and then, in one line, what has been stored since it last did."""
-    said = clock() - _SAY_EVERY
-    count = 0
+class _ProgressLog:
+    """Counts stored prices, and logs the count at most every `_LOG_INTERVAL` seconds."""
 
-    def say(events: Sequence[StockData]) -> None:
-        nonlocal said, count
-        count += len(events)
-        if clock() - said >= _SAY_EVERY:
-            last = events[-1]
-            price, as_of = format_price(last.price), format_instant(last.as_of)
-            log.info("stored %d prices, the last %s %s as of %s (%s)", count, last.symbol, price, as_of, last.provider)
-            said, count = clock(), 0
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged_at = clock() - _LOG_INTERVAL
+        self._count = 0
 
-    return say
+    def add(self, events: Sequence[StockData]) -> None:
+        self._count += len(events)
+        if self._clock() - self._logged_at < _LOG_INTERVAL:
+            return
+        last = events[-1]
+        price, as_of = format_price(last.price), format_instant(last.as_of)
+        log.info("stored %d prices, last %s %s as of %s (%s)", self._count, last.symbol, price, as_of, last.provider)
+        self._logged_at, self._count = self._clock(), 0
 
 
-# Large batches where there is a backlog: it is the commit that takes the time.
+# Large batches, because the commit takes most of the time when there is a backlog.
 history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_history, max_batch=2000)

@@ -1,4 +1,4 @@
-"""Writing prices: a batch a transaction, each price once, the latest observation of it kept."""
+"""Storage of prices: one transaction per batch, and one row per symbol, time and provider."""
 
 from collections.abc import Collection, Sequence
 from operator import itemgetter
@@ -19,38 +19,38 @@ _KEY = itemgetter(0, 1)
 
 
 class PriceStore:
-    """Stores events in the history database; one process may have several, many processes may share the database."""
+    """Stores events in the history database. Several stores and processes can write to the same database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._series: dict[SeriesKey, int] = {}
-        # Handed to the driver as text: what SQLAlchemy does for each row takes longer than SQLite does.
+        # Compiled once and given to the driver as text, because SQLAlchemy takes longer per row than SQLite.
         upsert = _upsert(engine.dialect.name).compile(dialect=engine.dialect)
         self._upsert = str(upsert)
         self._names = () if engine.dialect.positional else tuple(price.columns.keys())
 
     def save(self, events: Sequence[StockData]) -> None:
-        """Commit the events, durably, before returning.
+        """Store the events, and return after the commit is durable.
 
-        An event that is stored already changes nothing; one observed later than what is stored for the same symbol,
-        `as_of` and provider replaces it. Raises StorageUnavailable for what passes, StorageError for what does not.
+        An event that is stored already changes nothing. An event for the same symbol, `as_of` and provider that was
+        observed later replaces the stored price. Raises StorageUnavailable if a retry can help, otherwise StorageError.
         """
         with writing(self._engine) as connection:
             found = self._find_series(connection, events)
             ids = {**self._series, **found} if found else self._series
             rows = [_row(event, ids[event.symbol, event.provider]) for event in events]
-            # In the order of the key: neighbours share pages, and two writers on PostgreSQL cannot deadlock.
+            # In key order: neighbouring rows share pages, and two writers on PostgreSQL cannot deadlock.
             rows.sort(key=_KEY)
             connection.exec_driver_sql(self._upsert, self._parameters(rows))
-        # Only now: what a failed transaction made up is not there.
+        # After the commit, because a failed transaction takes back the ids of new series.
         self._series.update(found)
 
     def _parameters(self, rows: list[Row]) -> Any:
-        """The rows as the driver wants them: by position, or by name."""
+        """Return the rows as the driver takes parameters: by position or by name."""
         return [dict(zip(self._names, row, strict=True)) for row in rows] if self._names else rows
 
     def _find_series(self, connection: Connection, events: Sequence[StockData]) -> dict[SeriesKey, int]:
-        """The ids of the series that this store has not met before, made where they are new."""
+        """Return the ids of the series that are not in memory; new series are inserted."""
         unknown = {(event.symbol, event.provider) for event in events} - self._series.keys()
         if not unknown:
             return {}
@@ -80,6 +80,6 @@ def _upsert(dialect: str) -> ClauseElement:
 
 
 def _row(event: StockData, series_id: int) -> Row:
-    """What stands in the columns of `price`, in their order."""
+    """Return the values of the columns of `price`, in order."""
     as_of = to_micros(event.as_of)
     return series_id, as_of, float(event.price), event.currency, event.volume, to_micros(event.observed_at) - as_of

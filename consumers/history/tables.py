@@ -1,8 +1,8 @@
-"""The tables of the history database, and the view that people read.
+"""The tables of the history database, and a readable view of the prices.
 
-Prices are kept compact and clustered by series and time: instants are whole microseconds since 1970 (UTC), a price is a
-64-bit float (which gives back every digit of at most 15), and `lag` is `observed_at - as_of` in microseconds, which for
-live prices is a small number. `price_history` shows all of it as text and numbers that read well and sort.
+The table `price` is compact, and clustered by series and time. Times are whole microseconds since 1970 (UTC). A price
+is a 64-bit float, which keeps up to 15 significant digits. `lag` is `observed_at - as_of` in microseconds. The view
+`price_history` shows times as ISO 8601 text.
 """
 
 from sqlalchemy import (
@@ -68,14 +68,13 @@ SCHEMA = Schema(
 
 
 def check_schema(engine: Engine) -> None:
-    """Raises StorageError where no history consumer has run on this database yet."""
+    """Raise StorageError if no history consumer has created the tables yet."""
     with reading(engine) as connection:
         complete = is_complete(connection, SCHEMA)
     if not complete:
-        raise nothing_stored(engine.url)
+        raise missing_history(engine.url)
 
 
-def nothing_stored(url: URL) -> StorageError:
-    return StorageError(
-        f"no prices are stored at {redact(url)} yet: run ./stockwire up, or ./stockwire consume history"
-    )
+def missing_history(url: URL) -> StorageError:
+    """Return the error for a history database that does not exist yet."""
+    return StorageError(f"there is no history in {redact(url)} yet: run ./stockwire up, or ./stockwire consume history")

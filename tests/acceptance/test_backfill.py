@@ -166,7 +166,7 @@ def test_holes_that_no_provider_can_fill_are_said(settings: Callable[..., Enviro
     assert "there was no trading then, or yahoo has no prices of it; STOCKWIRE_MARKET" in left
     nowhere = run("gaps", "XYZ")
     assert (nowhere.returncode, nowhere.stdout) == (0, "")
-    assert "of XYZ nothing is stored" in nowhere.stderr
+    assert "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n" in nowhere.stderr
     nowhere = run("backfill", "XYZ", "--gaps")
     assert (nowhere.returncode, nowhere.stdout) == (0, "no holes\n")
     assert nowhere.stderr == "of XYZ nothing is stored: backfill with --since fetches it\n"

@@ -1,1 +1,1 @@
-"""Reading the history database."""
+"""Queries of the history database."""

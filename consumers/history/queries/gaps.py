@@ -1,4 +1,4 @@
-"""The holes in what is stored, symbol by symbol, by reading nothing but times."""
+"""Queries for gaps in the stored prices; they read only the times of the prices."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -12,10 +12,10 @@ from shared.database import reading
 from shared.market_calendar import Session
 from shared.times import EPOCH, from_micros, to_micros
 
-_FETCH = 10_000
-_DAY = DAY // timedelta(microseconds=1)
+_ROWS_PER_FETCH = 10_000
+_DAY_IN_MICROSECONDS = DAY // timedelta(microseconds=1)
 
-# The sessions of a market that may have prices of this time; None where there is no market to ask.
+# Returns the sessions of a market between two times; None if no market is set.
 Sessions = Callable[[datetime, datetime], Sequence[Session]] | None
 
 
@@ -27,22 +27,25 @@ def gaps_by_symbol(
     since: datetime | None = None,
     sessions: Sessions = None,
 ) -> Iterator[tuple[str, Gap]]:
-    """Each hole by symbol and time, of all symbols that are stored where none is named; see `find_gaps`."""
+    """Yield symbol and gap for each gap of the symbols (default: all stored symbols), sorted by symbol and time.
+
+    `find_gaps` describes the other parameters.
+    """
     with reading(engine) as connection:
         firsts = _read_firsts(connection, symbols)
         begin = since or min((first for first in firsts.values() if first), default=now)
-        # A day more at both ends, for a session that began before its date or ends behind it. No calendar is older.
+        # One more day at both ends, because a session can begin before its date in UTC. No calendar begins before 1970.
         hours = sessions(max(begin, EPOCH) - DAY, now + DAY) if sessions else None
         for symbol in firsts:
-            for hole in find_gaps(_read_times(connection, symbol, since), resolution, now, since, hours):
-                yield symbol, hole
+            for gap in find_gaps(_read_times(connection, symbol, since), resolution, now, since, hours):
+                yield symbol, gap
 
 
 def daily_only_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]:
-    """Those of the symbols, or of all, that have prices of whole days (of midnight UTC) and no others."""
+    """Return the symbols (default: all stored symbols) that have only daily prices, dated midnight UTC."""
     prices = select(price.c.as_of).where(price.c.series_id == series.c.id)
-    others = prices.where(price.c.as_of % _DAY != 0)
-    query = _named(select(series.c.symbol, prices.exists(), others.exists()), symbols)
+    others = prices.where(price.c.as_of % _DAY_IN_MICROSECONDS != 0)
+    query = _filter_symbols(select(series.c.symbol, prices.exists(), others.exists()), symbols)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     stored = {symbol for symbol, is_stored, _ in rows if is_stored}
@@ -50,13 +53,13 @@ def daily_only_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]
 
 
 def symbols_without_prices(engine: Engine, symbols: Sequence[str]) -> list[str]:
-    """Those of the symbols of which nothing is stored."""
+    """Return those of the given symbols that have no stored price."""
     with reading(engine) as connection:
         return [symbol for symbol, first in _read_firsts(connection, symbols).items() if first is None]
 
 
 def is_stored(engine: Engine, symbol: str, provider: str, as_of: datetime) -> bool:
-    """Whether the history has this price."""
+    """Return True if a price of this symbol, provider and time is stored."""
     query = (
         select(price.c.as_of)
         .join(series, price.c.series_id == series.c.id)
@@ -67,9 +70,9 @@ def is_stored(engine: Engine, symbol: str, provider: str, as_of: datetime) -> bo
 
 
 def _read_firsts(connection: Connection, symbols: Sequence[str]) -> dict[str, datetime | None]:
-    """The first `as_of` of each symbol, of those that are named also where there is none."""
+    """Return the first `as_of` of each symbol, or None for a given symbol without prices."""
     first = select(func.min(price.c.as_of)).where(price.c.series_id == series.c.id).scalar_subquery()
-    query = _named(select(series.c.symbol, first), symbols).order_by(series.c.symbol)
+    query = _filter_symbols(select(series.c.symbol, first), symbols).order_by(series.c.symbol)
     found: dict[str, datetime | None] = dict.fromkeys(symbols)
     for symbol, micros in connection.execute(query):
         moment = None if micros is None else from_micros(micros)
@@ -81,9 +84,9 @@ def _read_times(connection: Connection, symbol: str, since: datetime | None) -> 
     query = select(price.c.as_of).join(series, price.c.series_id == series.c.id).where(series.c.symbol == symbol)
     if since is not None:
         query = query.where(price.c.as_of >= to_micros(since))
-    query = query.order_by(price.c.as_of).execution_options(yield_per=_FETCH)
+    query = query.order_by(price.c.as_of).execution_options(yield_per=_ROWS_PER_FETCH)
     return map(from_micros, connection.scalars(query))
 
 
-def _named(query: Select[Any], symbols: Sequence[str]) -> Select[Any]:
+def _filter_symbols(query: Select[Any], symbols: Sequence[str]) -> Select[Any]:
     return query.where(series.c.symbol.in_(symbols)) if symbols else query

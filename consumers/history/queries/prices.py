@@ -1,4 +1,4 @@
-"""Reading prices back, exactly as they were published."""
+"""Queries of stored prices, and of the symbols that have any."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,22 +8,22 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, Select, func, select
 
-from consumers.history.tables import check_schema, nothing_stored, price, series
+from consumers.history.tables import check_schema, missing_history, price, series
 from shared.database import opened, reading
 from shared.prices import format_price, from_float
 from shared.settings import Settings
 from shared.times import format_sortable, from_micros, to_micros
 
-_FETCH = 10_000
+_ROWS_PER_FETCH = 10_000
 
 
 @contextmanager
 def history_database(settings: Settings) -> Iterator[Engine]:
-    """The history database, for reading. Raises StorageError where there is none yet."""
+    """Yield the history database for queries. Raises StorageError if there is no history yet."""
     url = settings.history_url
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-        # Looking must not make a file.
-        raise nothing_stored(url)
+        # Connecting would create the file.
+        raise missing_history(url)
     with opened(url) as engine:
         check_schema(engine)
         yield engine
@@ -32,9 +32,9 @@ def history_database(settings: Settings) -> Iterator[Engine]:
 def read_prices(
     engine: Engine, symbol: str, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows of `price_history` of one symbol, oldest first: since <= as_of < until, of those the newest `limit`.
+    """Yield the newest `limit` rows of `price_history` for one symbol with since <= as_of < until, oldest first.
 
-    Prices are decimal text, times ISO 8601 in UTC.
+    Prices are exact decimals as text. Times are ISO 8601 text in UTC.
     """
     query = _history().where(series.c.symbol == symbol)
     if since is not None:
@@ -47,24 +47,24 @@ def read_prices(
     else:
         query = query.order_by(price.c.as_of, series.c.provider)
     with reading(engine) as connection:
-        for row in connection.execution_options(yield_per=_FETCH).execute(query):
+        for row in connection.execution_options(yield_per=_ROWS_PER_FETCH).execute(query):
             yield _readable(row)
 
 
 def latest_prices(engine: Engine, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The newest row of `price_history` of each symbol, or of these, by symbol."""
+    """Return the newest row of `price_history` for each of the symbols (default: all), sorted by symbol."""
     other = price.alias()
     newest = select(func.max(other.c.as_of)).where(other.c.series_id == series.c.id).scalar_subquery()
     query = _history().where(price.c.as_of == newest).order_by(series.c.symbol, price.c.as_of, series.c.provider)
     if symbols:
         query = query.where(series.c.symbol.in_(symbols))
     with reading(engine) as connection:
-        # One row a provider comes back; of a symbol's rows the last is the newest.
+        # The query returns one row per symbol and provider; the last row of a symbol is its newest.
         return list({row.symbol: _readable(row) for row in connection.execute(query)}.values())
 
 
 def stored_symbols(engine: Engine) -> list[dict[str, Any]]:
-    """What is stored: symbol, provider, first and last `as_of`, and the number of rows of each."""
+    """Return first and last `as_of` and the number of rows for each symbol and provider."""
     query = (
         select(series.c.symbol, series.c.provider, func.min(price.c.as_of), func.max(price.c.as_of), func.count())
         .join(price, price.c.series_id == series.c.id)
