@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as a test says: well, badly, slowly, in pieces or not at all."""
+"""An HTTP server on loopback whose answers a test chooses: valid, broken, slow, in pieces or none."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ RECORDED = Path(__file__).parent / "recorded"
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asked for: header names in lower case."""
+    """A request from a client; header names are in lower case."""
 
     path: str
     query: Mapping[str, str]
@@ -25,7 +25,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server sends: `cut` bytes of the body never come; `drip` is in seconds, from one byte to the next."""
+    """A response to send: `cut` bytes at the end are missing; `delay`, and `drip` between bytes, are in seconds."""
 
     body: bytes | str | Any = b""
     status: int = 200
@@ -46,7 +46,7 @@ Script = Callable[[Request], Answer]
 
 @dataclass
 class FakeHttpServer:
-    """`answer` may be changed while it runs; `requests` is what has been asked so far, in order."""
+    """A running server. `answer` may be replaced at any time; `requests` has all requests in order."""
 
     url: str
     answer: Script
@@ -56,7 +56,7 @@ class FakeHttpServer:
 
 @contextmanager
 def fake_http_server(answer: Script) -> Iterator[FakeHttpServer]:
-    """A server for one block."""
+    """Run a server for one block."""
     server = _Server(("127.0.0.1", 0), _Handler)
     market = FakeHttpServer(f"http://127.0.0.1:{server.server_port}", answer)
     server.market = market
@@ -75,7 +75,7 @@ def always(answer: Answer) -> Script:
 
 
 def one_after_the_other(*answers: Answer) -> Script:
-    """Each answer once, and the last one from then on."""
+    """Return each answer once, and the last one for all further requests."""
     left = list(answers)
     lock = threading.Lock()
 
@@ -87,12 +87,12 @@ def one_after_the_other(*answers: Answer) -> Script:
 
 
 def recorded(provider: str, name: str) -> str:
-    """The text of an answer as the provider sends it: tests/recorded/PROVIDER/NAME."""
+    """Return the text of a recorded answer, tests/recorded/PROVIDER/NAME."""
     return (RECORDED / provider / name).read_text()
 
 
 class _Server(ThreadingHTTPServer):
-    # A test that is over does not wait for who still holds a connection.
+    # The end of a test must not wait for open connections.
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.market.requests.append(request)
         answer = self.server.market.answer(request)
         time.sleep(answer.delay)
-        # Who waits no longer has hung up.
+        # A client that timed out has closed the connection.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._send(answer)
 

@@ -1,4 +1,4 @@
-"""Asking a live provider that a real HTTP server plays, in the same way for every one of them."""
+"""Requests to a live provider whose server is a fake, the same for every provider."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from shared.accounts import Account
 from shared.times import utc_now
 from tests.fake_http_server import Request, Script, fake_http_server
 
-# What tests/fake_apis/*.py take for a good one.
+# The key that tests/fake_apis/*.py accept.
 KEY = "test-key"
 TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
 
@@ -22,7 +22,7 @@ TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
 def make_historical_provider(
     name: str, folder: Path, url: str, key: str = KEY, **limits: int
 ) -> HistoricalHttpProvider:
-    """The provider of this name at this URL, with its state in `folder`, on a plan of these limits or of none."""
+    """Return the provider with this name at this URL, on a plan with these limits."""
     account = Account(url, key, **limits)
     api = APIS[name](account)
     assert isinstance(api, HistoricalApi)
@@ -32,7 +32,7 @@ def make_historical_provider(
 def fetch_quotes(
     name: str, folder: Path, script: Script, symbols: Sequence[str], key: str = KEY, **limits: int
 ) -> tuple[QuoteResults, list[Request]]:
-    """An answer for each symbol, none of which shows the key, and what was asked for."""
+    """Return the result of each symbol and the requests sent, after checking that no result reveals the key."""
     with fake_http_server(script) as server:
         account = Account(server.url, key, **limits)
         found = HttpProvider(APIS[name](account), account, folder, TIMEOUTS).quotes(symbols, utc_now())
@@ -45,8 +45,8 @@ def prices(found: QuoteResults) -> dict[str, Decimal]:
     return {symbol: quote.price for symbol, quote in found.items() if isinstance(quote, Quote)}
 
 
-def check_past(quotes: Sequence[Quote], since: datetime, until: datetime) -> None:
-    """Each moment once, oldest first, and none that was not asked for."""
+def check_history(quotes: Sequence[Quote], since: datetime, until: datetime) -> None:
+    """Check that the times are unique, in order and in the requested range."""
     moments = [quote.as_of for quote in quotes]
     assert moments == sorted(set(moments))
     assert all(since <= moment < until for moment in moments)

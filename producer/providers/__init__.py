@@ -1,1 +1,1 @@
-"""Where prices come from: one module per provider, behind one Protocol."""
+"""The providers of prices, behind one Protocol."""

@@ -1,4 +1,4 @@
-"""Alpha Vantage, played: the quotes of today, bulk quotes of the present second, and 200 past days."""
+"""A fake Alpha Vantage: quotes of today, bulk quotes of the current second, and 200 past days."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ _INVALID = "Invalid API call. Please retry or visit the documentation (https://w
 
 
 def answer(request: Request, prices: Mapping[str, str]) -> Answer:
-    """What it answers where these are the prices, by symbol as we write it; it knows no other, and no other key."""
+    """Return the answer for these prices by our spelling of the symbols. Other symbols and other keys are unknown."""
     if request.query.get("apikey") != KEY:
         return Answer({"Error Message": f"the parameter apikey is invalid or missing. {_CLAIM}"})
     known = {symbol.replace(".", "-"): price for symbol, price in prices.items()}

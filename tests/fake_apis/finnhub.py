@@ -1,4 +1,4 @@
-"""Finnhub, played for some symbols: one quote a call, zeros for whatever is unknown, and a key that it knows."""
+"""A fake Finnhub: one quote per request, zeros for an unknown symbol, and one valid key."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Any JSON at all, good answers with something wrong in them, and what must hold whatever an API is sent."""
+"""Arbitrary JSON, valid answers with faults, and the rules that an API must keep for any answer."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from shared.errors import ProviderError
 from tests.factories import NOW
 
 _TEXTS = ["", "0", "0.0000", "-1.5", "12.50", "NaN", "1e5", "error", "success", "2026-11-20", "2026-11-20 15:59:58"]
-# More, and less, than any price is.
+# Numbers outside the range of prices.
 _EXTREMES = [Decimal("1e999999"), Decimal("-1e-999999"), Decimal("0.0"), 0, -1, 10**40, 2**63]
 _LEAVES = st.one_of(
     st.none(),
@@ -29,7 +29,7 @@ _LEAVES = st.one_of(
 
 
 def any_json(names: Sequence[str]) -> st.SearchStrategy[Any]:
-    """Objects with these names among others."""
+    """Generate JSON whose objects have these field names, among others."""
     keys = st.sampled_from(sorted(names)) | st.text(max_size=5)
     return st.recursive(
         _LEAVES,
@@ -40,7 +40,7 @@ def any_json(names: Sequence[str]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def broken(draw: st.DrawFn, good: Any, names: Sequence[str]) -> Any:
-    """A good answer with up to three places changed or taken out."""
+    """Generate a valid answer with up to three values changed or removed."""
     answer = copy.deepcopy(good)
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(answer))
@@ -55,12 +55,12 @@ def broken(draw: st.DrawFn, good: Any, names: Sequence[str]) -> Any:
 
 
 def names_in(answer: Any) -> list[str]:
-    """Every name of a field."""
+    """Return all field names in an answer."""
     return sorted({key for container, key in _places(answer) if isinstance(container, dict)})
 
 
 def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any, *, off: Decimal = Decimal(0)) -> None:
-    """Nothing but ProviderError comes of any answer, and no price that was not in it, but for `off` times the price."""
+    """Check that the API raises only ProviderError, and reads only prices in the answer, give or take `off` of them."""
     found = api.read_error(status, answer, NOW)
     assert found is None or isinstance(found, ProviderError)
     for call in [*api.quote_requests(symbols, NOW), *api.quote_requests(symbols[:1], NOW)]:
@@ -72,10 +72,10 @@ def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any, *,
         assert all(isinstance(each, Quote | ProviderError) for each in answers.values())
         _check_prices([each for each in answers.values() if isinstance(each, Quote)], answer, off)
     if isinstance(api, HistoricalApi):
-        _check_past(api, symbols[0], answer, off)
+        _check_history(api, symbols[0], answer, off)
 
 
-def _check_past(api: HistoricalApi, symbol: str, answer: Any, off: Decimal) -> None:
+def _check_history(api: HistoricalApi, symbol: str, answer: Any, off: Decimal) -> None:
     for interval in Interval:
         try:
             quotes = api.history_request(symbol, interval, NOW - timedelta(days=3), NOW).read(answer)

@@ -1,4 +1,4 @@
-"""Massive, played for some symbols: a snapshot of any of them, bars of the past, and a key that it knows."""
+"""A fake Massive: a snapshot of any known symbols, past bars, and one valid key."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _DAY = 86_400
 
 
 def answer(request: Request, prices: Mapping[str, str]) -> Answer:
-    """Past bars of a weekday, or of five minutes of its session, all have the price of now."""
+    """Return the answer; all past bars, of weekdays or of five minutes in their sessions, have the current price."""
     if request.headers.get("authorization") != f"Bearer {KEY}":
         return Answer({"status": "ERROR", "request_id": "2e5b", "error": "Unknown API Key"}, 401)
     if request.path == _SNAPSHOT:
@@ -32,10 +32,10 @@ def _ticker(symbol: str, price: float) -> dict[str, Any]:
 
 
 def _bars(path: str, prices: Mapping[str, str]) -> Answer:
-    """TICKER/range/MULTIPLIER/TIMESPAN/FROM/TO, in milliseconds."""
+    """Return the bars for a path TICKER/range/MULTIPLIER/TIMESPAN/FROM/TO, with times in milliseconds."""
     symbol, _, _, span, first, last = path.split("/")
     length = _DAY if span == "day" else 300
-    # Midnight in New York, without its summer, and a session there.
+    # Midnight in New York in winter time, and a session there.
     of_day = range(18_000, 18_001) if span == "day" else range(52_200, 75_600, length)
     midnights = range(int(first) // 1000 // _DAY * _DAY, int(last) // 1000 + 1, _DAY)
     open_days = [midnight for midnight in midnights if (midnight // _DAY + 3) % 7 < 5]

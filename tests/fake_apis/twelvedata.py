@@ -1,4 +1,4 @@
-"""Twelve Data, played: quotes of the present second, and as many past ones as are asked for."""
+"""A fake Twelve Data: quotes of the current second, and past bars for any time range."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ _STEPS = {"5min": timedelta(minutes=5), "1day": timedelta(days=1)}
 
 
 def answer(request: Request, prices: Mapping[str, str]) -> Answer:
-    """What it answers where these are the prices, by symbol; it knows no other symbols, and no other key."""
+    """Return the answer for these prices by symbol. Other symbols and other keys are unknown."""
     if not _has_key(request.headers):
         return _as_answer(_error(401, "apikey parameter is incorrect or not specified."))
     symbols = request.query["symbol"].split(",")
@@ -49,7 +49,7 @@ def _quote(symbol: str, prices: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _series(query: Mapping[str, str], prices: Mapping[str, str]) -> dict[str, Any]:
-    """Bars around the clock, each at the price of now."""
+    """Return bars around the clock, each with the current price."""
     symbol, interval = query["symbol"], query["interval"]
     if symbol not in prices:
         return _unknown(symbol)

@@ -1,4 +1,4 @@
-"""Yahoo, played for some symbols: charts and sparks of now, charts of the past, and what it says where it has none."""
+"""A fake Yahoo Finance: current charts and sparks, past charts, and the errors for unknown symbols."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _DAY = 86_400
 
 
 def answer(request: Request, prices: Mapping[str, str]) -> Answer:
-    """`prices` are by our spelling; past bars of a weekday, or of five minutes of its session, all have that price."""
+    """Return the answer for prices by our spelling of the symbols; all past bars have the same price."""
     known = {yahoo_symbol(symbol): float(price) for symbol, price in prices.items()}
     if not request.headers.get("user-agent", "").startswith("Mozilla/5.0"):
         return Answer("Edge: Too Many Requests", 429)
@@ -59,12 +59,12 @@ def _meta(symbol: str, price: float) -> dict[str, Any]:
 
 
 def _starts(query: Mapping[str, str]) -> list[int]:
-    """Where bars begin: of days at 14:30 UTC, of five minutes until 21:00."""
+    """Return the beginnings of bars: daily bars at 14:30 UTC, five-minute bars from then until 21:00 UTC."""
     first, last = int(query["period1"]), int(query["period2"])
     length = _DAY if query["interval"] == "1d" else 300
     of_day = range(52_200, 52_201) if length == _DAY else range(52_200, 75_600, length)
     midnights = range(first // _DAY * _DAY, last, _DAY)
-    # The first of January 1970 was a Thursday.
+    # 1 January 1970 was a Thursday.
     open_days = [midnight for midnight in midnights if (midnight // _DAY + 3) % 7 < 5]
     return [day + second for day in open_days for second in of_day if first <= day + second < last]
 

@@ -1,1 +1,1 @@
-"""What all providers over HTTP share: how they are asked, within their plans, and left alone while they fail."""
+"""Providers over HTTP: requests, quotas and circuit breakers, shared by all live providers."""

@@ -1,1 +1,1 @@
-"""The APIs of live providers: which requests to make, and what their answers mean. Nothing here does I/O."""
+"""The APIs of live providers, one per module: the requests to send and the meaning of the answers. No I/O."""

@@ -1,4 +1,4 @@
-"""Each live provider over a connection that is slow, broken, packed, redirected or limited: one promise for all."""
+"""Every live provider over a connection that is slow, broken, compressed, redirected or limited."""
 
 import gzip
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +23,8 @@ QUOTED = {symbol: Decimal(price) for symbol, price in PRICES.items()}
 
 
 @dataclass(frozen=True)
-class Played:
-    """One provider, played by `server`, and asked by `ask`; `good` is how it answers when all is well."""
+class FakeApi:
+    """One provider and its fake server; `good` is the server's valid answer."""
 
     name: str
     server: FakeHttpServer
@@ -32,7 +32,7 @@ class Played:
     good: Script
 
     def ask(self, symbols: Sequence[str] = tuple(PRICES), key: str = KEY, per_minute: int | None = 100) -> QuoteResults:
-        # Without a limit a day, none of them is held to one call a second.
+        # Without a limit per day, no provider is throttled to one request per second.
         account = Account(self.server.url, key, per_minute)
         found = HttpProvider(APIS[self.name](account), account, self.folder, TIMEOUTS).quotes(symbols, utc_now())
         assert found.keys() == set(symbols)
@@ -40,29 +40,29 @@ class Played:
 
 
 @pytest.fixture(params=ACCOUNTS)
-def played(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Played]:
+def fake_api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeApi]:
     answer = import_module(f"tests.fake_apis.{request.param}").answer
 
     def good(asked: Request) -> Answer:
         return answer(asked, PRICES)  # type: ignore[no-any-return]
 
     with fake_http_server(good) as server:
-        yield Played(request.param, server, tmp_path, good)
+        yield FakeApi(request.param, server, tmp_path, good)
 
 
-def packed(answer: Answer) -> Answer:
+def compressed(answer: Answer) -> Answer:
     return replace(answer, body=gzip.compress(answer.content), headers={"Content-Encoding": "gzip"})
 
 
-Spoil = Callable[[Answer], Answer]
+Damage = Callable[[Answer], Answer]
 
-SPOILED: dict[str, tuple[Spoil, type[ProviderError]]] = {
+DAMAGES: dict[str, tuple[Damage, type[ProviderError]]] = {
     "slow": (lambda answer: replace(answer, delay=1.2), ProviderUnavailable),
     "dripping": (lambda answer: replace(answer, drip=0.3), ProviderUnavailable),
     "closed in the middle": (lambda answer: replace(answer, cut=10), ProviderUnavailable),
     "truncated": (lambda answer: Answer(answer.content[:-10]), InvalidResponse),
-    "half of what was packed": (
-        lambda answer: replace(packed(answer), body=packed(answer).content[:40]),
+    "half of what was compressed": (
+        lambda answer: replace(compressed(answer), body=compressed(answer).content[:40]),
         InvalidResponse,
     ),
     "a page": (lambda _: Answer("<html><title>Just a moment</title></html>"), InvalidResponse),
@@ -76,46 +76,46 @@ SPOILED: dict[str, tuple[Spoil, type[ProviderError]]] = {
 }
 
 
-@pytest.mark.parametrize("how", SPOILED)
-def test_what_is_spoiled_on_the_way_is_no_price(played: Played, how: str) -> None:
-    spoil, kind = SPOILED[how]
-    played.server.answer = lambda request: spoil(played.good(request))
-    found = played.ask()
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_answer_has_no_price(fake_api: FakeApi, how: str) -> None:
+    damage, kind = DAMAGES[how]
+    fake_api.server.answer = lambda request: damage(fake_api.good(request))
+    found = fake_api.ask()
     assert prices(found) == {}
     assert {type(each) for each in found.values()} == {kind}
     assert KEY not in "".join(map(str, found.values()))
 
 
-def test_a_good_answer_is_one_also_when_packed(played: Played) -> None:
-    assert prices(played.ask()) == QUOTED
-    played.server.answer = lambda request: packed(played.good(request))
-    assert prices(played.ask()) == QUOTED
+def test_a_compressed_answer_is_read(fake_api: FakeApi) -> None:
+    assert prices(fake_api.ask()) == QUOTED
+    fake_api.server.answer = lambda request: compressed(fake_api.good(request))
+    assert prices(fake_api.ask()) == QUOTED
 
 
-@pytest.mark.parametrize("stumble", [Answer("", 500), Answer("", 502), Answer("", 429, {"Retry-After": "1"})])
-def test_who_stumbles_once_is_asked_again(played: Played, stumble: Answer) -> None:
-    stumbled: list[Request] = []
+@pytest.mark.parametrize("failure", [Answer("", 500), Answer("", 502), Answer("", 429, {"Retry-After": "1"})])
+def test_one_server_error_is_retried(fake_api: FakeApi, failure: Answer) -> None:
+    failed: list[Request] = []
 
     def answer(request: Request) -> Answer:
-        if stumbled:
-            return played.good(request)
-        stumbled.append(request)
-        return stumble
+        if failed:
+            return fake_api.good(request)
+        failed.append(request)
+        return failure
 
-    played.server.answer = answer
-    assert prices(played.ask()) == QUOTED
+    fake_api.server.answer = answer
+    assert prices(fake_api.ask()) == QUOTED
 
 
-def test_a_symbol_that_is_not_known_costs_no_other(played: Played) -> None:
-    found = played.ask(["AAPL", "NOSUCH", "BRK.B"])
+def test_an_unknown_symbol_does_not_affect_the_others(fake_api: FakeApi) -> None:
+    found = fake_api.ask(["AAPL", "NOSUCH", "BRK.B"])
     assert prices(found) == QUOTED
     assert isinstance(found["NOSUCH"], ProviderError)
 
 
-@pytest.mark.parametrize("played", [name for name in ACCOUNTS if name != "yahoo"], indirect=True)
-def test_a_key_that_is_refused_is_shown_once(played: Played) -> None:
-    # More than one call takes, at each of them.
-    found = played.ask([f"S{number}" for number in range(300)], key="wrong-key", per_minute=None)
+@pytest.mark.parametrize("fake_api", [name for name in ACCOUNTS if name != "yahoo"], indirect=True)
+def test_a_rejected_key_is_sent_once(fake_api: FakeApi) -> None:
+    # More symbols than one request takes, at every provider.
+    found = fake_api.ask([f"S{number}" for number in range(300)], key="wrong-key", per_minute=None)
     assert {type(each) for each in found.values()} == {AuthenticationFailed}
-    assert len(played.server.requests) == 1
+    assert len(fake_api.server.requests) == 1
     assert "wrong-key" not in "".join(map(str, found.values()))

@@ -1,4 +1,4 @@
-"""GETs from a real HTTP server that answers well, badly, slowly, in pieces, elsewhere or not at all."""
+"""GET requests to a server whose answers are valid, broken, slow, in pieces, redirected or missing."""
 
 import email.utils
 import gzip
@@ -52,12 +52,12 @@ def failing(script: Script) -> ProviderError:
     return error.value
 
 
-def test_an_answer_comes_as_it_is() -> None:
+def test_a_response_is_returned_unchanged() -> None:
     assert get(always(GOOD)) == Response(200, "OK", BODY, None)
     assert get(always(Answer("none", 404))) == Response(404, "Not Found", "none", None)
 
 
-def test_the_key_goes_where_the_signature_says() -> None:
+def test_the_key_is_sent_in_headers_or_in_the_query() -> None:
     with fake_http_server(always(GOOD)) as server:
         with connected(server) as client:
             client.get("/quote", {"symbol": "BRK.B"})
@@ -68,7 +68,7 @@ def test_the_key_goes_where_the_signature_says() -> None:
     assert second.query == {"symbol": "A&B ^=", "apikey": KEY}
 
 
-def test_a_password_for_the_host_in_netrc_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -80,12 +80,12 @@ def test_a_password_for_the_host_in_netrc_is_left_alone(tmp_path: Path, monkeypa
     assert server.requests[0].headers["authorization"] == "Bearer x"
 
 
-def test_an_answer_that_is_packed_is_unpacked() -> None:
+def test_a_compressed_body_is_decompressed() -> None:
     packed = Answer(gzip.compress(BODY.encode()), headers={"Content-Encoding": "gzip"})
     assert get(always(packed)).text == BODY
 
 
-def test_connections_are_used_again() -> None:
+def test_connections_are_reused() -> None:
     with fake_http_server(always(GOOD)) as server, connected(server) as client:
         for _ in range(3):
             client.get("/quote", {})
@@ -111,7 +111,7 @@ def test_connections_are_used_again() -> None:
     ],
     ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles", "nowhere"],
 )
-def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[ProviderError], why: str) -> None:
+def test_an_incomplete_response_is_an_error(answer: Answer, error: type[ProviderError], why: str) -> None:
     began = time.monotonic()
     found = failing(always(answer))
     assert isinstance(found, error)
@@ -126,7 +126,7 @@ def test_an_answer_that_does_not_come_whole_is_none(answer: Answer, error: type[
         ("http://nowhere.invalid", r"^nowhere\.invalid is an unknown host name$"),
     ],
 )
-def test_nobody_there_is_said_so(url: str, why: str) -> None:
+def test_an_unreachable_server_is_an_error(url: str, why: str) -> None:
     with (
         Client(url, RequestAuth(query={"apikey": KEY}), 1, TIMEOUTS) as client,
         pytest.raises(ProviderUnavailable, match=why),
@@ -144,7 +144,7 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
+def test_the_key_is_not_sent_to_another_host_or_port(host: str) -> None:
     with fake_http_server(always(GOOD)) as other:
         elsewhere = other.url.replace("127.0.0.1", host)
         error = failing(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
@@ -152,7 +152,7 @@ def test_the_key_goes_to_no_other_host_or_port(host: str) -> None:
         assert other.requests == []
 
 
-def test_nor_does_it_go_to_the_same_server_without_tls() -> None:
+def test_the_key_is_not_sent_to_the_same_server_without_tls() -> None:
     with Client("https://provider.example", RequestAuth(), 1, TIMEOUTS) as client:
         for target in ("http://provider.example/quote", "https://provider.example:8443/", "ftp://provider.example/"):
             with pytest.raises(ProviderUnavailable, match=r" redirects to provider\.example"):
@@ -160,17 +160,17 @@ def test_nor_does_it_go_to_the_same_server_without_tls() -> None:
         assert client._check_target("http://provider.example/a", "https://provider.example/b")
 
 
-def test_a_server_that_stumbles_is_asked_again() -> None:
+def test_server_errors_are_retried() -> None:
     assert get(one_after_the_other(Answer("", 503), Answer("", 500), GOOD)).text == BODY
 
 
-def test_a_server_that_keeps_failing_is_asked_three_times() -> None:
+def test_a_failing_server_gets_three_requests() -> None:
     with fake_http_server(always(Answer("away", 502))) as server, connected(server) as client:
         assert client.get("/quote", {}).status == 502
     assert len(server.requests) == 3
 
 
-def test_nothing_is_asked_again_that_the_plan_has_no_room_for() -> None:
+def test_there_is_no_retry_without_credits() -> None:
     tries: list[str] = []
 
     def used_up() -> None:
@@ -190,7 +190,7 @@ def test_a_short_retry_after_is_waited_for(status: int) -> None:
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("120", 120), ("soon", None), ("-5", None)])
-def test_a_longer_retry_after_is_the_caller_s(header: str, seconds: float | None) -> None:
+def test_a_longer_retry_after_is_left_to_the_caller(header: str, seconds: float | None) -> None:
     assert limited(header).retry_after == seconds
 
 
@@ -211,13 +211,13 @@ def limited(header: str) -> Response:
     return reply
 
 
-def test_a_limit_without_a_time_is_not_asked_again() -> None:
+def test_a_rate_limit_without_retry_after_is_not_retried() -> None:
     with fake_http_server(always(Answer("slow down", 429))) as server, connected(server) as client:
         assert client.get("/quote", {}).status == 429
     assert len(server.requests) == 1
 
 
-def test_no_log_ever_has_the_key(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_reveals_the_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         with (
             fake_http_server(always(Answer("", 503))) as server,

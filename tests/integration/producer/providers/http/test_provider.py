@@ -1,4 +1,4 @@
-"""A provider over HTTP, asked within its plan and left alone when it fails: a real server, a real file of state."""
+"""A provider over HTTP, with its quota and circuit breaker: a fake server and a real state database."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ class Slow(Finnhub):
 
 
 class Clock:
-    """The present time, and so much later."""
+    """A clock that is ahead of the current time by `later`."""
 
     def __init__(self) -> None:
         self.later = timedelta()
@@ -61,7 +61,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def provider(tmp_path: Path, clock: Clock) -> Callable[..., HttpProvider]:
-    """Another one each time, as another process has it, with the same state."""
+    """Return a function that makes a new provider with the same state, as another process would."""
 
     def made(server: FakeHttpServer, key: str = KEY, api: Finnhub | None = None, **limits: int) -> HttpProvider:
         account = Account(server.url, key, **limits)
@@ -116,7 +116,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_answer_fails_its_symbol_alone_in_the_provider_s_words(provider: Make, bad: str) -> None:
+def test_an_invalid_answer_fails_only_its_symbol_and_is_quoted(provider: Make, bad: str) -> None:
     answer, kind, words = BAD[bad]
     with fake_http_server(by_symbol({bad: answer})) as server:
         answers = ask(provider(server), ["AAPL", bad, "MSFT"])
@@ -126,14 +126,14 @@ def test_a_bad_answer_fails_its_symbol_alone_in_the_provider_s_words(provider: M
     assert prices(answers) == ["AAPL", "MSFT"]
 
 
-def test_a_price_and_its_day_are_as_they_were_sent(provider: Make) -> None:
+def test_prices_are_exactly_as_sent(provider: Make) -> None:
     with fake_http_server(always(Answer('{"c": 187.440, "h": 188, "l": 0, "t": 1732096798}'))) as server:
         quote = ask(provider(server), ["AAPL"])["AAPL"]
     assert isinstance(quote, Quote)
     assert (quote.price, quote.high, quote.low) == (Decimal("187.44"), Decimal(188), None)
 
 
-def test_a_plan_s_minute_is_shared_and_kept_and_gives_everyone_a_turn(provider: Make, clock: Clock) -> None:
+def test_the_quota_per_minute_is_shared_and_kept_and_covers_every_symbol_in_turn(provider: Make, clock: Clock) -> None:
     with fake_http_server(always(GOOD)) as server:
         first = ask(provider(server, per_minute=8), MANY)
         assert sorted(asked(server)) == sorted(MANY[:8]) == sorted(prices(first))
@@ -153,7 +153,7 @@ def test_a_plan_s_minute_is_shared_and_kept_and_gives_everyone_a_turn(provider: 
         assert sorted(asked(server)) == sorted([*MANY[16:], *MANY[:4]])
 
 
-def test_a_plan_s_day_ends_at_midnight_utc(provider: Make, clock: Clock) -> None:
+def test_the_quota_per_day_ends_at_midnight_utc(provider: Make, clock: Clock) -> None:
     with fake_http_server(always(GOOD)) as server:
         answers = ask(provider(server, per_day=3), MANY[:5])
         assert asked(server) == MANY[:3]
@@ -163,7 +163,7 @@ def test_a_plan_s_day_ends_at_midnight_utc(provider: Make, clock: Clock) -> None
     assert left.retry_at.time().isoformat() == "00:00:00"
 
 
-def test_a_clock_that_was_ahead_leaves_nobody_without_credits_or_a_turn(provider: Make, clock: Clock) -> None:
+def test_a_clock_that_was_ahead_blocks_neither_credits_nor_symbols(provider: Make, clock: Clock) -> None:
     with fake_http_server(always(GOOD)) as server:
         clock.later = timedelta(days=1)
         ask(provider(server, per_minute=2), MANY[:4])
@@ -176,7 +176,7 @@ def test_a_clock_that_was_ahead_leaves_nobody_without_credits_or_a_turn(provider
         assert sorted(asked(server)) == sorted([*MANY[2:4], *MANY[:2], *MANY[2:4]])
 
 
-def test_processes_that_ask_at_once_never_spend_more_than_there_is(tmp_path: Path) -> None:
+def test_concurrent_processes_never_exceed_the_quota(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
@@ -198,18 +198,18 @@ with open_state(Path(sys.argv[1])) as engine:
         assert child.communicate(timeout=60)[1] == b""
         assert child.returncode == 0
     with open_state(tmp_path) as engine, reading(engine) as connection:
-        spendings = read_usage(connection, "shared")
-    assert sum(amount for _, amount in spendings) == 50
+        usage = read_usage(connection, "shared")
+    assert sum(amount for _, amount in usage) == 50
 
 
-def test_a_call_that_is_made_again_is_paid_for(provider: Make) -> None:
+def test_a_retry_uses_credits(provider: Make) -> None:
     with fake_http_server(always(AWAY)) as server:
         ask(provider(server, per_minute=2), ["AAPL"])
         assert asked(server) == ["AAPL"] * 2
         assert isinstance(ask(provider(server, per_minute=2), ["AAPL"])["AAPL"], RateLimited)
 
 
-def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Make, clock: Clock) -> None:
+def test_a_rejected_key_stops_all_requests_and_is_not_sent_again(provider: Make, clock: Clock) -> None:
     refused = Answer({"error": f"Invalid API key {KEY}"}, 401)
     with fake_http_server(always(refused)) as server:
         answers = ask(provider(server), MANY)
@@ -229,15 +229,15 @@ def test_a_key_that_is_refused_stops_at_once_and_is_not_shown_again(provider: Ma
 
 
 @pytest.mark.parametrize("shown", [2, 4, 9])
-def test_a_key_does_not_show_where_words_are_cut_off_in_the_middle_of_it(provider: Make, shown: int) -> None:
-    # 200 characters are told.
+def test_a_key_is_redacted_even_if_the_message_is_truncated_inside_it(provider: Make, shown: int) -> None:
+    # Messages are truncated to 200 characters.
     words = "x" * (199 - shown) + KEY
     with fake_http_server(always(Answer({"error": words}, 401))) as server:
         said = str(ask(provider(server), ["AAPL"])["AAPL"])
     assert said.endswith("x***" if shown >= 4 else f"x{KEY[:shown]}…")
 
 
-def test_a_key_that_is_refused_is_left_alone_whatever_else_is_heard_meanwhile(provider: Make, clock: Clock) -> None:
+def test_a_rejected_key_outranks_a_rate_limit_of_a_concurrent_request(provider: Make, clock: Clock) -> None:
     limited = Answer({"error": "API limit reached."}, 429, {"Retry-After": "9"}, delay=0.3)
     refused = Answer({"error": "Invalid API key"}, 401, delay=0.1)
     with fake_http_server(always(GOOD)) as server:
@@ -249,7 +249,7 @@ def test_a_key_that_is_refused_is_left_alone_whatever_else_is_heard_meanwhile(pr
             ask(provider(server), ["AAPL"])
 
 
-def test_calls_that_wait_for_their_turn_are_not_made_nor_paid_for_when_they_are_of_no_use(
+def test_throttled_requests_are_neither_sent_nor_charged_after_the_circuit_opens(
     provider: Make, tmp_path: Path
 ) -> None:
     with fake_http_server(always(GOOD)) as server:
@@ -264,7 +264,7 @@ def test_calls_that_wait_for_their_turn_are_not_made_nor_paid_for_when_they_are_
         assert sum(amount for _, amount in read_usage(connection, slow.account_name)) == made
 
 
-def test_calls_keep_their_distance_from_those_before(provider: Make) -> None:
+def test_requests_are_throttled_across_calls(provider: Make) -> None:
     with fake_http_server(always(GOOD)) as server:
         slow = provider(server, api=Slow())
         start = time.monotonic()
@@ -273,7 +273,7 @@ def test_calls_keep_their_distance_from_those_before(provider: Make) -> None:
     assert time.monotonic() - start >= 0.4
 
 
-def test_a_limit_that_the_provider_sets_is_kept_by_every_process(provider: Make, clock: Clock) -> None:
+def test_every_process_respects_a_rate_limit_of_the_provider(provider: Make, clock: Clock) -> None:
     limited = Answer({"error": "API limit reached."}, 429, {"Retry-After": "90"})
     with fake_http_server(always(limited)) as server:
         answers = ask(provider(server), MANY)
@@ -288,12 +288,10 @@ def test_a_limit_that_the_provider_sets_is_kept_by_every_process(provider: Make,
         assert prices(ask(provider(server), ["AAPL"])) == ["AAPL"]
 
 
-def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_with_one_call(
-    provider: Make, clock: Clock
-) -> None:
+def test_a_failing_provider_opens_the_circuit_and_is_tried_again_with_one_request(provider: Make, clock: Clock) -> None:
     with fake_http_server(always(Answer("<html>Bad gateway</html>"))) as server:
         answers = ask(provider(server), MANY)
-        # One that is not proven is asked for one symbol first; then those under way at once may all fail.
+        # A half-open circuit sends one request first. Then all concurrent requests may fail.
         assert FAILURE_THRESHOLD <= len(asked(server)) <= len(MANY)
         assert {type(each) for each in answers.values()} <= {InvalidResponse, ProviderUnavailable}
         with pytest.raises(ProviderUnavailable, match=r"^Finnhub sent an invalid response: an HTML page; next "):
@@ -311,7 +309,7 @@ def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_with_one_ca
         assert len(prices(ask(provider(server), MANY))) == len(MANY) - 1
 
 
-def test_symbols_that_it_does_not_know_are_no_fault_of_the_provider(provider: Make) -> None:
+def test_unknown_symbols_do_not_open_the_circuit(provider: Make) -> None:
     unknown = Answer({**PRICE, "c": 0, "t": 0})
     with fake_http_server(always(unknown)) as server:
         for _ in range(2):
@@ -319,7 +317,7 @@ def test_symbols_that_it_does_not_know_are_no_fault_of_the_provider(provider: Ma
         assert len(asked(server)) == 2 * len(MANY)
 
 
-def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: Path) -> None:
+def test_the_next_provider_is_asked_for_symbols_that_the_first_cannot_deliver(provider: Make, tmp_path: Path) -> None:
     now = int(utc_now().timestamp())
 
     def first(request: Request) -> Answer:
@@ -337,13 +335,13 @@ def test_what_one_cannot_deliver_is_asked_of_the_next(provider: Make, tmp_path: 
     assert [request.query["symbol"] for request in two.requests] == ["MSFT"]
 
 
-def test_what_all_fail_has_the_words_of_each(provider: Make) -> None:
+def test_a_symbol_that_all_providers_fail_has_the_message_of_each(provider: Make) -> None:
     with fake_http_server(always(AWAY)) as one, fake_http_server(always(Answer({"error": "no"}, 404))) as two:
         _, errors = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
     assert describe_errors(errors["AAPL"]).endswith("Finnhub cannot deliver this symbol: no")
 
 
-def test_a_page_in_place_of_a_refusal_refuses_no_key(provider: Make) -> None:
+def test_a_forbidden_html_page_is_not_a_rejected_key(provider: Make) -> None:
     with fake_http_server(always(Answer("<html><title>Attention Required!</title>", 403))) as server:
         error = ask(provider(server), ["AAPL"])["AAPL"]
     assert type(error) is ProviderUnavailable

@@ -1,4 +1,4 @@
-"""When a provider is left alone, for how long, and what closes its circuit again."""
+"""The circuit breaker: the events that open it, the time that it stays open, and the success that closes it."""
 
 from datetime import datetime, timedelta
 
@@ -25,13 +25,13 @@ def failing(times: int, circuit: CircuitBreaker | None = None, now: datetime = N
     return circuit
 
 
-def test_a_few_failures_leave_it_closed_but_no_longer_proven() -> None:
+def test_a_few_failures_make_the_circuit_half_open() -> None:
     circuit = failing(FAILURE_THRESHOLD - 1)
     assert circuit.open_error(NOW) is None
     assert circuit.half_open
 
 
-def test_one_failure_more_opens_it_for_a_minute() -> None:
+def test_one_more_failure_opens_the_circuit_for_a_minute() -> None:
     circuit = failing(FAILURE_THRESHOLD)
     error = circuit.open_error(NOW + SECOND)
     assert isinstance(error, ProviderUnavailable)
@@ -40,7 +40,7 @@ def test_one_failure_more_opens_it_for_a_minute() -> None:
 
 
 @pytest.mark.parametrize("error", [AWAY, InvalidResponse("Finnhub sent an HTML page")])
-def test_a_try_that_fails_too_opens_it_at_once_for_twice_as_long_up_to_a_cap(error: ProviderError) -> None:
+def test_each_failed_probe_doubles_the_open_time_up_to_a_cap(error: ProviderError) -> None:
     circuit, now = failing(FAILURE_THRESHOLD), NOW
     pauses = []
     for _ in range(8):
@@ -52,13 +52,13 @@ def test_a_try_that_fails_too_opens_it_at_once_for_twice_as_long_up_to_a_cap(err
     assert pauses[-1] == MAX_OPEN_TIME
 
 
-def test_a_call_that_goes_well_closes_it_for_good() -> None:
+def test_a_success_closes_the_circuit() -> None:
     circuit = failing(FAILURE_THRESHOLD).succeeded()
     assert circuit.open_error(NOW) is None
     assert circuit == CircuitBreaker(half_open=False)
 
 
-def test_a_limit_is_kept_for_as_long_as_it_was_said() -> None:
+def test_a_rate_limit_opens_the_circuit_until_its_end() -> None:
     circuit = CircuitBreaker(half_open=False).failed(RateLimited("slow down", NOW + 90 * SECOND), NOW)
     error = circuit.open_error(NOW + 89 * SECOND)
     assert isinstance(error, RateLimited)
@@ -67,7 +67,7 @@ def test_a_limit_is_kept_for_as_long_as_it_was_said() -> None:
     assert not circuit.half_open
 
 
-def test_a_key_that_is_refused_is_not_shown_again_for_an_hour() -> None:
+def test_a_rejected_key_opens_the_circuit_for_an_hour() -> None:
     circuit = CircuitBreaker(half_open=False).failed(AuthenticationFailed("Finnhub rejected the key"), NOW)
     assert isinstance(circuit.open_error(NOW + REJECTED_KEY_OPEN_TIME - SECOND), AuthenticationFailed)
     assert circuit.open_error(NOW + REJECTED_KEY_OPEN_TIME) is None
@@ -76,7 +76,7 @@ def test_a_key_that_is_refused_is_not_shown_again_for_an_hour() -> None:
 @pytest.mark.parametrize(
     "error", [AWAY, AuthenticationFailed("Finnhub rejected the key"), RateLimited("slow down", NOW + timedelta(days=1))]
 )
-def test_a_clock_that_is_set_back_leaves_nobody_alone_for_longer_than_any_pause(error: ProviderError) -> None:
+def test_a_clock_that_is_set_back_does_not_extend_the_open_time(error: ProviderError) -> None:
     circuit = failing(FAILURE_THRESHOLD - 1).failed(error, NOW)
     assert circuit.open_error(NOW) is not None
     assert circuit.open_error(NOW - timedelta(hours=2)) is None

@@ -1,4 +1,4 @@
-"""What is read as a price, a time, a volume and a currency, and what is refused."""
+"""The readers of prices, times, volumes and currencies, with valid and invalid values."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ def test_a_price_is_read_digit_for_digit(text: str, price: str) -> None:
         ("189.9499969482422", "more than 15 significant digits"),
     ],
 )
-def test_what_is_no_price_is_refused(text: str, why: str) -> None:
+def test_an_invalid_price_is_rejected(text: str, why: str) -> None:
     with pytest.raises(InvalidResponse, match=r"^the price .*") as error:
         read_price(parse_json(text))
     assert why in str(error.value)
@@ -74,7 +74,7 @@ def test_what_is_no_price_is_refused(text: str, why: str) -> None:
 
 @property_test
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
-def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
+def test_a_price_is_never_another_value(value: Any) -> None:
     text = json.dumps(value)
     try:
         found = parse_json(text)
@@ -84,7 +84,7 @@ def test_no_value_becomes_a_price_that_it_is_not(value: Any) -> None:
     assert price is None or price == Decimal(text.strip('"')) > 0
 
 
-def test_of_several_the_first_that_is_a_price_is_taken() -> None:
+def test_the_first_valid_price_is_returned() -> None:
     assert read_first_price([0, None, Decimal("1.5"), 2]) == Decimal("1.5")
     with pytest.raises(InvalidResponse, match="the last trade must be more than zero"):
         read_first_price([0, None], "last trade")
@@ -93,7 +93,7 @@ def test_of_several_the_first_that_is_a_price_is_taken() -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_invalid_json_is_rejected(text: str) -> None:
     with pytest.raises(InvalidResponse, match=r"JSON|^an HTML page$|^an empty body$"):
         parse_json(text)
 
@@ -108,11 +108,11 @@ def test_what_is_no_json_is_refused(text: str) -> None:
         ("Edge: Too Many Requests", "text that is not JSON ('Edge: Too Many Requests')"),
     ],
 )
-def test_what_it_is_instead_is_said_in_a_few_words(text: str, words: str) -> None:
+def test_a_text_that_is_not_json_is_described(text: str, words: str) -> None:
     assert describe_text(text) == words
 
 
-def test_words_are_one_line_and_no_longer_than_people_read() -> None:
+def test_a_truncated_text_is_one_line_without_control_characters() -> None:
     assert truncate("a\x1b[31m\r\n b\0") == "a [31m b"
     assert len(truncate("x" * 10_000)) == 200
 
@@ -133,12 +133,12 @@ def test_words_are_one_line_and_no_longer_than_people_read() -> None:
         (10**30, None),
     ],
 )
-def test_a_volume_is_a_whole_number_or_nothing(value: Any, volume: int | None) -> None:
+def test_a_volume_is_a_whole_number_or_none(value: Any, volume: int | None) -> None:
     assert read_volume(value) == volume
 
 
 @pytest.mark.parametrize(("value", "currency"), [("USD", "USD"), ("GBp", None), ("", None), (None, None), (1, None)])
-def test_a_currency_is_one_of_iso_4217_or_nothing(value: Any, currency: str | None) -> None:
+def test_a_currency_is_an_iso_4217_code_or_none(value: Any, currency: str | None) -> None:
     assert read_currency(value) == currency
 
 
@@ -150,7 +150,7 @@ def test_an_instant_is_read_in_its_unit(value: Any, unit: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, True, "", "yesterday", Decimal("1.5"), 10**20, [], Decimal("1e999999")])
-def test_what_is_no_instant_is_refused(value: Any) -> None:
+def test_an_invalid_instant_is_rejected(value: Any) -> None:
     with pytest.raises(InvalidResponse, match=r"^the time is "):
         read_epoch(value)
     with pytest.raises(InvalidResponse, match=r"^the time is "):
@@ -162,7 +162,7 @@ def test_what_is_no_instant_is_refused(value: Any) -> None:
     st.integers(31_536_000, 7_226_582_400).map(lambda second: EPOCH + timedelta(seconds=second)),
     st.sampled_from([1, 10**3, 10**6, 10**9]),
 )
-def test_an_instant_of_any_unit_is_told_by_its_magnitude(moment: datetime, per_second: int) -> None:
+def test_the_magnitude_of_an_instant_tells_its_unit(moment: datetime, per_second: int) -> None:
     number = int(moment.timestamp()) * per_second
     for written in (number, str(number), Decimal(number), Decimal(f"{number}.0")):
         assert read_epoch_of_any_unit(written) == moment
@@ -175,6 +175,6 @@ def test_a_date_is_midnight_utc() -> None:
             read_date(bad)
 
 
-def test_the_minute_that_follows() -> None:
+def test_next_minute_is_the_beginning_of_the_next_minute() -> None:
     assert next_minute(AS_OF) == AS_OF + timedelta(seconds=2)
     assert next_minute(datetime(2024, 11, 20, 10, tzinfo=UTC)) == datetime(2024, 11, 20, 10, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""How many credits a plan's limits leave, and from when on there are more."""
+"""The credits that a plan's limits leave, and the time when more are available."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,36 +17,36 @@ def ago(seconds: float, amount: int) -> Usage:
     return NOW - timedelta(seconds=seconds), amount
 
 
-def test_what_fits_is_granted_whole() -> None:
+def test_credits_within_the_limits_are_available() -> None:
     assert find_available([], FREE, 8, NOW) == Reservation(8, NOW)
     assert find_available([ago(10, 3)], FREE, 5, NOW) == Reservation(5, NOW)
 
 
-def test_no_limit_grants_everything() -> None:
+def test_without_limits_all_credits_are_available() -> None:
     assert find_available([ago(1, 10**6)], Account("http://localhost"), 10**6, NOW) == Reservation(10**6, NOW)
 
 
-def test_the_rest_has_to_wait_for_the_minute() -> None:
+def test_the_rest_is_available_a_minute_after_the_usage() -> None:
     assert find_available([ago(20, 5)], FREE, 5, NOW) == Reservation(3, NOW + timedelta(seconds=40.5), "8 per minute")
 
 
-def test_more_than_a_minute_s_credits_come_minute_by_minute() -> None:
+def test_more_credits_than_a_minute_allows_come_minute_by_minute() -> None:
     assert find_available([], FREE, 20, NOW) == Reservation(8, NOW + MINUTE, "8 per minute")
 
 
-def test_a_minute_is_any_sixty_seconds_and_a_moment_for_calls_to_arrive() -> None:
+def test_a_minute_is_any_sixty_seconds_and_half_a_second() -> None:
     assert find_available([ago(60.2, 8)], FREE, 1, NOW).amount == 0
     assert find_available([ago(60.5, 8)], FREE, 1, NOW).amount == 1
 
 
-def test_a_day_is_one_of_utc() -> None:
+def test_a_day_is_a_day_of_utc() -> None:
     midnight = datetime(2024, 11, 20, tzinfo=UTC)
     yesterday, today = (midnight - timedelta(seconds=1), 800), (midnight, 799)
     assert find_available([yesterday], FREE, 8, NOW) == Reservation(8, NOW)
     assert find_available([yesterday, today], FREE, 8, NOW) == Reservation(1, midnight + DAY, "800 per day")
 
 
-def test_what_was_spent_before_the_clock_was_set_back_counts_as_just_now() -> None:
+def test_usage_from_before_the_clock_was_set_back_counts_as_now() -> None:
     later = (NOW + timedelta(hours=3), 8)
     assert find_available([later], FREE, 1, NOW) == Reservation(0, NOW + MINUTE, "8 per minute")
 
@@ -57,32 +57,30 @@ def test_what_was_spent_before_the_clock_was_set_back_counts_as_just_now() -> No
     st.integers(1, 20),
     st.integers(1, 60),
 )
-def test_no_minute_and_no_day_ever_sees_more_than_its_limit(
-    asked: list[tuple[int, int]], per_minute: int, per_day: int
-) -> None:
+def test_no_minute_and_no_day_exceeds_its_limit(asked: list[tuple[int, int]], per_minute: int, per_day: int) -> None:
     account = Account("http://localhost", per_minute=per_minute, per_day=per_day)
-    spendings: list[Usage] = []
+    usage: list[Usage] = []
     for second, wanted in sorted(asked):
         now = NOW + timedelta(seconds=second)
-        grant = find_available(spendings, account, wanted, now)
-        assert 0 <= grant.amount <= wanted
-        assert grant.amount == wanted or grant.retry_at > now
-        spendings.append((now, grant.amount))
-    for at, _ in spendings:
-        assert sum(amount for when, amount in spendings if at <= when < at + MINUTE) <= per_minute
-        assert sum(amount for when, amount in spendings if midnight_of(when) == midnight_of(at)) <= per_day
+        reservation = find_available(usage, account, wanted, now)
+        assert 0 <= reservation.amount <= wanted
+        assert reservation.amount == wanted or reservation.retry_at > now
+        usage.append((now, reservation.amount))
+    for at, _ in usage:
+        assert sum(amount for when, amount in usage if at <= when < at + MINUTE) <= per_minute
+        assert sum(amount for when, amount in usage if midnight_of(when) == midnight_of(at)) <= per_day
 
 
 @property_test
 @given(st.integers(1, 40), st.integers(1, 10))
-def test_what_waits_until_it_is_told_to_gets_on(wanted: int, per_minute: int) -> None:
+def test_waiting_until_retry_at_gives_all_credits(wanted: int, per_minute: int) -> None:
     account = Account("http://localhost", per_minute=per_minute)
-    spendings: list[Usage] = []
+    usage: list[Usage] = []
     now, tries = NOW, 0
     while wanted:
-        grant = find_available(spendings, account, wanted, now)
-        spendings.append((now, grant.amount))
-        wanted -= grant.amount
-        now, tries = max(now, grant.retry_at), tries + 1
+        reservation = find_available(usage, account, wanted, now)
+        usage.append((now, reservation.amount))
+        wanted -= reservation.amount
+        now, tries = max(now, reservation.retry_at), tries + 1
         assert tries <= 40
-    assert tries == -(-sum(amount for _, amount in spendings) // per_minute)
+    assert tries == -(-sum(amount for _, amount in usage) // per_minute)

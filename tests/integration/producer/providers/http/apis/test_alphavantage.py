@@ -1,4 +1,4 @@
-"""Alpha Vantage over HTTP: what is really sent, and that a failure costs no more than it must."""
+"""Alpha Vantage over HTTP: the requests as sent, and the effect of failures."""
 
 import time
 from datetime import timedelta
@@ -16,19 +16,19 @@ from tests.fake_http_server import Answer, Request, Script, always, fake_http_se
 from tests.fake_provider_requests import fetch_quotes, make_historical_provider, prices
 
 PRICES = {"AAPL": "229.8700", "BRK.B": "476.5700"}
-PLAYED = partial(answer, prices=PRICES)
+FAKE_API = partial(answer, prices=PRICES)
 PAID = 75
 BULK = 600
 fetch = partial(fetch_quotes, "alphavantage")
 provider = partial(make_historical_provider, "alphavantage")
 
 
-def played(name: str) -> Script:
+def recorded_answer(name: str) -> Script:
     return always(Answer(recorded("alphavantage", name)))
 
 
-def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> None:
-    found, requests = fetch(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=PAID)
+def test_each_symbol_is_one_request_in_the_provider_s_spelling(tmp_path: Path) -> None:
+    found, requests = fetch(tmp_path, FAKE_API, ["AAPL", "NOPE", "BRK.B"], per_minute=PAID)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert type(found["NOPE"]) is UnknownSymbol
     assert {request.path for request in requests} == {"/query"}
@@ -36,15 +36,15 @@ def test_each_symbol_is_a_call_in_the_provider_s_spelling(tmp_path: Path) -> Non
     assert requests[0].query == {"function": "GLOBAL_QUOTE", "symbol": "AAPL", "apikey": KEY}
 
 
-def test_the_free_plan_is_asked_once_a_second(tmp_path: Path) -> None:
+def test_the_free_plan_gets_one_request_per_second(tmp_path: Path) -> None:
     started = time.monotonic()
-    found, _ = fetch(tmp_path, PLAYED, ["AAPL", "BRK.B"], per_day=25)
+    found, _ = fetch(tmp_path, FAKE_API, ["AAPL", "BRK.B"], per_day=25)
     assert len(prices(found)) == 2
     assert time.monotonic() - started > 0.9
 
 
-def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
-    found, (request,) = fetch(tmp_path, PLAYED, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
+def test_a_realtime_plan_gets_bulk_requests(tmp_path: Path) -> None:
+    found, (request,) = fetch(tmp_path, FAKE_API, ["AAPL", "NOPE", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert type(found["NOPE"]) is InvalidResponse
     assert request.query["function"] == "REALTIME_BULK_QUOTES"
@@ -54,20 +54,20 @@ def test_a_plan_in_real_time_is_asked_in_bulk(tmp_path: Path) -> None:
     assert abs(utc_now() - quote.as_of) < timedelta(seconds=30)
 
 
-def test_a_plan_that_has_no_bulk_quotes_is_asked_one_by_one(tmp_path: Path) -> None:
+def test_a_plan_without_bulk_quotes_gets_single_requests(tmp_path: Path) -> None:
     def answered(request: Request) -> Answer:
-        return premium(request) if request.query["function"] == "REALTIME_BULK_QUOTES" else PLAYED(request)
+        return premium(request) if request.query["function"] == "REALTIME_BULK_QUOTES" else FAKE_API(request)
 
-    premium = played("bulk_premium.json")
+    premium = recorded_answer("bulk_premium.json")
     found, requests = fetch(tmp_path, answered, ["AAPL", "BRK.B"], per_minute=BULK)
     assert prices(found) == {"AAPL": Decimal("229.87"), "BRK.B": Decimal("476.57")}
     assert [request.query["symbol"] for request in requests] == ["AAPL,BRK-B", "AAPL", "BRK-B"]
 
 
 @pytest.mark.parametrize("limits", [{"per_minute": PAID}, {"per_minute": BULK}])
-def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, int]) -> None:
+def test_a_rejected_key_stops_all_requests(tmp_path: Path, limits: dict[str, int]) -> None:
     symbols = [f"S{number}" for number in range(50)]
-    found, requests = fetch(tmp_path, PLAYED, symbols, key="wrong-secret", **limits)
+    found, requests = fetch(tmp_path, FAKE_API, symbols, key="wrong-secret", **limits)
     assert len(requests) == 1
     assert {type(error) for error in found.values()} == {AuthenticationFailed}
 
@@ -84,20 +84,20 @@ def test_a_key_that_is_refused_stops_at_once(tmp_path: Path, limits: dict[str, i
         ("challenge.html", InvalidResponse),
     ],
 )
-def test_what_it_says_under_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:
-    found, _ = fetch(tmp_path, played(name), ["AAPL"], per_minute=PAID)
+def test_the_message_with_status_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:
+    found, _ = fetch(tmp_path, recorded_answer(name), ["AAPL"], per_minute=PAID)
     assert type(found["AAPL"]) is kind
 
 
-def test_the_key_that_it_quotes_is_taken_out(tmp_path: Path) -> None:
-    found, _ = fetch(tmp_path, played("limit_day.json"), ["AAPL"], key="TEST-KEY", per_minute=PAID)
+def test_a_quoted_key_is_redacted(tmp_path: Path) -> None:
+    found, _ = fetch(tmp_path, recorded_answer("limit_day.json"), ["AAPL"], key="TEST-KEY", per_minute=PAID)
     assert "detected your API key as ***" in str(found["AAPL"])
 
 
-def test_past_days_are_had_in_one_call(tmp_path: Path) -> None:
+def test_one_request_returns_all_past_days(tmp_path: Path) -> None:
     now = utc_now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with fake_http_server(PLAYED) as server:
+    with fake_http_server(FAKE_API) as server:
         paid = provider(tmp_path, server.url, per_minute=PAID)
         quotes = paid.history("BRK.B", Interval.DAY, today - timedelta(days=150), now)
     assert [quote.as_of for quote in quotes] == [today - timedelta(days=ago) for ago in range(150, 0, -1)]
@@ -105,9 +105,9 @@ def test_past_days_are_had_in_one_call(tmp_path: Path) -> None:
     assert (request.query["outputsize"], request.query["symbol"]) == ("full", "BRK-B")
 
 
-def test_the_free_plan_says_from_when_on_it_has_past_days(tmp_path: Path) -> None:
+def test_the_free_plan_names_the_first_day_that_it_has(tmp_path: Path) -> None:
     now = utc_now()
-    with fake_http_server(PLAYED) as server:
+    with fake_http_server(FAKE_API) as server:
         free = provider(tmp_path, server.url, per_day=25)
         with pytest.raises(UnknownSymbol, match=f"use --since {now - timedelta(days=99):%Y-%m-%d}"):
             free.history("AAPL", Interval.DAY, now - timedelta(days=150), now)

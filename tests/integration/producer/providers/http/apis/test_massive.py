@@ -1,4 +1,4 @@
-"""Massive over HTTP: what is really sent, and that a failure costs no more than it must."""
+"""Massive over HTTP: the requests as sent, and the effect of failures."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -12,17 +12,17 @@ from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, 
 from shared.times import utc_now
 from tests.fake_apis.massive import KEY, answer
 from tests.fake_http_server import Answer, always, fake_http_server, recorded
-from tests.fake_provider_requests import check_past, fetch_quotes, make_historical_provider, prices
+from tests.fake_provider_requests import check_history, fetch_quotes, make_historical_provider, prices
 
 PRICES = {"AAPL": "228.87", "BRK.B": "469.95"}
-PLAYED = partial(answer, prices=PRICES)
+FAKE_API = partial(answer, prices=PRICES)
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
 fetch = partial(fetch_quotes, "massive")
 provider = partial(make_historical_provider, "massive")
 
 
-def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
-    found, (request,) = fetch(tmp_path, PLAYED, ["AAPL", "BRK.B", "NOSUCH"])
+def test_all_symbols_are_one_request_with_the_key_only_in_a_header(tmp_path: Path) -> None:
+    found, (request,) = fetch(tmp_path, FAKE_API, ["AAPL", "BRK.B", "NOSUCH"])
     assert prices(found) == {symbol: Decimal(price) for symbol, price in PRICES.items()}
     assert isinstance(found["NOSUCH"], UnknownSymbol)
     assert (request.path, request.query) == (SNAPSHOT, {"tickers": "AAPL,BRK.B,NOSUCH"})
@@ -42,9 +42,7 @@ def test_all_symbols_are_one_call_with_the_key_in_a_header_alone(tmp_path: Path)
         (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), InvalidResponse, "*** is not a key"),
     ],
 )
-def test_a_failure_is_said_in_massive_s_words(
-    tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str
-) -> None:
+def test_an_error_quotes_massive(tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str) -> None:
     found, requests = fetch(tmp_path, always(failure), list(PRICES))
     assert {type(error) for error in found.values()} == {kind}
     assert all(words in str(error) for error in found.values())
@@ -52,13 +50,13 @@ def test_a_failure_is_said_in_massive_s_words(
 
 
 @pytest.mark.parametrize(("interval", "days"), [(Interval.DAY, 30), (Interval.FIVE_MINUTES, 10)])
-def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: int) -> None:
+def test_the_history_has_only_bars_that_have_ended(tmp_path: Path, interval: Interval, days: int) -> None:
     now = utc_now()
     since = now - timedelta(days=days)
-    with fake_http_server(PLAYED) as server:
+    with fake_http_server(FAKE_API) as server:
         quotes = provider(tmp_path, server.url).history("BRK.B", interval, since, now)
     assert {quote.price for quote in quotes} == {Decimal("469.95")}
-    check_past(quotes, since, now)
+    check_history(quotes, since, now)
     assert len(quotes) > days / 2
     (request,) = server.requests
     span = "1/day" if interval is Interval.DAY else "5/minute"
@@ -66,17 +64,17 @@ def test_the_past_is_what_has_ended(tmp_path: Path, interval: Interval, days: in
     assert request.query == {"adjusted": "false", "sort": "asc", "limit": "50000"}
 
 
-def test_what_the_plan_keeps_back_of_the_past_does_not_stop_the_quotes(tmp_path: Path) -> None:
+def test_a_time_range_outside_the_plan_does_not_stop_the_quotes(tmp_path: Path) -> None:
     too_old = Answer(recorded("massive", "timeframe.json"), 403)
     since = utc_now() - timedelta(days=4000)
-    with fake_http_server(lambda request: PLAYED(request) if request.path == SNAPSHOT else too_old) as server:
+    with fake_http_server(lambda request: FAKE_API(request) if request.path == SNAPSHOT else too_old) as server:
         asked = provider(tmp_path, server.url)
         with pytest.raises(UnknownSymbol, match="doesn't include this data timeframe"):
             asked.history("AAPL", Interval.DAY, since, since + timedelta(days=5))
         assert list(prices(asked.quotes(["AAPL"], utc_now()))) == ["AAPL"]
 
 
-def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+def test_a_partial_history_is_not_accepted(tmp_path: Path) -> None:
     now = utc_now()
     with fake_http_server(always(Answer(recorded("massive", "past_part.json")))) as server:
         asked = provider(tmp_path, server.url)
@@ -84,7 +82,7 @@ def test_a_part_of_the_past_is_not_taken_for_the_whole(tmp_path: Path) -> None:
             asked.history("AAPL", Interval.FIVE_MINUTES, now - timedelta(days=1), now)
 
 
-def test_a_bar_waits_until_the_plans_that_are_behind_have_all_of_it(tmp_path: Path) -> None:
+def test_a_bar_is_left_out_until_delayed_plans_have_it_completely(tmp_path: Path) -> None:
     now = utc_now().replace(second=0, microsecond=0)
     ended = [now - timedelta(minutes=age) for age in (60, 25, 15, 1)]
     starts = [int((moment - Interval.FIVE_MINUTES.length).timestamp()) * 1000 for moment in ended]

@@ -1,4 +1,4 @@
-"""What Alpha Vantage is asked, and what its answers mean."""
+"""Alpha Vantage: the requests, and the meaning of the answers."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -56,14 +56,14 @@ def read_days(api: AlphaVantage, answer: Any, since: datetime = SINCE) -> list[Q
 
 
 def compact(first: datetime, count: int = 100) -> Any:
-    """The daily answer to a free plan, of so many days from the first on."""
+    """Return the daily answer for a free plan with `count` days from `first` on."""
     answer = sent("daily.json")
     bar = answer["Time Series (Daily)"]["2026-11-20"]
     answer["Time Series (Daily)"] = {f"{first + timedelta(days=each):%Y-%m-%d}": bar for each in range(count)}
     return answer
 
 
-def test_the_key_can_stand_in_the_query_alone() -> None:
+def test_the_key_is_in_the_query() -> None:
     signature = FREE.authenticate(Account("https://www.alphavantage.co", "k"))
     assert (signature.headers, signature.query) == ({}, {"apikey": "k"})
 
@@ -72,30 +72,30 @@ def test_the_key_can_stand_in_the_query_alone() -> None:
     ("per_minute", "per_day", "batch", "requests_per_second"),
     [(5, 25, 1, 1), (None, 25, 1, 1), (75, None, 1, None), (600, None, 100, None), (None, None, 100, None)],
 )
-def test_the_plan_s_limits_say_what_it_includes(
+def test_the_plan_s_limits_tell_its_features(
     per_minute: int | None, per_day: int | None, batch: int, requests_per_second: float | None
 ) -> None:
     api = AlphaVantage(Account("http://localhost", per_minute=per_minute, per_day=per_day))
     assert (api.batch_size, api.requests_per_second) == (batch, requests_per_second)
 
 
-def test_a_class_of_shares_is_spelt_with_a_dash_and_an_exchange_with_a_dot() -> None:
+def test_a_share_class_has_a_dash_and_an_exchange_has_a_dot() -> None:
     calls = FREE.quote_requests(["BRK.B", "TSCO.LON", "AAPL"], NOW)
     assert [call.query["symbol"] for call in calls] == ["BRK-B", "TSCO.LON", "AAPL"]
     assert {call.query["function"] for call in calls} == {"GLOBAL_QUOTE"}
 
 
-def test_a_bulk_call_takes_100_symbols() -> None:
+def test_a_bulk_request_takes_100_symbols() -> None:
     calls = BULK.quote_requests([f"S{number}" for number in range(250)], NOW)
     assert [len(call.symbols) for call in calls] == [100, 100, 50]
     assert {call.query["function"] for call in calls} == {"REALTIME_BULK_QUOTES"}
 
 
-def test_a_quote_is_of_midnight_utc_of_its_trading_day() -> None:
+def test_the_time_of_a_quote_is_midnight_utc_of_its_trading_day() -> None:
     assert read(FREE, sent("global_quote.json"), "AAPL") == {"AAPL": AAPL}
 
 
-def test_a_class_of_shares_keeps_our_spelling() -> None:
+def test_results_have_our_spelling_of_a_share_class() -> None:
     quote = read(FREE, sent("global_quote_class.json"), "BRK.B")["BRK.B"]
     assert isinstance(quote, Quote)
     assert quote.price == Decimal("476.57")
@@ -110,7 +110,7 @@ def test_a_class_of_shares_keeps_our_spelling() -> None:
         ("07. latest trading day", "", "the latest trading day is ''"),
     ],
 )
-def test_what_is_no_quote_of_the_symbol_is_no_price(field: str, value: Any, words: str) -> None:
+def test_an_invalid_quote_has_no_price(field: str, value: Any, words: str) -> None:
     answer = sent("global_quote.json")
     answer["Global Quote"][field] = value
     found = read(FREE, answer, "AAPL")["AAPL"]
@@ -118,15 +118,15 @@ def test_what_is_no_quote_of_the_symbol_is_no_price(field: str, value: Any, word
     assert words in str(found)
 
 
-def test_an_empty_quote_is_of_a_symbol_that_is_unknown() -> None:
+def test_an_empty_quote_means_an_unknown_symbol() -> None:
     assert type(read(FREE, sent("global_quote_unknown.json"), "NOPE")["NOPE"]) is UnknownSymbol
 
 
-def test_nothing_at_all_is_no_quote() -> None:
+def test_an_empty_answer_is_an_invalid_response() -> None:
     assert type(read(FREE, {}, "AAPL")["AAPL"]) is InvalidResponse
 
 
-def test_in_trading_hours_the_price_is_the_close_and_the_time_new_york_s() -> None:
+def test_in_trading_hours_the_price_is_the_close_at_new_york_time() -> None:
     quote = read_bulk()
     assert quote == Quote(
         price=Decimal("229.87"),
@@ -151,12 +151,12 @@ def test_in_trading_hours_the_price_is_the_close_and_the_time_new_york_s() -> No
         ("19:59:57.644", "227.9"),
     ],
 )
-def test_outside_of_trading_hours_it_is_what_was_paid_then(clock: str, price: str) -> None:
+def test_outside_trading_hours_the_price_is_the_extended_hours_quote(clock: str, price: str) -> None:
     assert read_bulk(timestamp=f"2026-11-20 {clock}").price == Decimal(price)
 
 
 @pytest.mark.parametrize("nothing", ["", None, "0", "N/A"])
-def test_without_a_price_outside_of_trading_hours_it_is_the_close(nothing: str | None) -> None:
+def test_without_an_extended_hours_quote_the_price_is_the_close(nothing: str | None) -> None:
     quote = read_bulk(timestamp="2026-11-20 16:00:00", extended_hours_quote=nothing)
     assert quote.price == Decimal("229.87")
 
@@ -174,12 +174,12 @@ def test_without_a_price_outside_of_trading_hours_it_is_the_close(nothing: str |
         "9999-12-31 23:59:59",
     ],
 )
-def test_what_is_no_time_of_new_york_makes_no_quote(time: Any) -> None:
+def test_an_invalid_new_york_time_is_an_invalid_response(time: Any) -> None:
     with pytest.raises(InvalidResponse, match="the time"):
         read_bulk(timestamp=time)
 
 
-def test_a_row_that_is_empty_or_missing_fails_its_symbol_alone() -> None:
+def test_an_empty_or_missing_row_fails_only_its_symbol() -> None:
     quotes = read(BULK, sent("bulk_empty_row.json"), "AAPL", "GONE", "BRK.B", "MISSING")
     assert isinstance(quotes["AAPL"], Quote)
     assert isinstance(quotes["BRK.B"], Quote)
@@ -187,7 +187,7 @@ def test_a_row_that_is_empty_or_missing_fails_its_symbol_alone() -> None:
     assert "MISSING" not in quotes
 
 
-def test_the_made_up_quotes_of_a_plan_without_bulk_quotes_are_no_prices() -> None:
+def test_sample_quotes_of_a_plan_without_bulk_quotes_are_not_prices() -> None:
     with pytest.raises(UnknownSymbol, match=r"the plan has no bulk quotes: .* premium endpoint"):
         read(BULK, sent("bulk_premium.json"), "AAPL", "BRK.B")
 
@@ -206,7 +206,7 @@ def test_the_made_up_quotes_of_a_plan_without_bulk_quotes_are_no_prices() -> Non
         ("limit_minute.json", RateLimited, "5 calls per minute"),
     ],
 )
-def test_an_error_under_200_is_one(name: str, kind: type[ProviderError], words: str) -> None:
+def test_an_error_with_status_200_is_found(name: str, kind: type[ProviderError], words: str) -> None:
     error = FREE.read_error(200, sent(name), NOW)
     assert type(error) is kind
     assert words in str(error)
@@ -220,18 +220,18 @@ def test_an_error_under_200_is_one(name: str, kind: type[ProviderError], words: 
         ("limit_minute.json", datetime(2024, 11, 20, 10, 1, tzinfo=UTC)),
     ],
 )
-def test_a_limit_ends_with_its_minute_or_its_day(name: str, until: datetime) -> None:
+def test_a_rate_limit_ends_with_its_minute_or_day(name: str, until: datetime) -> None:
     error = FREE.read_error(200, sent(name), NOW)
     assert isinstance(error, RateLimited)
     assert error.retry_at == until
 
 
 @pytest.mark.parametrize("name", ["global_quote.json", "global_quote_unknown.json", "bulk.json", "daily.json"])
-def test_a_good_answer_is_no_error(name: str) -> None:
+def test_a_valid_answer_is_not_an_error(name: str) -> None:
     assert FREE.read_error(200, sent(name), NOW) is None
 
 
-def test_days_have_the_close_and_midnight_utc_of_their_date() -> None:
+def test_daily_bars_have_the_close_and_midnight_utc_of_their_date() -> None:
     quotes = read_days(FREE, sent("daily.json"))
     assert [quote.as_of.day for quote in quotes] == [20, 19, 18]
     assert quotes[0] == Quote(
@@ -245,12 +245,12 @@ def test_days_have_the_close_and_midnight_utc_of_their_date() -> None:
 
 
 @pytest.mark.parametrize(("api", "size"), [(FREE, "compact"), (PAID, "full")])
-def test_the_free_plan_is_not_asked_for_what_it_does_not_have(api: AlphaVantage, size: str) -> None:
+def test_the_free_plan_requests_only_the_days_that_it_has(api: AlphaVantage, size: str) -> None:
     query = api.history_request("BRK.B", Interval.DAY, SINCE, UNTIL).query
     assert query == {"function": "TIME_SERIES_DAILY", "symbol": "BRK-B", "outputsize": size}
 
 
-def test_days_before_those_of_the_free_plan_are_missing_and_not_without_trading() -> None:
+def test_days_that_the_free_plan_lacks_are_not_days_without_trading() -> None:
     first = SINCE + timedelta(days=1)
     with pytest.raises(UnknownSymbol, match="the free plan has only the last 100 days; use --since 2026-11-18"):
         read_days(FREE, compact(first))
@@ -259,14 +259,14 @@ def test_days_before_those_of_the_free_plan_are_missing_and_not_without_trading(
     assert len(read_days(FREE, compact(first, count=99))) == 99
 
 
-def test_past_prices_of_another_symbol_are_refused() -> None:
+def test_past_prices_of_another_symbol_are_an_invalid_response() -> None:
     answer = sent("daily.json")
     answer["Meta Data"]["2. Symbol"] = "BRK-A"
     with pytest.raises(InvalidResponse, match="another symbol"):
         read_days(FREE, answer)
 
 
-def test_there_are_no_past_prices_five_minutes_apart() -> None:
+def test_there_are_no_five_minute_prices() -> None:
     with pytest.raises(ProviderError, match="use --interval 1d"):
         FREE.max_range(Interval.FIVE_MINUTES)
     with pytest.raises(ProviderError, match="use --interval 1d"):
@@ -281,7 +281,7 @@ ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in GOOD))
 
 @property_test
 @given(answer=ANSWERS, api=st.sampled_from([FREE, PAID, BULK]))
-def test_no_answer_becomes_a_price_that_was_not_in_it(answer: Any, api: AlphaVantage) -> None:
+def test_only_prices_in_the_answer_are_read(answer: Any, api: AlphaVantage) -> None:
     for symbol in ("AAPL", "BRK.B"):
         check_reading(api, [symbol], 200, answer)
     check_reading(BULK, ["AAPL", "BRK.B"], 200, answer)

@@ -1,4 +1,4 @@
-"""What Finnhub's quotes and errors are read as, and how it is asked."""
+"""Finnhub: the requests, and the meaning of quotes and errors."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -51,7 +51,7 @@ def test_a_quote_has_the_prices_of_the_day() -> None:
     )
 
 
-def test_a_class_of_shares_has_a_dot_there_too() -> None:
+def test_a_share_class_has_a_dot() -> None:
     (call,) = FINNHUB.quote_requests(["BRK.B"], AT)
     assert (call.path, call.query) == ("/quote", {"symbol": "BRK.B"})
     answer = call.read(shape("quote_brk_b.json"))["BRK.B"]
@@ -59,7 +59,7 @@ def test_a_class_of_shares_has_a_dot_there_too() -> None:
     assert answer.price == Decimal("469.95")
 
 
-def test_a_quote_of_zeros_is_that_of_an_unknown_symbol() -> None:
+def test_a_quote_of_zeros_means_an_unknown_symbol() -> None:
     assert isinstance(read(shape("unknown.json")), UnknownSymbol)
     assert isinstance(read(parse_json('{"c": 0.0, "t": 0}')), UnknownSymbol)
 
@@ -77,7 +77,7 @@ def test_a_quote_of_zeros_is_that_of_an_unknown_symbol() -> None:
         {"c": Decimal("-1.5"), "t": 1732114418},
     ],
 )
-def test_without_a_price_and_a_time_there_is_no_quote(answer: Any) -> None:
+def test_a_quote_needs_a_price_and_a_time(answer: Any) -> None:
     assert isinstance(read(answer), InvalidResponse)
 
 
@@ -95,7 +95,7 @@ def test_without_a_price_and_a_time_there_is_no_quote(answer: Any) -> None:
         ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
     ],
 )
-def test_a_failure_is_what_it_says_whatever_its_status(
+def test_the_message_decides_about_the_error_with_any_status(
     name: str, status: int, kind: type[ProviderError], words: str
 ) -> None:
     with pytest.raises(ProviderError) as error:
@@ -104,14 +104,14 @@ def test_a_failure_is_what_it_says_whatever_its_status(
     assert words in str(error.value)
 
 
-def test_other_errors_under_200_have_their_words() -> None:
+def test_other_errors_with_status_200_quote_the_message() -> None:
     assert str(FINNHUB.read_error(200, {"error": "Please try again."}, AT)) == "Please try again."
     assert isinstance(FINNHUB.read_error(200, {"error": None}, AT), InvalidResponse)
     assert FINNHUB.read_error(200, shape("quote.json"), AT) is None
     assert FINNHUB.read_error(200, shape("unknown.json"), AT) is None
 
 
-def test_it_is_asked_with_its_header_and_has_no_past() -> None:
+def test_the_key_is_in_a_header_and_there_is_no_history() -> None:
     assert FINNHUB.authenticate(Account("https://here", "k")).headers == {"X-Finnhub-Token": "k"}
     assert not isinstance(FINNHUB, HistoricalApi)
 
@@ -124,5 +124,5 @@ ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [GOOD
 
 @given(answer=ANSWERS, status=st.integers(200, 599))
 @property_test
-def test_nothing_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
+def test_only_prices_in_the_answer_are_read(answer: Any, status: int) -> None:
     check_reading(FINNHUB, ["AAPL"], status, answer)

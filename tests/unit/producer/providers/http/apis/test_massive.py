@@ -1,4 +1,4 @@
-"""What Massive's snapshots, bars and errors are read as, and how it is asked."""
+"""Massive: the requests, and the meaning of snapshots, bars and errors."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -44,12 +44,12 @@ def read(answer: Any, *symbols: str) -> QuoteResults:
     return call.read(answer)
 
 
-def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
+def read_history(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
     return MASSIVE.history_request(symbol, interval, *NOVEMBER).read(answer)
 
 
 def with_ticker(**fields: Any) -> Any:
-    """A snapshot of AAPL alone."""
+    """Return a snapshot with only AAPL."""
     answer = shape("snapshot.json")
     answer["tickers"] = [{**answer["tickers"][1], **fields}]
     return answer
@@ -69,28 +69,28 @@ def test_a_snapshot_has_the_last_trade_of_every_symbol() -> None:
     )
     berkshire = answers["BRK.B"]
     assert isinstance(berkshire, Quote)
-    # Its time is in milliseconds, that of the other in nanoseconds.
+    # This time is in milliseconds, and the other time in nanoseconds.
     assert (berkshire.price, berkshire.as_of) == (Decimal("469.95"), TRADED.replace(microsecond=123000))
 
 
-def test_a_plan_without_trades_has_the_price_of_the_day_or_of_the_day_before() -> None:
+def test_without_trades_the_price_is_that_of_the_day_or_the_day_before() -> None:
     answers = read(shape("snapshot_delayed.json"))
     apple, berkshire = answers["AAPL"], answers["BRK.B"]
     assert isinstance(apple, Quote)
     assert isinstance(berkshire, Quote)
     updated = datetime(2024, 11, 20, 14, 38, tzinfo=UTC)
     assert (apple.price, apple.as_of, apple.delayed) == (Decimal("228.86"), updated, True)
-    # What is zero is no information: not a price, and not a volume.
+    # Zero means unknown, for a price as well as for a volume.
     assert (berkshire.price, berkshire.open, berkshire.volume) == (Decimal("470.05"), None, None)
 
 
-def test_a_snapshot_that_was_cleared_has_no_time_and_so_no_price() -> None:
+def test_a_cleared_snapshot_has_no_price() -> None:
     answer = read(shape("snapshot_cleared.json"), "AAPL")["AAPL"]
     assert isinstance(answer, InvalidResponse)
     assert "time" in str(answer)
 
 
-def test_who_is_left_out_is_unknown_and_costs_no_other() -> None:
+def test_a_missing_symbol_is_unknown_and_does_not_affect_the_others() -> None:
     answers = read(shape("snapshot.json"), "AAPL", "NOSUCH")
     assert isinstance(answers["AAPL"], Quote)
     assert isinstance(answers["NOSUCH"], UnknownSymbol)
@@ -108,17 +108,17 @@ def test_who_is_left_out_is_unknown_and_costs_no_other() -> None:
         {"lastTrade": None, "updated": None},
     ],
 )
-def test_without_a_price_and_a_time_there_is_no_quote(fields: dict[str, Any]) -> None:
+def test_a_quote_needs_a_price_and_a_time(fields: dict[str, Any]) -> None:
     assert isinstance(read(with_ticker(**fields), "AAPL")["AAPL"], InvalidResponse)
 
 
 @pytest.mark.parametrize("answer", [{}, [], None, {"status": "OK"}, {"tickers": None}, {"tickers": "AAPL"}])
-def test_what_is_no_snapshot_is_a_bad_answer(answer: Any) -> None:
+def test_anything_but_a_snapshot_is_an_invalid_response(answer: Any) -> None:
     with pytest.raises(InvalidResponse):
         read(answer)
 
 
-def test_many_symbols_are_asked_for_at_once() -> None:
+def test_one_request_has_many_symbols() -> None:
     symbols = ["BRK.B", *(f"S{number}" for number in range(250))]
     first, second = MASSIVE.quote_requests(symbols, AT)
     assert first.query == {"tickers": ",".join(symbols[:250])}
@@ -145,7 +145,7 @@ def test_many_symbols_are_asked_for_at_once() -> None:
         ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
     ],
 )
-def test_a_failure_is_what_it_says_whatever_its_status(
+def test_the_message_decides_about_the_error_with_any_status(
     name: str, status: int, kind: type[ProviderError], words: str
 ) -> None:
     with pytest.raises(ProviderError) as error:
@@ -155,12 +155,12 @@ def test_a_failure_is_what_it_says_whatever_its_status(
 
 
 @pytest.mark.parametrize("name", ["snapshot.json", "snapshot_delayed.json", "past_days.json", "past_nothing.json"])
-def test_a_good_answer_is_no_error(name: str) -> None:
+def test_a_valid_answer_is_not_an_error(name: str) -> None:
     assert MASSIVE.read_error(200, shape(name), AT) is None
 
 
-def test_past_days_are_the_dates_that_began_at_midnight_in_new_york() -> None:
-    quotes = read_past(Interval.DAY, shape("past_days.json"))
+def test_daily_bars_have_the_date_in_new_york() -> None:
+    quotes = read_history(Interval.DAY, shape("past_days.json"))
     assert [(quote.as_of.isoformat()[:19], str(quote.price)) for quote in quotes] == [
         ("2024-07-03T00:00:00", "221.55"),
         ("2024-11-18T00:00:00", "228.02"),
@@ -169,14 +169,14 @@ def test_past_days_are_the_dates_that_began_at_midnight_in_new_york() -> None:
     assert (quotes[1].currency, quotes[1].volume, quotes[1].high) == ("USD", 44686000, Decimal("229.74"))
 
 
-def test_five_minutes_are_called_by_their_end() -> None:
-    quotes = read_past(Interval.FIVE_MINUTES, shape("past_minutes.json"))
+def test_five_minute_bars_have_the_time_of_their_end() -> None:
+    quotes = read_history(Interval.FIVE_MINUTES, shape("past_minutes.json"))
     assert [(quote.as_of - OPENED) / timedelta(minutes=1) for quote in quotes] == [5, 10, 20]
     assert [str(quote.price) for quote in quotes] == ["228.02", "228.45", "228.77"]
 
 
-def test_there_may_have_been_no_trading() -> None:
-    assert read_past(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
+def test_a_time_range_without_trading_is_empty() -> None:
+    assert read_history(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
 
 
 @pytest.mark.parametrize(
@@ -189,12 +189,12 @@ def test_there_may_have_been_no_trading() -> None:
         ({}, "AAPL", "instead of 'AAPL'"),
     ],
 )
-def test_a_past_that_is_not_whole_is_a_bad_answer(answer: Any, symbol: str, why: str) -> None:
+def test_an_incomplete_history_is_an_invalid_response(answer: Any, symbol: str, why: str) -> None:
     with pytest.raises(InvalidResponse, match=why):
-        read_past(Interval.FIVE_MINUTES, answer, symbol)
+        read_history(Interval.FIVE_MINUTES, answer, symbol)
 
 
-def test_bars_are_asked_for_by_their_beginning() -> None:
+def test_the_requested_times_select_bars_by_their_beginning() -> None:
     since, until = datetime(2024, 11, 18, tzinfo=UTC), datetime(2024, 11, 19, tzinfo=UTC)
     days = MASSIVE.history_request("BRK.B", Interval.DAY, since, until)
     assert days.path == "/v2/aggs/ticker/BRK.B/range/1/day/1731888000000/1732060800000"
@@ -213,5 +213,5 @@ ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOO
 
 @given(answer=ANSWERS, status=st.integers(200, 599))
 @property_test
-def test_nothing_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
+def test_only_prices_in_the_answer_are_read(answer: Any, status: int) -> None:
     check_reading(MASSIVE, ["AAPL", "BRK.B"], status, answer)

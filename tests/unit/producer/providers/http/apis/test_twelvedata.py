@@ -1,4 +1,4 @@
-"""What Twelve Data is asked, and what its answers mean."""
+"""Twelve Data: the requests, and the meaning of the answers."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -58,26 +58,26 @@ def read_one(**changes: Any) -> Quote:
     return found
 
 
-def read_past(name: str, symbol: str, interval: Interval) -> list[Quote]:
+def read_history(name: str, symbol: str, interval: Interval) -> list[Quote]:
     return list(API.history_request(symbol, interval, SINCE, UNTIL).read(sent(name)))
 
 
-def test_the_key_goes_into_a_header_and_into_no_url() -> None:
+def test_the_key_is_in_a_header_and_not_in_the_url() -> None:
     signature = API.authenticate(Account("https://api.twelvedata.com", "k"))
     assert (signature.headers, signature.query) == ({"Authorization": "apikey k"}, {})
 
 
-def test_through_rapidapi_the_key_goes_into_its_own_headers() -> None:
+def test_through_rapidapi_the_key_is_in_rapidapi_s_headers() -> None:
     host = "twelve-data1.p.rapidapi.com"
     signature = API.authenticate(Account(f"https://{host}", "k"))
     assert (signature.headers, signature.query) == ({"X-RapidAPI-Key": "k", "X-RapidAPI-Host": host}, {})
 
 
-def test_a_host_that_only_sounds_like_rapidapi_gets_the_provider_s_own_header() -> None:
+def test_a_host_with_a_name_similar_to_rapidapi_gets_the_usual_header() -> None:
     assert "Authorization" in API.authenticate(Account("https://notrapidapi.com", "k")).headers
 
 
-def test_a_call_takes_120_symbols() -> None:
+def test_a_request_takes_120_symbols() -> None:
     calls = API.quote_requests([f"S{number}" for number in range(250)], NOW)
     assert [len(call.symbols) for call in calls] == [120, 120, 10]
     assert [call.query["symbol"].count(",") + 1 for call in calls] == [120, 120, 10]
@@ -88,14 +88,14 @@ def test_one_symbol_s_quote_is_the_answer_itself() -> None:
     assert read(sent("quote.json"), "AAPL") == {"AAPL": AAPL}
 
 
-def test_several_stand_each_under_its_symbol() -> None:
+def test_several_quotes_are_listed_by_symbol() -> None:
     quotes = read(sent("quote_batch.json"), "AAPL", "BRK.B")
     assert quotes["AAPL"] == AAPL
     assert isinstance(quotes["BRK.B"], Quote)
     assert (quotes["BRK.B"].price, quotes["BRK.B"].market_state) == (Decimal("476.57001"), "open")
 
 
-def test_an_error_in_a_batch_is_that_symbol_s_alone() -> None:
+def test_an_error_in_a_batch_fails_only_its_symbol() -> None:
     quotes = read(sent("quote_batch_error.json"), "AAPL", "NOPE", "BRK.B", "MISSING")
     assert isinstance(quotes["AAPL"], Quote)
     assert isinstance(quotes["BRK.B"], Quote)
@@ -104,7 +104,7 @@ def test_an_error_in_a_batch_is_that_symbol_s_alone() -> None:
     assert "MISSING" not in quotes
 
 
-def test_a_symbol_with_its_exchange_is_answered_without() -> None:
+def test_the_answer_has_a_symbol_without_its_exchange() -> None:
     quote = {**sent("quote.json"), "symbol": "SBIN", "currency": "INR"}
     assert isinstance(read(quote, "SBIN:NSE")["SBIN:NSE"], Quote)
 
@@ -122,22 +122,22 @@ def test_a_symbol_with_its_exchange_is_answered_without() -> None:
         ({"last_quote_at": "soon"}, "the time is 'soon'"),
     ],
 )
-def test_what_is_no_quote_of_the_symbol_is_no_price(changes: dict[str, Any], words: str) -> None:
+def test_an_invalid_quote_has_no_price(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidResponse, match=words):
         read_one(**changes)
 
 
-def test_a_quote_that_names_no_symbol_is_of_the_one_that_was_asked_for() -> None:
+def test_a_quote_without_a_symbol_is_accepted() -> None:
     assert read_one(symbol=None) == read_one()
 
 
-def test_without_a_last_minute_the_time_is_the_bar_s() -> None:
+def test_without_a_last_minute_the_time_is_that_of_the_bar() -> None:
     opening = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
     assert read_one(last_quote_at=None).as_of == opening
     assert read_one(last_quote_at=0).as_of == opening
 
 
-def test_what_may_be_missing_is_none() -> None:
+def test_missing_optional_fields_are_none() -> None:
     quote = read_one(volume=None, open="", high=None, low=[], previous_close="0", currency="GBp", is_market_open=None)
     assert quote == Quote(AAPL.price, AAPL.as_of)
 
@@ -161,7 +161,7 @@ def test_what_may_be_missing_is_none() -> None:
         ("no_trading.json", NoPrices, "No data is available"),
     ],
 )
-def test_an_error_is_one_whatever_the_status(name: str, kind: type[ProviderError], words: str, status: int) -> None:
+def test_an_error_is_found_with_any_status(name: str, kind: type[ProviderError], words: str, status: int) -> None:
     error = API.read_error(status, sent(name), NOW)
     assert type(error) is kind
     assert words in str(error)
@@ -176,32 +176,32 @@ def test_an_error_is_one_whatever_the_status(name: str, kind: type[ProviderError
         ("rapidapi_day.json", NEXT_DAY),
     ],
 )
-def test_a_limit_ends_with_its_minute_or_its_day(name: str, until: datetime) -> None:
+def test_a_rate_limit_ends_with_its_minute_or_day(name: str, until: datetime) -> None:
     error = API.read_error(429, sent(name), NOW)
     assert isinstance(error, RateLimited)
     assert error.retry_at == until
 
 
-def test_a_limit_in_the_place_of_a_quote_is_a_limit() -> None:
+def test_a_rate_limit_instead_of_a_quote_is_found() -> None:
     found = read({"AAPL": sent("quote.json"), "IBM": sent("error_minute.json")}, "AAPL", "IBM")["IBM"]
     assert isinstance(found, RateLimited)
     assert found.retry_at == NEXT_MINUTE
 
 
 @pytest.mark.parametrize("name", ["quote.json", "quote_batch_error.json", "time_series_1day.json"])
-def test_a_good_answer_is_no_error(name: str) -> None:
+def test_a_valid_answer_is_not_an_error(name: str) -> None:
     assert API.read_error(200, sent(name), NOW) is None
 
 
-def test_what_a_gateway_says_is_left_to_the_status() -> None:
+def test_the_status_decides_about_a_gateway_s_message() -> None:
     assert API.read_error(403, sent("rapidapi_not_subscribed.json"), NOW) is None
 
 
-def test_an_error_without_words_says_its_code() -> None:
+def test_an_error_without_a_message_names_its_code() -> None:
     assert str(API.read_error(200, {"code": 503, "status": "error"}, NOW)) == "error 503 without a message"
 
 
-def test_five_minutes_are_asked_in_utc_from_the_bar_that_ends_first() -> None:
+def test_five_minute_bars_are_requested_in_utc_from_the_bar_that_ends_first() -> None:
     assert API.history_request("BRK.B", Interval.FIVE_MINUTES, SINCE, UNTIL).query == {
         "symbol": "BRK.B",
         "interval": "5min",
@@ -214,14 +214,14 @@ def test_five_minutes_are_asked_in_utc_from_the_bar_that_ends_first() -> None:
     }
 
 
-def test_days_are_asked_by_the_exchange_s_dates() -> None:
+def test_daily_bars_are_requested_by_the_exchange_s_dates() -> None:
     query = API.history_request("AAPL", Interval.DAY, SINCE, UNTIL).query
     assert (query["start_date"], query["end_date"]) == ("2026-11-17", "2026-11-21T23:59:59")
     assert "timezone" not in query
 
 
-def test_a_bar_of_five_minutes_is_called_by_its_end() -> None:
-    quotes = read_past("time_series_5min.json", "AAPL", Interval.FIVE_MINUTES)
+def test_a_five_minute_bar_has_the_time_of_its_end() -> None:
+    quotes = read_history("time_series_5min.json", "AAPL", Interval.FIVE_MINUTES)
     start = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
     assert [quote.as_of for quote in quotes] == [start + timedelta(minutes=5 * step) for step in range(3)]
     assert quotes[0] == Quote(
@@ -229,18 +229,18 @@ def test_a_bar_of_five_minutes_is_called_by_its_end() -> None:
     )
 
 
-def test_a_bar_of_a_day_is_called_by_midnight_utc_of_its_date() -> None:
-    quotes = read_past("time_series_1day.json", "BRK.B", Interval.DAY)
+def test_a_daily_bar_has_midnight_utc_of_its_date() -> None:
+    quotes = read_history("time_series_1day.json", "BRK.B", Interval.DAY)
     assert [quote.as_of for quote in quotes] == [datetime(2026, 11, day, tzinfo=UTC) for day in (18, 19, 20)]
     assert quotes[-1].price == Decimal("476.57001")
 
 
-def test_past_prices_of_another_symbol_are_refused() -> None:
+def test_past_prices_of_another_symbol_are_an_invalid_response() -> None:
     with pytest.raises(InvalidResponse, match="another symbol"):
-        read_past("time_series_5min.json", "MSFT", Interval.FIVE_MINUTES)
+        read_history("time_series_5min.json", "MSFT", Interval.FIVE_MINUTES)
 
 
-def test_a_bar_without_a_price_is_passed_over_and_none_with_one_is_an_error() -> None:
+def test_a_bar_without_a_price_is_skipped_unless_no_bar_has_a_price() -> None:
     series = sent("time_series_1day.json")
     series["values"][0]["close"] = "0.00000"
     call = API.history_request("BRK.B", Interval.DAY, SINCE, UNTIL)
@@ -251,7 +251,7 @@ def test_a_bar_without_a_price_is_passed_over_and_none_with_one_is_an_error() ->
 
 
 @pytest.mark.parametrize(("interval", "a_day"), [(Interval.DAY, 1), (Interval.FIVE_MINUTES, 288)])
-def test_the_longest_span_has_no_more_bars_than_one_answer(interval: Interval, a_day: int) -> None:
+def test_the_longest_range_fits_into_one_answer(interval: Interval, a_day: int) -> None:
     assert API.max_range(interval).days * a_day + 1 <= 5000
 
 
@@ -262,5 +262,5 @@ ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in GOOD))
 
 @property_test
 @given(answer=ANSWERS, status=st.sampled_from([200, 400, 401, 429, 500]))
-def test_no_answer_becomes_a_price_that_was_not_in_it(answer: Any, status: int) -> None:
+def test_only_prices_in_the_answer_are_read(answer: Any, status: int) -> None:
     check_reading(API, ["AAPL", "BRK.B"], status, answer)

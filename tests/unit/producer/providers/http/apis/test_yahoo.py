@@ -1,4 +1,4 @@
-"""What Yahoo's charts, sparks and errors are read as, and how it is asked."""
+"""Yahoo Finance: the requests, and the meaning of charts, sparks and errors."""
 
 import struct
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def read_spark(symbols: Sequence[str], answer: Any) -> QuoteResults:
     return {symbol: found[symbol] for symbol in symbols}
 
 
-def read_past(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
+def read_history(interval: Interval, answer: Any, symbol: str = "AAPL") -> Sequence[Quote]:
     return YAHOO.history_request(symbol, interval, *NOVEMBER).read(answer)
 
 
@@ -68,7 +68,7 @@ def with_meta(name: str, **fields: Any) -> Any:
     return answer
 
 
-def test_a_chart_has_all_there_is_to_know_of_today() -> None:
+def test_a_chart_has_all_fields_of_a_quote() -> None:
     assert read_chart("AAPL", shape("chart.json")) == Quote(
         price=Decimal("228.87"),
         as_of=TRADED,
@@ -83,7 +83,7 @@ def test_a_chart_has_all_there_is_to_know_of_today() -> None:
     )
 
 
-def test_a_dot_is_a_dash_there_and_a_dot_here() -> None:
+def test_a_dot_in_our_symbols_is_a_dash_at_yahoo() -> None:
     (call,) = YAHOO.quote_requests(["BRK.B"], AT)
     assert call.path == "/v8/finance/chart/BRK-B"
     answer = call.read(shape("chart_brk_b.json"))["BRK.B"]
@@ -91,7 +91,7 @@ def test_a_dot_is_a_dash_there_and_a_dot_here() -> None:
     assert answer.price == Decimal("469.95")
 
 
-def test_pence_are_no_currency_and_a_delay_is_told() -> None:
+def test_pence_are_not_a_currency_and_a_delay_is_reported() -> None:
     answer = read_chart("VOD.L", shape("chart_vod_l.json"))
     assert isinstance(answer, Quote)
     assert (answer.price, answer.currency, answer.delayed, answer.market_state) == (
@@ -119,11 +119,11 @@ def test_pence_are_no_currency_and_a_delay_is_told() -> None:
         ("EURUSD=X", "EURUSD=X"),
     ],
 )
-def test_symbols_are_spelled_as_yahoo_does(symbol: str, yahoo_name: str) -> None:
+def test_symbols_are_converted_to_yahoo_s_spelling(symbol: str, yahoo_name: str) -> None:
     assert yahoo_symbol(symbol) == yahoo_name
 
 
-def test_what_is_no_letter_is_escaped_in_a_path() -> None:
+def test_special_characters_are_escaped_in_a_path() -> None:
     paths = [call.path.rpartition("/")[2] for call in YAHOO.quote_requests(["^GSPC", "EURUSD=X", "A/B"], AT)]
     assert paths == ["%5EGSPC", "EURUSD%3DX", "A%2FB"]
 
@@ -140,14 +140,14 @@ def test_what_is_no_letter_is_escaped_in_a_path() -> None:
         ("01:00", "closed"),
     ],
 )
-def test_the_state_of_the_market_is_that_of_the_present_instant(at: str, state: str) -> None:
+def test_the_market_state_is_that_of_the_current_time(at: str, state: str) -> None:
     hour, minute = map(int, at.split(":"))
     answer = read_chart("AAPL", shape("chart.json"), AT.replace(hour=hour, minute=minute))
     assert isinstance(answer, Quote)
     assert answer.market_state == state
 
 
-def test_there_is_no_state_where_none_is_told() -> None:
+def test_a_missing_market_state_is_none() -> None:
     answer = read_chart("AAPL", with_meta("chart.json", currentTradingPeriod=None, exchangeDataDelayedBy=0))
     assert isinstance(answer, Quote)
     assert (answer.market_state, answer.delayed) == (None, False)
@@ -165,18 +165,18 @@ def test_there_is_no_state_where_none_is_told() -> None:
         ({"regularMarketTime": 0}, "time is '0'"),
     ],
 )
-def test_a_chart_without_a_price_of_its_symbol_is_no_quote(fields: dict[str, Any], why: str) -> None:
+def test_a_chart_without_a_price_of_its_symbol_is_invalid(fields: dict[str, Any], why: str) -> None:
     answer = read_chart("AAPL", with_meta("chart.json", **fields))
     assert isinstance(answer, InvalidResponse)
     assert why in str(answer)
 
 
-def test_nulls_are_no_quote() -> None:
+def test_a_chart_of_nulls_is_invalid() -> None:
     assert isinstance(read_chart("AAPL", shape("chart_nulls.json")), InvalidResponse)
 
 
 @pytest.mark.parametrize("answer", [{}, [], None, {"chart": None}, {"chart": {"result": []}}, {"chart": {"result": 1}}])
-def test_what_is_no_chart_is_a_bad_answer(answer: Any) -> None:
+def test_anything_but_a_chart_is_an_invalid_response(answer: Any) -> None:
     with pytest.raises(InvalidResponse):
         read_chart("AAPL", answer)
 
@@ -190,7 +190,7 @@ def test_up_to_twenty_symbols_are_charts_and_more_are_sparks() -> None:
     assert second.symbols == ["AAPL"]
 
 
-def test_sparks_by_symbol_give_their_last_close_and_its_time() -> None:
+def test_sparks_have_the_last_close_and_its_time() -> None:
     answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], shape("spark.json"))
     assert answers["AAPL"] == Quote(Decimal("228.87"), TRADED, previous_close=Decimal("228.28"))
     assert answers["BRK.B"] == Quote(Decimal("469.95"), TRADED, previous_close=Decimal("470.05"))
@@ -210,7 +210,7 @@ def test_sparks_that_are_small_charts_are_read_as_charts() -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"OTHER": {}}, {"spark": {"result": []}}, {"spark": {"result": None}}, []])
-def test_sparks_of_nothing_that_was_asked_for_are_a_bad_answer(answer: Any) -> None:
+def test_sparks_without_any_requested_symbol_are_an_invalid_response(answer: Any) -> None:
     with pytest.raises(InvalidResponse):
         read_spark(["AAPL"], answer)
 
@@ -219,7 +219,7 @@ def test_sparks_of_nothing_that_was_asked_for_are_a_bad_answer(answer: Any) -> N
     "changes",
     [{"symbol": "MSFT"}, {"close": [1, 2]}, {"close": None}, {"timestamp": [None] * 5}, {"close": [0] * 5}],
 )
-def test_a_spark_with_something_wrong_costs_no_other(changes: dict[str, Any]) -> None:
+def test_an_invalid_spark_does_not_affect_the_others(changes: dict[str, Any]) -> None:
     sparks = shape("spark.json")
     sparks["AAPL"].update(changes)
     answers = read_spark(["AAPL", "BRK.B"], sparks)
@@ -250,7 +250,7 @@ def test_a_spark_with_something_wrong_costs_no_other(changes: dict[str, Any]) ->
         ("gone.html", 503, ProviderUnavailable, "an HTML page"),
     ],
 )
-def test_a_failure_is_what_it_says_whatever_its_status(
+def test_the_message_decides_about_the_error_with_any_status(
     name: str, status: int, kind: type[ProviderError], words: str
 ) -> None:
     error = judge(name, status)
@@ -259,12 +259,12 @@ def test_a_failure_is_what_it_says_whatever_its_status(
 
 
 @pytest.mark.parametrize("name", ["chart.json", "spark.json", "spark_results.json", "past_days.json"])
-def test_a_good_answer_is_no_error(name: str) -> None:
+def test_a_valid_answer_is_not_an_error(name: str) -> None:
     assert YAHOO.read_error(200, shape(name), AT) is None
 
 
-def test_past_days_are_midnights_of_the_exchange_s_dates_without_today() -> None:
-    quotes = read_past(Interval.DAY, shape("past_days.json"))
+def test_daily_bars_have_midnight_utc_of_the_exchange_s_date_without_today() -> None:
+    quotes = read_history(Interval.DAY, shape("past_days.json"))
     assert [(quote.as_of.isoformat()[:19], str(quote.price)) for quote in quotes] == [
         ("2024-11-15T00:00:00", "225"),
         ("2024-11-18T00:00:00", "228.02"),
@@ -273,62 +273,62 @@ def test_past_days_are_midnights_of_the_exchange_s_dates_without_today() -> None
     assert (quotes[1].currency, quotes[1].volume, quotes[1].high) == ("USD", 44686000, Decimal("229.74"))
 
 
-def test_today_is_past_when_its_session_is_over() -> None:
+def test_today_s_bar_is_included_after_the_session() -> None:
     closed = int(datetime(2024, 11, 20, 21, 0, 1, tzinfo=UTC).timestamp())
-    assert len(read_past(Interval.DAY, with_meta("past_days.json", regularMarketTime=closed))) == 4
+    assert len(read_history(Interval.DAY, with_meta("past_days.json", regularMarketTime=closed))) == 4
     untold = with_meta("past_days.json", regularMarketTime=closed, currentTradingPeriod=None)
-    assert len(read_past(Interval.DAY, untold)) == 3
+    assert len(read_history(Interval.DAY, untold)) == 3
 
 
 @pytest.mark.parametrize(
     ("start", "offset", "date"),
     [
-        # New York in summer, asked in winter, and the other way round.
+        # A summer day in New York requested in winter, and the reverse.
         ("2024-07-03T13:30", -18_000, "2024-07-03"),
         ("2024-11-18T14:30", -14_400, "2024-11-18"),
         ("2024-11-19T00:00", 32_400, "2024-11-19"),  # Tokyo
         ("2024-11-18T23:00", 39_600, "2024-11-19"),  # Sydney
-        # Currencies begin at midnight in London, in summer too.
+        # Currencies begin at midnight in London, also in summer.
         ("2024-07-02T23:00", 0, "2024-07-03"),
         ("2024-11-19T00:00", 0, "2024-11-19"),
         ("2024-11-19T00:00", 3_600, "2024-11-19"),
     ],
 )
-def test_a_day_is_that_of_the_exchange_s_own_calendar(start: str, offset: int, date: str) -> None:
+def test_a_day_is_a_date_at_the_exchange(start: str, offset: int, date: str) -> None:
     answer = with_meta("past_days.json", gmtoffset=offset)
     moment = int(datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp())
     answer["chart"]["result"][0]["timestamp"][0] = moment
-    assert f"{read_past(Interval.DAY, answer)[0].as_of:%Y-%m-%d}" == date
+    assert f"{read_history(Interval.DAY, answer)[0].as_of:%Y-%m-%d}" == date
 
 
-def test_five_minutes_are_called_by_their_end_without_what_has_not_ended() -> None:
-    quotes = read_past(Interval.FIVE_MINUTES, shape("past_minutes.json"))
+def test_five_minute_bars_have_the_time_of_their_end_and_unfinished_bars_are_left_out() -> None:
+    quotes = read_history(Interval.FIVE_MINUTES, shape("past_minutes.json"))
     minutes = [(quote.as_of - OPENED) / timedelta(minutes=1) for quote in quotes]
     assert minutes == [5, 10, 20]
     assert [str(quote.price) for quote in quotes] == ["228.02", "228.45", "228.77"]
 
 
-def test_there_may_have_been_no_trading() -> None:
-    assert read_past(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
+def test_a_time_range_without_trading_is_empty() -> None:
+    assert read_history(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
 
 
 @pytest.mark.parametrize("interval", Interval)
-def test_past_prices_of_another_symbol_or_with_columns_that_do_not_fit_are_a_bad_answer(interval: Interval) -> None:
+def test_past_prices_of_another_symbol_or_with_unequal_columns_are_an_invalid_response(interval: Interval) -> None:
     with pytest.raises(InvalidResponse, match="instead of 'MSFT'"):
-        read_past(interval, shape("past_days.json"), "MSFT")
+        read_history(interval, shape("past_days.json"), "MSFT")
     shifted = shape("past_days.json")
     shifted["chart"]["result"][0]["indicators"]["quote"][0]["close"].pop(0)
     with pytest.raises(InvalidResponse, match="different lengths"):
-        read_past(interval, shifted)
+        read_history(interval, shifted)
 
 
-def test_a_price_that_cannot_be_told_is_left_out() -> None:
+def test_an_ambiguous_float_is_left_out() -> None:
     answer = shape("past_days.json")
     answer["chart"]["result"][0]["indicators"]["quote"][0]["close"][1] = Decimal("228.0212345678901")
-    assert [str(quote.price) for quote in read_past(Interval.DAY, answer)] == ["225", "228.28"]
+    assert [str(quote.price) for quote in read_history(Interval.DAY, answer)] == ["225", "228.28"]
 
 
-def test_bars_are_asked_for_by_their_beginning() -> None:
+def test_the_requested_times_select_bars_by_their_beginning() -> None:
     since, until = datetime(2024, 11, 18, tzinfo=UTC), datetime(2024, 11, 19, tzinfo=UTC)
     days = YAHOO.history_request("BRK.B", Interval.DAY, since, until)
     assert (days.path, days.query["interval"]) == ("/v8/finance/chart/BRK-B", "1d")
@@ -353,12 +353,12 @@ def test_bars_are_asked_for_by_their_beginning() -> None:
         ("189.95", 2, "189.95"),
         ("189.955", 2, "189.955"),
         ("412.0625", 2, "412.0625"),
-        # Further from a price than a float can be, or with room for two prices.
+        # Further from a price than a float can be, or close to two prices.
         ("189.9498969482422", 2, "189.9498969482422"),
         ("0.12345000356435776", 2, "0.12345000356435776"),
         ("620000.125", 2, "620000.125"),
         ("83887.12345678901", 2, "83887.12345678901"),
-        # Nobody says how many decimals.
+        # The number of decimals is unknown.
         ("189.9499969482422", None, "189.9499969482422"),
         ("189.9499969482422", -1, "189.9499969482422"),
         ("189.9499969482422", 99, "189.9499969482422"),
@@ -366,13 +366,13 @@ def test_bars_are_asked_for_by_their_beginning() -> None:
         ("1e999999", 2, "1e999999"),
     ],
 )
-def test_a_price_is_taken_out_of_a_float_only_where_it_can_be_told(sent: str, decimals: int | None, price: str) -> None:
+def test_a_float_is_rounded_only_to_an_unambiguous_price(sent: str, decimals: int | None, price: str) -> None:
     assert round_float32(Decimal(sent), decimals) == Decimal(price)
 
 
 @given(cents=st.integers(1, 8_000_000))
 @property_test
-def test_every_price_that_became_a_float_is_itself_again(cents: int) -> None:
+def test_every_price_survives_a_32_bit_float(cents: int) -> None:
     price = Decimal(cents).scaleb(-2)
     (widened,) = struct.unpack("f", struct.pack("f", float(price)))
     assert round_float32(Decimal(repr(widened)), 2) == price
@@ -380,7 +380,7 @@ def test_every_price_that_became_a_float_is_itself_again(cents: int) -> None:
 
 @given(value=st.decimals(allow_nan=False, allow_infinity=False), decimals=st.integers(0, 8))
 @property_test
-def test_nothing_is_moved_further_than_a_float_moves_it(value: Decimal, decimals: int) -> None:
+def test_rounding_is_never_larger_than_the_float_s_error(value: Decimal, decimals: int) -> None:
     assume(abs(value.adjusted()) < 400)
     assert abs(round_float32(value, decimals) - value) <= abs(value) / 2**24
 
@@ -395,5 +395,5 @@ ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOO
 
 @given(answer=ANSWERS, status=st.integers(200, 599))
 @property_test
-def test_nothing_becomes_a_price_further_from_what_was_in_it_than_a_float_is(answer: Any, status: int) -> None:
+def test_only_prices_within_a_float_s_error_of_the_answer_are_read(answer: Any, status: int) -> None:
     check_reading(YAHOO, ["AAPL", "BRK.B", "HALT", *MANY], status, answer, off=Decimal(1) / 2**24)
