@@ -40,7 +40,7 @@ BAD: Mapping[str, Answer] = {
     "GARBAGE": Answer(bytes(range(256))),
     "PAGE": Answer(PAGE),
     "TRUNCATED": Answer(QUOTE[:30]),
-    "ELLIPSIS": Answer(QUOTE, cut=20),
+    "CUT": Answer(QUOTE, cut=20),
     "EMPTY": Answer(""),
     "LIST": Answer("[187.44]"),
     "PRICELESS": Answer(QUOTE.replace('"c"', '"C"')),

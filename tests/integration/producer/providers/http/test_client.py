@@ -27,7 +27,7 @@ from tests.fake_http_server import (
 
 KEY = "s3cr3t-key"
 BODY = json.dumps({"price": 187.44})
-GOOD = Answer(BODY)
+VALID = Answer(BODY)
 TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
 
 
@@ -42,7 +42,7 @@ def get(script: Script, path: str = "/quote") -> Response:
         return client.get(path, {"symbol": "AAPL"})
 
 
-def failing(script: Script) -> ProviderError:
+def get_error(script: Script) -> ProviderError:
     with pytest.raises(ProviderError) as error:
         get(script)
     assert KEY not in str(error.value)
@@ -53,12 +53,12 @@ def failing(script: Script) -> ProviderError:
 
 
 def test_a_response_is_returned_unchanged() -> None:
-    assert get(always(GOOD)) == Response(200, "OK", BODY, None)
+    assert get(always(VALID)) == Response(200, "OK", BODY, None)
     assert get(always(Answer("none", 404))) == Response(404, "Not Found", "none", None)
 
 
 def test_the_key_is_sent_in_headers_or_in_the_query() -> None:
-    with fake_http_server(always(GOOD)) as server:
+    with fake_http_server(always(VALID)) as server:
         with connected(server) as client:
             client.get("/quote", {"symbol": "BRK.B"})
         with connected(server, RequestAuth(query={"apikey": KEY})) as client:
@@ -73,7 +73,7 @@ def test_a_password_in_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.Mon
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with (
-        fake_http_server(always(GOOD)) as server,
+        fake_http_server(always(VALID)) as server,
         connected(server, RequestAuth({"Authorization": "Bearer x"})) as client,
     ):
         client.get("/quote", {})
@@ -81,12 +81,12 @@ def test_a_password_in_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_compressed_body_is_decompressed() -> None:
-    packed = Answer(gzip.compress(BODY.encode()), headers={"Content-Encoding": "gzip"})
-    assert get(always(packed)).text == BODY
+    compressed = Answer(gzip.compress(BODY.encode()), headers={"Content-Encoding": "gzip"})
+    assert get(always(compressed)).text == BODY
 
 
 def test_connections_are_reused() -> None:
-    with fake_http_server(always(GOOD)) as server, connected(server) as client:
+    with fake_http_server(always(VALID)) as server, connected(server) as client:
         for _ in range(3):
             client.get("/quote", {})
     assert len({request.headers["host"] for request in server.requests}) == 1
@@ -109,11 +109,11 @@ def test_connections_are_reused() -> None:
         (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects more than 3 times"),
         (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to an invalid URL"),
     ],
-    ids=["slow", "dripping", "cut off", "not packed", "endless", "in circles", "nowhere"],
+    ids=["slow", "dripping", "cut off", "not compressed", "endless", "in circles", "nowhere"],
 )
 def test_an_incomplete_response_is_an_error(answer: Answer, error: type[ProviderError], why: str) -> None:
     began = time.monotonic()
-    found = failing(always(answer))
+    found = get_error(always(answer))
     assert isinstance(found, error)
     assert why in str(found)
     assert time.monotonic() - began < 5
@@ -136,7 +136,7 @@ def test_an_unreachable_server_is_an_error(url: str, why: str) -> None:
 
 def test_a_redirect_on_the_same_host_is_followed() -> None:
     def moved(request: Request) -> Answer:
-        return GOOD if request.path == "/new" else Answer("", 301, {"Location": "/new?symbol=AAPL"})
+        return VALID if request.path == "/new" else Answer("", 301, {"Location": "/new?symbol=AAPL"})
 
     with fake_http_server(moved) as server, connected(server) as client:
         assert client.get("/quote", {"symbol": "AAPL"}).text == BODY
@@ -145,9 +145,9 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_the_key_is_not_sent_to_another_host_or_port(host: str) -> None:
-    with fake_http_server(always(GOOD)) as other:
+    with fake_http_server(always(VALID)) as other:
         elsewhere = other.url.replace("127.0.0.1", host)
-        error = failing(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
+        error = get_error(always(Answer("", 302, {"Location": f"{elsewhere}/quote"})))
         assert f" redirects to {host}:" in str(error)
         assert other.requests == []
 
@@ -161,7 +161,7 @@ def test_the_key_is_not_sent_to_the_same_server_without_tls() -> None:
 
 
 def test_server_errors_are_retried() -> None:
-    assert get(one_after_the_other(Answer("", 503), Answer("", 500), GOOD)).text == BODY
+    assert get(one_after_the_other(Answer("", 503), Answer("", 500), VALID)).text == BODY
 
 
 def test_a_failing_server_gets_three_requests() -> None:
@@ -185,7 +185,7 @@ def test_there_is_no_retry_without_credits() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_short_retry_after_is_waited_for(status: int) -> None:
     began = time.monotonic()
-    assert get(one_after_the_other(Answer("", status, {"Retry-After": "1"}), GOOD)).text == BODY
+    assert get(one_after_the_other(Answer("", status, {"Retry-After": "1"}), VALID)).text == BODY
     assert time.monotonic() - began >= 1
 
 

@@ -31,7 +31,7 @@ def completed(error: ProviderError) -> ProviderError:
     [
         (
             AuthenticationFailed("Invalid key."),
-            "Finnhub rejected the key in STOCKWIRE_FINNHUB_KEY: Invalid API key",
+            "Finnhub rejected the key in STOCKWIRE_FINNHUB_KEY: Invalid key",
         ),
         (
             RateLimited("slow down", NOW),
