@@ -152,7 +152,7 @@ def test_a_hole_is_listed_and_filled(settings: Callable[..., Environment], check
     assert count_stored(checkout) == 2 * len(working)
     assert run("backfill", "--gaps").stdout == "no holes\n"
     done = run("gaps")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no holes\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no gaps\n")
 
 
 @pytest.mark.usefixtures("history")

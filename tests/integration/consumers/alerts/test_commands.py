@@ -1,4 +1,4 @@
-"""`stockwire rules` and `stockwire alerts`, as a user types them."""
+"""The commands `stockwire rules` and `stockwire alerts`, run with the words that a user types."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def stockwire(url: str) -> Command:
-    """Runs a command and gives what it prints on stdout; raises what it raises."""
+    """Return a function that runs a command, returns its stdout and raises its exception."""
 
     def run(*words: str, exit_code: int = 0) -> str:
         result = CliRunner().invoke(app, words)
@@ -46,8 +46,8 @@ def stockwire(url: str) -> Command:
 
 
 @pytest.fixture
-def raised(url: str, stockwire: Command) -> list[str]:
-    """The ids of three events that raised an alert each."""
+def alerted_event_ids(url: str, stockwire: Command) -> list[str]:
+    """Return the ids of three events that raised one alert each."""
     stockwire("rules", "add", "up", "AAPL crossing up 200")
     events = price_series(["199", "201", "199", "200", "199", "200.5"])
     engine = open_engine(make_url(url))
@@ -57,8 +57,8 @@ def raised(url: str, stockwire: Command) -> list[str]:
 
 
 def test_a_rule_is_added_listed_and_removed(stockwire: Command) -> None:
-    said = stockwire("rules", "add", "breakout", "AAPL crossing up 200.00")
-    assert said == (
+    output = stockwire("rules", "add", "breakout", "AAPL crossing up 200.00")
+    assert output == (
         "added rule breakout: AAPL crossing up 200 (a running alerts consumer applies this within 2 seconds)\n"
     )
     stockwire("rules", "add", "stop loss", "msft", "crossing", "down", "90.5")
@@ -72,7 +72,7 @@ def test_a_rule_is_added_listed_and_removed(stockwire: Command) -> None:
     assert (left["id"], left["name"], left["rule"]) == (2, "stop loss", "MSFT crossing down 90.5")
 
 
-def test_without_rules_and_alerts_there_is_nothing_to_see(stockwire: Command) -> None:
+def test_without_rules_and_alerts_stdout_is_empty(stockwire: Command) -> None:
     assert stockwire("rules", "list") == ""
     assert stockwire("alerts") == ""
     assert json.loads(stockwire("alerts", "--format", "json")) == []
@@ -89,14 +89,14 @@ def test_without_rules_and_alerts_there_is_nothing_to_see(stockwire: Command) ->
         (["", "AAPL above 5"], "rule name .* is not valid"),
     ],
 )
-def test_what_cannot_be_a_rule_is_one_clear_line(stockwire: Command, words: list[str], message: str) -> None:
+def test_an_invalid_rule_is_reported_in_one_line(stockwire: Command, words: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         stockwire("rules", "add", *words)
     assert "\n" not in str(caught.value)
     assert stockwire("rules", "list") == ""
 
 
-def test_a_name_twice_or_unknown_is_one_clear_line(stockwire: Command) -> None:
+def test_a_taken_or_unknown_name_is_an_error(stockwire: Command) -> None:
     stockwire("rules", "add", "x", "AAPL above 5")
     with pytest.raises(SettingsError, match="rule 'x' exists"):
         stockwire("rules", "add", "x", "AAPL above 6")
@@ -104,14 +104,14 @@ def test_a_name_twice_or_unknown_is_one_clear_line(stockwire: Command) -> None:
         stockwire("rules", "remove", "y")
 
 
-def test_an_option_there_is_not_is_wrong_usage(stockwire: Command) -> None:
+def test_an_unknown_option_is_wrong_usage(stockwire: Command) -> None:
     stockwire("rules", "add", "x", "AAPL", "above", "5", "--frequency", "once", exit_code=2)
     assert stockwire("rules", "list") == ""
 
 
-def test_alerts_as_json_have_the_fields_of_the_event(stockwire: Command, raised: list[str]) -> None:
+def test_alerts_as_json_have_the_fields_of_the_event(stockwire: Command, alerted_event_ids: list[str]) -> None:
     alerts = json.loads(stockwire("alerts", "--format", "json"))
-    assert [alert["event_id"] for alert in alerts] == raised
+    assert [alert["event_id"] for alert in alerts] == alerted_event_ids
     assert alerts[0] == {
         "rule_id": 1,
         "rule_name": "up",
@@ -122,13 +122,13 @@ def test_alerts_as_json_have_the_fields_of_the_event(stockwire: Command, raised:
         "threshold": "200",
         "as_of": "2024-11-20T09:59:59Z",
         "triggered_at": "2024-11-20T10:00:03.120000Z",
-        "event_id": raised[0],
+        "event_id": alerted_event_ids[0],
     }
 
 
-def test_alerts_come_oldest_first_within_since_and_limit(stockwire: Command, raised: list[str]) -> None:
+def test_alerts_come_oldest_first_within_since_and_limit(stockwire: Command, alerted_event_ids: list[str]) -> None:
     newest = csv.DictReader(io.StringIO(stockwire("alerts", "--limit", "2", "--format", "csv")))
-    assert [row["event_id"] for row in newest] == raised[1:]
-    assert len(stockwire("alerts", "--since", "2024-11-20").splitlines()) == 1 + len(raised)
+    assert [row["event_id"] for row in newest] == alerted_event_ids[1:]
+    assert len(stockwire("alerts", "--since", "2024-11-20").splitlines()) == 1 + len(alerted_event_ids)
     assert stockwire("alerts", "--since", "2024-11-20T10:00:04") == ""
     stockwire("alerts", "--since", "soon", exit_code=2)

@@ -1,4 +1,4 @@
-"""The alerts consumer as a process of its own, on a real broker: restarted, killed, without its broker."""
+"""The alerts consumer as a process on a real broker: restarted, killed, and without its broker."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ from tests.factories import NOW, price_series, stock_data
 DEADLINE = 20.0
 CONSUMER = [sys.executable, "-m", "consumers", "alerts"]
 
-# Runs the consumer until it is about to do, or has just done, one thing; then it dies as by `kill -9`.
+# Runs the consumer, and kills it with SIGKILL before or after the call of one function.
 DOOMED = """
 import os, signal, sys
 from importlib import import_module
@@ -65,8 +65,8 @@ with stop_on_signals() as stop:
 
 
 @dataclass
-class World:
-    """A virtual host with the consumer's queue and a listener's, and an alerts database."""
+class AlertsEnvironment:
+    """An alerts database, and a virtual host with the queues of the consumer and of a listener."""
 
     settings: Settings
     engine: Engine
@@ -89,7 +89,7 @@ class World:
 
     @contextmanager
     def consuming(self) -> Iterator[None]:
-        """The consumer at work; stopped by SIGTERM, which ends it cleanly."""
+        """Run the consumer for one block, and stop it with SIGTERM."""
         process = self.start()
         try:
             yield
@@ -99,22 +99,22 @@ class World:
             process.kill()
             process.wait()
 
-    def wait_until_seen(self, event: StockData) -> None:
-        """Until the event has been evaluated and nothing is pending."""
+    def wait_until_evaluated(self, event: StockData) -> None:
+        """Wait until the event has been evaluated and no alert is pending."""
 
-        def seen() -> bool:
+        def evaluated() -> bool:
             with reading(self.engine) as connection:
-                mark = load_watermarks(connection, {event.symbol}).get(event.symbol)
-                return mark is not None and mark.as_of >= event.as_of and not pending_alerts(connection, 1)
+                watermark = load_watermarks(connection, {event.symbol}).get(event.symbol)
+                return watermark is not None and watermark.as_of >= event.as_of and not pending_alerts(connection, 1)
 
-        wait_until(seen)
+        wait_until(evaluated)
 
     def alerts(self) -> list[PriceAlert]:
         with reading(self.engine) as connection:
             return list(read_alerts(connection))
 
-    def heard(self, last: str) -> list[Delivery]:
-        """All that reached the listener, once the event of this id has."""
+    def received(self, last: str) -> list[Delivery]:
+        """Return every message that reached the listener, after the message with id `last` has arrived."""
 
         def arrived() -> bool:
             batch = self.listener.take(100, timeout=0.05)
@@ -126,19 +126,19 @@ class World:
         wait_until(arrived)
         return self.deliveries
 
-    def printed(self) -> list[str]:
+    def printed_lines(self) -> list[str]:
         return self.output.read_text().splitlines()
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.01)
 
 
 @pytest.fixture
-def world(broker: BrokerAddress, tmp_path: Path) -> Iterator[World]:
+def environment(broker: BrokerAddress, tmp_path: Path) -> Iterator[AlertsEnvironment]:
     url = make_url(f"sqlite:///{tmp_path / 'alerts.db'}")
     engine = open_engine(url)
     create_schema(engine, SCHEMA)
@@ -148,7 +148,7 @@ def world(broker: BrokerAddress, tmp_path: Path) -> Iterator[World]:
         declare_queue(channel, QueueSpec("listener", ("alert.#",)))
         listener = Subscription(connection, channel)
         listener.start("listener", 1000)
-        yield World(Settings(amqp_url=broker, alerts_url=url), engine, tmp_path / "stdout", [], listener)
+        yield AlertsEnvironment(Settings(amqp_url=broker, alerts_url=url), engine, tmp_path / "stdout", [], listener)
     engine.dispose()
 
 
@@ -156,63 +156,63 @@ def event_ids(alerts: Sequence[PriceAlert]) -> list[str]:
     return [alert.event_id for alert in alerts]
 
 
-def test_a_price_alert_reaches_whoever_listens(world: World) -> None:
-    add_rule(world.engine, "up", parse_condition("* crossing up 200"), NOW)
+def test_a_price_alert_reaches_a_listener(environment: AlertsEnvironment) -> None:
+    add_rule(environment.engine, "up", parse_condition("* crossing up 200"), NOW)
     events = [*price_series(["199.5", "201"]), *price_series(["199", "200"], symbol="BRK.B")]
-    with world.consuming():
-        world.publish(events)
-        world.wait_until_seen(events[-1])
-    stored = world.alerts()
+    with environment.consuming():
+        environment.publish(events)
+        environment.wait_until_evaluated(events[-1])
+    stored = environment.alerts()
     assert event_ids(stored) == [events[1].id, events[3].id]
-    heard = world.heard(stored[-1].id)
-    assert [each.routing_key for each in heard] == ["alert.AAPL.crossing_up", "alert.BRK-B.crossing_up"]
-    assert [PriceAlert.decode(each.body, NOW) for each in heard] == stored
-    properties = heard[0].properties
+    received = environment.received(stored[-1].id)
+    assert [each.routing_key for each in received] == ["alert.AAPL.crossing_up", "alert.BRK-B.crossing_up"]
+    assert [PriceAlert.decode(each.body, NOW) for each in received] == stored
+    properties = received[0].properties
     assert properties["message_id"] == stored[0].id
     assert properties["type"] == "PRICE_ALERT"
     assert properties["content_type"] == "application/cloudevents+json"
     assert properties["delivery_mode"] == 2
     assert properties["app_id"] == "stockwire"
     assert abs((properties["timestamp"] - stored[0].triggered_at).total_seconds()) <= 1
-    assert world.printed() == [
+    assert environment.printed_lines() == [
         "2024-11-20T09:59:59Z AAPL 201 up: AAPL crossing up 200",
         "2024-11-20T09:59:59Z BRK.B 200 up: BRK.B crossing up 200",
     ]
 
 
-def test_a_rule_added_while_it_runs_holds_within_two_seconds(world: World) -> None:
+def test_a_rule_added_to_a_running_consumer_applies_within_two_seconds(environment: AlertsEnvironment) -> None:
     first, second, third = price_series(["199", "201", "202"])
-    with world.consuming():
-        world.publish([first])
-        world.wait_until_seen(first)
-        add_rule(world.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    with environment.consuming():
+        environment.publish([first])
+        environment.wait_until_evaluated(first)
+        add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
         added = time.monotonic()
-        world.publish([second])
-        world.wait_until_seen(second)
+        environment.publish([second])
+        environment.wait_until_evaluated(second)
         assert time.monotonic() - added < 2
-        assert event_ids(world.alerts()) == [second.id]
-        world.publish([third])
-        world.wait_until_seen(third)
-    assert event_ids(world.alerts()) == [second.id]
+        assert event_ids(environment.alerts()) == [second.id]
+        environment.publish([third])
+        environment.wait_until_evaluated(third)
+    assert event_ids(environment.alerts()) == [second.id]
 
 
-def test_a_restart_with_everything_published_again_raises_nothing_twice(world: World) -> None:
-    add_rule(world.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+def test_after_a_restart_repeated_events_raise_no_second_alert(environment: AlertsEnvironment) -> None:
+    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 20)
-    with world.consuming():
-        world.publish(events[:21])
-        world.wait_until_seen(events[20])
-    world.publish(events[:21])
-    world.publish(events)
-    with world.consuming():
-        world.wait_until_seen(events[-1])
-    assert event_ids(world.alerts()) == event_ids_of_rises(events)
-    published = [each.properties["message_id"] for each in world.heard(world.alerts()[-1].id)]
-    assert published == [alert.id for alert in world.alerts()]
-    assert len(world.printed()) == 20
+    with environment.consuming():
+        environment.publish(events[:21])
+        environment.wait_until_evaluated(events[20])
+    environment.publish(events[:21])
+    environment.publish(events)
+    with environment.consuming():
+        environment.wait_until_evaluated(events[-1])
+    assert event_ids(environment.alerts()) == event_ids_at_201(events)
+    published = [each.properties["message_id"] for each in environment.received(environment.alerts()[-1].id)]
+    assert published == [alert.id for alert in environment.alerts()]
+    assert len(environment.printed_lines()) == 20
 
 
-def event_ids_of_rises(events: Sequence[StockData]) -> list[str]:
+def event_ids_at_201(events: Sequence[StockData]) -> list[str]:
     return [event.id for event in events if event.price == 201]
 
 
@@ -224,69 +224,73 @@ def event_ids_of_rises(events: Sequence[StockData]) -> list[str]:
         ("before", "consumers.alerts.outbox", "mark_published"),
         ("before", "shared.messaging.amqp.subscription", "Subscription.acknowledge"),
     ],
-    ids=["before the commit", "before publishing", "before noting the confirms", "before acknowledging"],
+    ids=["before the commit", "before publishing", "before marking alerts as published", "before acknowledging"],
 )
-def test_killed_at_the_worst_moment_it_raises_each_alert_once(world: World, when: str, module: str, path: str) -> None:
-    add_rule(world.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+def test_killed_at_any_step_it_raises_each_alert_once(
+    environment: AlertsEnvironment, when: str, module: str, path: str
+) -> None:
+    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 10)
-    world.publish(events)
-    doomed = world.start([sys.executable, "-c", DOOMED, when, module, path])
+    environment.publish(events)
+    doomed = environment.start([sys.executable, "-c", DOOMED, when, module, path])
     assert doomed.wait(DEADLINE) == -signal.SIGKILL
     last = stock_data(price="199", as_of=events[-1].as_of.replace(year=2025))
-    world.publish([last])
-    with world.consuming():
-        world.wait_until_seen(last)
-    stored = world.alerts()
-    assert event_ids(stored) == event_ids_of_rises(events)
-    heard = [each.properties["message_id"] for each in world.heard(stored[-1].id)]
-    # What was confirmed without being noted is published again, under the same ids.
+    environment.publish([last])
+    with environment.consuming():
+        environment.wait_until_evaluated(last)
+    stored = environment.alerts()
+    assert event_ids(stored) == event_ids_at_201(events)
+    received = [each.properties["message_id"] for each in environment.received(stored[-1].id)]
+    # Alerts that were confirmed but not marked are published again under the same ids.
     times = 2 if path == "mark_published" else 1
-    assert heard[: times * len(stored)] == [alert.id for alert in stored] * times
+    assert received[: times * len(stored)] == [alert.id for alert in stored] * times
 
 
-def evaluating_after(world: World, event: StockData) -> Callable[[], bool]:
-    """Whether an event later than this one has been evaluated."""
+def has_evaluated_after(environment: AlertsEnvironment, event: StockData) -> Callable[[], bool]:
+    """Return a function that returns True once a later event has been evaluated."""
 
-    def happened() -> bool:
-        with reading(world.engine) as connection:
-            mark = load_watermarks(connection, {event.symbol}).get(event.symbol)
-            return mark is not None and mark.as_of > event.as_of
+    def has_evaluated() -> bool:
+        with reading(environment.engine) as connection:
+            watermark = load_watermarks(connection, {event.symbol}).get(event.symbol)
+            return watermark is not None and watermark.as_of > event.as_of
 
-    return happened
+    return has_evaluated
 
 
-def test_killed_at_any_moment_under_load_it_raises_each_alert_once(world: World) -> None:
-    add_rule(world.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+def test_killed_at_any_moment_under_load_it_raises_each_alert_once(environment: AlertsEnvironment) -> None:
+    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 2000)
     for start in range(0, len(events), 1000):
-        process = world.start()
-        world.publish(events[start : start + 1000])
-        # As soon as it has begun on them.
-        wait_until(evaluating_after(world, events[start]))
+        process = environment.start()
+        environment.publish(events[start : start + 1000])
+        # Kill the consumer while it works on these events.
+        wait_until(has_evaluated_after(environment, events[start]))
         process.kill()
         process.wait()
-    with world.consuming():
-        world.wait_until_seen(events[-1])
-    stored = world.alerts()
-    assert event_ids(stored) == event_ids_of_rises(events)
-    world.heard(stored[-1].id)
-    assert {each.properties["message_id"] for each in world.deliveries} == {alert.id for alert in stored}
+    with environment.consuming():
+        environment.wait_until_evaluated(events[-1])
+    stored = environment.alerts()
+    assert event_ids(stored) == event_ids_at_201(events)
+    environment.received(stored[-1].id)
+    assert {each.properties["message_id"] for each in environment.deliveries} == {alert.id for alert in stored}
 
 
-def test_what_is_owed_when_the_broker_is_away_is_published_at_the_next_start(world: World) -> None:
-    add_rule(world.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
-    away = replace(world.settings, amqp_url=replace(world.settings.amqp_url, port=free_port()))
+def test_alerts_that_are_pending_without_a_broker_are_published_at_the_next_start(
+    environment: AlertsEnvironment,
+) -> None:
+    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    away = replace(environment.settings, amqp_url=replace(environment.settings.amqp_url, port=free_port()))
     events = price_series(["199", "201"])
     with open_alerts(away) as handle:
         for _ in range(2):
             with pytest.raises(BrokerUnavailable):
                 handle(events)
-    # It cannot be reached at a start either, which is no reason not to start.
+    # The consumer also starts without a broker.
     with open_alerts(away) as handle:
         assert isinstance(handle, AlertHandler)
-    [alert] = world.alerts()
+    [alert] = environment.alerts()
     for _ in range(2):
-        with open_alerts(world.settings) as handle:
+        with open_alerts(environment.settings) as handle:
             handle(events)
-    assert [each.properties["message_id"] for each in world.heard(alert.id)] == [alert.id]
-    assert world.listener.take(10, timeout=0.2) == []
+    assert [each.properties["message_id"] for each in environment.received(alert.id)] == [alert.id]
+    assert environment.listener.take(10, timeout=0.2) == []

@@ -1,4 +1,4 @@
-"""The handler on a real database: each alert once, whatever comes how often and whoever works in between."""
+"""The handler on a real database: each alert once, despite redeliveries, restarts and other processes."""
 
 import random
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
-from consumers.alerts import handler as module
+from consumers.alerts import handler as handler_module
 from consumers.alerts.handler import AlertHandler, alert_line
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, remove_rule
@@ -25,24 +25,24 @@ from shared.schema import create_schema
 from tests.factories import AS_OF, NOW, price_alert, price_series, stock_data
 
 ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
-# Where ZIGZAG crosses 200 upwards.
+# The indexes at which ZIGZAG crosses 200 upwards.
 UP = [1, 5, 7]
 
 
 class FakeBroker:
-    """Keeps what is published; while it is `away`, or for what it `refuses`, it fails as the publisher does."""
+    """Records published ids. Raises the publisher's errors while `away`, and for the ids in `nacks`."""
 
     def __init__(self) -> None:
         self.published: list[str] = []
         self.away = False
-        self.refuses: set[str] = set()
+        self.nacks: set[str] = set()
 
     def publish(self, messages: Iterable[Message]) -> int:
         if self.away:
             raise BrokerUnavailable("RabbitMQ does not answer")
         sent = [message.id for message in messages]
-        self.published += [each for each in sent if each not in self.refuses]
-        failures = {each: "a queue is full" for each in sent if each in self.refuses}
+        self.published += [each for each in sent if each not in self.nacks]
+        failures = {each: "a queue is full" for each in sent if each in self.nacks}
         if failures:
             raise PublishError(failures)
         return len(sent)
@@ -101,14 +101,14 @@ def test_an_alert_is_stored_printed_and_published(
     assert capsys.readouterr().out == "2024-11-20T09:59:59Z AAPL 201.5 up: AAPL crossing up 200\n"
 
 
-def test_an_alert_of_a_rule_on_every_symbol_is_printed_with_its_own() -> None:
+def test_an_alert_of_a_rule_on_every_symbol_is_printed_with_the_symbol_of_its_price() -> None:
     alert = price_alert(stock_data("BRK.B"), rule_name="any", condition="above")
     assert alert_line(alert) == "2024-11-20T09:59:58Z BRK.B 187.44 any: BRK.B above 187"
 
 
 @pytest.mark.usefixtures("crossing_up")
 @pytest.mark.parametrize("size", [1, 3, 8])
-def test_redelivery_and_restart_give_each_alert_once(
+def test_redeliveries_and_restarts_give_each_alert_once(
     engine: Engine, fake_broker: FakeBroker, size: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     events = price_series(ZIGZAG)
@@ -124,8 +124,8 @@ def test_redelivery_and_restart_give_each_alert_once(
 
 
 @pytest.mark.usefixtures("crossing_up")
-def test_without_the_watermarks_a_redelivery_would_fire_again(engine: Engine, fake_broker: FakeBroker) -> None:
-    """The control: what the tests around it would see if a handler forgot what it has seen."""
+def test_without_watermarks_a_redelivery_fires_again(engine: Engine, fake_broker: FakeBroker) -> None:
+    """Show that the other tests would notice a handler that forgets its watermarks."""
     events = price_series(["199", "201", "199"])
     handle = handler(engine, fake_broker)
     handle(events)
@@ -155,13 +155,13 @@ def test_duplicates_in_any_order_fire_nothing_twice(engine: Engine, fake_broker:
         handle(shuffled[start : start + 10])
     found = fired_by(engine)
     assert len(found) == len(set(found)) == len(fake_broker.published)
-    # In order again, from what the disorder left behind on: all of it is late.
+    # In order again: every event is late now.
     handle(events)
     assert fired_by(engine) == found
 
 
 @pytest.mark.usefixtures("crossing_up")
-def test_it_stays_right_when_another_process_works_in_between(engine: Engine, fake_broker: FakeBroker) -> None:
+def test_each_alert_is_raised_once_if_two_processes_take_turns(engine: Engine, fake_broker: FakeBroker) -> None:
     events = price_series(ZIGZAG)
     first, second = handler(engine, fake_broker), handler(engine, fake_broker)
     for index, event in enumerate(events):
@@ -170,7 +170,7 @@ def test_it_stays_right_when_another_process_works_in_between(engine: Engine, fa
     assert fired_by(engine) == ids(events, UP)
 
 
-def test_rules_added_and_removed_hold_from_the_next_batch(engine: Engine, fake_broker: FakeBroker) -> None:
+def test_added_and_removed_rules_apply_from_the_next_batch(engine: Engine, fake_broker: FakeBroker) -> None:
     events = price_series(["201", "202", "203", "199", "201"])
     handle = handler(engine, fake_broker)
     handle(events[:1])
@@ -183,19 +183,19 @@ def test_rules_added_and_removed_hold_from_the_next_batch(engine: Engine, fake_b
 
 
 @pytest.mark.usefixtures("crossing_up")
-def test_a_failed_transaction_leaves_nothing_behind(
+def test_a_failed_transaction_stores_nothing(
     engine: Engine, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = price_series(ZIGZAG)
     handle = handler(engine, fake_broker)
     handle(events[:1])
-    save_batch = module.save_batch
+    save_batch = handler_module.save_batch
 
     def fail(*arguments: object) -> None:
         save_batch(*arguments)  # type: ignore[arg-type]
-        raise StorageUnavailable("database cannot be written for now: disk full")
+        raise StorageUnavailable("database cannot be written now: disk full")
 
-    monkeypatch.setattr(module, "save_batch", fail)
+    monkeypatch.setattr(handler_module, "save_batch", fail)
     with pytest.raises(StorageUnavailable):
         handle(events)
     assert stored(engine) == []
@@ -204,7 +204,7 @@ def test_a_failed_transaction_leaves_nothing_behind(
     assert fired_by(engine) == ids(events, UP)
 
 
-def test_a_locked_database_is_a_passing_fault(
+def test_a_locked_database_is_a_transient_error(
     tmp_path: Path, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
@@ -224,7 +224,7 @@ def test_a_locked_database_is_a_passing_fault(
 
 
 @pytest.mark.usefixtures("crossing_up")
-def test_an_alert_stays_owed_while_the_broker_is_away(
+def test_an_alert_stays_pending_while_the_broker_is_away(
     engine: Engine, fake_broker: FakeBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     events = price_series(ZIGZAG)
@@ -244,18 +244,18 @@ def test_an_alert_stays_owed_while_the_broker_is_away(
 
 
 @pytest.mark.usefixtures("crossing_up")
-def test_only_what_was_refused_is_published_again(engine: Engine, fake_broker: FakeBroker) -> None:
+def test_only_nacked_alerts_are_published_again(engine: Engine, fake_broker: FakeBroker) -> None:
     events = price_series(ZIGZAG)
     handle = handler(engine, fake_broker)
     fake_broker.away = True
     with pytest.raises(BrokerUnavailable):
         handle(events)
     fake_broker.away = False
-    first, refused, last = pending(engine)
-    fake_broker.refuses = {refused}
+    first, nacked, last = pending(engine)
+    fake_broker.nacks = {nacked}
     with pytest.raises(PublishError):
         handle(events)
-    assert pending(engine) == [refused]
-    fake_broker.refuses = set()
+    assert pending(engine) == [nacked]
+    fake_broker.nacks = set()
     handle(events)
-    assert fake_broker.published == [first, last, refused]
+    assert fake_broker.published == [first, last, nacked]

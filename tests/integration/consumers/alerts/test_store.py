@@ -1,4 +1,4 @@
-"""The alerts database: its schema, its rules and its readable view, on real SQLite and real PostgreSQL."""
+"""The alerts database on real SQLite and PostgreSQL: schema, rules, alerts and the readable view."""
 
 import threading
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ def engine(database_url: URL) -> Iterator[Engine]:
     engine.dispose()
 
 
-def save(engine: Engine, *raised: PriceAlert) -> None:
+def save(engine: Engine, *alerts: PriceAlert) -> None:
     with writing(engine) as connection:
-        save_batch(connection, {"AAPL": Watermark(AS_OF, Decimal("187.44"), 1)}, raised)
+        save_batch(connection, {"AAPL": Watermark(AS_OF, Decimal("187.44"), 1)}, alerts)
 
 
-def test_a_rule_is_kept_as_it_was_written(engine: Engine) -> None:
+def test_a_stored_rule_keeps_its_text(engine: Engine) -> None:
     added = add_rule(engine, "odd", parse_condition("* crossing down 123456789012.345"), NOW)
     assert list_rules(engine) == [(added, NOW)]
     assert str(added.condition) == "* crossing down 123456789012.345"
@@ -51,13 +51,13 @@ def test_each_change_of_the_rules_is_a_new_revision(engine: Engine) -> None:
         assert load_rule_index(connection, 3).revision == 3
 
 
-def test_the_id_of_a_removed_rule_is_never_given_again(engine: Engine) -> None:
+def test_the_id_of_a_removed_rule_is_not_used_again(engine: Engine) -> None:
     first = add_rule(engine, "a", RULE, NOW)
     assert remove_rule(engine, "a") == first
     assert add_rule(engine, "a", RULE, NOW).id > first.id
 
 
-def test_a_name_that_is_taken_or_unknown_is_a_clear_error_and_changes_nothing(engine: Engine) -> None:
+def test_a_taken_or_unknown_name_is_an_error_and_changes_nothing(engine: Engine) -> None:
     add_rule(engine, "a", RULE, NOW)
     with pytest.raises(SettingsError, match=r"rule 'a' exists already \(AAPL crossing up 200\): choose another name"):
         add_rule(engine, "a", parse_condition("MSFT above 5"), NOW)
@@ -67,7 +67,7 @@ def test_a_name_that_is_taken_or_unknown_is_a_clear_error_and_changes_nothing(en
         assert read_counters(connection).revision == 1
 
 
-def test_an_alert_is_kept_once_an_event_and_rule(engine: Engine) -> None:
+def test_an_alert_is_stored_once_per_event_and_rule(engine: Engine) -> None:
     alert = price_alert()
     save(engine, alert)
     save(engine, replace(alert, price=Decimal(1)), replace(alert, rule_id=2))
@@ -76,7 +76,7 @@ def test_an_alert_is_kept_once_an_event_and_rule(engine: Engine) -> None:
         assert next(iter(pending_alerts(connection, 10).values())) == alert
 
 
-def test_prices_and_watermarks_come_back_digit_for_digit(engine: Engine) -> None:
+def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:
     exact = Decimal("99999.9999999999")
     save(engine, price_alert(price=exact, previous_price=None, threshold=Decimal("0.000000123456789012345")))
     with writing(engine) as connection:
@@ -87,18 +87,18 @@ def test_prices_and_watermarks_come_back_digit_for_digit(engine: Engine) -> None
     assert alert.data()["threshold"] == "0.000000123456789012345"
 
 
-def test_since_and_limit_give_the_newest_oldest_first(engine: Engine) -> None:
-    raised = [
+def test_since_and_limit_select_the_newest_alerts_oldest_first(engine: Engine) -> None:
+    alerts = [
         replace(price_alert(event), triggered_at=event.as_of) for event in price_series(["201", "202", "203", "204"])
     ]
-    save(engine, *raised)
+    save(engine, *alerts)
     with reading(engine) as connection:
-        assert list(read_alerts(connection, since=raised[1].triggered_at)) == raised[1:]
-        assert list(read_alerts(connection, limit=2)) == raised[2:]
-        assert list(read_alerts(connection, since=raised[3].triggered_at, limit=2)) == raised[3:]
+        assert list(read_alerts(connection, since=alerts[1].triggered_at)) == alerts[1:]
+        assert list(read_alerts(connection, limit=2)) == alerts[2:]
+        assert list(read_alerts(connection, since=alerts[3].triggered_at, limit=2)) == alerts[3:]
 
 
-def test_the_view_reads_well_and_its_times_sort(engine: Engine) -> None:
+def test_the_view_shows_readable_times_that_sort(engine: Engine) -> None:
     early = price_alert(as_of=AS_OF.replace(year=1962, microsecond=123_456))
     save(engine, early, replace(early, rule_id=2, as_of=AS_OF))
     with reading(engine) as connection:
@@ -119,7 +119,7 @@ def test_the_view_reads_well_and_its_times_sort(engine: Engine) -> None:
     assert rows[1]["as_of"] == "2024-11-20T09:59:58.000000Z"
 
 
-def test_several_processes_may_make_the_schema_and_add_rules_at_once(database_url: URL) -> None:
+def test_several_processes_can_create_the_schema_and_add_rules_at_once(database_url: URL) -> None:
     count = 6
     start = threading.Barrier(count)
     failures: list[Exception] = []
@@ -130,7 +130,7 @@ def test_several_processes_may_make_the_schema_and_add_rules_at_once(database_ur
         try:
             create_schema(engine, SCHEMA)
             add_rule(engine, f"rule {number}", RULE, NOW)
-        except Exception as error:  # noqa: BLE001 - told by the assertion below
+        except Exception as error:  # noqa: BLE001 - reported by the assertion below
             failures.append(error)
         finally:
             engine.dispose()
@@ -148,11 +148,11 @@ def test_several_processes_may_make_the_schema_and_add_rules_at_once(database_ur
     engine.dispose()
 
 
-def test_another_kind_of_database_is_refused_by_name() -> None:
-    class Elsewhere:
+def test_an_unsupported_database_is_named_in_the_error() -> None:
+    class FakeMySQLEngine:
         url = make_url("mysql://me:secret@db/alerts")
         dialect = type("Dialect", (), {"name": "mysql"})
 
     with pytest.raises(StorageError, match="SQLite or PostgreSQL, not in mysql") as caught:
-        create_schema(Elsewhere(), SCHEMA)  # type: ignore[arg-type]
+        create_schema(FakeMySQLEngine(), SCHEMA)  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)

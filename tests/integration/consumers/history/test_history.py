@@ -1,4 +1,4 @@
-"""The history store and its queries, on real SQLite and real PostgreSQL."""
+"""The history store and its queries on real SQLite and PostgreSQL."""
 
 import sqlite3
 import threading
@@ -59,7 +59,7 @@ def test_the_view_shows_prices_as_they_were_published(engine: Engine, store: Pri
     ]
 
 
-def test_times_before_1970_and_fractions_read_the_same_in_view_and_query(engine: Engine, store: PriceStore) -> None:
+def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(engine: Engine, store: PriceStore) -> None:
     early = stock_data(as_of=AS_OF.replace(year=1962, microsecond=123_456))
     store.save([early])
     with reading(engine) as connection:
@@ -72,7 +72,7 @@ def test_times_before_1970_and_fractions_read_the_same_in_view_and_query(engine:
 @pytest.mark.parametrize(
     "price", ["200", "0.1", "412.35", "123456789012345", "0.000000123456789012345", "1.00000000000001"]
 )
-def test_every_digit_of_a_price_comes_back(engine: Engine, store: PriceStore, price: str) -> None:
+def test_a_price_keeps_every_digit(engine: Engine, store: PriceStore, price: str) -> None:
     store.save([stock_data(price=price)])
     assert [row["price"] for row in read_prices(engine, "AAPL")] == [price]
 
@@ -84,9 +84,7 @@ def test_a_redelivery_changes_nothing(engine: Engine, store: PriceStore) -> None
     assert [row["price"] for row in read_prices(engine, "AAPL")] == ["10"]
 
 
-def test_a_later_observation_replaces_an_earlier_one_in_whatever_order_they_come(
-    engine: Engine, store: PriceStore
-) -> None:
+def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(engine: Engine, store: PriceStore) -> None:
     first = stock_data(price="10")
     corrected = replace(first, price=Decimal(12), volume=7, observed_at=first.observed_at + timedelta(seconds=1))
     store.save([corrected, first])
@@ -95,7 +93,7 @@ def test_a_later_observation_replaces_an_earlier_one_in_whatever_order_they_come
     assert (row["price"], row["volume"]) == ("12", 7)
 
 
-def test_another_provider_has_a_row_of_its_own(engine: Engine, store: PriceStore) -> None:
+def test_each_provider_has_its_own_row(engine: Engine, store: PriceStore) -> None:
     store.save([stock_data(price="10"), stock_data(price="11", provider="replay")])
     assert [(row["provider"], row["price"]) for row in read_prices(engine, "AAPL")] == [
         ("replay", "11"),
@@ -103,7 +101,7 @@ def test_another_provider_has_a_row_of_its_own(engine: Engine, store: PriceStore
     ]
 
 
-def test_what_is_read_is_oldest_first_and_limited_to_the_newest(engine: Engine, store: PriceStore) -> None:
+def test_prices_are_read_oldest_first_and_limited_to_the_newest(engine: Engine, store: PriceStore) -> None:
     events = price_series(["1", "2", "3", "4"])
     store.save(list(reversed(events)))
     assert [row["price"] for row in read_prices(engine, "AAPL")] == ["1", "2", "3", "4"]
@@ -113,7 +111,7 @@ def test_what_is_read_is_oldest_first_and_limited_to_the_newest(engine: Engine, 
     assert list(read_prices(engine, "MSFT")) == []
 
 
-def test_latest_is_the_newest_of_each_symbol_over_all_providers(engine: Engine, store: PriceStore) -> None:
+def test_latest_prices_are_the_newest_per_symbol_over_all_providers(engine: Engine, store: PriceStore) -> None:
     store.save(price_series(["1", "2"]))
     store.save(price_series(["5"], start=AS_OF + timedelta(minutes=1), provider="replay"))
     store.save(price_series(["9"], symbol="MSFT"))
@@ -121,7 +119,7 @@ def test_latest_is_the_newest_of_each_symbol_over_all_providers(engine: Engine, 
     assert [row["symbol"] for row in latest_prices(engine, ["MSFT", "XYZ"])] == ["MSFT"]
 
 
-def test_symbols_say_from_when_to_when_and_how_many(engine: Engine, store: PriceStore) -> None:
+def test_stored_symbols_have_first_and_last_time_and_number_of_rows(engine: Engine, store: PriceStore) -> None:
     store.save(price_series(["1", "2", "3"]))
     assert stored_symbols(engine) == [
         {
@@ -134,7 +132,7 @@ def test_symbols_say_from_when_to_when_and_how_many(engine: Engine, store: Price
     ]
 
 
-def test_a_batch_that_fails_leaves_nothing_and_the_next_one_is_stored(engine: Engine, store: PriceStore) -> None:
+def test_a_failed_batch_stores_nothing_and_the_next_batch_is_stored(engine: Engine, store: PriceStore) -> None:
     with pytest.raises(StorageError):
         store.save([stock_data("NEW", "10"), replace(stock_data("NEW2"), price=Decimal(-1))])
     store.save([stock_data("NEW", "10")])
@@ -163,17 +161,17 @@ def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: E
     assert len(list(read_prices(engine, "AAPL"))) == 400
 
 
-def test_the_schema_may_be_made_by_several_processes_at_once(database_url: URL) -> None:
+def test_several_processes_can_create_the_schema_at_once(database_url: URL) -> None:
     failures: list[Exception] = []
 
-    def make() -> None:
+    def create() -> None:
         with opened(database_url) as engine:
             try:
                 create_schema(engine, SCHEMA)
             except StorageError as error:
                 failures.append(error)
 
-    threads = [threading.Thread(target=make) for _ in range(4)]
+    threads = [threading.Thread(target=create) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -187,7 +185,7 @@ def test_a_commit_survives_a_power_loss_and_readers_do_not_block(sqlite_url: URL
         assert connection.exec_driver_sql("pragma synchronous").scalar() == 2  # FULL
 
 
-def test_a_reader_in_the_middle_of_a_result_does_not_hold_up_the_writer(sqlite_url: URL) -> None:
+def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
     with opened(sqlite_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
@@ -198,7 +196,7 @@ def test_a_reader_in_the_middle_of_a_result_does_not_hold_up_the_writer(sqlite_u
         assert [row["price"] for row in rows] == ["2", "3"]
 
 
-def test_a_locked_database_is_a_passing_fault(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.1)
     with opened(sqlite_url) as engine:
         create_schema(engine, SCHEMA)
@@ -208,9 +206,9 @@ def test_a_locked_database_is_a_passing_fault(sqlite_url: URL, monkeypatch: pyte
         store.save([stock_data()])
 
 
-def test_a_file_that_is_no_database_is_named(sqlite_url: URL) -> None:
+def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:
     assert sqlite_url.database
-    Path(sqlite_url.database).write_text("this is no database, but it is long enough to look like one. " * 20)
+    Path(sqlite_url.database).write_text("this is not a database, but it is as long as one. " * 20)
     with pytest.raises(StorageError, match="no SQLite file"), open_history(Settings(history_url=sqlite_url)):
         pass
 
@@ -223,17 +221,17 @@ def test_a_read_only_database_is_named(sqlite_url: URL) -> None:
         PriceStore(engine).save([stock_data()])
 
 
-def test_reading_where_nothing_was_stored_says_what_to_run(sqlite_url: URL) -> None:
+def test_a_query_before_any_price_is_stored_says_what_to_run(sqlite_url: URL) -> None:
     settings = Settings(history_url=sqlite_url)
     with pytest.raises(StorageError, match="stockwire up"):
         history_database(settings).__enter__()
     assert sqlite_url.database
-    assert not Path(sqlite_url.database).exists(), "looking must not make a file"
+    assert not Path(sqlite_url.database).exists(), "a query must not create the file"
     sqlite3.connect(sqlite_url.database).close()
     with pytest.raises(StorageError, match="stockwire up"):
         history_database(settings).__enter__()
 
 
-def test_a_database_of_another_kind_is_refused() -> None:
+def test_a_database_without_a_driver_is_refused() -> None:
     with pytest.raises(StorageError, match="driver"):
         open_engine(make_url("oracle://localhost/x"))

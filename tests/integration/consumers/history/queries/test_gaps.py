@@ -1,4 +1,4 @@
-"""The holes of what is stored, on real SQLite and real PostgreSQL."""
+"""Queries for gaps on real SQLite and PostgreSQL."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def ticks(*numbers: int) -> list[datetime]:
     return [NOON + FIVE * number for number in numbers]
 
 
-def test_what_one_provider_has_is_no_hole_of_another(engine: Engine) -> None:
+def test_a_price_of_any_provider_fills_a_gap(engine: Engine) -> None:
     store(engine, "AAPL", ticks(0, 1, 2, 7))
     store(engine, "AAPL", ticks(2, 3, 4), "massive")
     store(engine, "MSFT", ticks(0, 1))
@@ -54,11 +54,11 @@ def test_what_one_provider_has_is_no_hole_of_another(engine: Engine) -> None:
     ]
 
 
-def test_the_market_is_asked_for_the_time_that_has_prices(engine: Engine) -> None:
-    asked = []
+def test_sessions_are_loaded_for_the_time_range_of_the_prices(engine: Engine) -> None:
+    requested = []
 
     def sessions(since: datetime, until: datetime) -> Sequence[Session]:
-        asked.append((since, until))
+        requested.append((since, until))
         return [Session(NOON.date(), NOON, NOON + FIVE * 3)]
 
     store(engine, "AAPL", ticks(0, 1))
@@ -67,10 +67,10 @@ def test_the_market_is_asked_for_the_time_that_has_prices(engine: Engine) -> Non
     assert list(gaps_by_symbol(engine, FIVE, now, sessions=sessions)) == [("AAPL", Gap(*ticks(2, 4), 2))]
     long_ago = datetime(1, 1, 1, tzinfo=UTC)
     assert next(gaps_by_symbol(engine, FIVE, now, ["AAPL"], long_ago, sessions))[0] == "AAPL"
-    assert asked == [(NOON - DAY, now + DAY), (EPOCH - DAY, now + DAY)]
+    assert requested == [(NOON - DAY, now + DAY), (EPOCH - DAY, now + DAY)]
 
 
-def test_symbols_with_prices_of_whole_days_alone_are_known(engine: Engine) -> None:
+def test_symbols_with_only_daily_prices_or_no_prices_are_found(engine: Engine) -> None:
     days = [MIDNIGHT - DAY * 20_000, MIDNIGHT]
     store(engine, "DAYS", days)
     store(engine, "BOTH", days)
@@ -81,7 +81,7 @@ def test_symbols_with_prices_of_whole_days_alone_are_known(engine: Engine) -> No
     assert symbols_without_prices(engine, ["LIVE", "XYZ"]) == ["XYZ"]
 
 
-def test_a_price_is_stored_by_symbol_provider_and_time(engine: Engine) -> None:
+def test_a_price_is_looked_up_by_symbol_provider_and_time(engine: Engine) -> None:
     store(engine, "AAPL", ticks(0))
     assert is_stored(engine, "AAPL", "yahoo", NOON)
     assert not is_stored(engine, "AAPL", "massive", NOON)
