@@ -77,21 +77,21 @@ def read_bars(read: Callable[[Json], Quote], bars: Iterable[Json]) -> list[Quote
     return quotes
 
 
-def read_object(value: Json, what: str = "answer") -> Mapping[str, Any]:
+def read_object(value: Json, field: str = "answer") -> Mapping[str, Any]:
     """Return the value if it is a JSON object. Raises InvalidResponse."""
     if not isinstance(value, dict):
-        raise InvalidResponse(f"the {what} is {_describe(value)}, not an object")
+        raise InvalidResponse(f"the {field} is {_describe(value)}, not an object")
     return value
 
 
-def read_list(value: Json, what: str = "answer") -> list[Any]:
+def read_list(value: Json, field: str = "answer") -> list[Any]:
     """Return the value if it is a JSON array. Raises InvalidResponse."""
     if not isinstance(value, list):
-        raise InvalidResponse(f"the {what} is {_describe(value)}, not an array")
+        raise InvalidResponse(f"the {field} is {_describe(value)}, not an array")
     return value
 
 
-def read_price(value: Json, what: str = "price") -> Decimal:
+def read_price(value: Json, field: str = "price") -> Decimal:
     """Return a price from a number or text. Raises InvalidResponse for null, zero, a negative number or NaN."""
     try:
         if isinstance(value, str):
@@ -101,8 +101,8 @@ def read_price(value: Json, what: str = "price") -> Decimal:
         if isinstance(value, int) and not isinstance(value, bool):
             return parse_price(str(value)) if value else read_decimal("0")
     except ValueError as error:
-        raise InvalidResponse(f"the {what} {error}") from None
-    raise InvalidResponse(f"the {what} is {_describe(value)}")
+        raise InvalidResponse(f"the {field} {error}") from None
+    raise InvalidResponse(f"the {field} is {_describe(value)}")
 
 
 def read_optional_price(value: Json) -> Decimal | None:
@@ -113,11 +113,11 @@ def read_optional_price(value: Json) -> Decimal | None:
         return None
 
 
-def read_first_price(values: Iterable[Json], what: str = "price") -> Decimal:
+def read_first_price(values: Iterable[Json], field: str = "price") -> Decimal:
     """Return the first valid price. Raises InvalidResponse about the first value if no value is valid."""
     values = list(values)
     found = next((price for value in values if (price := read_optional_price(value)) is not None), None)
-    return read_price(values[0] if values else None, what) if found is None else found
+    return read_price(values[0] if values else None, field) if found is None else found
 
 
 def read_volume(value: Json) -> int | None:
@@ -133,32 +133,32 @@ def read_currency(value: Json) -> str | None:
     return value if is_currency(value) else None
 
 
-def read_epoch(value: Json, unit: str = "s", what: str = "time") -> datetime:
+def read_epoch(value: Json, unit: str = "s", field: str = "time") -> datetime:
     """Return the UTC instant of a whole number of `s`, `ms`, `us` or `ns` since 1970. Raises InvalidResponse."""
     number, per_second = _read_whole(value), _UNITS_PER_SECOND[unit]
     if not 0 < number < _MAX_SECOND * per_second:
-        raise InvalidResponse(f"the {what} is {_describe(value)}")
+        raise InvalidResponse(f"the {field} is {_describe(value)}")
     return from_micros(number * 10**6 // per_second)
 
 
-def read_local_time(text: Json, zone: tzinfo, what: str = "time") -> datetime:
+def read_local_time(text: Json, zone: tzinfo, field: str = "time") -> datetime:
     """Return the UTC instant of `2026-11-20 15:59:58.641` in the time zone. Raises InvalidResponse."""
     try:
         moment = (
             datetime.fromisoformat(text if _LOCAL_TIME.fullmatch(text) else "").replace(tzinfo=zone).astimezone(UTC)
         )
     except (TypeError, ValueError, OverflowError):
-        raise InvalidResponse(f"the {what} is {_describe(text)}") from None
+        raise InvalidResponse(f"the {field} is {_describe(text)}") from None
     if not EPOCH < moment < from_micros(_MAX_SECOND * 10**6):
-        raise InvalidResponse(f"the {what} is {_describe(text)}")
+        raise InvalidResponse(f"the {field} is {_describe(text)}")
     return moment
 
 
-def read_epoch_of_any_unit(value: Json, what: str = "time") -> datetime:
+def read_epoch_of_any_unit(value: Json, field: str = "time") -> datetime:
     """Return the UTC instant of a number whose unit follows from its magnitude, from 1971 to 2200."""
     number = _read_whole(value)
     units = (unit for unit, per_second in _UNITS_PER_SECOND.items() if number < _MAX_SECOND * per_second)
-    return read_epoch(value, next(units, "ns"), what)
+    return read_epoch(value, next(units, "ns"), field)
 
 
 def next_minute(moment: datetime) -> datetime:
@@ -167,14 +167,14 @@ def next_minute(moment: datetime) -> datetime:
     return from_micros(to_micros(moment) // minute * minute + minute)
 
 
-def read_date(text: Json, what: str = "date") -> datetime:
+def read_date(text: Json, field: str = "date") -> datetime:
     """Return midnight UTC of a date written YYYY-MM-DD. Raises InvalidResponse."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except (TypeError, ValueError):
-        raise InvalidResponse(f"the {what} is {_describe(text)}") from None
+        raise InvalidResponse(f"the {field} is {_describe(text)}") from None
     if moment < EPOCH:
-        raise InvalidResponse(f"the {what} is {_describe(text)}")
+        raise InvalidResponse(f"the {field} is {_describe(text)}")
     return moment
 
 

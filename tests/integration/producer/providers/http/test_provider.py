@@ -117,12 +117,12 @@ INVALID = {
 
 @pytest.mark.parametrize("bad", INVALID)
 def test_an_invalid_answer_fails_only_its_symbol_and_is_quoted(provider: Make, bad: str) -> None:
-    answer, kind, words = INVALID[bad]
+    answer, kind, message = INVALID[bad]
     with fake_http_server(by_symbol({bad: answer})) as server:
         answers = fetch(provider(server), ["AAPL", bad, "MSFT"])
     found = answers.pop(bad)
     assert type(found) is kind
-    assert words in str(found)
+    assert message in str(found)
     assert prices(answers) == ["AAPL", "MSFT"]
 
 
@@ -231,8 +231,8 @@ def test_a_rejected_key_stops_all_requests_and_is_not_sent_again(provider: Make,
 @pytest.mark.parametrize("length", [2, 4, 9])
 def test_a_key_is_redacted_even_if_the_message_is_truncated_inside_it(provider: Make, length: int) -> None:
     # Messages are truncated to 200 characters.
-    words = "x" * (199 - length) + KEY
-    with fake_http_server(always(Answer({"error": words}, 401))) as server:
+    message = "x" * (199 - length) + KEY
+    with fake_http_server(always(Answer({"error": message}, 401))) as server:
         said = str(fetch(provider(server), ["AAPL"])["AAPL"])
     assert said.endswith("x***" if length >= 4 else f"x{KEY[:length]}…")
 

@@ -99,7 +99,7 @@ def test_invalid_json_is_rejected(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("  \n", "an empty body"),
         ("<!DOCTYPE html><HTML><Title>Just a\n moment…</Title>", "an HTML page ('Just a moment…')"),
@@ -108,8 +108,8 @@ def test_invalid_json_is_rejected(text: str) -> None:
         ("Edge: Too Many Requests", "text that is not JSON ('Edge: Too Many Requests')"),
     ],
 )
-def test_a_text_that_is_not_json_is_described(text: str, words: str) -> None:
-    assert describe_text(text) == words
+def test_a_text_that_is_not_json_is_described(text: str, message: str) -> None:
+    assert describe_text(text) == message
 
 
 def test_a_truncated_text_is_one_line_without_control_characters() -> None:

@@ -46,7 +46,7 @@ def test_a_rejected_key_stops_all_requests_and_is_not_revealed(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("failure", "kind", "words"),
+    ("failure", "kind", "message"),
     [
         (Answer(recorded("finnhub", "limit.json"), 429), RateLimited, "API limit reached"),
         (Answer(recorded("finnhub", "limit.json")), RateLimited, "API limit reached"),
@@ -55,11 +55,11 @@ def test_a_rejected_key_stops_all_requests_and_is_not_revealed(tmp_path: Path) -
     ],
 )
 def test_a_rate_limit_or_rejected_key_quotes_finnhub_and_stops_all_requests(
-    tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str
+    tmp_path: Path, failure: Answer, kind: type[ProviderError], message: str
 ) -> None:
     found, requests = fetch(tmp_path, always(failure), list(PRICES))
     assert {type(error) for error in found.values()} == {kind}
-    assert all(words in str(error) for error in found.values())
+    assert all(message in str(error) for error in found.values())
     assert len(requests) == 1
 
 

@@ -30,7 +30,7 @@ def test_all_symbols_are_one_request_with_the_key_only_in_a_header(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("failure", "kind", "words"),
+    ("failure", "kind", "message"),
     [
         (Answer(recorded("massive", "unknown_key.json"), 401), AuthenticationFailed, "Unknown API Key"),
         (Answer(recorded("massive", "not_entitled.json"), 403), UnknownSymbol, "You are not entitled to this data"),
@@ -42,10 +42,10 @@ def test_all_symbols_are_one_request_with_the_key_only_in_a_header(tmp_path: Pat
         (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), InvalidResponse, "*** is not a key"),
     ],
 )
-def test_an_error_quotes_massive(tmp_path: Path, failure: Answer, kind: type[ProviderError], words: str) -> None:
+def test_an_error_quotes_massive(tmp_path: Path, failure: Answer, kind: type[ProviderError], message: str) -> None:
     found, requests = fetch(tmp_path, always(failure), list(PRICES))
     assert {type(error) for error in found.values()} == {kind}
-    assert all(words in str(error) for error in found.values())
+    assert all(message in str(error) for error in found.values())
     assert len(requests) == 1
 
 

@@ -33,7 +33,7 @@ AAPL = Quote(
 )
 
 
-def sent(name: str) -> Any:
+def recorded_json(name: str) -> Any:
     return parse_json(recorded("alphavantage", name))
 
 
@@ -43,7 +43,7 @@ def read(api: AlphaVantage, answer: Any, *symbols: str) -> dict[str, Quote | Pro
 
 
 def read_bulk(**changes: Any) -> Quote:
-    bulk = sent("bulk.json")
+    bulk = recorded_json("bulk.json")
     bulk["data"][0].update(changes)
     found = read(BULK, bulk, "AAPL")["AAPL"]
     if isinstance(found, ProviderError):
@@ -57,7 +57,7 @@ def read_days(api: AlphaVantage, answer: Any, since: datetime = SINCE) -> list[Q
 
 def compact(first: datetime, count: int = 100) -> Any:
     """Return the daily answer for a free plan with `count` days from `first` on."""
-    answer = sent("daily.json")
+    answer = recorded_json("daily.json")
     bar = answer["Time Series (Daily)"]["2026-11-20"]
     answer["Time Series (Daily)"] = {f"{first + timedelta(days=each):%Y-%m-%d}": bar for each in range(count)}
     return answer
@@ -92,17 +92,17 @@ def test_a_bulk_request_takes_100_symbols() -> None:
 
 
 def test_the_time_of_a_quote_is_midnight_utc_of_its_trading_day() -> None:
-    assert read(FREE, sent("global_quote.json"), "AAPL") == {"AAPL": AAPL}
+    assert read(FREE, recorded_json("global_quote.json"), "AAPL") == {"AAPL": AAPL}
 
 
 def test_results_have_our_spelling_of_a_share_class() -> None:
-    quote = read(FREE, sent("global_quote_class.json"), "BRK.B")["BRK.B"]
+    quote = read(FREE, recorded_json("global_quote_class.json"), "BRK.B")["BRK.B"]
     assert isinstance(quote, Quote)
     assert quote.price == Decimal("476.57")
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "message"),
     [
         ("01. symbol", "MSFT", "another symbol: 'MSFT'"),
         ("05. price", "0.0000", "the price"),
@@ -110,16 +110,16 @@ def test_results_have_our_spelling_of_a_share_class() -> None:
         ("07. latest trading day", "", "the latest trading day is ''"),
     ],
 )
-def test_an_invalid_quote_has_no_price(field: str, value: Any, words: str) -> None:
-    answer = sent("global_quote.json")
+def test_an_invalid_quote_has_no_price(field: str, value: Any, message: str) -> None:
+    answer = recorded_json("global_quote.json")
     answer["Global Quote"][field] = value
     found = read(FREE, answer, "AAPL")["AAPL"]
     assert type(found) is InvalidResponse
-    assert words in str(found)
+    assert message in str(found)
 
 
 def test_an_empty_quote_means_an_unknown_symbol() -> None:
-    assert type(read(FREE, sent("global_quote_unknown.json"), "NOPE")["NOPE"]) is UnknownSymbol
+    assert type(read(FREE, recorded_json("global_quote_unknown.json"), "NOPE")["NOPE"]) is UnknownSymbol
 
 
 def test_an_empty_answer_is_an_invalid_response() -> None:
@@ -180,7 +180,7 @@ def test_an_invalid_new_york_time_is_an_invalid_response(time: Any) -> None:
 
 
 def test_an_empty_or_missing_row_fails_only_its_symbol() -> None:
-    quotes = read(BULK, sent("bulk_empty_row.json"), "AAPL", "GONE", "BRK.B", "MISSING")
+    quotes = read(BULK, recorded_json("bulk_empty_row.json"), "AAPL", "GONE", "BRK.B", "MISSING")
     assert isinstance(quotes["AAPL"], Quote)
     assert isinstance(quotes["BRK.B"], Quote)
     assert type(quotes["GONE"]) is InvalidResponse
@@ -189,11 +189,11 @@ def test_an_empty_or_missing_row_fails_only_its_symbol() -> None:
 
 def test_sample_quotes_of_a_plan_without_bulk_quotes_are_not_prices() -> None:
     with pytest.raises(UnknownSymbol, match=r"the plan has no bulk quotes: .* premium endpoint"):
-        read(BULK, sent("bulk_premium.json"), "AAPL", "BRK.B")
+        read(BULK, recorded_json("bulk_premium.json"), "AAPL", "BRK.B")
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "words"),
+    ("name", "kind", "message"),
     [
         ("error_key.json", AuthenticationFailed, "the parameter apikey"),
         ("error_demo.json", AuthenticationFailed, "for demo purposes only"),
@@ -206,10 +206,10 @@ def test_sample_quotes_of_a_plan_without_bulk_quotes_are_not_prices() -> None:
         ("limit_minute.json", RateLimited, "5 calls per minute"),
     ],
 )
-def test_an_error_with_status_200_is_found(name: str, kind: type[ProviderError], words: str) -> None:
-    error = FREE.read_error(200, sent(name), NOW)
+def test_an_error_with_status_200_is_found(name: str, kind: type[ProviderError], message: str) -> None:
+    error = FREE.read_error(200, recorded_json(name), NOW)
     assert type(error) is kind
-    assert words in str(error)
+    assert message in str(error)
 
 
 @pytest.mark.parametrize(
@@ -221,18 +221,18 @@ def test_an_error_with_status_200_is_found(name: str, kind: type[ProviderError],
     ],
 )
 def test_a_rate_limit_ends_with_its_minute_or_day(name: str, until: datetime) -> None:
-    error = FREE.read_error(200, sent(name), NOW)
+    error = FREE.read_error(200, recorded_json(name), NOW)
     assert isinstance(error, RateLimited)
     assert error.retry_at == until
 
 
 @pytest.mark.parametrize("name", ["global_quote.json", "global_quote_unknown.json", "bulk.json", "daily.json"])
 def test_a_valid_answer_is_not_an_error(name: str) -> None:
-    assert FREE.read_error(200, sent(name), NOW) is None
+    assert FREE.read_error(200, recorded_json(name), NOW) is None
 
 
 def test_daily_bars_have_the_close_and_midnight_utc_of_their_date() -> None:
-    quotes = read_days(FREE, sent("daily.json"))
+    quotes = read_days(FREE, recorded_json("daily.json"))
     assert [quote.as_of.day for quote in quotes] == [20, 19, 18]
     assert quotes[0] == Quote(
         price=Decimal("476.57"),
@@ -260,7 +260,7 @@ def test_days_that_the_free_plan_lacks_are_not_days_without_trading() -> None:
 
 
 def test_past_prices_of_another_symbol_are_an_invalid_response() -> None:
-    answer = sent("daily.json")
+    answer = recorded_json("daily.json")
     answer["Meta Data"]["2. Symbol"] = "BRK-A"
     with pytest.raises(InvalidResponse, match="another symbol"):
         read_days(FREE, answer)
@@ -274,9 +274,9 @@ def test_there_are_no_five_minute_prices() -> None:
     assert FREE.max_range(Interval.DAY) > timedelta(days=365)
 
 
-GOOD = [sent(name) for name in ("global_quote.json", "bulk.json", "daily.json")]
-NAMES = sorted({"Information", "Note", "Error Message", *(name for good in GOOD for name in names_in(good))})
-ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in GOOD))
+VALID = [recorded_json(name) for name in ("global_quote.json", "bulk.json", "daily.json")]
+NAMES = sorted({"Information", "Note", "Error Message", *(name for good in VALID for name in names_in(good))})
+ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in VALID))
 
 
 @property_test

@@ -31,7 +31,7 @@ FINNHUB: Api = Finnhub()
 AT = datetime(2024, 11, 20, 14, 54, tzinfo=UTC)
 
 
-def shape(name: str) -> Any:
+def recorded_json(name: str) -> Any:
     return parse_json(recorded("finnhub", name))
 
 
@@ -41,7 +41,7 @@ def read(answer: Any, symbol: str = "AAPL") -> Quote | ProviderError:
 
 
 def test_a_quote_has_the_prices_of_the_day() -> None:
-    assert read(shape("quote.json")) == Quote(
+    assert read(recorded_json("quote.json")) == Quote(
         price=Decimal("228.87"),
         as_of=datetime(2024, 11, 20, 14, 53, 38, tzinfo=UTC),
         open=Decimal("228.06"),
@@ -54,13 +54,13 @@ def test_a_quote_has_the_prices_of_the_day() -> None:
 def test_a_share_class_has_a_dot() -> None:
     (call,) = FINNHUB.quote_requests(["BRK.B"], AT)
     assert (call.path, call.query) == ("/quote", {"symbol": "BRK.B"})
-    answer = call.read(shape("quote_brk_b.json"))["BRK.B"]
+    answer = call.read(recorded_json("quote_brk_b.json"))["BRK.B"]
     assert isinstance(answer, Quote)
     assert answer.price == Decimal("469.95")
 
 
 def test_a_quote_of_zeros_means_an_unknown_symbol() -> None:
-    assert isinstance(read(shape("unknown.json")), UnknownSymbol)
+    assert isinstance(read(recorded_json("unknown.json")), UnknownSymbol)
     assert isinstance(read(parse_json('{"c": 0.0, "t": 0}')), UnknownSymbol)
 
 
@@ -70,7 +70,7 @@ def test_a_quote_of_zeros_means_an_unknown_symbol() -> None:
         {},
         [],
         None,
-        shape("nulls.json"),
+        recorded_json("nulls.json"),
         {"c": 0, "t": 1732114418},
         {"c": Decimal("228.87"), "t": 0},
         {"c": Decimal("228.87")},
@@ -82,7 +82,7 @@ def test_a_quote_needs_a_price_and_a_time(answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "kind", "words"),
+    ("name", "status", "kind", "message"),
     [
         ("invalid_key.json", 401, AuthenticationFailed, "Invalid API key."),
         ("invalid_key.json", 200, AuthenticationFailed, "Invalid API key."),
@@ -96,19 +96,19 @@ def test_a_quote_needs_a_price_and_a_time(answer: Any) -> None:
     ],
 )
 def test_the_message_decides_about_the_error_with_any_status(
-    name: str, status: int, kind: type[ProviderError], words: str
+    name: str, status: int, kind: type[ProviderError], message: str
 ) -> None:
     with pytest.raises(ProviderError) as error:
         read_response(FINNHUB, Response(status, "", recorded("finnhub", name), None), AT)
     assert type(error.value) is kind
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_other_errors_with_status_200_quote_the_message() -> None:
     assert str(FINNHUB.read_error(200, {"error": "Please try again."}, AT)) == "Please try again."
     assert isinstance(FINNHUB.read_error(200, {"error": None}, AT), InvalidResponse)
-    assert FINNHUB.read_error(200, shape("quote.json"), AT) is None
-    assert FINNHUB.read_error(200, shape("unknown.json"), AT) is None
+    assert FINNHUB.read_error(200, recorded_json("quote.json"), AT) is None
+    assert FINNHUB.read_error(200, recorded_json("unknown.json"), AT) is None
 
 
 def test_the_key_is_in_a_header_and_there_is_no_history() -> None:
@@ -116,10 +116,10 @@ def test_the_key_is_in_a_header_and_there_is_no_history() -> None:
     assert not isinstance(FINNHUB, HistoricalApi)
 
 
-GOOD = shape("quote.json")
-NAMES = names_in(GOOD)
-BAD = [shape(f"{name}.json") for name in ("unknown", "nulls", "no_access", "limit")]
-ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [GOOD, *BAD]))
+VALID = recorded_json("quote.json")
+NAMES = names_in(VALID)
+ERRORS = [recorded_json(f"{name}.json") for name in ("unknown", "nulls", "no_access", "limit")]
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [VALID, *ERRORS]))
 
 
 @given(answer=ANSWERS, status=st.integers(200, 599))

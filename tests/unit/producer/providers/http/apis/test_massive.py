@@ -35,7 +35,7 @@ OPENED = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
 NOVEMBER = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 12, 1, tzinfo=UTC)
 
 
-def shape(name: str) -> Any:
+def recorded_json(name: str) -> Any:
     return parse_json(recorded("massive", name))
 
 
@@ -50,13 +50,13 @@ def read_history(interval: Interval, answer: Any, symbol: str = "AAPL") -> Seque
 
 def with_ticker(**fields: Any) -> Any:
     """Return a snapshot with only AAPL."""
-    answer = shape("snapshot.json")
+    answer = recorded_json("snapshot.json")
     answer["tickers"] = [{**answer["tickers"][1], **fields}]
     return answer
 
 
 def test_a_snapshot_has_the_last_trade_of_every_symbol() -> None:
-    answers = read(shape("snapshot.json"))
+    answers = read(recorded_json("snapshot.json"))
     assert answers["AAPL"] == Quote(
         price=Decimal("228.87"),
         as_of=TRADED,
@@ -74,7 +74,7 @@ def test_a_snapshot_has_the_last_trade_of_every_symbol() -> None:
 
 
 def test_without_trades_the_price_is_that_of_the_day_or_the_day_before() -> None:
-    answers = read(shape("snapshot_delayed.json"))
+    answers = read(recorded_json("snapshot_delayed.json"))
     apple, berkshire = answers["AAPL"], answers["BRK.B"]
     assert isinstance(apple, Quote)
     assert isinstance(berkshire, Quote)
@@ -85,16 +85,16 @@ def test_without_trades_the_price_is_that_of_the_day_or_the_day_before() -> None
 
 
 def test_a_cleared_snapshot_has_no_price() -> None:
-    answer = read(shape("snapshot_cleared.json"), "AAPL")["AAPL"]
+    answer = read(recorded_json("snapshot_cleared.json"), "AAPL")["AAPL"]
     assert isinstance(answer, InvalidResponse)
     assert "time" in str(answer)
 
 
 def test_a_missing_symbol_is_unknown_and_does_not_affect_the_others() -> None:
-    answers = read(shape("snapshot.json"), "AAPL", "NOSUCH")
+    answers = read(recorded_json("snapshot.json"), "AAPL", "NOSUCH")
     assert isinstance(answers["AAPL"], Quote)
     assert isinstance(answers["NOSUCH"], UnknownSymbol)
-    assert isinstance(read(shape("snapshot_nothing.json"), "NOSUCH")["NOSUCH"], UnknownSymbol)
+    assert isinstance(read(recorded_json("snapshot_nothing.json"), "NOSUCH")["NOSUCH"], UnknownSymbol)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_one_request_has_many_symbols() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "kind", "words"),
+    ("name", "status", "kind", "message"),
     [
         ("unknown_key.json", 401, AuthenticationFailed, "Unknown API Key"),
         ("unknown_key.json", 200, AuthenticationFailed, "Unknown API Key"),
@@ -146,21 +146,21 @@ def test_one_request_has_many_symbols() -> None:
     ],
 )
 def test_the_message_decides_about_the_error_with_any_status(
-    name: str, status: int, kind: type[ProviderError], words: str
+    name: str, status: int, kind: type[ProviderError], message: str
 ) -> None:
     with pytest.raises(ProviderError) as error:
         read_response(MASSIVE, Response(status, "", recorded("massive", name), None), AT)
     assert type(error.value) is kind
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["snapshot.json", "snapshot_delayed.json", "past_days.json", "past_nothing.json"])
 def test_a_valid_answer_is_not_an_error(name: str) -> None:
-    assert MASSIVE.read_error(200, shape(name), AT) is None
+    assert MASSIVE.read_error(200, recorded_json(name), AT) is None
 
 
 def test_daily_bars_have_the_date_in_new_york() -> None:
-    quotes = read_history(Interval.DAY, shape("past_days.json"))
+    quotes = read_history(Interval.DAY, recorded_json("past_days.json"))
     assert [(quote.as_of.isoformat()[:19], str(quote.price)) for quote in quotes] == [
         ("2024-07-03T00:00:00", "221.55"),
         ("2024-11-18T00:00:00", "228.02"),
@@ -170,20 +170,20 @@ def test_daily_bars_have_the_date_in_new_york() -> None:
 
 
 def test_five_minute_bars_have_the_time_of_their_end() -> None:
-    quotes = read_history(Interval.FIVE_MINUTES, shape("past_minutes.json"))
+    quotes = read_history(Interval.FIVE_MINUTES, recorded_json("past_minutes.json"))
     assert [(quote.as_of - OPENED) / timedelta(minutes=1) for quote in quotes] == [5, 10, 20]
     assert [str(quote.price) for quote in quotes] == ["228.02", "228.45", "228.77"]
 
 
 def test_a_time_range_without_trading_is_empty() -> None:
-    assert read_history(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
+    assert read_history(Interval.FIVE_MINUTES, recorded_json("past_nothing.json")) == []
 
 
 @pytest.mark.parametrize(
     ("answer", "symbol", "why"),
     [
-        (shape("past_part.json"), "AAPL", "has a next page"),
-        (shape("past_minutes.json"), "MSFT", "instead of 'MSFT'"),
+        (recorded_json("past_part.json"), "AAPL", "has a next page"),
+        (recorded_json("past_minutes.json"), "MSFT", "instead of 'MSFT'"),
         ({"ticker": "AAPL"}, "AAPL", "results is missing"),
         ({"ticker": "AAPL", "results": [{"t": 1732113000000, "c": 0}]}, "AAPL", "more than zero"),
         ({}, "AAPL", "instead of 'AAPL'"),
@@ -205,10 +205,10 @@ def test_the_requested_times_select_bars_by_their_beginning() -> None:
     assert MASSIVE.max_range(Interval.DAY) / timedelta(days=1) < 50_000
 
 
-GOOD = [shape(f"{name}.json") for name in ("snapshot", "snapshot_delayed", "past_days", "past_minutes")]
-BAD = [shape(f"{name}.json") for name in ("unknown_key", "timeframe", "limit", "error")]
-NAMES = names_in(GOOD)
-ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOOD, *BAD]))
+VALID = [recorded_json(f"{name}.json") for name in ("snapshot", "snapshot_delayed", "past_days", "past_minutes")]
+ERRORS = [recorded_json(f"{name}.json") for name in ("unknown_key", "timeframe", "limit", "error")]
+NAMES = names_in(VALID)
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*VALID, *ERRORS]))
 
 
 @given(answer=ANSWERS, status=st.integers(200, 599))

@@ -42,7 +42,7 @@ NEXT_DAY = datetime(2024, 11, 21, tzinfo=UTC)
 SINCE, UNTIL = datetime(2026, 11, 17, tzinfo=UTC), datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 
 
-def sent(name: str) -> Any:
+def recorded_json(name: str) -> Any:
     return parse_json(recorded("twelvedata", name))
 
 
@@ -52,14 +52,14 @@ def read(answer: Any, *symbols: str) -> dict[str, Quote | ProviderError]:
 
 
 def read_one(**changes: Any) -> Quote:
-    found = read({**sent("quote.json"), **changes}, "AAPL")["AAPL"]
+    found = read({**recorded_json("quote.json"), **changes}, "AAPL")["AAPL"]
     if isinstance(found, ProviderError):
         raise found
     return found
 
 
 def read_history(name: str, symbol: str, interval: Interval) -> list[Quote]:
-    return list(API.history_request(symbol, interval, SINCE, UNTIL).read(sent(name)))
+    return list(API.history_request(symbol, interval, SINCE, UNTIL).read(recorded_json(name)))
 
 
 def test_the_key_is_in_a_header_and_not_in_the_url() -> None:
@@ -85,18 +85,18 @@ def test_a_request_takes_120_symbols() -> None:
 
 
 def test_one_symbol_s_quote_is_the_answer_itself() -> None:
-    assert read(sent("quote.json"), "AAPL") == {"AAPL": AAPL}
+    assert read(recorded_json("quote.json"), "AAPL") == {"AAPL": AAPL}
 
 
 def test_several_quotes_are_listed_by_symbol() -> None:
-    quotes = read(sent("quote_batch.json"), "AAPL", "BRK.B")
+    quotes = read(recorded_json("quote_batch.json"), "AAPL", "BRK.B")
     assert quotes["AAPL"] == AAPL
     assert isinstance(quotes["BRK.B"], Quote)
     assert (quotes["BRK.B"].price, quotes["BRK.B"].market_state) == (Decimal("476.57001"), "open")
 
 
 def test_an_error_in_a_batch_fails_only_its_symbol() -> None:
-    quotes = read(sent("quote_batch_error.json"), "AAPL", "NOPE", "BRK.B", "MISSING")
+    quotes = read(recorded_json("quote_batch_error.json"), "AAPL", "NOPE", "BRK.B", "MISSING")
     assert isinstance(quotes["AAPL"], Quote)
     assert isinstance(quotes["BRK.B"], Quote)
     assert type(quotes["NOPE"]) is UnknownSymbol
@@ -105,12 +105,12 @@ def test_an_error_in_a_batch_fails_only_its_symbol() -> None:
 
 
 def test_the_answer_has_a_symbol_without_its_exchange() -> None:
-    quote = {**sent("quote.json"), "symbol": "SBIN", "currency": "INR"}
+    quote = {**recorded_json("quote.json"), "symbol": "SBIN", "currency": "INR"}
     assert isinstance(read(quote, "SBIN:NSE")["SBIN:NSE"], Quote)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"symbol": "MSFT"}, "another symbol: 'MSFT'"),
         ({"symbol": 1}, "another symbol: '1'"),
@@ -122,8 +122,8 @@ def test_the_answer_has_a_symbol_without_its_exchange() -> None:
         ({"last_quote_at": "soon"}, "the time is 'soon'"),
     ],
 )
-def test_an_invalid_quote_has_no_price(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(InvalidResponse, match=words):
+def test_an_invalid_quote_has_no_price(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidResponse, match=message):
         read_one(**changes)
 
 
@@ -144,7 +144,7 @@ def test_missing_optional_fields_are_none() -> None:
 
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize(
-    ("name", "kind", "words"),
+    ("name", "kind", "message"),
     [
         ("error_symbol.json", UnknownSymbol, "symbol or figi parameter is missing"),
         ("error_plan.json", UnknownSymbol, "available starting with the Grow"),
@@ -161,10 +161,10 @@ def test_missing_optional_fields_are_none() -> None:
         ("no_trading.json", NoPrices, "No data is available"),
     ],
 )
-def test_an_error_is_found_with_any_status(name: str, kind: type[ProviderError], words: str, status: int) -> None:
-    error = API.read_error(status, sent(name), NOW)
+def test_an_error_is_found_with_any_status(name: str, kind: type[ProviderError], message: str, status: int) -> None:
+    error = API.read_error(status, recorded_json(name), NOW)
     assert type(error) is kind
-    assert words in str(error)
+    assert message in str(error)
 
 
 @pytest.mark.parametrize(
@@ -177,24 +177,24 @@ def test_an_error_is_found_with_any_status(name: str, kind: type[ProviderError],
     ],
 )
 def test_a_rate_limit_ends_with_its_minute_or_day(name: str, until: datetime) -> None:
-    error = API.read_error(429, sent(name), NOW)
+    error = API.read_error(429, recorded_json(name), NOW)
     assert isinstance(error, RateLimited)
     assert error.retry_at == until
 
 
 def test_a_rate_limit_instead_of_a_quote_is_found() -> None:
-    found = read({"AAPL": sent("quote.json"), "IBM": sent("error_minute.json")}, "AAPL", "IBM")["IBM"]
+    found = read({"AAPL": recorded_json("quote.json"), "IBM": recorded_json("error_minute.json")}, "AAPL", "IBM")["IBM"]
     assert isinstance(found, RateLimited)
     assert found.retry_at == NEXT_MINUTE
 
 
 @pytest.mark.parametrize("name", ["quote.json", "quote_batch_error.json", "time_series_1day.json"])
 def test_a_valid_answer_is_not_an_error(name: str) -> None:
-    assert API.read_error(200, sent(name), NOW) is None
+    assert API.read_error(200, recorded_json(name), NOW) is None
 
 
 def test_the_status_decides_about_a_gateway_s_message() -> None:
-    assert API.read_error(403, sent("rapidapi_not_subscribed.json"), NOW) is None
+    assert API.read_error(403, recorded_json("rapidapi_not_subscribed.json"), NOW) is None
 
 
 def test_an_error_without_a_message_names_its_code() -> None:
@@ -241,7 +241,7 @@ def test_past_prices_of_another_symbol_are_an_invalid_response() -> None:
 
 
 def test_a_bar_without_a_price_is_skipped_unless_no_bar_has_a_price() -> None:
-    series = sent("time_series_1day.json")
+    series = recorded_json("time_series_1day.json")
     series["values"][0]["close"] = "0.00000"
     call = API.history_request("BRK.B", Interval.DAY, SINCE, UNTIL)
     assert len(call.read(series)) == 2
@@ -255,9 +255,11 @@ def test_the_longest_range_fits_into_one_answer(interval: Interval, a_day: int) 
     assert API.max_range(interval).days * a_day + 1 <= 5000
 
 
-GOOD = [sent(name) for name in ("quote.json", "quote_batch.json", "time_series_5min.json", "time_series_1day.json")]
-NAMES = sorted({"status", "code", "message", *(name for good in GOOD for name in names_in(good))})
-ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in GOOD))
+VALID = [
+    recorded_json(name) for name in ("quote.json", "quote_batch.json", "time_series_5min.json", "time_series_1day.json")
+]
+NAMES = sorted({"status", "code", "message", *(name for good in VALID for name in names_in(good))})
+ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in VALID))
 
 
 @property_test

@@ -1,18 +1,16 @@
 """Yahoo Finance: the requests, and the meaning of charts, sparks and errors."""
 
-import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoricalApi
-from producer.providers.http.apis.float32 import round_float32
 from producer.providers.http.apis.yahoo import Yahoo, yahoo_symbol
 from producer.providers.http.client import Response
 from producer.providers.http.parsing import parse_json
@@ -37,7 +35,7 @@ MANY = [f"S{number}" for number in range(19)]
 OPENED = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
 
 
-def shape(name: str) -> Any:
+def recorded_json(name: str) -> Any:
     return parse_json(recorded("yahoo", name))
 
 
@@ -56,20 +54,20 @@ def read_history(interval: Interval, answer: Any, symbol: str = "AAPL") -> Seque
     return YAHOO.history_request(symbol, interval, *NOVEMBER).read(answer)
 
 
-def judge(name: str, status: int) -> ProviderError:
+def read_error_of(name: str, status: int) -> ProviderError:
     with pytest.raises(ProviderError) as error:
         read_response(YAHOO, Response(status, "", recorded("yahoo", name), None), AT)
     return error.value
 
 
 def with_meta(name: str, **fields: Any) -> Any:
-    answer = shape(name)
+    answer = recorded_json(name)
     answer["chart"]["result"][0]["meta"].update(fields)
     return answer
 
 
 def test_a_chart_has_all_fields_of_a_quote() -> None:
-    assert read_chart("AAPL", shape("chart.json")) == Quote(
+    assert read_chart("AAPL", recorded_json("chart.json")) == Quote(
         price=Decimal("228.87"),
         as_of=TRADED,
         currency="USD",
@@ -86,13 +84,13 @@ def test_a_chart_has_all_fields_of_a_quote() -> None:
 def test_a_dot_in_our_symbols_is_a_dash_at_yahoo() -> None:
     (call,) = YAHOO.quote_requests(["BRK.B"], AT)
     assert call.path == "/v8/finance/chart/BRK-B"
-    answer = call.read(shape("chart_brk_b.json"))["BRK.B"]
+    answer = call.read(recorded_json("chart_brk_b.json"))["BRK.B"]
     assert isinstance(answer, Quote)
     assert answer.price == Decimal("469.95")
 
 
 def test_pence_are_not_a_currency_and_a_delay_is_reported() -> None:
-    answer = read_chart("VOD.L", shape("chart_vod_l.json"))
+    answer = read_chart("VOD.L", recorded_json("chart_vod_l.json"))
     assert isinstance(answer, Quote)
     assert (answer.price, answer.currency, answer.delayed, answer.market_state) == (
         Decimal("68.82"),
@@ -142,7 +140,7 @@ def test_special_characters_are_escaped_in_a_path() -> None:
 )
 def test_the_market_state_is_that_of_the_current_time(at: str, state: str) -> None:
     hour, minute = map(int, at.split(":"))
-    answer = read_chart("AAPL", shape("chart.json"), AT.replace(hour=hour, minute=minute))
+    answer = read_chart("AAPL", recorded_json("chart.json"), AT.replace(hour=hour, minute=minute))
     assert isinstance(answer, Quote)
     assert answer.market_state == state
 
@@ -172,7 +170,7 @@ def test_a_chart_without_a_price_of_its_symbol_is_invalid(fields: dict[str, Any]
 
 
 def test_a_chart_of_nulls_is_invalid() -> None:
-    assert isinstance(read_chart("AAPL", shape("chart_nulls.json")), InvalidResponse)
+    assert isinstance(read_chart("AAPL", recorded_json("chart_nulls.json")), InvalidResponse)
 
 
 @pytest.mark.parametrize("answer", [{}, [], None, {"chart": None}, {"chart": {"result": []}}, {"chart": {"result": 1}}])
@@ -191,7 +189,7 @@ def test_up_to_twenty_symbols_are_charts_and_more_are_sparks() -> None:
 
 
 def test_sparks_have_the_last_close_and_its_time() -> None:
-    answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], shape("spark.json"))
+    answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], recorded_json("spark.json"))
     assert answers["AAPL"] == Quote(Decimal("228.87"), TRADED, previous_close=Decimal("228.28"))
     assert answers["BRK.B"] == Quote(Decimal("469.95"), TRADED, previous_close=Decimal("470.05"))
     assert isinstance(answers["HALT"], InvalidResponse)
@@ -199,7 +197,7 @@ def test_sparks_have_the_last_close_and_its_time() -> None:
 
 
 def test_sparks_that_are_small_charts_are_read_as_charts() -> None:
-    answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], shape("spark_results.json"))
+    answers = read_spark(["AAPL", "BRK.B", "HALT", "NONE"], recorded_json("spark_results.json"))
     apple, berkshire = answers["AAPL"], answers["BRK.B"]
     assert isinstance(apple, Quote)
     assert isinstance(berkshire, Quote)
@@ -220,7 +218,7 @@ def test_sparks_without_any_requested_symbol_are_an_invalid_response(answer: Any
     [{"symbol": "MSFT"}, {"close": [1, 2]}, {"close": None}, {"timestamp": [None] * 5}, {"close": [0] * 5}],
 )
 def test_an_invalid_spark_does_not_affect_the_others(changes: dict[str, Any]) -> None:
-    sparks = shape("spark.json")
+    sparks = recorded_json("spark.json")
     sparks["AAPL"].update(changes)
     answers = read_spark(["AAPL", "BRK.B"], sparks)
     assert isinstance(answers["AAPL"], InvalidResponse)
@@ -228,7 +226,7 @@ def test_an_invalid_spark_does_not_affect_the_others(changes: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "kind", "words"),
+    ("name", "status", "kind", "message"),
     [
         ("chart_unknown.json", 404, UnknownSymbol, "No data found, symbol may be delisted"),
         ("chart_unknown.json", 200, UnknownSymbol, "No data found, symbol may be delisted"),
@@ -251,20 +249,20 @@ def test_an_invalid_spark_does_not_affect_the_others(changes: dict[str, Any]) ->
     ],
 )
 def test_the_message_decides_about_the_error_with_any_status(
-    name: str, status: int, kind: type[ProviderError], words: str
+    name: str, status: int, kind: type[ProviderError], message: str
 ) -> None:
-    error = judge(name, status)
+    error = read_error_of(name, status)
     assert type(error) is kind
-    assert words in str(error)
+    assert message in str(error)
 
 
 @pytest.mark.parametrize("name", ["chart.json", "spark.json", "spark_results.json", "past_days.json"])
 def test_a_valid_answer_is_not_an_error(name: str) -> None:
-    assert YAHOO.read_error(200, shape(name), AT) is None
+    assert YAHOO.read_error(200, recorded_json(name), AT) is None
 
 
 def test_daily_bars_have_midnight_utc_of_the_exchange_s_date_without_today() -> None:
-    quotes = read_history(Interval.DAY, shape("past_days.json"))
+    quotes = read_history(Interval.DAY, recorded_json("past_days.json"))
     assert [(quote.as_of.isoformat()[:19], str(quote.price)) for quote in quotes] == [
         ("2024-11-15T00:00:00", "225"),
         ("2024-11-18T00:00:00", "228.02"),
@@ -302,28 +300,28 @@ def test_a_day_is_a_date_at_the_exchange(start: str, offset: int, date: str) -> 
 
 
 def test_five_minute_bars_have_the_time_of_their_end_and_unfinished_bars_are_left_out() -> None:
-    quotes = read_history(Interval.FIVE_MINUTES, shape("past_minutes.json"))
+    quotes = read_history(Interval.FIVE_MINUTES, recorded_json("past_minutes.json"))
     minutes = [(quote.as_of - OPENED) / timedelta(minutes=1) for quote in quotes]
     assert minutes == [5, 10, 20]
     assert [str(quote.price) for quote in quotes] == ["228.02", "228.45", "228.77"]
 
 
 def test_a_time_range_without_trading_is_empty() -> None:
-    assert read_history(Interval.FIVE_MINUTES, shape("past_nothing.json")) == []
+    assert read_history(Interval.FIVE_MINUTES, recorded_json("past_nothing.json")) == []
 
 
 @pytest.mark.parametrize("interval", Interval)
 def test_past_prices_of_another_symbol_or_with_unequal_columns_are_an_invalid_response(interval: Interval) -> None:
     with pytest.raises(InvalidResponse, match="instead of 'MSFT'"):
-        read_history(interval, shape("past_days.json"), "MSFT")
-    shifted = shape("past_days.json")
+        read_history(interval, recorded_json("past_days.json"), "MSFT")
+    shifted = recorded_json("past_days.json")
     shifted["chart"]["result"][0]["indicators"]["quote"][0]["close"].pop(0)
     with pytest.raises(InvalidResponse, match="different lengths"):
         read_history(interval, shifted)
 
 
 def test_an_ambiguous_float_is_left_out() -> None:
-    answer = shape("past_days.json")
+    answer = recorded_json("past_days.json")
     answer["chart"]["result"][0]["indicators"]["quote"][0]["close"][1] = Decimal("228.0212345678901")
     assert [str(quote.price) for quote in read_history(Interval.DAY, answer)] == ["225", "228.28"]
 
@@ -342,55 +340,16 @@ def test_the_requested_times_select_bars_by_their_beginning() -> None:
     assert YAHOO.max_range(Interval.FIVE_MINUTES) < timedelta(days=60)
 
 
-@pytest.mark.parametrize(
-    ("sent", "decimals", "price"),
-    [
-        ("189.9499969482422", 2, "189.95"),
-        ("228.02000427246094", 2, "228.02"),
-        ("0.12349999696016312", 4, "0.1235"),
-        ("5123.4501953125", 2, "5123.45"),
-        ("8.8100004196167", 2, "8.81"),
-        ("189.95", 2, "189.95"),
-        ("189.955", 2, "189.955"),
-        ("412.0625", 2, "412.0625"),
-        # Further from a price than a float can be, or close to two prices.
-        ("189.9498969482422", 2, "189.9498969482422"),
-        ("0.12345000356435776", 2, "0.12345000356435776"),
-        ("620000.125", 2, "620000.125"),
-        ("83887.12345678901", 2, "83887.12345678901"),
-        # The number of decimals is unknown.
-        ("189.9499969482422", None, "189.9499969482422"),
-        ("189.9499969482422", -1, "189.9499969482422"),
-        ("189.9499969482422", 99, "189.9499969482422"),
-        ("0.000000000", 2, "0.000000000"),
-        ("1e999999", 2, "1e999999"),
-    ],
-)
-def test_a_float_is_rounded_only_to_an_unambiguous_price(sent: str, decimals: int | None, price: str) -> None:
-    assert round_float32(Decimal(sent), decimals) == Decimal(price)
-
-
-@given(cents=st.integers(1, 8_000_000))
-@property_test
-def test_every_price_survives_a_32_bit_float(cents: int) -> None:
-    price = Decimal(cents).scaleb(-2)
-    (widened,) = struct.unpack("f", struct.pack("f", float(price)))
-    assert round_float32(Decimal(repr(widened)), 2) == price
-
-
-@given(value=st.decimals(allow_nan=False, allow_infinity=False), decimals=st.integers(0, 8))
-@property_test
-def test_rounding_is_never_larger_than_the_float_s_error(value: Decimal, decimals: int) -> None:
-    assume(abs(value.adjusted()) < 400)
-    assert abs(round_float32(value, decimals) - value) <= abs(value) / 2**24
-
-
-GOOD = [
-    shape(f"{name}.json") for name in ("chart", "chart_vod_l", "spark", "spark_results", "past_days", "past_minutes")
+VALID = [
+    recorded_json(f"{name}.json")
+    for name in ("chart", "chart_vod_l", "spark", "spark_results", "past_days", "past_minutes")
 ]
-BAD = [shape(f"{name}.json") for name in ("chart_unknown", "spark_unknown", "unauthorized", "past_before_the_first")]
-NAMES = names_in(GOOD)
-ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*GOOD, *BAD]))
+ERRORS = [
+    recorded_json(f"{name}.json")
+    for name in ("chart_unknown", "spark_unknown", "unauthorized", "past_before_the_first")
+]
+NAMES = names_in(VALID)
+ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*VALID, *ERRORS]))
 
 
 @given(answer=ANSWERS, status=st.integers(200, 599))
