@@ -47,7 +47,7 @@ def change_account(account: Account, field_name: str, text: str) -> Account:
 
 
 def describe_limits(account: Account) -> str:
-    """Return `8 credits per minute and 800 per day`, or "no known limit"."""
+    """Return the limits in words: `8 credits per minute and 800 per day`, or `no known limit`."""
     limits = ((account.per_minute, "minute"), (account.per_day, "day"))
     known = [(limit, period) for limit, period in limits if limit is not None]
     if not known:

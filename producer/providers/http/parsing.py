@@ -51,11 +51,9 @@ def truncate(value: object, max_length: int = 200) -> str:
     """Return text from outside on one line, without control characters; a longer text ends in ELLIPSIS."""
     text = str(value)
     line = " ".join("".join(each if each.isprintable() else " " for each in text[:_MAX_SCANNED]).split())
-    return (
-        line
-        if len(line) <= max_length and len(text) <= _MAX_SCANNED
-        else f"{line[: max_length - len(ELLIPSIS)]}{ELLIPSIS}"
-    )
+    if len(line) <= max_length and len(text) <= _MAX_SCANNED:
+        return line
+    return f"{line[: max_length - len(ELLIPSIS)]}{ELLIPSIS}"
 
 
 def read_quote(read: Callable[[Json], Quote], answer: Json) -> Quote | ProviderError:
