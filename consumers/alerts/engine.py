@@ -20,6 +20,8 @@ from shared.events import PriceAlert, StockData, price_alert_id
 # Lower than the revision of any rule.
 _NEVER_EVALUATED = -1
 
+_threshold = attrgetter("condition.threshold")
+
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
@@ -112,17 +114,13 @@ class ThresholdIndex:
 
     def __init__(self, rules: Iterable[Rule], interval: Interval) -> None:
         self._rules = sorted(rules, key=_threshold)
-        self._thresholds = [_threshold(rule) for rule in self._rules]
+        self._thresholds = [*map(_threshold, self._rules)]
         # Left-closed: low <= threshold < high. Right-closed: low < threshold <= high.
         self._bisect = bisect_left if interval is Interval.LEFT_CLOSED else bisect_right
 
     def between(self, low: Decimal, high: Decimal) -> Sequence[Rule]:
         """Return the rules with a threshold in the interval from `low` to `high`."""
         return self._rules[self._bisect(self._thresholds, low) : self._bisect(self._thresholds, high)]
-
-
-def _threshold(rule: Rule) -> Decimal:
-    return rule.condition.threshold
 
 
 def _is_true(rule: Rule, price: Decimal) -> bool:
