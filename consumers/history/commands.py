@@ -1,11 +1,11 @@
 """The commands `stockwire history`, `latest`, `symbols` and `gaps`."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from consumers.history.gap_detection import DAY, resolution_of
+from consumers.history.gap_detection import DAY, Gap, resolution_of
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, symbols_without_prices
 from consumers.history.queries.prices import history_database, latest_prices, read_prices, stored_symbols
 from consumers.history.tables import PRICE_HISTORY_COLUMNS
@@ -67,27 +67,22 @@ def gaps(
     resolution = interval or resolution_of(settings.schedule)
     sessions = load_market_calendar(settings.market).sessions if settings.market else None
     with history_database(settings) as engine:
-        rows = [
-            {
-                "symbol": symbol,
-                "from": format_instant(gap.since),
-                "until": format_instant(gap.until),
-                "missing": gap.missing,
-            }
-            for symbol, gap in gaps_by_symbol(engine, resolution, utc_now(), wanted, since, sessions)
-        ]
+        found = gaps_by_symbol(engine, resolution, utc_now(), wanted, since, sessions)
+        rows = [_gap_row(symbol, gap) for symbol, gap in found]
         without_prices = symbols_without_prices(engine, wanted) if wanted else []
         daily_only = daily_only_symbols(engine, wanted) if resolution < DAY else []
     print_rows(_GAPS_COLUMNS, rows, output, right=_NUMBERS, empty="no gaps")
     if without_prices:
         print(_explain_without_prices(without_prices), file=sys.stderr)
     if daily_only:
-        print(
-            f"only daily prices are stored for {join_names(daily_only)}; use --interval 1d to find missing days",
-            file=sys.stderr,
-        )
+        print(_explain_daily_only(daily_only), file=sys.stderr)
     elif rows and not settings.market:
         print(_NO_MARKET, file=sys.stderr)
+
+
+def _gap_row(symbol: str, gap: Gap) -> dict[str, Any]:
+    since, until = format_instant(gap.since), format_instant(gap.until)
+    return {"symbol": symbol, "from": since, "until": until, "missing": gap.missing}
 
 
 def _check_symbols(symbols: list[str] | None) -> list[str]:
@@ -97,3 +92,7 @@ def _check_symbols(symbols: list[str] | None) -> list[str]:
 def _explain_without_prices(symbols: list[str]) -> str:
     names = " ".join(symbols) if len(symbols) <= 10 else "SYMBOL..."
     return f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T"
+
+
+def _explain_daily_only(symbols: list[str]) -> str:
+    return f"only daily prices are stored for {join_names(symbols)}; use --interval 1d to find missing days"
