@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy.engine import make_url
-
 from benchmarks.side import Job, Stopwatch
 from consumers.history.handler import history
+from shared.database_url import DatabaseUrl
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.runner import run_consumer
 from shared.settings import Settings
@@ -37,7 +36,7 @@ class TimedStop(Stop):
 def consume_history(job: Job, committed: Committed) -> float:
     """The seconds from asking for messages to the last acknowledgement; `committed` gets each batch once it is."""
     stop = TimedStop()
-    database = make_url(f"sqlite:///{job.database}")
+    database = DatabaseUrl(f"sqlite:///{job.database}")
     settings = replace(Settings(), amqp_url=job.address, history_url=database)
     run_consumer(_until(job.events, stop, committed), settings, stop, queue=job.queue)
     return stop.watch.seconds

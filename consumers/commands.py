@@ -8,9 +8,6 @@ import typer
 from consumers.registry import BUILT_IN, find_consumer
 from shared.cli.logs import set_up_logs
 from shared.cli.output import print_rows
-from shared.messaging.runner import run_consumer
-from shared.settings import load_settings
-from shared.signals import stop_on_signals
 
 
 def consume(
@@ -37,6 +34,10 @@ def consume(
         return
     if name is None:
         raise typer.BadParameter("name a consumer, or use --list", ctx=context, param_hint="NAME")
+    from shared.messaging.runner import run_consumer
+    from shared.settings import load_settings
+    from shared.signals import stop_on_signals
+
     with stop_on_signals() as stop:
         set_up_logs(name, logging.DEBUG if verbose else logging.INFO)
         run_consumer(find_consumer(name), load_settings(), stop, queue=queue, patterns=pattern or ())

@@ -1,9 +1,12 @@
 """The built-in consumers, and the import of others."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from shared.errors import SettingsError
-from shared.messaging.consumer import Consumer
+
+if TYPE_CHECKING:
+    from shared.messaging.consumer import Consumer
 
 BUILT_IN = {
     "history": ("consumers.history.handler:history", "stores every price in the history database"),
@@ -12,8 +15,10 @@ BUILT_IN = {
 }
 
 
-def find_consumer(name: str) -> Consumer:
+def find_consumer(name: str) -> "Consumer":
     """Return a built-in consumer by name, or any other as `module:object`. Raises SettingsError."""
+    from shared.messaging.consumer import Consumer
+
     target = BUILT_IN[name][0] if name in BUILT_IN else name
     module_name, colon, attribute = target.partition(":")
     if not colon:

@@ -10,8 +10,7 @@ import typer
 from sqlalchemy import Engine
 
 from consumers.history.gap_detection import DAY, Gap, resolution_of, tolerance
-from consumers.history.queries.gaps import gaps_by_symbol, is_stored, symbols_without_prices
-from consumers.history.queries.prices import history_database
+from consumers.history.queries.gaps import gaps_by_symbol, history_database, is_stored, symbols_without_prices
 from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill, names_with_history, with_history
 from producer.backfill.time_ranges import TimeRange, total

@@ -11,10 +11,10 @@ COMMANDS = {
         "Run the pipeline: a broker if none answers, the producer, the history and alerts consumers.",
     ),
     "sync": LazyCommand(
-        "Run", "producer.commands:sync", "Fetch prices and publish them now; exits 1 if any symbol failed."
+        "Run", "producer.commands:sync", "Fetch prices and publish them now. Exits 1 if any symbol failed."
     ),
     "replay": LazyCommand(
-        "Run", "producer.commands:replay", "Publish recorded prices as events; exits 1 if any row had to be skipped."
+        "Run", "producer.commands:replay", "Publish recorded prices as events. Exits 1 if any row was skipped."
     ),
     "backfill": LazyCommand(
         "Run",
@@ -37,7 +37,7 @@ COMMANDS = {
     ),
     "gaps": LazyCommand(
         "Query",
-        "consumers.history.commands:gaps",
+        "consumers.history.gaps_command:gaps",
         "List gaps in the stored prices, by the schedule and the market's hours (STOCKWIRE_MARKET).",
     ),
     "alerts": LazyCommand("Query", "consumers.alerts.commands:alerts", "List alerts, oldest first."),

@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import typer
-from sqlalchemy.engine import URL
 
 from infra.up.install import WAYS_TO_GET_ONE, find_server
 from infra.up.stack import CONSUMERS
@@ -17,7 +16,8 @@ from producer.providers.replay import ReplayProvider
 from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
-from shared.database import opened, reading, redact, writing
+from shared.database import opened, reading, writing
+from shared.database_url import DatabaseUrl
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
@@ -107,16 +107,16 @@ def _describe_queue(connection: Connection, queue: str) -> str:
     return f"{queue}: {waiting} waiting, {consumers} consuming, {dead} dead{look}"
 
 
-def _check_database(url: URL) -> Iterator[str]:
-    with opened(url) as engine:
+def _check_database(url: DatabaseUrl) -> Iterator[str]:
+    with opened(url.engine_url) as engine:
         with writing(engine):
             pass
         if engine.dialect.name == "sqlite":
             with reading(engine) as connection:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
-                raise StorageError(f"database {redact(url)} is damaged ({verdict}): put back a copy of it")
-    yield f"{redact(url)} can be read and written"
+                raise StorageError(f"database {url} is damaged ({verdict}): put back a copy of it")
+    yield f"{url} can be read and written"
 
 
 def _check_provider(name: str, settings: Settings) -> Iterator[str]:
@@ -143,6 +143,4 @@ def _text(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, URL):
-        return redact(value)
     return ",".join(value) if isinstance(value, tuple) else str(value or "")

@@ -5,7 +5,6 @@ Source of the settings' meaning: https://docs.celeryq.dev/en/stable/userguide/co
 
 import ssl
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -111,12 +110,12 @@ def tls_arguments(tls: TlsOptions, host: str) -> dict[str, Any]:
 def results_url(settings: Settings) -> str:
     """Celery's name for the database of results, whose folder is made. Raises SettingsError."""
     url = settings.results_url
-    if url.get_backend_name() == "sqlite" and url.database:
+    if url.sqlite_file:
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            url.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(f"STOCKWIRE_RESULTS_URL: {url.database} cannot be made: {error.strerror}") from error
-    return f"db+{url.render_as_string(hide_password=False)}"
+            raise SettingsError(f"STOCKWIRE_RESULTS_URL: {url.sqlite_file} cannot be made: {error.strerror}") from error
+    return f"db+{url.text}"
 
 
 app = Celery("stockwire")

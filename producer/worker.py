@@ -51,7 +51,7 @@ def check_beat(sender: Any, **_: Any) -> None:
 
 def check_results(settings: Settings) -> None:
     """Raises StorageError where results could not be kept."""
-    with opened(settings.results_url) as engine, writing(engine):
+    with opened(settings.results_url.engine_url) as engine, writing(engine):
         pass
 
 

@@ -13,13 +13,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLA
 
 from shared.backoff import Backoff
 from shared.errors import StorageError, StorageUnavailable
-
-# How long a statement waits for another process's transaction before the caller has to try again.
-BUSY_TIMEOUT = 5.0
-
-# SQLite's primary result codes for what passes by itself: https://www.sqlite.org/rescode.html
-_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
-_PRIMARY_CODE = 0xFF
+from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
 
 
 def open_engine(url: URL) -> Engine:
@@ -127,7 +121,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(backoff.next_delay())
         else:
@@ -140,18 +134,9 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _explain(error: DBAPIError, url: URL) -> StorageError:
-    where = redact(url)
-    reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     if isinstance(error.orig, sqlite3.Error):
-        code = getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY_CODE
-        if code in _PASSING:
-            return StorageUnavailable(f"database {where} cannot be written for now: {reason}")
-        if code == sqlite3.SQLITE_READONLY:
-            return StorageError(f"database {where} is read-only: give this user write permission on file and folder")
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return StorageError(f"database {where} is damaged or no SQLite file ({reason}): put back a copy of it")
-        if code == sqlite3.SQLITE_CANTOPEN:
-            return StorageError(f"database {where} cannot be opened: check that folder and file can be written")
-    elif isinstance(error, OperationalError) or error.connection_invalidated:
-        return StorageUnavailable(f"database {where} does not answer: {reason}")
-    return StorageError(f"database {where}: {reason}")
+        return explain_sqlite_error(error.orig, redact(url))
+    reason = first_line(error.orig)
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return StorageUnavailable(f"database {redact(url)} does not answer: {reason}")
+    return StorageError(f"database {redact(url)}: {reason}")

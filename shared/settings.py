@@ -8,11 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-
 from shared.accounts import ACCOUNTS, FIELDS, Account, change_account
+from shared.database_url import DatabaseUrl
 from shared.errors import InvalidEvent, SettingsError
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
@@ -36,9 +33,9 @@ class Settings:
     """
 
     amqp_url: BrokerAddress = field(default_factory=lambda: BrokerAddress.parse("amqp://guest:guest@localhost:5672/"))
-    history_url: URL = field(default_factory=lambda: parse_database_url("sqlite:///var/history.db"))
-    alerts_url: URL = field(default_factory=lambda: parse_database_url("sqlite:///var/alerts.db"))
-    results_url: URL = field(default_factory=lambda: parse_database_url("sqlite:///var/celery.db"))
+    history_url: DatabaseUrl = field(default_factory=lambda: parse_database_url("sqlite:///var/history.db"))
+    alerts_url: DatabaseUrl = field(default_factory=lambda: parse_database_url("sqlite:///var/alerts.db"))
+    results_url: DatabaseUrl = field(default_factory=lambda: parse_database_url("sqlite:///var/celery.db"))
     provider: tuple[str, ...] = ("simulated",)
     symbols: tuple[str, ...] = ("AAPL", "MSFT", "GOOG", "AMZN", "META")
     schedule: Schedule = field(default_factory=lambda: Schedule.parse("5m"))
@@ -87,22 +84,9 @@ def write_running(values: Mapping[str, str]) -> None:
         raise SettingsError(f"{UP_SETTINGS} cannot be written: {error.strerror}") from error
 
 
-def parse_database_url(text: str) -> URL:
-    """A SQLAlchemy URL, with a relative SQLite path made absolute below the project's folder. Raises ValueError."""
-    try:
-        url = make_url(text)
-        url.get_dialect()
-    except NoSuchModuleError:
-        raise ValueError("names no kind of database that is known: use sqlite:/// or postgresql+psycopg://") from None
-    except ImportError as error:
-        raise ValueError(f"needs a driver that is not installed ({error}): pip install psycopg[binary]") from None
-    except (ArgumentError, ValueError):
-        # Without the error's own text, which may quote a piece of a password.
-        raise ValueError("is not a database URL such as sqlite:///var/history.db") from None
-    database = url.database
-    if url.get_backend_name() != "sqlite" or not database or database == ":memory:" or database.startswith("file:"):
-        return url
-    return url.set(database=str(ROOT / database))
+def parse_database_url(text: str) -> DatabaseUrl:
+    """Return the URL, with the relative path of a SQLite file below the project's folder. Raises ValueError."""
+    return DatabaseUrl.parse(text, ROOT)
 
 
 def parse_symbols(text: str) -> tuple[str, ...]:
@@ -173,6 +157,8 @@ def _read_dotenv(path: Path, *, interpolate: bool = True) -> dict[str, str]:
     try:
         if not path.exists():
             return {}
+        from dotenv import dotenv_values
+
         return {name: value or "" for name, value in dotenv_values(path, interpolate=interpolate).items()}
     except FileNotFoundError:
         return {}

@@ -102,6 +102,6 @@ def alerts(
 @contextmanager
 def _database() -> Iterator[Engine]:
     """Yield the alerts database, created if missing. Raises StorageError."""
-    with opened(load_settings().alerts_url) as engine:
+    with opened(load_settings().alerts_url.engine_url) as engine:
         create_schema(engine, SCHEMA)
         yield engine

@@ -97,7 +97,7 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
 
     Raises StorageError if the database cannot be written.
     """
-    with opened(settings.alerts_url) as engine:
+    with opened(settings.alerts_url.engine_url) as engine:
         create_schema(engine, SCHEMA)
         log.info("using the rules in %s", redact(engine.url))
         with Publisher(settings.amqp_url, "alerts", timeout=PUBLISH_TIMEOUT) as publisher:

@@ -25,7 +25,7 @@ _LOG_INTERVAL = 5.0
 @contextmanager
 def open_history(settings: Settings) -> Iterator[Handler]:
     """Yield the handler for the database of `settings`. Raises StorageError if the database cannot be written."""
-    with opened(settings.history_url) as engine:
+    with opened(settings.history_url.engine_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         log.info("storing prices in %s", redact(engine.url))

@@ -10,7 +10,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Double,
-    Engine,
     ForeignKey,
     Integer,
     MetaData,
@@ -18,11 +17,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.engine import URL
 
-from shared.database import reading, redact
-from shared.errors import StorageError
-from shared.schema import Schema, is_complete
+from shared.schema import Schema
 
 metadata = MetaData()
 
@@ -48,8 +44,6 @@ price = Table(
     sqlite_with_rowid=False,
 )
 
-PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
-
 SCHEMA = Schema(
     name="history",
     metadata=metadata,
@@ -65,16 +59,3 @@ SCHEMA = Schema(
         FROM price JOIN series ON series.id = price.series_id
     """,
 )
-
-
-def check_schema(engine: Engine) -> None:
-    """Raise StorageError if no history consumer has created the tables yet."""
-    with reading(engine) as connection:
-        complete = is_complete(connection, SCHEMA)
-    if not complete:
-        raise missing_history(engine.url)
-
-
-def missing_history(url: URL) -> StorageError:
-    """Return the error for a history database that does not exist yet."""
-    return StorageError(f"there is no history in {redact(url)} yet: run ./stockwire up, or ./stockwire consume history")

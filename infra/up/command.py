@@ -23,7 +23,6 @@ from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
 from shared.cli.logs import set_up_logs
 from shared.cli.options import Duration
-from shared.database import redact
 from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
 from shared.locks import file_lock
@@ -114,7 +113,7 @@ def _hours(settings: Settings) -> str:
 def _run(
     stack: Stack, settings: Settings, hours: str, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
 ) -> None:
-    _say(f"broker {settings.amqp_url}, history {redact(settings.history_url)}, logs {_below(VAR / 'log')}")
+    _say(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_below(VAR / 'log')}")
     symbols = watch_list(settings, VAR)
     if gone := [symbol for symbol in settings.symbols if symbol not in symbols]:
         _say(f"left out, since ./stockwire watch remove took it off the list: {', '.join(gone)}")

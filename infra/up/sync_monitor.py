@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, column, func, inspect, select, table
-from sqlalchemy.engine import URL
 
 from shared.database import opened, reading
+from shared.database_url import DatabaseUrl
 from shared.errors import RateLimited, StorageError
 from shared.symbols import join_names
 
@@ -22,12 +22,12 @@ _results = table("celery_taskmeta", column("id"), column("name"), column("status
 class SyncMonitor:
     """Looks at the results of syncs that have ended, or wait for another try, since this was made."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: DatabaseUrl) -> None:
         """`url` is that of the results. Raises StorageError where they cannot be read."""
         self._url = url
         self._looked = 0.0
         self._said = ""
-        with opened(url) as engine, reading(engine) as connection:
+        with opened(url.engine_url) as engine, reading(engine) as connection:
             newest = connection.scalar(select(func.max(_results.c.id))) if _is_there(connection) else None
         self._last = (newest or 0) + 1
 
@@ -51,7 +51,7 @@ class SyncMonitor:
 
     def _rows(self) -> Sequence[Row[Any]]:
         """Those that are new, and the newest before them, whose state may have changed."""
-        with opened(self._url) as engine, reading(engine) as connection:
+        with opened(self._url.engine_url) as engine, reading(engine) as connection:
             if not _is_there(connection):
                 return ()
             query = select(_results).where(_results.c.name == TASK, _results.c.id >= self._last)

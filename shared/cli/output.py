@@ -8,9 +8,6 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 
 class Format(StrEnum):
     TABLE = "table"
@@ -52,14 +49,21 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
     if not rows:
         print(empty, file=sys.stderr)
     elif sys.stdout.isatty():
-        table = Table(header_style="bold", box=None, pad_edge=False)
-        for column in columns:
-            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        Console(markup=False, highlight=False, emoji=False).print(table)
+        _print_rich_table(columns, rows, right)
     else:
         _print_plain([columns, *rows], [column in right for column in columns])
+
+
+def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False, emoji=False).print(table)
 
 
 def _print_plain(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

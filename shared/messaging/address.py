@@ -1,8 +1,11 @@
 """Where the broker is: an AMQP URL taken apart, whose password no text of it shows."""
 
-import ssl
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_HEARTBEAT = 10
 
@@ -92,8 +95,10 @@ class TlsOptions:
             server_name=query.pop("server_name_indication", None),
         )
 
-    def context(self) -> ssl.SSLContext:
+    def context(self) -> "ssl.SSLContext":
         """Raises OSError (ssl.SSLError is one) for a file that cannot be used."""
+        import ssl
+
         context = ssl.create_default_context(cafile=self.cacertfile)
         if not self.verify:
             context.check_hostname = False

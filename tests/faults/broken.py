@@ -55,7 +55,7 @@ def acknowledging_first(consumer: Consumer) -> Consumer:
 @contextmanager
 def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
     """History in a table without a key."""
-    with opened(settings.history_url) as engine:
+    with opened(settings.history_url.engine_url) as engine:
         _make_table(engine)
 
         def handle(events: Sequence[StockData]) -> None:
@@ -78,7 +78,7 @@ def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
 @contextmanager
 def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
     """Alerts by RULES that remember prices in memory alone, and take an alert for a new one each time."""
-    with real_alerts.open(settings), opened(settings.alerts_url) as engine:
+    with real_alerts.open(settings), opened(settings.alerts_url.engine_url) as engine:
         previous: dict[str, StockData] = {}
 
         def handle(events: Sequence[StockData]) -> None:

@@ -1,15 +1,18 @@
 """Queries for gaps in the stored prices; they read only the times of the prices."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
 from consumers.history.gap_detection import DAY, Gap, find_gaps
+from consumers.history.queries.prices import history_reader
 from consumers.history.tables import price, series
-from shared.database import reading
+from shared.database import opened, reading
 from shared.market_calendar import Session
+from shared.settings import Settings
 from shared.times import EPOCH, from_micros, to_micros
 
 _ROWS_PER_FETCH = 10_000
@@ -17,6 +20,13 @@ _DAY_IN_MICROSECONDS = DAY // timedelta(microseconds=1)
 
 # Returns the sessions of a market between two times; None if no market is set.
 Sessions = Callable[[datetime, datetime], Sequence[Session]] | None
+
+
+@contextmanager
+def history_database(settings: Settings) -> Iterator[Engine]:
+    """Yield the history database for queries. Raises StorageError if there is no history yet."""
+    with history_reader(settings), opened(settings.history_url.engine_url) as engine:
+        yield engine
 
 
 def gaps_by_symbol(

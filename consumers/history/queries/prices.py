@@ -3,100 +3,99 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, func, select
-
-from consumers.history.tables import check_schema, missing_history, price, series
-from shared.database import opened, reading
+from shared.errors import StorageError
 from shared.prices import format_price, from_float
+from shared.reader import Reader, open_reader
 from shared.settings import Settings
 from shared.times import format_sortable, from_micros, to_micros
 
-_ROWS_PER_FETCH = 10_000
+PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
+
+_PRICES = """
+    SELECT series.symbol, price.as_of, price.price, price.currency, price.volume, series.provider, price.lag
+    FROM series JOIN price ON price.series_id = series.id
+"""
+_NEWEST_OF_SERIES = "price.as_of = (SELECT max(other.as_of) FROM price AS other WHERE other.series_id = series.id)"
 
 
 @contextmanager
-def history_database(settings: Settings) -> Iterator[Engine]:
-    """Yield the history database for queries. Raises StorageError if there is no history yet."""
+def history_reader(settings: Settings) -> Iterator[Reader]:
+    """Yield a reader of the history database. Raises StorageError if there is no history yet."""
     url = settings.history_url
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+    missing = StorageError(f"there is no history in {url} yet: run ./stockwire up, or ./stockwire consume history")
+    if url.sqlite_file and not url.sqlite_file.exists():
         # Connecting would create the file.
-        raise missing_history(url)
-    with opened(url) as engine:
-        check_schema(engine)
-        yield engine
+        raise missing
+    with open_reader(url) as reader:
+        # The view is created last.
+        if not reader.has_table("price_history"):
+            raise missing
+        yield reader
 
 
 def read_prices(
-    engine: Engine, symbol: str, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
+    reader: Reader, symbol: str, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the newest `limit` rows of `price_history` for one symbol with since <= as_of < until, oldest first.
 
     Prices are exact decimals as text. Times are ISO 8601 text in UTC.
     """
-    query = _history().where(series.c.symbol == symbol)
+    sql, parameters = f"{_PRICES} WHERE series.symbol = :symbol", {"symbol": symbol, "limit": limit}
     if since is not None:
-        query = query.where(price.c.as_of >= to_micros(since))
+        sql += " AND price.as_of >= :since"
+        parameters["since"] = to_micros(since)
     if until is not None:
-        query = query.where(price.c.as_of < to_micros(until))
-    if limit is not None:
-        newest = query.order_by(price.c.as_of.desc(), series.c.provider).limit(limit).subquery()
-        query = select(newest).order_by(newest.c.as_of, newest.c.provider)
+        sql += " AND price.as_of < :until"
+        parameters["until"] = to_micros(until)
+    if limit is None:
+        sql += " ORDER BY price.as_of, series.provider"
     else:
-        query = query.order_by(price.c.as_of, series.c.provider)
-    with reading(engine) as connection:
-        for row in connection.execution_options(yield_per=_ROWS_PER_FETCH).execute(query):
-            yield _readable(row)
+        newest = f"{sql} ORDER BY price.as_of DESC, series.provider LIMIT :limit"
+        sql = f"SELECT * FROM ({newest}) AS newest ORDER BY as_of, provider"  # noqa: S608 - no text from outside
+    return map(_readable, reader.select(sql, parameters))
 
 
-def latest_prices(engine: Engine, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
+def latest_prices(reader: Reader, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the newest row of `price_history` for each of the symbols (default: all), sorted by symbol."""
-    other = price.alias()
-    newest = select(func.max(other.c.as_of)).where(other.c.series_id == series.c.id).scalar_subquery()
-    query = _history().where(price.c.as_of == newest).order_by(series.c.symbol, price.c.as_of, series.c.provider)
-    if symbols:
-        query = query.where(series.c.symbol.in_(symbols))
-    with reading(engine) as connection:
-        # The query returns one row per symbol and provider; the last row of a symbol is its newest.
-        return list({row.symbol: _readable(row) for row in connection.execute(query)}.values())
+    names = {f"symbol_{number}": symbol for number, symbol in enumerate(symbols)}
+    condition = _NEWEST_OF_SERIES
+    if names:
+        condition += f" AND series.symbol IN ({', '.join(f':{name}' for name in names)})"
+    sql = f"{_PRICES} WHERE {condition} ORDER BY series.symbol, price.as_of, series.provider"
+    # The query returns one row per symbol and provider; the last row of a symbol is its newest.
+    return list({row[0]: _readable(row) for row in reader.select(sql, names)}.values())
 
 
-def stored_symbols(engine: Engine) -> list[dict[str, Any]]:
+def stored_symbols(reader: Reader) -> list[dict[str, Any]]:
     """Return first and last `as_of` and the number of rows for each symbol and provider."""
-    query = (
-        select(series.c.symbol, series.c.provider, func.min(price.c.as_of), func.max(price.c.as_of), func.count())
-        .join(price, price.c.series_id == series.c.id)
-        .group_by(series.c.symbol, series.c.provider)
-        .order_by(series.c.symbol, series.c.provider)
-    )
-    with reading(engine) as connection:
-        return [
-            {
-                "symbol": symbol,
-                "provider": provider,
-                "first": format_sortable(from_micros(first)),
-                "last": format_sortable(from_micros(last)),
-                "rows": rows,
-            }
-            for symbol, provider, first, last, rows in connection.execute(query)
-        ]
+    sql = """
+        SELECT series.symbol, series.provider, min(price.as_of), max(price.as_of), count(*)
+        FROM series JOIN price ON price.series_id = series.id
+        GROUP BY series.symbol, series.provider
+        ORDER BY series.symbol, series.provider
+    """
+    return [
+        {
+            "symbol": symbol,
+            "provider": provider,
+            "first": format_sortable(from_micros(first)),
+            "last": format_sortable(from_micros(last)),
+            "rows": rows,
+        }
+        for symbol, provider, first, last, rows in reader.select(sql)
+    ]
 
 
-def _history() -> Select[Any]:
-    return select(
-        series.c.symbol, price.c.as_of, price.c.price, price.c.currency, price.c.volume, series.c.provider, price.c.lag
-    ).join(price, price.c.series_id == series.c.id)
-
-
-def _readable(row: Row[Any]) -> dict[str, Any]:
+def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
+    symbol, as_of, price, currency, volume, provider, lag = row
     return {
-        "symbol": row.symbol,
-        "as_of": format_sortable(from_micros(row.as_of)),
-        "price": format_price(from_float(row.price)),
-        "currency": row.currency,
-        "volume": row.volume,
-        "provider": row.provider,
-        "observed_at": format_sortable(from_micros(row.as_of + row.lag)),
+        "symbol": symbol,
+        "as_of": format_sortable(from_micros(as_of)),
+        "price": format_price(from_float(price)),
+        "currency": currency,
+        "volume": volume,
+        "provider": provider,
+        "observed_at": format_sortable(from_micros(as_of + lag)),
     }

@@ -27,7 +27,7 @@ def test_the_defaults_are_the_contracts() -> None:
     settings = load_settings({}, NOWHERE)
     assert settings == Settings()
     assert settings.amqp_url.url() == "amqp://guest:guest@localhost:5672/%2F"
-    assert [url.render_as_string() for url in (settings.history_url, settings.alerts_url, settings.results_url)] == [
+    assert [str(url) for url in (settings.history_url, settings.alerts_url, settings.results_url)] == [
         f"sqlite:///{ROOT}/var/{name}.db" for name in ("history", "alerts", "celery")
     ]
     assert settings.provider == ("simulated",)
@@ -47,9 +47,9 @@ def test_every_setting_is_read_from_the_environment() -> None:
         REPLAY_FILE="prices.csv.gz",
     )
     assert str(settings.amqp_url) == "amqps://rabbit:5671/v"
-    assert settings.history_url.host == "db"
-    assert settings.alerts_url.database == "/data/alerts.db"
-    assert settings.results_url.database == str(ROOT / "results.db")
+    assert settings.history_url.engine_url.host == "db"
+    assert settings.alerts_url.sqlite_file == Path("/data/alerts.db")
+    assert settings.results_url.sqlite_file == ROOT / "results.db"
     assert settings.provider == ("yahoo", "stooq")
     assert settings.symbols == ("AAPL", "BRK.B")
     assert str(settings.schedule) == "0 * * * *"
@@ -85,7 +85,7 @@ def test_the_settings_of_a_running_up_are_read_as_they_were_written_and_by_their
     password = r"${HOME}\'#"
     write_running({"STOCKWIRE_HISTORY_URL": f"postgresql+psycopg://u:{password}@db/history"})
     with file_lock(tmp_path / "up.lock"):
-        assert load_settings({}, NOWHERE).history_url.password == password
+        assert load_settings({}, NOWHERE).history_url.engine_url.password == password
     assert (tmp_path / "up.env").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.glob("up.*") if path.suffix != ".lock"] == ["up.env"]
 
@@ -162,9 +162,9 @@ def test_a_relative_sqlite_path_is_below_the_project_whatever_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert loaded(HISTORY_URL="sqlite:///var/x.db").history_url.database == str(ROOT / "var/x.db")
-    assert loaded(HISTORY_URL="sqlite:////abs/x.db").history_url.database == "/abs/x.db"
-    assert loaded(HISTORY_URL="sqlite:///:memory:").history_url.database == ":memory:"
+    assert loaded(HISTORY_URL="sqlite:///var/x.db").history_url.sqlite_file == ROOT / "var/x.db"
+    assert loaded(HISTORY_URL="sqlite:////abs/x.db").history_url.sqlite_file == Path("/abs/x.db")
+    assert loaded(HISTORY_URL="sqlite:///:memory:").history_url.text == "sqlite:///:memory:"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

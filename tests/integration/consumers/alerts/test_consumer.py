@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
 from consumers.alerts.handler import AlertHandler, open_alerts
 from consumers.alerts.rules.parser import parse_condition
@@ -21,6 +20,7 @@ from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
 from infra.up.rabbitmq import free_port
 from shared.database import open_engine, reading
+from shared.database_url import DatabaseUrl
 from shared.errors import BrokerUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.address import BrokerAddress
@@ -81,7 +81,7 @@ class AlertsEnvironment:
     def start(self, command: Sequence[str] = CONSUMER) -> "subprocess.Popen[bytes]":
         own = {
             "STOCKWIRE_AMQP_URL": self.settings.amqp_url.url(),
-            "STOCKWIRE_ALERTS_URL": self.settings.alerts_url.render_as_string(hide_password=False),
+            "STOCKWIRE_ALERTS_URL": self.settings.alerts_url.text,
         }
         others = {name: value for name, value in os.environ.items() if not name.startswith("STOCKWIRE_")}
         with self.output.open("ab") as stdout, self.output.with_suffix(".log").open("ab") as stderr:
@@ -139,8 +139,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def environment(broker: BrokerAddress, tmp_path: Path) -> Iterator[AlertsEnvironment]:
-    url = make_url(f"sqlite:///{tmp_path / 'alerts.db'}")
-    engine = open_engine(url)
+    url = DatabaseUrl(f"sqlite:///{tmp_path / 'alerts.db'}")
+    engine = open_engine(url.engine_url)
     create_schema(engine, SCHEMA)
     with connected(broker, "test") as connection:
         channel = connection.open_channel()

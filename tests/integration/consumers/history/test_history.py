@@ -13,15 +13,23 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
-from consumers.history.queries.prices import history_database, latest_prices, read_prices, stored_symbols
+from consumers.history.queries.prices import history_reader, latest_prices, read_prices, stored_symbols
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from shared.database import open_engine, opened, reading, writing
+from shared.database_url import DatabaseUrl
 from shared.errors import StorageError, StorageUnavailable
 from shared.events import StockData
+from shared.reader import Reader, open_reader
 from shared.schema import create_schema
 from shared.settings import Settings
 from tests.factories import AS_OF, price_series, stock_data
+
+
+@pytest.fixture
+def reader(database_url: URL, engine: Engine) -> Iterator[Reader]:
+    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
+        yield reader
 
 
 @pytest.fixture
@@ -35,6 +43,10 @@ def engine(database_url: URL) -> Iterator[Engine]:
 @pytest.fixture
 def store(engine: Engine) -> PriceStore:
     return PriceStore(engine)
+
+
+def history_at(url: URL) -> Settings:
+    return Settings(history_url=DatabaseUrl(str(url)))
 
 
 @pytest.fixture
@@ -59,12 +71,14 @@ def test_the_view_shows_prices_as_they_were_published(engine: Engine, store: Pri
     ]
 
 
-def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(engine: Engine, store: PriceStore) -> None:
+def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(
+    engine: Engine, store: PriceStore, reader: Reader
+) -> None:
     early = stock_data(as_of=AS_OF.replace(year=1962, microsecond=123_456))
     store.save([early])
     with reading(engine) as connection:
         shown = connection.execute(text("select as_of, observed_at from price_history")).one()
-    [row] = read_prices(engine, "AAPL")
+    [row] = read_prices(reader, "AAPL")
     assert tuple(shown) == (row["as_of"], row["observed_at"])
     assert row["as_of"] == "1962-11-20T09:59:58.123456Z"
 
@@ -72,56 +86,56 @@ def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(engine: 
 @pytest.mark.parametrize(
     "price", ["200", "0.1", "412.35", "123456789012345", "0.000000123456789012345", "1.00000000000001"]
 )
-def test_a_price_keeps_every_digit(engine: Engine, store: PriceStore, price: str) -> None:
+def test_a_price_keeps_every_digit(store: PriceStore, price: str, reader: Reader) -> None:
     store.save([stock_data(price=price)])
-    assert [row["price"] for row in read_prices(engine, "AAPL")] == [price]
+    assert [row["price"] for row in read_prices(reader, "AAPL")] == [price]
 
 
-def test_a_redelivery_changes_nothing(engine: Engine, store: PriceStore) -> None:
+def test_a_redelivery_changes_nothing(store: PriceStore, reader: Reader) -> None:
     event = stock_data(price="10")
     store.save([event, event])
     store.save([replace(event, price=Decimal(11))])
-    assert [row["price"] for row in read_prices(engine, "AAPL")] == ["10"]
+    assert [row["price"] for row in read_prices(reader, "AAPL")] == ["10"]
 
 
-def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(engine: Engine, store: PriceStore) -> None:
+def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(store: PriceStore, reader: Reader) -> None:
     first = stock_data(price="10")
     corrected = replace(first, price=Decimal(12), volume=7, observed_at=first.observed_at + timedelta(seconds=1))
     store.save([corrected, first])
     store.save([first])
-    [row] = read_prices(engine, "AAPL")
+    [row] = read_prices(reader, "AAPL")
     assert (row["price"], row["volume"]) == ("12", 7)
 
 
-def test_each_provider_has_its_own_row(engine: Engine, store: PriceStore) -> None:
+def test_each_provider_has_its_own_row(store: PriceStore, reader: Reader) -> None:
     store.save([stock_data(price="10"), stock_data(price="11", provider="replay")])
-    assert [(row["provider"], row["price"]) for row in read_prices(engine, "AAPL")] == [
+    assert [(row["provider"], row["price"]) for row in read_prices(reader, "AAPL")] == [
         ("replay", "11"),
         ("simulated", "10"),
     ]
 
 
-def test_prices_are_read_oldest_first_and_limited_to_the_newest(engine: Engine, store: PriceStore) -> None:
+def test_prices_are_read_oldest_first_and_limited_to_the_newest(store: PriceStore, reader: Reader) -> None:
     events = price_series(["1", "2", "3", "4"])
     store.save(list(reversed(events)))
-    assert [row["price"] for row in read_prices(engine, "AAPL")] == ["1", "2", "3", "4"]
-    assert [row["price"] for row in read_prices(engine, "AAPL", limit=2)] == ["3", "4"]
-    between = read_prices(engine, "AAPL", since=events[1].as_of, until=events[3].as_of)
+    assert [row["price"] for row in read_prices(reader, "AAPL")] == ["1", "2", "3", "4"]
+    assert [row["price"] for row in read_prices(reader, "AAPL", limit=2)] == ["3", "4"]
+    between = read_prices(reader, "AAPL", since=events[1].as_of, until=events[3].as_of)
     assert [row["price"] for row in between] == ["2", "3"]
-    assert list(read_prices(engine, "MSFT")) == []
+    assert list(read_prices(reader, "MSFT")) == []
 
 
-def test_latest_prices_are_the_newest_per_symbol_over_all_providers(engine: Engine, store: PriceStore) -> None:
+def test_latest_prices_are_the_newest_per_symbol_over_all_providers(store: PriceStore, reader: Reader) -> None:
     store.save(price_series(["1", "2"]))
     store.save(price_series(["5"], start=AS_OF + timedelta(minutes=1), provider="replay"))
     store.save(price_series(["9"], symbol="MSFT"))
-    assert [(row["symbol"], row["price"]) for row in latest_prices(engine)] == [("AAPL", "5"), ("MSFT", "9")]
-    assert [row["symbol"] for row in latest_prices(engine, ["MSFT", "XYZ"])] == ["MSFT"]
+    assert [(row["symbol"], row["price"]) for row in latest_prices(reader)] == [("AAPL", "5"), ("MSFT", "9")]
+    assert [row["symbol"] for row in latest_prices(reader, ["MSFT", "XYZ"])] == ["MSFT"]
 
 
-def test_stored_symbols_have_first_and_last_time_and_number_of_rows(engine: Engine, store: PriceStore) -> None:
+def test_stored_symbols_have_first_and_last_time_and_number_of_rows(store: PriceStore, reader: Reader) -> None:
     store.save(price_series(["1", "2", "3"]))
-    assert stored_symbols(engine) == [
+    assert stored_symbols(reader) == [
         {
             "symbol": "AAPL",
             "provider": "simulated",
@@ -132,14 +146,14 @@ def test_stored_symbols_have_first_and_last_time_and_number_of_rows(engine: Engi
     ]
 
 
-def test_a_failed_batch_stores_nothing_and_the_next_batch_is_stored(engine: Engine, store: PriceStore) -> None:
+def test_a_failed_batch_stores_nothing_and_the_next_batch_is_stored(store: PriceStore, reader: Reader) -> None:
     with pytest.raises(StorageError):
         store.save([stock_data("NEW", "10"), replace(stock_data("NEW2"), price=Decimal(-1))])
     store.save([stock_data("NEW", "10")])
-    assert [row["symbol"] for row in stored_symbols(engine)] == ["NEW"]
+    assert [row["symbol"] for row in stored_symbols(reader)] == ["NEW"]
 
 
-def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: Engine) -> None:
+def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: Engine, reader: Reader) -> None:
     events = price_series([str(number) for number in range(1, 401)])
     failures: list[Exception] = []
 
@@ -158,7 +172,7 @@ def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: E
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(list(read_prices(engine, "AAPL"))) == 400
+    assert len(list(read_prices(reader, "AAPL"))) == 400
 
 
 def test_several_processes_can_create_the_schema_at_once(database_url: URL) -> None:
@@ -186,11 +200,11 @@ def test_a_commit_survives_a_power_loss_and_readers_do_not_block(sqlite_url: URL
 
 
 def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
-    with opened(sqlite_url) as engine:
+    with opened(sqlite_url) as engine, open_reader(DatabaseUrl(str(sqlite_url))) as reader:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         store.save(price_series(["1", "2", "3"]))
-        rows = read_prices(engine, "AAPL")
+        rows = read_prices(reader, "AAPL")
         assert next(rows)["price"] == "1"
         store.save([stock_data(price="4", as_of=AS_OF + timedelta(hours=1))])
         assert [row["price"] for row in rows] == ["2", "3"]
@@ -209,7 +223,7 @@ def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: py
 def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:
     assert sqlite_url.database
     Path(sqlite_url.database).write_text("this is not a database, but it is as long as one. " * 20)
-    with pytest.raises(StorageError, match="no SQLite file"), open_history(Settings(history_url=sqlite_url)):
+    with pytest.raises(StorageError, match="no SQLite file"), open_history(history_at(sqlite_url)):
         pass
 
 
@@ -222,14 +236,14 @@ def test_a_read_only_database_is_named(sqlite_url: URL) -> None:
 
 
 def test_a_query_before_any_price_is_stored_says_what_to_run(sqlite_url: URL) -> None:
-    settings = Settings(history_url=sqlite_url)
+    settings = history_at(sqlite_url)
     with pytest.raises(StorageError, match="stockwire up"):
-        history_database(settings).__enter__()
+        history_reader(settings).__enter__()
     assert sqlite_url.database
     assert not Path(sqlite_url.database).exists(), "a query must not create the file"
     sqlite3.connect(sqlite_url.database).close()
     with pytest.raises(StorageError, match="stockwire up"):
-        history_database(settings).__enter__()
+        history_reader(settings).__enter__()
 
 
 def test_a_database_without_a_driver_is_refused() -> None:

@@ -22,7 +22,7 @@ def troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
     """Fresh eyes on a table with an old trouble in it, and a way to write another result or change one."""
     monkeypatch.setattr(syncs, "_LOOK_EVERY", 0)
     url = parse_database_url(f"sqlite:///{tmp_path / 'celery.db'}")
-    with opened(url) as engine:
+    with opened(url.engine_url) as engine:
         TaskExtended.__table__.create(engine)
 
         def write(task: str, status: str, result: Any, name: str = syncs.TASK) -> None:

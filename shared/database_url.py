@@ -1,0 +1,77 @@
+"""A database's URL. Only a URL that does not simply name a SQLite file needs SQLAlchemy, which takes long to import."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class DatabaseUrl:
+    """A SQLAlchemy URL as text; str() and repr() leave out its password."""
+
+    text: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, folder: Path) -> "DatabaseUrl":
+        """Check the URL, and make a relative path of a SQLite file absolute below `folder`. Raises ValueError."""
+        path = _plain_sqlite_path(text)
+        if path and _plain_sqlite_path(absolute := f"{_SQLITE}{folder / path}"):
+            return cls(absolute)
+        url = _checked(text)
+        if url.get_backend_name() != "sqlite" or not url.database or _is_special(url.database):
+            return cls(text)
+        return cls(url.set(database=str(folder / url.database)).render_as_string(hide_password=False))
+
+    @cached_property
+    def sqlite_file(self) -> Path | None:
+        """The SQLite file, or None for another database, a database in memory and a `file:` URI."""
+        if path := _plain_sqlite_path(self.text):
+            return Path(path)
+        url = self.engine_url
+        if url.get_backend_name() != "sqlite" or not url.database or _is_special(url.database):
+            return None
+        return Path(url.database)
+
+    @cached_property
+    def engine_url(self) -> "URL":
+        from sqlalchemy.engine import make_url
+
+        return make_url(self.text)
+
+    def __str__(self) -> str:
+        if _plain_sqlite_path(self.text):
+            return self.text
+        return self.engine_url.render_as_string(hide_password=True)
+
+
+def _plain_sqlite_path(text: str) -> str | None:
+    """Return the path if the URL is `sqlite:///PATH`, without parameters and escapes."""
+    path = text.removeprefix(_SQLITE)
+    return None if path == text or not path or "?" in path or "%" in path or _is_special(path) else path
+
+
+def _is_special(database: str) -> bool:
+    return database == ":memory:" or database.startswith("file:")
+
+
+def _checked(text: str) -> "URL":
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        url = make_url(text)
+        url.get_dialect()
+    except NoSuchModuleError:
+        raise ValueError("names an unknown kind of database: use sqlite:/// or postgresql+psycopg://") from None
+    except ImportError as error:
+        raise ValueError(f"needs a driver that is not installed ({error}): pip install psycopg[binary]") from None
+    except (ArgumentError, ValueError):
+        # The error's own text may quote a piece of a password.
+        raise ValueError("is not a database URL such as sqlite:///var/history.db") from None
+    return url

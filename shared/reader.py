@@ -1,0 +1,79 @@
+"""SQL for reading, run by sqlite3 on a SQLite file, because importing SQLAlchemy takes longer than most queries."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, Protocol
+
+from shared.database_url import DatabaseUrl
+from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error
+
+Parameters = Mapping[str, Any]
+
+_FETCH = 10_000
+
+
+class Reader(Protocol):
+    """Runs queries in SQL that SQLite and PostgreSQL share. Parameters are named `:like_this`."""
+
+    def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
+        """Return the rows, read as they are needed. Raises StorageError."""
+
+    def has_table(self, name: str) -> bool:
+        """Return True if there is a table or view of this name. Raises StorageError."""
+
+
+@contextmanager
+def open_reader(url: DatabaseUrl) -> Iterator[Reader]:
+    """Open a database for reading. A SQLite file must exist. Raises StorageError."""
+    if url.sqlite_file:
+        with _translated(url), closing(sqlite3.connect(url.sqlite_file, timeout=BUSY_TIMEOUT)) as connection:
+            yield _SqliteReader(connection, url)
+    else:
+        from shared.database import opened
+
+        with opened(url.engine_url) as engine:
+            yield _EngineReader(engine)
+
+
+class _SqliteReader:
+    def __init__(self, connection: sqlite3.Connection, url: DatabaseUrl) -> None:
+        self._connection = connection
+        self._url = url
+
+    def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
+        with _translated(self._url):
+            yield from self._connection.execute(sql, parameters or {})
+
+    def has_table(self, name: str) -> bool:
+        return bool(list(self.select("SELECT 1 FROM sqlite_master WHERE name = :name", {"name": name})))
+
+
+class _EngineReader:
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
+        from sqlalchemy import text
+
+        from shared.database import reading
+
+        with reading(self._engine) as connection:
+            for row in connection.execution_options(yield_per=_FETCH).execute(text(sql), parameters or {}):
+                yield tuple(row)
+
+    def has_table(self, name: str) -> bool:
+        from sqlalchemy import inspect
+
+        from shared.database import reading
+
+        with reading(self._engine) as connection:
+            return inspect(connection).has_table(name)
+
+
+@contextmanager
+def _translated(url: DatabaseUrl) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain_sqlite_error(error, str(url)) from error

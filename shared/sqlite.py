@@ -1,0 +1,38 @@
+"""SQLite's errors as storage errors, for readers through sqlite3 and through SQLAlchemy alike."""
+
+import sqlite3
+
+from shared.errors import StorageError, StorageUnavailable
+
+# Seconds that a statement waits for another process's transaction.
+BUSY_TIMEOUT = 5.0
+
+# The primary result codes of errors that pass by themselves. Source: https://www.sqlite.org/rescode.html
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_PRIMARY_CODE = 0xFF
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Return the error's primary result code, or 0 if sqlite3 raised the error by itself."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+
+
+def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
+    """Return the storage error that tells a user what is wrong with `database`, and what to do."""
+    code = primary_code(error)
+    reason = first_line(error)
+    if code in _TRANSIENT:
+        return StorageUnavailable(f"database {database} cannot be written for now: {reason}")
+    if code == sqlite3.SQLITE_READONLY:
+        return StorageError(f"database {database} is read-only: give this user write permission on file and folder")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageError(f"database {database} is damaged or no SQLite file ({reason}): put back a copy of it")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return StorageError(f"database {database} cannot be opened: check that folder and file can be written")
+    return StorageError(f"database {database}: {reason}")
+
+
+def first_line(error: BaseException | None) -> str:
+    """Return the first line of an error's message, or the name of its type if the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
