@@ -1,4 +1,4 @@
-"""`stockwire backfill`: past prices from the providers that have them; with --gaps, into the holes of the history."""
+"""`stockwire backfill`: publish past prices; with --gaps, only those that the stored history lacks."""
 
 import sys
 import time
@@ -12,10 +12,11 @@ from sqlalchemy import Engine
 from consumers.history.gap_detection import DAY, Gap, resolution_of, tolerance
 from consumers.history.queries.gaps import gaps_by_symbol, history_database, is_stored, symbols_without_prices
 from producer.backfill.progress import forget_progress
-from producer.backfill.run import Backfill, names_with_history, with_history
-from producer.backfill.time_ranges import TimeRange, total
+from producer.backfill.run import Backfill
+from producer.backfill.time_ranges import TimeRange, total_duration
 from producer.commands import check_symbols
-from producer.providers.base import Interval
+from producer.providers.base import HistoricalProvider, Interval
+from producer.providers.historical import historical_provider_names, historical_providers
 from producer.providers.registry import make_providers
 from producer.state import open_state
 from shared.cli.options import Moment
@@ -30,107 +31,88 @@ from shared.signals import Stop, stop_on_signals
 from shared.symbols import join_names
 from shared.times import EPOCH, utc_now
 
-# In seconds: how long the history may take to store the last of what was published, before its holes are counted.
-PATIENCE = 15.0
+# The time that the history consumer has to store the published events before the remaining gaps are counted.
+STORE_WAIT_SECONDS = 15.0
+
+WantedRanges = Mapping[str, Sequence[TimeRange]]
 
 
 def backfill(
     context: typer.Context,
     symbols: Annotated[
-        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="With --gaps, all that are stored by default.")
+        list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="With --gaps, by default all stored symbols.")
     ] = None,
     since: Moment = None,
     until: Moment = None,
     interval: Annotated[
-        Interval | None, typer.Option(help="How far apart; 1d by default, with --gaps as the schedule is.")
+        Interval | None, typer.Option(help="The interval of the prices; by default 1d, with --gaps by the schedule.")
     ] = None,
-    gaps: Annotated[bool, typer.Option("--gaps", help="Only what is missing in the stored history.")] = False,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Fetch only what the stored history lacks.")] = False,
 ) -> None:
-    """Fetch past prices and publish them as history, which alerts never see; goes on where it was cut off.
+    """Fetch past prices and publish them as history, which alerts ignore.
 
-    Exits 1 if any symbol failed.
+    Resumes an interrupted backfill. Exits 1 if any symbol failed.
     """
     if not gaps and not (symbols and since):
         raise typer.BadParameter("name symbols and --since T, or use --gaps", ctx=context)
     if gaps and until:
-        raise typer.BadParameter("goes without --gaps, which end now", ctx=context, param_hint="--until")
+        raise typer.BadParameter("cannot be used with --gaps, which end now", ctx=context, param_hint="--until")
     now = utc_now()
     end = min(until or now, now)
     # No provider has older prices.
     since = max(since, EPOCH) if since else None
     if since and since >= end:
-        raise typer.BadParameter("leaves no time before --until, or before now", ctx=context, param_hint="--since")
-    good, malformed = check_symbols(symbols or ())
+        raise typer.BadParameter("must be before --until, and before now", ctx=context, param_hint="--since")
+    valid, invalid = check_symbols(symbols or ())
     work = None
     with stop_on_signals() as stop:
-        if gaps and (good or not malformed):
-            work = fill_gaps(load_settings(), good, since, interval, now, stop)
-        elif since and good:
-            wanted = {symbol: [TimeRange(since, end)] for symbol in good}
+        if gaps and (valid or not invalid):
+            work = fill_gaps(load_settings(), valid, since, interval, now, stop)
+        elif since and valid:
+            wanted = {symbol: [TimeRange(since, end)] for symbol in valid}
             work = publish_history(load_settings(), wanted, interval or Interval.DAY, stop, resumable=True)
             _print_without_prices(work, wanted)
-    failed = malformed | (work.reasons() if work else {})
-    for symbol, reason in failed.items():
-        print(f"{symbol} failed: {reason}", file=sys.stderr)
-    if work and work.left and work.halts and not stop.requested:
-        raise _left_over(work)
-    if failed and not stop.requested:
-        raise typer.Exit(1)
+    _report_failures(work, invalid, stop)
 
 
 def publish_history(
-    settings: Settings, wanted: Mapping[str, Sequence[TimeRange]], interval: Interval, stop: Stop, *, resumable: bool
+    settings: Settings, wanted: WantedRanges, interval: Interval, stop: Stop, *, resumable: bool
 ) -> Backfill:
-    """Publish what is wanted of each symbol, and say what came of it.
+    """Publish the wanted ranges of each symbol and print the result.
 
-    A `resumable` one goes on from where it was cut off, if it was. Raises StockwireError, but not for what providers
-    do not deliver.
+    With `resumable`, an interrupted backfill is resumed. Raises SettingsError, BrokerError and StorageError.
     """
-    providers = with_history(make_providers(settings, VAR), interval)
-    if not providers:
-        raise SettingsError(
-            f"STOCKWIRE_PROVIDER: {', '.join(settings.provider)} has no past prices {interval.value} apart:"
-            f" use one of {', '.join(names_with_history(interval))}"
-        )
+    providers = _make_historical_providers(settings, interval)
+    total_seconds = sum(total_duration(each).total_seconds() for each in wanted.values())
     with (
         open_state(VAR) as state,
         Publisher(settings.amqp_url, "backfill", wait_while_blocked=True, stop=stop) as publisher,
-        progress_bar("backfilling", sum(total(spans).total_seconds() for spans in wanted.values())) as progress,
+        progress_bar("backfilling", total_seconds) as progress,
     ):
 
-        def advance(covered: timedelta) -> None:
+        def on_progress(covered: timedelta) -> None:
             progress.advance(covered.total_seconds())
 
-        left = {symbol: list(spans) for symbol, spans in wanted.items()}
-        work = Backfill(providers, publisher, interval, left, progress.say, advance, state if resumable else None)
+        work = Backfill(
+            providers=providers,
+            publisher=publisher,
+            interval=interval,
+            remaining={symbol: list(each) for symbol, each in wanted.items()},
+            print_line=progress.say,
+            on_progress=on_progress,
+            state=state if resumable else None,
+        )
         try:
             work.run(stop)
         finally:
             progress.end()
-            skipped = f", skipped {work.skipped}" if work.skipped else ""
-            plural = "" if len(work.last) == 1 else "s"
-            print(f"published {work.published} events of {len(work.last)} symbol{plural}{skipped}", flush=True)
-        if work.is_over and resumable:
+            _print_published(work)
+        if work.is_finished and resumable:
             with writing(state) as connection:
                 forget_progress(connection, wanted, interval)
-    if stop.requested and work.left:
-        print("stopped: the same command goes on from here", flush=True)
+    if stop.requested and work.remaining:
+        print("stopped: run the same command again to resume", flush=True)
     return work
-
-
-def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
-    # Some providers say so of a symbol that they do not know, too.
-    spoken_of = work.last.keys() | work.failed.keys() | work.left.keys() | work.resumed
-    if nothing := [symbol for symbol in wanted if symbol not in spoken_of]:
-        names = ", ".join(each.name for each in work.providers)
-        print(f"{join_names(nothing)}: {names} has no prices of that time", file=sys.stderr)
-
-
-def _left_over(work: Backfill) -> ProviderError:
-    reasons = "; ".join(map(str, work.halts.values()))
-    limits = [error.retry_at for error in work.halts.values() if isinstance(error, RateLimited)]
-    again = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when that is mended"
-    return ProviderError(f"{join_names(work.left)} left: {reasons}; run the same command again{again}")
 
 
 def fill_gaps(
@@ -141,55 +123,110 @@ def fill_gaps(
     now: datetime,
     stop: Stop,
 ) -> Backfill | None:
-    """Publish what is missing in the history, and say what is missing still; None where nothing was."""
+    """Publish what the history lacks and print the gaps that remain; return None if there were no gaps."""
     resolution = interval.length if interval else resolution_of(settings.schedule)
     sessions = load_market_calendar(settings.market).sessions if settings.market else None
 
     with history_database(settings) as engine:
 
-        def find() -> list[tuple[str, Gap]]:
+        def find_gaps() -> list[tuple[str, Gap]]:
             return list(gaps_by_symbol(engine, resolution, now, symbols, since, sessions))
 
         wanted: dict[str, list[TimeRange]] = {}
-        for symbol, hole in find():
-            wanted.setdefault(symbol, []).append(_span(hole, resolution))
+        for symbol, gap in find_gaps():
+            wanted.setdefault(symbol, []).append(_range_to_fetch(gap, resolution))
         if not wanted:
-            print("no holes")
-            if unknown := symbols_without_prices(engine, symbols) if symbols else []:
-                print(f"of {join_names(unknown)} nothing is stored: backfill with --since fetches it", file=sys.stderr)
+            print("no gaps")
+            _print_not_stored(symbols_without_prices(engine, symbols) if symbols else [])
             return None
-        apart = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
-        work = publish_history(settings, wanted, apart, stop, resumable=False)
+        fetched = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
+        work = publish_history(settings, wanted, fetched, stop, resumable=False)
         if stop.requested:
             return work
-        if not wait_until_stored(engine, work.last.values(), stop):
-            print("the history has not stored all of it yet: is ./stockwire consume history running?", file=sys.stderr)
-        _print_left(find(), ", ".join(each.name for each in work.providers), settings.market)
+        if not wait_until_stored(engine, work.history.newest.values(), stop):
+            print("the history has not stored all prices yet: is ./stockwire consume history running?", file=sys.stderr)
+        _print_remaining_gaps(find_gaps(), work.providers, settings.market)
         return work
 
 
-def _span(hole: Gap, resolution: timedelta) -> TimeRange:
-    # A bar that is a little early is still the one that was due.
-    return TimeRange(hole.since - tolerance(resolution) if resolution < DAY else hole.since, hole.until)
-
-
-def _print_left(holes: Sequence[tuple[str, Gap]], providers: str, market: str | None) -> None:
-    if not holes:
-        print("no holes are left")
-        return
-    missing = sum(hole.missing for _, hole in holes)
-    unknown = "" if market else "; STOCKWIRE_MARKET, such as XNYS, would tell when there is none"
-    print(
-        f"{len(holes)} holes are left, of {missing} prices: there was no trading then, or {providers} has no prices"
-        f" of it{unknown}"
-    )
-
-
 def wait_until_stored(engine: Engine, events: Iterable[StockData], stop: Stop) -> bool:
-    """Whether the history has all of these within PATIENCE; a stop ends the waiting."""
-    deadline = time.monotonic() + PATIENCE
+    """Return True as soon as the history has stored these events; False after STORE_WAIT_SECONDS or a stop."""
+    deadline = time.monotonic() + STORE_WAIT_SECONDS
     for event in events:
         while not is_stored(engine, event.symbol, event.provider, event.as_of):
             if time.monotonic() > deadline or stop.wait(0.1):
                 return False
     return True
+
+
+def _make_historical_providers(settings: Settings, interval: Interval) -> list[HistoricalProvider]:
+    providers = historical_providers(make_providers(settings, VAR), interval)
+    if not providers:
+        raise SettingsError(
+            f"STOCKWIRE_PROVIDER: {', '.join(settings.provider)} has no past prices at an interval of {interval.value}:"
+            f" use one of {', '.join(historical_provider_names(interval))}"
+        )
+    return providers
+
+
+def _range_to_fetch(gap: Gap, resolution: timedelta) -> TimeRange:
+    # A bar that is a little early still fills the gap.
+    return TimeRange(gap.since - tolerance(resolution) if resolution < DAY else gap.since, gap.until)
+
+
+def _print_published(work: Backfill) -> None:
+    history = work.history
+    skipped = f", skipped {history.skipped}" if history.skipped else ""
+    plural = "" if len(history.newest) == 1 else "s"
+    print(f"published {history.published} events of {len(history.newest)} symbol{plural}{skipped}", flush=True)
+
+
+def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
+    # A provider may also have no prices because it does not know the symbol.
+    reported = work.history.newest.keys() | work.symbol_errors.keys() | work.remaining.keys() | work.resumed
+    if without_prices := [symbol for symbol in wanted if symbol not in reported]:
+        names = ", ".join(each.name for each in work.providers)
+        print(f"{join_names(without_prices)}: {names} has no prices in that time range", file=sys.stderr)
+
+
+def _print_not_stored(symbols: Sequence[str]) -> None:
+    if symbols:
+        names = " ".join(symbols) if len(symbols) <= 10 else "SYMBOL..."
+        print(
+            f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T", file=sys.stderr
+        )
+
+
+def _print_remaining_gaps(
+    gaps: Sequence[tuple[str, Gap]], providers: Sequence[HistoricalProvider], market: str | None
+) -> None:
+    if not gaps:
+        print("no gaps remain")
+        return
+    missing = sum(gap.missing for _, gap in gaps)
+    names = ", ".join(each.name for each in providers)
+    advice = "" if market else "; set STOCKWIRE_MARKET, such as XNYS, to leave out the hours without trading"
+    print(
+        f"{len(gaps)} gaps of {missing} prices remain: there was no trading at the time, or {names} has no prices"
+        f" of it{advice}"
+    )
+
+
+def _report_failures(work: Backfill | None, invalid: Mapping[str, str], stop: Stop) -> None:
+    """Print the failures. Raises ProviderError if a provider's part ended early, and Exit if any symbol failed."""
+    failed = {**invalid, **(work.failures() if work else {})}
+    for symbol, reason in failed.items():
+        print(f"{symbol} failed: {reason}", file=sys.stderr)
+    if stop.requested:
+        return
+    if work and work.remaining and work.provider_errors:
+        raise _not_completed(work)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _not_completed(work: Backfill) -> ProviderError:
+    reasons = "; ".join(map(str, work.provider_errors.values()))
+    limits = [error.retry_at for error in work.provider_errors.values() if isinstance(error, RateLimited)]
+    when = f" after {min(limits):%Y-%m-%d %H:%M:%S} UTC" if limits else " when this is fixed"
+    return ProviderError(f"{join_names(work.remaining)} not completed: {reasons}; run the same command again{when}")

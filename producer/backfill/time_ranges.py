@@ -1,4 +1,4 @@
-"""Spans of time, and how they are cut: what is left of them, and the windows to ask for them in."""
+"""Ranges of time: clipping, subtracting, and splitting into windows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,28 +16,32 @@ class TimeRange:
         return self.since <= moment < self.until
 
 
-def clip(spans: Sequence[TimeRange], start: datetime) -> list[TimeRange]:
-    """What of the spans is not before `start`."""
-    return [TimeRange(max(each.since, start), each.until) for each in spans if each.until > start]
+def clip(time_ranges: Sequence[TimeRange], start: datetime) -> list[TimeRange]:
+    """Return the parts of the ranges from `start` on."""
+    return [TimeRange(max(each.since, start), each.until) for each in time_ranges if each.until > start]
 
 
-def subtract(spans: Sequence[TimeRange], window: TimeRange) -> list[TimeRange]:
-    """What of the spans is not in the window."""
-    before = [TimeRange(each.since, min(each.until, window.since)) for each in spans if each.since < window.since]
-    return before + clip(spans, window.until)
+def subtract(time_ranges: Sequence[TimeRange], window: TimeRange) -> list[TimeRange]:
+    """Return the parts of the ranges outside the window."""
+    before = [TimeRange(each.since, min(each.until, window.since)) for each in time_ranges if each.since < window.since]
+    return before + clip(time_ranges, window.until)
 
 
-def windows(spans: Sequence[TimeRange], longest: timedelta) -> Iterator[TimeRange]:
-    """The fewest windows of at most this length that have in them all of these spans, oldest first."""
-    left = list(spans)
-    while left:
-        # Some providers have no end to it, which no date has room for.
-        end = left[0].since + min(longest, left[-1].until - left[0].since)
-        within = [each for each in left if each.since < end]
-        window = TimeRange(left[0].since, min(end, within[-1].until))
+def split_into_windows(time_ranges: Sequence[TimeRange], max_length: timedelta) -> Iterator[TimeRange]:
+    """Yield the fewest windows of at most `max_length` that cover the ranges, oldest first.
+
+    The ranges are sorted and do not overlap. No window begins or ends between two ranges.
+    """
+    remaining = list(time_ranges)
+    while remaining:
+        # `max_length` may be too long to add to a date, so it is limited first.
+        end = remaining[0].since + min(max_length, remaining[-1].until - remaining[0].since)
+        within = [each for each in remaining if each.since < end]
+        window = TimeRange(remaining[0].since, min(end, within[-1].until))
         yield window
-        left = clip(left, window.until)
+        remaining = clip(remaining, window.until)
 
 
-def total(spans: Iterable[TimeRange]) -> timedelta:
-    return sum((each.until - each.since for each in spans), timedelta())
+def total_duration(time_ranges: Iterable[TimeRange]) -> timedelta:
+    """Return the sum of the ranges' lengths."""
+    return sum((each.until - each.since for each in time_ranges), timedelta())

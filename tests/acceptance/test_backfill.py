@@ -1,4 +1,4 @@
-"""`backfill` and `gaps` as processes, with a provider played by a real HTTP server and a history that listens."""
+"""`backfill` and `gaps` as processes, with a fake provider behind a real HTTP server, and the history consumer."""
 
 import contextlib
 import re
@@ -39,7 +39,7 @@ def server() -> Iterator[FakeHttpServer]:
 
 @pytest.fixture
 def settings(checkout: Path, broker: BrokerAddress, server: FakeHttpServer) -> Callable[..., Environment]:
-    """As the environment has them; history and alerts are in the checkout's own `var`."""
+    """Settings as environment variables; history and alerts are in the checkout's own `var`."""
 
     def made(**more: str) -> Environment:
         defaults = {"AMQP_URL": broker.url(), "PROVIDER": "yahoo", "YAHOO_URL": server.url}
@@ -56,7 +56,7 @@ def history(checkout: Path, settings: Callable[..., Environment]) -> Iterator[No
 
 
 def ask(checkout: Path, statement: str) -> list[tuple[object, ...]]:
-    """What plain sqlite3 has of the history."""
+    """Return the rows of a query, by plain sqlite3."""
     with contextlib.closing(sqlite3.connect(checkout / "var" / "history.db")) as database, database:
         return database.execute(statement).fetchall()
 
@@ -68,7 +68,7 @@ def count_stored(checkout: Path) -> int:
 
 
 @pytest.mark.usefixtures("history")
-def test_past_prices_come_to_be_history_and_no_alert(settings: Callable[..., Environment], checkout: Path) -> None:
+def test_past_prices_are_stored_and_raise_no_alert(settings: Callable[..., Environment], checkout: Path) -> None:
     run = partial(stockwire, environment=settings(), folder=checkout)
     assert run("rules", "add", "any", "* above 1").returncode == 0
     with running("./stockwire", "consume", "alerts", environment=settings(), folder=checkout) as alerts:
@@ -90,7 +90,7 @@ def test_past_prices_come_to_be_history_and_no_alert(settings: Callable[..., Env
 
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("interval", ["1d", "5m"])
-def test_a_beginning_before_all_prices_is_as_good_as_the_first(
+def test_a_start_before_all_prices_begins_with_the_first(
     settings: Callable[..., Environment], checkout: Path, interval: str
 ) -> None:
     command = ("backfill", "AAPL", "--since", "0001-01-01", "--until", "1970-01-03", "--interval", interval)
@@ -100,7 +100,7 @@ def test_a_beginning_before_all_prices_is_as_good_as_the_first(
 
 
 @pytest.mark.usefixtures("history")
-def test_a_backfill_that_is_killed_goes_on_from_there(
+def test_a_killed_backfill_resumes(
     settings: Callable[..., Environment], checkout: Path, server: FakeHttpServer
 ) -> None:
     killed = threading.Event()
@@ -119,18 +119,18 @@ def test_a_backfill_that_is_killed_goes_on_from_there(
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert done.returncode == 0
     assert done.stderr == (
-        "yahoo: going on where it was cut off: AAPL at 2024-11-16T00:00:00Z, BRK.B at 2024-11-16T00:00:00Z\n"
+        "resuming an interrupted backfill from yahoo: AAPL at 2024-11-16T00:00:00Z, BRK.B at 2024-11-16T00:00:00Z\n"
     )
     assert done.stdout == "published 15 events of 1 symbol\n"
     assert ["MSFT" in each.path for each in server.requests] == [False, False, True, True]
     until(lambda: count_stored(checkout) == 3 * WORKING_DAYS, "every day")
-    # It has ended: from now on it begins anew.
+    # After a complete backfill the next one starts from the beginning.
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert (done.stdout, done.stderr) == ("published 45 events of 3 symbols\n", "")
 
 
 @pytest.mark.usefixtures("history")
-def test_a_hole_is_listed_and_filled(settings: Callable[..., Environment], checkout: Path) -> None:
+def test_a_gap_is_listed_and_filled(settings: Callable[..., Environment], checkout: Path) -> None:
     days = [utc_now().date() - timedelta(days=number) for number in range(21, 0, -1)]
     working = [day for day in days if day.weekday() < 5]
     monday = next(day for day in days[5:] if day.weekday() == 0)
@@ -148,31 +148,31 @@ def test_a_hole_is_listed_and_filled(settings: Callable[..., Environment], check
     assert "STOCKWIRE_MARKET" in done.stderr
     done = run("backfill", "--gaps")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "published 3 events of 1 symbol\nno holes are left\n"
+    assert done.stdout == "published 3 events of 1 symbol\nno gaps remain\n"
     assert count_stored(checkout) == 2 * len(working)
-    assert run("backfill", "--gaps").stdout == "no holes\n"
+    assert run("backfill", "--gaps").stdout == "no gaps\n"
     done = run("gaps")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "no gaps\n")
 
 
 @pytest.mark.usefixtures("history")
-def test_holes_that_no_provider_can_fill_are_said(settings: Callable[..., Environment], checkout: Path) -> None:
+def test_gaps_that_no_provider_can_fill_are_reported(settings: Callable[..., Environment], checkout: Path) -> None:
     run = partial(stockwire, environment=settings(), folder=checkout)
     done = run("backfill", "MSFT", "--gaps", "--since", "3d", "--interval", "5m")
     assert (done.returncode, done.stderr) == (0, "")
-    published, left = done.stdout.splitlines()
+    published, remaining = done.stdout.splitlines()
     assert published.startswith("published ")
-    assert "holes are left, of " in left
-    assert "there was no trading then, or yahoo has no prices of it; STOCKWIRE_MARKET" in left
+    assert " prices remain: there was no trading at the time" in remaining
+    assert "or yahoo has no prices of it; set STOCKWIRE_MARKET" in remaining
     nowhere = run("gaps", "XYZ")
     assert (nowhere.returncode, nowhere.stdout) == (0, "")
     assert "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n" in nowhere.stderr
     nowhere = run("backfill", "XYZ", "--gaps")
-    assert (nowhere.returncode, nowhere.stdout) == (0, "no holes\n")
-    assert nowhere.stderr == "of XYZ nothing is stored: backfill with --since fetches it\n"
+    assert (nowhere.returncode, nowhere.stdout) == (0, "no gaps\n")
+    assert nowhere.stderr == "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n"
 
 
-def test_a_symbol_that_fails_fails_alone(
+def test_a_failed_symbol_does_not_affect_the_others(
     settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress
 ) -> None:
     declare(broker)
@@ -185,18 +185,18 @@ def test_a_symbol_that_fails_fails_alone(
     assert unknown.startswith("XYZ failed: Yahoo Finance cannot deliver this symbol: ")
 
 
-def test_a_symbol_without_prices_of_that_time_is_named(
+def test_a_symbol_without_prices_in_the_time_range_is_named(
     settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress
 ) -> None:
     declare(broker)
     command = ("backfill", "AAPL", "BRK.B", "--since", "2024-11-16", "--until", "2024-11-18")
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert (done.returncode, done.stdout) == (0, "published 0 events of 0 symbols\n")
-    assert done.stderr == "AAPL, BRK.B: yahoo has no prices of that time\n"
+    assert done.stderr == "AAPL, BRK.B: yahoo has no prices in that time range\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_limit_of_the_minute_is_waited_for_and_a_signal_ends_that(
+def test_a_rate_limit_per_minute_is_waited_for_and_a_signal_ends_the_wait(
     settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress, number: signal.Signals
 ) -> None:
     declare(broker)
@@ -207,10 +207,10 @@ def test_a_limit_of_the_minute_is_waited_for_and_a_signal_ends_that(
         waited, published, stopped = process.output.splitlines()
     assert waited.startswith("waiting for ")
     assert published == "published 15 events of 1 symbol"
-    assert stopped == "stopped: the same command goes on from here"
+    assert stopped == "stopped: run the same command again to resume"
 
 
-def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
+def test_a_daily_limit_ends_the_backfill_and_says_when_to_run_it_again(
     settings: Callable[..., Environment], checkout: Path, broker: BrokerAddress
 ) -> None:
     declare(broker)
@@ -218,11 +218,11 @@ def test_a_limit_of_the_day_ends_it_and_says_when_to_go_on(
     done = stockwire(*command, environment=settings(YAHOO_PER_DAY="1"), folder=checkout)
     assert (done.returncode, done.stdout) == (1, "published 15 events of 1 symbol\n")
     tomorrow = utc_now().date() + timedelta(days=1)
-    assert done.stderr.startswith("stockwire: BRK.B left: Yahoo Finance's quota of 1 per day (STOCKWIRE_YAHOO")
+    assert done.stderr.startswith("stockwire: BRK.B not completed: Yahoo Finance's quota of 1 per day (STOCKWIRE_YAHOO")
     assert done.stderr.endswith(f"; run the same command again after {tomorrow} 00:00:00 UTC\n")
     done = stockwire(*command, environment=settings(), folder=checkout)
     assert (done.returncode, done.stdout) == (0, "published 15 events of 1 symbol\n")
-    assert done.stderr.startswith("yahoo: going on where it was cut off: AAPL at ")
+    assert done.stderr.startswith("resuming an interrupted backfill from yahoo: AAPL at ")
 
 
 def test_a_provider_without_past_prices_is_one_line(settings: Callable[..., Environment], checkout: Path) -> None:
@@ -230,13 +230,13 @@ def test_a_provider_without_past_prices_is_one_line(settings: Callable[..., Envi
     done = stockwire("backfill", "AAPL", "--since", "7d", environment=environment, folder=checkout)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "stockwire: STOCKWIRE_PROVIDER: finnhub has no past prices 1d apart:"
+        "stockwire: STOCKWIRE_PROVIDER: finnhub has no past prices at an interval of 1d:"
         " use one of simulated, twelvedata, yahoo, alphavantage, massive\n"
     )
 
 
 @pytest.mark.usefixtures("history")
-def test_the_simulated_provider_has_a_past_without_any_setting(checkout: Path, broker: BrokerAddress) -> None:
+def test_the_simulated_provider_has_past_prices_without_any_setting(checkout: Path, broker: BrokerAddress) -> None:
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
     today = utc_now().date()
     done = stockwire("backfill", "AAPL", "--since", "90d", environment=environment, folder=checkout)
@@ -255,13 +255,13 @@ def test_the_simulated_provider_has_a_past_without_any_setting(checkout: Path, b
         ([], "name symbols and --since T, or use --gaps"),
         (["AAPL"], "name symbols and --since T"),
         (["--since", "7d"], "name symbols and --since T"),
-        (["AAPL", "--since", "2999-01-01"], "leaves no time before"),
-        (["AAPL", "--since", "2024-01-02", "--until", "2024-01-02"], "leaves no time before"),
-        (["--gaps", "--until", "2024-01-02"], "goes without --gaps"),
+        (["AAPL", "--since", "2999-01-01"], "must be before --until"),
+        (["AAPL", "--since", "2024-01-02", "--until", "2024-01-02"], "must be before --until"),
+        (["--gaps", "--until", "2024-01-02"], "cannot be used with --gaps"),
         (["AAPL", "--since", "7d", "--interval", "1h"], "is not one of"),
     ],
 )
-def test_wrong_usage_is_said(arguments: list[str], message: str, checkout: Path) -> None:
+def test_wrong_usage_is_reported(arguments: list[str], message: str, checkout: Path) -> None:
     done = stockwire("backfill", *arguments, folder=checkout, environment={"COLUMNS": "200"})
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())

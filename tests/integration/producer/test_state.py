@@ -11,6 +11,9 @@ import pytest
 from producer.backfill.progress import load_progress
 from producer.market_hours import LastSync
 from producer.providers.base import Interval
+from producer.providers.http.circuit_breaker import CircuitBreaker, load_circuit_breaker
+from producer.providers.http.quota import read_usage
+from producer.providers.http.request_order import last_requested
 from producer.state import FILE, open_state
 from producer.watch_list import add_symbol, load_changes
 from shared.database import reading, writing
@@ -75,6 +78,19 @@ def test_progress_last_sync_and_watch_list_survive_the_new_names(folder: Path) -
     assert (changes.added, changes.removed) == (("TSLA", "IBM"), ("MSFT",))
     tables = {name for (name,) in select(folder, "SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert not {"backfilled", "last_sent"} & tables
+
+
+def test_quota_circuit_breakers_and_request_order_survive_the_new_names(folder: Path) -> None:
+    with open_state(folder) as engine, reading(engine) as connection:
+        assert sum(amount for _, amount in read_usage(connection, "yahoo:1")) == 6
+        assert load_circuit_breaker(connection, "a") == CircuitBreaker(half_open=False)
+        limited = CircuitBreaker(True, 7, 2, AT, "rate_limited", "answers 429")
+        assert load_circuit_breaker(connection, "b") == limited
+        rejected = CircuitBreaker(True, 0, 0, AT, "authentication_failed", "wrong key")
+        assert load_circuit_breaker(connection, "c") == rejected
+        assert connection.execute(last_requested.select()).all() == [("yahoo:1", "AAPL", to_micros(AT))]
+    tables = {name for (name,) in select(folder, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert not {"spent", "circuit", "asked"} & tables
 
 
 def test_a_row_that_the_new_table_already_has_wins(folder: Path) -> None:

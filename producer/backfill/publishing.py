@@ -1,0 +1,65 @@
+"""Past prices become events of history on the exchange."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from producer.market_service import make_event
+from producer.providers.base import Quote
+from shared.errors import ProviderError, PublishError
+from shared.events import StockData
+from shared.messaging.messages import Message, price_message
+from shared.messaging.publisher import Publisher
+from shared.signals import Stop
+from shared.times import format_instant
+
+
+@dataclass
+class HistoryPublisher:
+    """Publishes past prices with the routing key of a backfill, and counts them.
+
+    `published` counts confirmed events and `skipped` invalid prices, each of which is reported by `print_line`.
+    `newest` has the newest event of each symbol.
+    """
+
+    publisher: Publisher
+    print_line: Callable[[str], None]
+    clock: Callable[[], datetime]
+    published: int = field(default=0, init=False)
+    skipped: int = field(default=0, init=False)
+    newest: dict[str, StockData] = field(default_factory=dict, init=False)
+
+    def check_connection(self) -> None:
+        """Connect. Raises BrokerError."""
+        self.publisher.publish(())
+
+    def publish(self, provider: str, symbol: str, quotes: Iterable[Quote], stop: Stop) -> bool:
+        """Publish the quotes, oldest first; return False if a stop interrupted this. Raises BrokerError."""
+        events = list(self._make_events(provider, symbol, quotes))
+        if not events:
+            return True
+        sent = 0
+
+        def messages() -> Iterator[Message]:
+            nonlocal sent
+            for event in events:
+                sent += 1
+                yield price_message(event, backfill=True)
+
+        try:
+            self.published += self.publisher.publish(messages())
+        except PublishError as error:
+            self.published += sent - len(error.failures)
+            if stop.requested:
+                return False
+            raise
+        self.newest[symbol] = events[-1]
+        return True
+
+    def _make_events(self, provider: str, symbol: str, quotes: Iterable[Quote]) -> Iterator[StockData]:
+        for quote in quotes:
+            try:
+                yield make_event(provider, symbol, quote, self.clock())
+            except ProviderError as error:
+                self.skipped += 1
+                self.print_line(f"{symbol} of {format_instant(quote.as_of)} skipped: {error}")
