@@ -30,6 +30,8 @@ def test(
         except ProcessError as error:
             print(f"stockwire: {error}; tests that need RabbitMQ are skipped", file=sys.stderr)
     os.chdir(ROOT)
+    # Without bytecode, every process that a test starts would compile every module again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     words = [*_FAULTS, *(arguments or [])] if faults else arguments or _IN_PARALLEL
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606
 

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
-from infra.up.rabbitmq import PrivateBroker, private_broker
+from infra.up.rabbitmq import PrivateBroker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
 from tests.postgresql import NoServer, postgresql_server
+from tests.shared_rabbitmq import kill_shared_rabbitmq, make_virtual_host, shared_rabbitmq
 
 
 def unavailable(reason: str) -> None:
@@ -24,43 +25,33 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the shared node once all workers of pytest-xdist have ended."""
+    if not hasattr(session.config, "workerinput"):
+        kill_shared_rabbitmq(run_folder(session.config))
+
+
+def run_folder(config: pytest.Config) -> Path:
+    """Return the folder for temporary files that all workers of this run share."""
+    folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    return folder.parent if hasattr(config, "workerinput") else folder
+
+
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    folder: Path = tmp_path_factory.mktemp("rabbitmq")
+def rabbitmq(pytestconfig: pytest.Config) -> PrivateBroker:
+    """A node that all tests share: a test may change only its own virtual host."""
     try:
-        broker = private_broker(folder)
-        running = broker.__enter__()
+        return shared_rabbitmq(run_folder(pytestconfig))
     except ProcessError as error:
         unavailable(str(error))
         raise
-    try:
-        yield running
-    finally:
-        broker.__exit__(None, None, None)
-
-
-@pytest.fixture(scope="session")
-def virtual_hosts(rabbitmq: PrivateBroker) -> Iterator[str]:
-    """Names of empty virtual hosts, made ten at a time because each call of rabbitmqctl takes a second."""
-
-    def made() -> Iterator[str]:
-        while True:
-            names = [f"test-{uuid.uuid4().hex[:8]}" for _ in range(10)]
-            quoted = ",".join(f'<<"{name}">>' for name in names)
-            rabbitmq.rabbitmqctl(
-                "eval",
-                f"[begin rabbit_vhost:add(V, <<>>), rabbit_auth_backend_internal:set_permissions("
-                f'<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"tests">>) end || V <- [{quoted}]].',
-            )
-            yield from names
-
-    return made()
 
 
 @pytest.fixture
-def broker(rabbitmq: PrivateBroker, virtual_hosts: Iterator[str]) -> BrokerAddress:
+def broker(rabbitmq: PrivateBroker) -> BrokerAddress:
     """A virtual host that no other test has touched."""
-    return replace(rabbitmq.address, virtual_host=next(virtual_hosts))
+    return replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
 
 
 @pytest.fixture(scope="session")

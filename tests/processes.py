@@ -1,5 +1,6 @@
 """Real processes for the tests: started, read while they run, and ended with the test that has them."""
 
+import compileall
 import os
 import shutil
 import signal
@@ -9,11 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from shared.settings import ROOT
 
 DEADLINE = 30.0
+# Without bytecode, each of some hundred processes would compile every module again.
+PYTHON = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 def until(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
@@ -31,7 +35,7 @@ class Process:
         self._child = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, **PYTHON, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,7 +114,7 @@ def stockwire(
     return subprocess.run(
         [folder / "stockwire", *arguments],
         cwd=folder,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **PYTHON, **(environment or {})},
         check=False,
         capture_output=True,
         text=True,
@@ -120,9 +124,17 @@ def stockwire(
 
 
 def copy_checkout(folder: Path) -> Path:
-    """The project as a fresh clone has it, with a `var` of its own and this checkout's .venv."""
+    """Copy the project as a fresh clone has it, but compiled, and with this checkout's .venv."""
+    _compile()
     copy = folder / "stockwire"
-    ignored = shutil.ignore_patterns("var", ".venv", ".git", ".*_cache", "__pycache__", ".env", ".hypothesis")
+    ignored = shutil.ignore_patterns("var", ".venv", ".git", ".*_cache", ".env", ".hypothesis")
+    # Copies keep the time of each file, by which Python knows that its bytecode is up to date.
     shutil.copytree(ROOT, copy, ignore=ignored)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     return copy
+
+
+@cache
+def _compile() -> None:
+    for package in ROOT.glob("*/__init__.py"):
+        compileall.compile_dir(package.parent, quiet=1)

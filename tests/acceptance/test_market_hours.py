@@ -10,7 +10,7 @@ from exchange_calendars import get_calendar_names  # type: ignore[import-untyped
 
 from producer.market_hours import LastSync
 from producer.market_service import sync_lock
-from shared.market_calendar import Market, load_market_calendar
+from shared.market_calendar import MarketCalendar, load_market_calendar
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.celery_worker import CELERY, results
@@ -24,7 +24,7 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 
 @pytest.fixture(scope="module")
-def closed() -> Market:
+def closed() -> MarketCalendar:
     """A market that is closed now and for the next ten minutes."""
     now = utc_now()
     for name in ("XNYS", "XTKS", "XHKG", *get_calendar_names(include_aliases=False)):
@@ -54,7 +54,7 @@ def test_beat_syncs_on_schedule_while_the_market_is_open(start: Start, broker: B
     assert "closed" not in beat.output
 
 
-def test_beat_sends_nothing_while_the_market_is_closed(start: Start, closed: Market, checkout: Path) -> None:
+def test_beat_sends_nothing_while_the_market_is_closed(start: Start, closed: MarketCalendar, checkout: Path) -> None:
     with start(closed.name, *BEAT) as beat:
         beat.wait_for(f"{closed.describe(utc_now())}: no sync is sent before")
         began = utc_now()
@@ -66,7 +66,7 @@ def test_beat_sends_nothing_while_the_market_is_closed(start: Start, closed: Mar
 
 
 def test_a_close_that_beat_has_missed_is_synced_as_soon_as_a_sync_that_runs_has_ended(
-    start: Start, closed: Market, checkout: Path, broker: BrokerAddress
+    start: Start, closed: MarketCalendar, checkout: Path, broker: BrokerAddress
 ) -> None:
     queue = declare(broker)
     missed = closed.last_close(utc_now())
@@ -86,7 +86,7 @@ def test_a_close_that_beat_has_missed_is_synced_as_soon_as_a_sync_that_runs_has_
 
 
 def test_up_says_that_prices_wait_and_sync_asks_all_the_same(
-    start: Start, closed: Market, checkout: Path, broker: BrokerAddress
+    start: Start, closed: MarketCalendar, checkout: Path, broker: BrokerAddress
 ) -> None:
     with start(closed.name, str(checkout / "stockwire"), "up") as up:
         up.wait_for(f"{closed.describe(utc_now())}, and syncs wait for that; ./stockwire sync asks at once", 60)
@@ -97,7 +97,7 @@ def test_up_says_that_prices_wait_and_sync_asks_all_the_same(
     assert not results(checkout)
 
 
-def test_doctor_says_what_the_market_does(start: Start, closed: Market) -> None:
+def test_doctor_says_what_the_market_does(start: Start, closed: MarketCalendar) -> None:
     with start(closed.name, "./stockwire", "doctor") as doctor:
         assert doctor.wait() == 0
     assert f"ok     market    {closed.describe(utc_now())}" in doctor.output
