@@ -1,6 +1,6 @@
-"""The Celery app: nothing is read and nothing connects before it is used.
+"""The Celery app; no settings are read and nothing connects before the app is used.
 
-Source of the settings' meaning: https://docs.celeryq.dev/en/stable/userguide/configuration.html
+Source of the settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
 import ssl
@@ -18,18 +18,18 @@ from shared.market_calendar import load_market_calendar
 from shared.messaging.address import TlsOptions
 from shared.settings import VAR, Settings, load_settings
 
-# Not a queue of events: it says so in its name, and stands on an exchange of its own.
+# The queue of sync tasks, not of events, so it has an exchange of its own.
 QUEUE = "celery.sync"
 KEEP_RESULTS = timedelta(days=7)
 
-# A sync may take longer than a short interval, but not for ever.
-SHORTEST_LIMIT = timedelta(minutes=1)
-LONGEST_LIMIT = timedelta(minutes=15)
+# A sync may take one interval of the schedule, within these bounds; GRACE later its process is killed.
+MIN_TIME_LIMIT = timedelta(minutes=1)
+MAX_TIME_LIMIT = timedelta(minutes=15)
 GRACE = timedelta(seconds=15)
 
 
 def configure() -> dict[str, Any]:
-    """Celery's configuration of this process. A setting that cannot be used ends it, with the one line that says so."""
+    """Return Celery's configuration for this process; an invalid setting ends the process with one line."""
     try:
         settings = load_settings()
         make_providers(settings, VAR)
@@ -41,9 +41,9 @@ def configure() -> dict[str, Any]:
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """Celery's configuration by our settings, which stand in it as `stockwire`. Raises SettingsError."""
+    """Return Celery's configuration, which has our settings as `stockwire`. Raises SettingsError."""
     address = settings.amqp_url
-    limit = min(max(settings.schedule.shortest_interval(), SHORTEST_LIMIT), LONGEST_LIMIT)
+    limit = min(max(settings.schedule.shortest_interval(), MIN_TIME_LIMIT), MAX_TIME_LIMIT)
     return {
         "stockwire": settings,
         "broker_url": address.url(),
@@ -55,7 +55,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A sync that loses its connection comes again, under the same ids; the first run of it must not go on beside.
+        # A sync that loses its connection is delivered again with the same ids, so its first run must end.
         "worker_cancel_long_running_tasks_on_connection_loss": True,
         "accept_content": ["json"],
         "task_serializer": "json",
@@ -71,10 +71,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_soft_time_limit": limit.total_seconds(),
         "task_time_limit": (limit + GRACE).total_seconds(),
         "worker_prefetch_multiplier": 1,
-        # One syncs; the other says at once, of a sync that comes due meanwhile, that it was skipped.
+        # One process syncs; the other reports at once that a sync which comes due meanwhile is skipped.
         "worker_concurrency": 2,
-        # An exclusive one, Celery's own choice, keeps a worker from starting while RabbitMQ has yet to notice that the
-        # one of that name before it is gone, and a second one from starting on a machine at all.
+        # Celery's default, an exclusive control queue, would keep a worker from starting until RabbitMQ notices that
+        # the last worker of that name is gone, and would allow one worker per machine only.
         "control_queue_exclusive": False,
         "control_queue_durable": True,
         "include": ["producer.tasks"],
@@ -87,16 +87,16 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 
 def queue() -> Queue:
-    """Durable, and of the type that Celery's own retries need, whatever a virtual host's default is."""
+    """Return the task queue: durable, and classic because Celery's retries need that type."""
     exchange = Exchange(QUEUE, type="direct", durable=True)  # type: ignore[no-untyped-call]
     arguments = {"x-queue-type": "classic"}
     return Queue(QUEUE, exchange, QUEUE, durable=True, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
 def tls_arguments(tls: TlsOptions, host: str) -> dict[str, Any]:
-    """The same TLS as `TlsOptions.context` makes, in py-amqp's words.
+    """Return py-amqp's arguments for the TLS of `TlsOptions.context`.
 
-    The host's name is given too, since kombu makes 127.0.0.1 of localhost, which no certificate is for.
+    The host's name is included because kombu replaces localhost by 127.0.0.1, which no certificate names.
     """
     return {
         "ca_certs": tls.cacertfile,
@@ -108,13 +108,15 @@ def tls_arguments(tls: TlsOptions, host: str) -> dict[str, Any]:
 
 
 def results_url(settings: Settings) -> str:
-    """Celery's name for the database of results, whose folder is made. Raises SettingsError."""
+    """Return Celery's URL of the results database, and create its folder. Raises SettingsError."""
     url = settings.results_url
     if url.sqlite_file:
         try:
             url.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(f"STOCKWIRE_RESULTS_URL: {url.sqlite_file} cannot be made: {error.strerror}") from error
+            raise SettingsError(
+                f"STOCKWIRE_RESULTS_URL: {url.sqlite_file} cannot be created: {error.strerror}"
+            ) from error
     return f"db+{url.text}"
 
 

@@ -34,9 +34,9 @@ def sync(
 ) -> None:
     """Fetch prices and publish them now. Exits 1 if any symbol failed."""
     settings = load_settings()
-    good, failed = check_symbols(symbols or watch_list(settings, VAR))
+    valid, failed = check_symbols(symbols or watch_list(settings, VAR))
     try:
-        for report in sync_in_parts(settings, good, VAR) if good else ():
+        for report in sync_in_parts(settings, valid, VAR) if valid else ():
             _print_published(report)
             failed |= report.failed
     finally:
@@ -86,14 +86,14 @@ def replay(
 
 def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return the valid symbols, each once and in upper case, and the reason for each invalid one."""
-    good: dict[str, None] = {}
-    malformed: dict[str, str] = {}
+    valid: dict[str, None] = {}
+    invalid: dict[str, str] = {}
     for symbol in symbols:
         try:
-            good[check_symbol(symbol.upper())] = None
+            valid[check_symbol(symbol.upper())] = None
         except InvalidEvent as error:
-            malformed[symbol] = str(error)
-    return list(good), malformed
+            invalid[symbol] = str(error)
+    return list(valid), invalid
 
 
 def sync_in_parts(settings: Settings, symbols: Sequence[str], folder: Path) -> Iterator[SyncReport]:

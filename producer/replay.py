@@ -1,4 +1,4 @@
-"""Publishing a whole recording: rows become events, in batches that keep to a rate."""
+"""A replay: the rows of a recording are published as events, in batches at a given rate."""
 
 import itertools
 import time
@@ -14,18 +14,18 @@ from shared.signals import Stop
 from shared.times import utc_now
 
 PROVIDER = "replay"
-# What is published with one wait at its end: many, so that the wait costs little; not all, so that a failure ends it.
-BATCH = 5000
-# With a rate, this many batches a second.
-BEATS = 20
+# Events per batch. Each batch waits for its confirms, so a large batch is fast, and a failure ends the replay early.
+BATCH_SIZE = 5000
+# Batches per second if a rate is given.
+BATCHES_PER_SECOND = 20
 
 
 @dataclass
 class Replay:
-    """One run through a recording; `published` and `skipped` say how far it got.
+    """One replay of a recording; `published` counts confirmed events and `skipped` invalid rows.
 
-    `symbols` are the only ones to publish, where given; `rate` is in events a second. `report` hears of each bad row,
-    `progress` now and then of the bytes read.
+    Only the rows of `symbols` are published, if given. `rate` is in events per second. `report` is called with each
+    invalid row, `progress` after each batch with the number of bytes read.
     """
 
     recording: Recording
@@ -37,30 +37,30 @@ class Replay:
     backfill: bool = False
     published: int = field(default=0, init=False)
     skipped: int = field(default=0, init=False)
-    _taken: int = field(default=0, init=False)
-    _broken: SettingsError | None = field(default=None, init=False)
+    _sent: int = field(default=0, init=False)
+    _file_error: SettingsError | None = field(default=None, init=False)
 
     def run(self, stop: Stop) -> None:
         """Publish until the recording ends or a stop is requested.
 
-        Raises PublishError for events that were not confirmed, BrokerError where there is no connection, and
-        SettingsError where the file breaks off, after what stands before the break has been published.
+        Raises PublishError for events that were not confirmed, BrokerError if there is no connection, and SettingsError
+        for a truncated file, after the rows before the end have been published.
         """
         messages = self._messages(stop)
-        size = BATCH if self.rate is None else max(1, round(self.rate / BEATS))
+        size = BATCH_SIZE if self.rate is None else max(1, round(self.rate / BATCHES_PER_SECOND))
         start = time.monotonic()
         while self._publish(itertools.islice(messages, size)):
             self.progress(self.recording.position)
             if self.rate is not None:
                 stop.wait(max(0.0, start + self.published / self.rate - time.monotonic()))
-        if self._broken is not None:
-            raise self._broken
+        if self._file_error is not None:
+            raise self._file_error
 
     def _publish(self, messages: Iterator[Message]) -> int:
         try:
             confirmed = self.publisher.publish(messages)
         except PublishError as error:
-            self.published = self._taken - len(error.failures)
+            self.published = self._sent - len(error.failures)
             raise
         self.published += confirmed
         return confirmed
@@ -74,16 +74,17 @@ class Replay:
                     self.skipped += 1
                     self.report(row)
                 else:
-                    self._taken += 1
-                    yield price_message(make_event(row), backfill=self.backfill)
+                    self._sent += 1
+                    yield price_message(to_event(row), backfill=self.backfill)
         except SettingsError as error:
-            self._broken = error
+            self._file_error = error
 
     def _is_wanted(self, symbol: str, _time: str) -> bool:
         return self.symbols is None or symbol.strip() in self.symbols
 
 
-def make_event(row: RecordedPrice) -> StockData:
+def to_event(row: RecordedPrice) -> StockData:
+    """Return the event of a recorded price."""
     return StockData(
         id=stock_data_id(PROVIDER, row.symbol, row.as_of),
         symbol=row.symbol,

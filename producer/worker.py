@@ -1,4 +1,4 @@
-"""What a worker does at its start, beside what its configuration says: Celery calls these as signals."""
+"""Celery signal handlers: checks at the start of a worker or beat, and changes to Celery's defaults."""
 
 import logging
 import os
@@ -19,20 +19,18 @@ log = logging.getLogger(__name__)
 
 
 def connect_signals() -> None:
+    """Connect the handlers."""
     signals.celeryd_init.connect(check_before_start)
     signals.beat_init.connect(check_beat)
-    signals.worker_init.connect(leave_out_neighbours)
+    signals.worker_init.connect(disable_gossip)
     signals.beat_embedded_init.connect(follow_worker)
-    signals.task_postrun.connect(forget_old_results)
+    signals.task_postrun.connect(remove_old_results)
     signals.after_setup_logger.connect(quieten_amqpstorm)
 
 
 def check_before_start(conf: Any, **_: Any) -> None:
-    """End the worker, with the one line that says why, for what waiting will not mend.
-
-    A broker that is away is no such thing: Celery waits for it.
-    """
-    # Celery warns of root because a pickle in a message can run anything; this worker reads JSON alone.
+    """End the worker with a one-line reason if waiting cannot help; Celery itself waits for an unreachable broker."""
+    # Celery warns about root because a pickle in a message can run any code, but this worker accepts only JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
         check_results(conf.stockwire)
@@ -42,7 +40,7 @@ def check_before_start(conf: Any, **_: Any) -> None:
 
 
 def check_beat(sender: Any, **_: Any) -> None:
-    """The same for a beat of its own, which keeps no results."""
+    """End a standalone beat in the same way; it stores no results."""
     try:
         check_broker(sender.app.conf.stockwire)
     except BrokerRefused as error:
@@ -50,40 +48,39 @@ def check_beat(sender: Any, **_: Any) -> None:
 
 
 def check_results(settings: Settings) -> None:
-    """Raises StorageError where results could not be kept."""
+    """Raise StorageError if results cannot be stored."""
     with opened(settings.results_url.engine_url) as engine, writing(engine):
         pass
 
 
 def check_broker(settings: Settings) -> None:
-    """Raises BrokerRefused where RabbitMQ answers and says no."""
+    """Raise BrokerRefused if RabbitMQ rejects the connection; an unreachable broker is not an error."""
     with suppress(BrokerUnavailable), connected(settings.amqp_url, "producer check"):
         pass
 
 
-def leave_out_neighbours(sender: Any, **_: Any) -> None:
-    """Workers have nothing to tell each other: without gossip and mingle there is a queue less, and no wait.
+def disable_gossip(sender: Any, **_: Any) -> None:
+    """Disable gossip, mingle and heartbeats between workers.
 
-    Nor do they tell anybody every other second that they live, unless they are asked for events (`-E`): while RabbitMQ
-    blocks publishers, that would stop the whole worker.
+    Gossip and mingle cost a queue and a delay. Heartbeats are sent only if events are asked for (`-E`), because a
+    heartbeat stops the whole worker while RabbitMQ blocks publishers.
     """
-    alone = {"without_gossip": True, "without_mingle": True}
-    sender.options.update(alone, without_heartbeat=not sender.task_events)
+    sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=not sender.task_events)
 
 
 def follow_worker(sender: Any, **_: Any) -> None:
-    """Let an embedded beat go when its worker is gone."""
+    """Tell an embedded beat its worker, so that it ends with the worker."""
     sender.scheduler.parent = os.getppid()
 
 
-def forget_old_results(task: Any, **_: Any) -> None:
-    """Remove results past `result_expires`; Celery's beat does so only where its schedule is kept in a file."""
+def remove_old_results(task: Any, **_: Any) -> None:
+    """Remove expired results; Celery's beat does so only if its schedule is kept in a file."""
     try:
         task.app.backend.cleanup()
     except SQLAlchemyError as error:
-        log.warning("old results cannot be removed for now: %s", str(error).splitlines()[0])
+        log.warning("old results cannot be removed yet: %s", str(error).splitlines()[0])
 
 
 def quieten_amqpstorm(**_: Any) -> None:
-    """It logs with tracebacks what it also raises; we report what is raised."""
+    """Silence amqpstorm's log: it repeats, with tracebacks, the errors that it raises and we report."""
     logging.getLogger("amqpstorm").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Recorded prices from a CSV file, plain or gzip, row by row: what cannot be read is named and passed over."""
+"""Recorded prices from a CSV file, plain or gzip, row by row; invalid rows are reported and skipped."""
 
 import csv
 import gzip
@@ -25,12 +25,12 @@ _PRICE_COLUMNS = ("price", "close")
 _OPTIONAL_PRICES = ("open", "high", "low", "previous_close")
 _WHOLE = re.compile(r"([0-9]{1,18})(?:\.0*)?")
 
-# Neighbouring rows share their times, symbols and many of their prices: what was read once is not read again.
-_REMEMBERED = 1 << 16
+# Neighbouring rows share their times, symbols and many of their prices, so parsed values are cached.
+_CACHE_SIZE = 1 << 16
 
 
 class RecordedPrice(NamedTuple):
-    """One recorded price; `as_of` in UTC, prices exact, `currency` and the rest None where the file does not say."""
+    """One recorded price: `as_of` in UTC, exact prices, and None for columns that the file does not have."""
 
     line: int
     symbol: str
@@ -45,7 +45,7 @@ class RecordedPrice(NamedTuple):
 
 
 class InvalidRow(NamedTuple):
-    """A row that is no price, by the number of its (last) line and the reason."""
+    """A row without a valid price: the number of its last line, and the reason."""
 
     line: int
     reason: str
@@ -55,12 +55,12 @@ class Recording:
     """An open file of recorded prices, to be read once and used as a context manager.
 
     Columns, in any order and any case: `symbol`; `price` or `close`; one of `as_of`, `timestamp`, `datetime`, `time`
-    and `date`, or `date` and `time` together (a date alone is midnight, what has no offset is UTC); and, where there
-    are any, `open`, `high`, `low`, `previous_close`, `volume` and `currency`. Other columns are passed over.
+    and `date`, or `date` and `time` together. A date alone is midnight, and a time without an offset is UTC. Optional
+    columns are `open`, `high`, `low`, `previous_close`, `volume` and `currency`. Other columns are ignored.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises SettingsError for a file that cannot be opened, or has not the columns."""
+        """Open the file. Raises SettingsError if this fails, or if a column is missing."""
         self.path = path
         self._closing = ExitStack()
         try:
@@ -68,7 +68,7 @@ class Recording:
             self.size = path.stat().st_size
             text = self._closing.enter_context(_as_text(self._raw, path))
             self._unclosed = False
-            self._reader = csv.reader(self._whole_rows(text))
+            self._reader = csv.reader(self._blank_unclosed_quotes(text))
         except OSError as error:
             self._closing.close()
             raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -80,7 +80,7 @@ class Recording:
 
     @property
     def position(self) -> int:
-        """How many bytes of the file have been read, of `size`."""
+        """Return the number of bytes that have been read, of `size`."""
         return self._raw.tell()
 
     def __enter__(self) -> Self:
@@ -90,9 +90,9 @@ class Recording:
         self._closing.close()
 
     def rows(self, wanted: Callable[[str, str], bool] | None = None) -> Iterator[RecordedPrice | InvalidRow]:
-        """Every row in turn; with `wanted`, those of whose symbol and time, as the file writes them, it is true.
+        """Yield every row, or those for which `wanted` returns True, given symbol and time as written in the file.
 
-        Raises SettingsError where the file itself breaks off: truncated, not gzip, or not UTF-8.
+        Raises SettingsError if the file is truncated, damaged, or not gzip.
         """
         columns, now = self._columns, utc_now()
         while True:
@@ -114,8 +114,8 @@ class Recording:
             elif wanted is None or wanted(row[columns.symbol], columns.time_text(row)):
                 yield _read_row(row, columns, self._reader.line_num, now)
 
-    def _whole_rows(self, lines: Iterable[str]) -> Iterator[str]:
-        """The lines, blank where a quote is not closed: it would take in every row down to the next one."""
+    def _blank_unclosed_quotes(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the lines, blank if a quote is not closed: such a quote would swallow all rows up to the next quote."""
         for line in lines:
             self._unclosed = line.count('"') % 2 == 1
             yield "\n" if self._unclosed else line
@@ -132,7 +132,7 @@ class Recording:
 
 
 class _Columns(NamedTuple):
-    """Where in a row things stand; -1 where the file has no such column."""
+    """The position of each column in a row; -1 for a column that the file does not have."""
 
     width: int
     symbol: int
@@ -149,7 +149,7 @@ class _Columns(NamedTuple):
 
 
 def read_time(text: str) -> datetime:
-    """An ISO 8601 date or time as UTC; a date alone is midnight, and what has no offset is UTC. Raises ValueError."""
+    """Parse an ISO 8601 date or time as UTC. A date is midnight, and no offset means UTC. Raises ValueError."""
     try:
         moment = datetime.fromisoformat(text.strip())
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -157,13 +157,13 @@ def read_time(text: str) -> datetime:
         raise ValueError(f"time {text[:40]!r} is not a date or time such as 2026-11-20 or 2026-11-20T09:30Z") from error
 
 
-_time = lru_cache(_REMEMBERED)(read_time)
-_price = lru_cache(_REMEMBERED)(read_price)
-_symbol = lru_cache(_REMEMBERED)(check_symbol)
+_time = lru_cache(_CACHE_SIZE)(read_time)
+_price = lru_cache(_CACHE_SIZE)(read_price)
+_symbol = lru_cache(_CACHE_SIZE)(check_symbol)
 
 
 def _as_text(raw: BinaryIO, path: Path) -> io.TextIOWrapper:
-    """A byte order mark, as spreadsheets write it, is passed over; a byte that is no UTF-8 spoils its field alone."""
+    """Decode as UTF-8. A byte order mark is skipped, and an invalid byte spoils only its own field."""
     file = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
     return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 

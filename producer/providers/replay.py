@@ -1,4 +1,4 @@
-"""Recorded prices, played back one step a sync: all the rows that share the next recorded time are one step."""
+"""Recorded prices played back, one step per sync; a step has all rows with the next recorded time."""
 
 import json
 import logging
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReplayProvider:
-    """Plays `file` back; `cursor` is a file that remembers, across restarts, how far it got.
+    """Plays `file` back; the file `cursor` keeps the position across restarts.
 
-    Rows may stand in any order. A sync of the same instant as the last one gets the same step again. The cursor counts
-    for this file alone: with another one, playback begins at its beginning.
+    Rows may be in any order. A sync at the same instant as the last one gets the same step again. The cursor is valid
+    for one file only: another file is played from its beginning.
     """
 
     name: ClassVar[str] = "replay"
@@ -30,7 +30,7 @@ class ReplayProvider:
     cursor: Path
 
     def quotes(self, symbols: Sequence[str], at: datetime) -> Mapping[str, Quote | ProviderError]:
-        """Raises ProviderError at the end of the recording, and for a file that cannot be used."""
+        """See Provider. Raises ProviderError at the end of the recording, and for an invalid file."""
         last = self._load_cursor()
         try:
             step = self._read_step(symbols, _allowed_times(last, at))
@@ -39,13 +39,13 @@ class ReplayProvider:
         if step is None and last is not None and last.at == at:
             step = _Step(last.step, {})
         if step is None:
-            raise ProviderError(self._at_the_end(last))
+            raise ProviderError(self._describe_end(last))
         self._save_cursor(_Cursor(at, step.time))
         nothing = ProviderError(f"{self.file.name} has no price of it at {format_instant(step.time)}")
         return {symbol: step.quotes.get(symbol, nothing) for symbol in symbols}
 
     def _read_step(self, symbols: Sequence[str], allowed: Callable[[datetime], bool]) -> "_Step | None":
-        """The earliest step of the allowed times that has a price of any of these symbols."""
+        """Return the earliest step at an allowed time that has a price of any of these symbols."""
         wanted = set(symbols)
         step: _Step | None = None
         times = _Times()
@@ -66,12 +66,12 @@ class ReplayProvider:
                     step.quotes[row.symbol] = _to_quote(row)
         return step
 
-    def _at_the_end(self, last: "_Cursor | None") -> str:
+    def _describe_end(self, last: "_Cursor | None") -> str:
         if last is None:
             return f"{self.file} has no price of any symbol on the watch list"
         return (
             f"{self.file} has no prices after {format_instant(last.step)}: delete {self.cursor} to play it again,"
-            " or choose another provider"
+            " or set another STOCKWIRE_PROVIDER"
         )
 
     def _load_cursor(self) -> "_Cursor | None":
@@ -83,23 +83,23 @@ class ReplayProvider:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
-            log.warning("%s cannot be read (%s): playing %s from its beginning", self.cursor, error, self.file)
+            log.warning("%s cannot be read (%s): replaying %s from its beginning", self.cursor, error, self.file)
             return None
 
     def _save_cursor(self, cursor: "_Cursor") -> None:
         saved = {"file": str(self.file), "at": format_instant(cursor.at), "step": format_instant(cursor.step)}
-        beside = self.cursor.with_suffix(".new")
+        new = self.cursor.with_suffix(".new")
         try:
             self.cursor.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps(saved))
-            beside.replace(self.cursor)
+            new.write_text(json.dumps(saved))
+            new.replace(self.cursor)
         except OSError as error:
             raise ProviderError(f"{self.cursor} cannot be written: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
 class _Cursor:
-    """The sync that was served last, and the recorded time it was served."""
+    """The instant of the last sync, and the recorded time of its step."""
 
     at: datetime
     step: datetime
@@ -112,7 +112,7 @@ class _Step:
 
 
 def _allowed_times(last: _Cursor | None, at: datetime) -> Callable[[datetime], bool]:
-    """Which recorded times may be played at `at`: after the last step, or that step once more for the same sync."""
+    """Return a test for recorded times: after the last step, or the last step again for the same sync."""
     if last is None:
         return lambda _time: True
     if last.at == at:
@@ -121,7 +121,7 @@ def _allowed_times(last: _Cursor | None, at: datetime) -> Callable[[datetime], b
 
 
 class _Times(dict[str, datetime | None]):
-    """Times by their text, each read once; None for what is no time."""
+    """Times by their text, each parsed once; None for an invalid time."""
 
     def __missing__(self, text: str) -> datetime | None:
         try:

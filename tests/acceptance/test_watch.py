@@ -43,22 +43,22 @@ def test_a_list_that_nobody_changed_is_the_setting_and_leaves_no_file(run: Run, 
 def test_each_symbol_of_a_call_is_dealt_with_on_its_own(run: Run) -> None:
     done = run("watch", "add", "brk.b", "B*D", "AAPL", "BRK.B", "IBM")
     assert done.returncode == 1
-    assert done.stdout == "added BRK.B, IBM (the next sync takes this up)\non the watch list already: AAPL\n"
+    assert done.stdout == "added BRK.B, IBM (from the next sync on)\nalready on the watch list: AAPL\n"
     assert done.stderr.startswith("B*D was not added: symbol ")
     assert len(done.stderr.splitlines()) == 1
     done = run("watch", "remove", "IBM", "MSFT", "TSLA")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "removed IBM, MSFT (the next sync takes this up)\nnot on the watch list: TSLA\n"
+    assert done.stdout == "removed IBM, MSFT (from the next sync on)\nnot on the watch list: TSLA\n"
     done = run("watch", "list")
     assert done.stdout == "symbol  source\nAAPL    setting\nBRK.B   added\n"
-    assert done.stderr == "removed: MSFT (put back: ./stockwire watch add MSFT)\n"
+    assert done.stderr == "removed: MSFT (to add again: ./stockwire watch add MSFT)\n"
     # On another base, the same changes.
     assert listed(run, SYMBOLS="GOOG,MSFT") == [("GOOG", "setting"), ("BRK.B", "added")]
 
 
 def test_the_last_symbol_stays(run: Run) -> None:
     done = run("watch", "remove", "AAPL", "MSFT")
-    assert (done.returncode, done.stdout) == (1, "removed AAPL (the next sync takes this up)\n")
+    assert (done.returncode, done.stdout) == (1, "removed AAPL (from the next sync on)\n")
     assert done.stderr == "MSFT was not removed: it is the last symbol on the watch list: add another one first\n"
     assert listed(run) == [("MSFT", "setting")]
 
