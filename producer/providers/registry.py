@@ -49,7 +49,7 @@ def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
     account = settings.accounts[name]
     if not account.key and name not in KEYLESS:
         raise SettingsError(
-            f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (see Live prices in the README)"
+            f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (see docs/providers.md)"
         )
     api = APIS[name](account)
     return (
