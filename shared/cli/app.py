@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from shared.cli.plain_values import PlainValues
 from shared.errors import StockwireError
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(PlainValues, TyperGroup):
     """A group whose help shows the first paragraph of each command's help in full."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

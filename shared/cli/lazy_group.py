@@ -10,6 +10,7 @@ import typer
 from typer.main import get_command
 
 from shared.cli.app import CommandGroup, new_app
+from shared.cli.plain_values import PlainCommand
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class LazyCommand:
             return command
         app = new_app()
         settings = {"ignore_unknown_options": True, "allow_interspersed_args": False} if self.passes_arguments else {}
-        app.command(name, context_settings=settings, add_help_option=self.add_help_option)(found)
+        app.command(name, cls=PlainCommand, context_settings=settings, add_help_option=self.add_help_option)(found)
         return get_command(app)
 
 

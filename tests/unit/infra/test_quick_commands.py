@@ -36,6 +36,7 @@ SLOW = {
     "pandas",
     "pamqp",
     "producer",
+    "pydantic",
     "requests",
     "rich",
     "sqlalchemy",
@@ -73,3 +74,7 @@ def database(tmp_path: Path) -> Path:
 )
 def test_a_quick_command_imports_nothing_slow(words: tuple[str, ...], database: Path) -> None:
     assert imported(*words, database=database) & SLOW == set()
+
+
+def test_the_imports_of_another_command_are_seen(database: Path) -> None:
+    assert imported("gaps", "AAPL", database=database) & SLOW >= {"sqlalchemy"}
