@@ -71,7 +71,8 @@ def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     checkout: Path, ask: Callable[..., Any], broker: BrokerAddress
 ) -> None:
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
-    options = ("--every", "1s", "--for", "6s")
+    # The time counts from the start of the producer, which needs some seconds to send its first sync.
+    options = ("--every", "1s", "--for", "10s")
     with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
         up.wait_for("broker")
         second = stockwire("up", folder=checkout, environment=environment)
