@@ -11,7 +11,7 @@ from shared.messaging.dead_letters import reason_of
 from shared.messaging.messages import price_message
 from shared.messaging.topology import dead_queue_name, queue_name
 from tests.factories import stock_data
-from tests.faults.jumping import CLOCK, JUMP
+from tests.faults.time_shift import CLOCK, JUMP
 from tests.faults.ledger import Ledger, PromiseBroken
 from tests.faults.load import Load, prices
 from tests.faults.marks import control, fault
@@ -53,7 +53,7 @@ def jumping(world: World, *words: str, ahead: float = 0, **settings: str) -> Ite
         copy_checkout(world.folder)
     environment = {f"STOCKWIRE_{name}": value for name, value in settings.items()}
     environment |= {**world.environment, CLOCK: str(clock), "PYTHONPATH": str(folder)}
-    with running("python", "-m", "tests.faults.jumping", *words, environment=environment, folder=folder) as process:
+    with running("python", "-m", "tests.faults.time_shift", *words, environment=environment, folder=folder) as process:
         yield Jumping(process, clock)
 
 
