@@ -23,6 +23,7 @@ from shared.settings import load_settings
 from shared.times import utc_now
 from tests.documents import PAGES, README, Block, blocks
 from tests.processes import Process, copy_checkout, running
+from tests.shared_rabbitmq import make_virtual_host
 
 # The reasons for which a block may stand in a page without being run, and what such a block must then contain.
 NOT_RUN = {
@@ -50,11 +51,9 @@ SAMPLE_TIMEOUT = 20.0
 
 
 @pytest.fixture(scope="module")
-def environment(
-    rabbitmq: PrivateBroker, virtual_hosts: Iterator[str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def environment(rabbitmq: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return settings with an empty virtual host, and a PATH with a `sqlite3` even if none is installed."""
-    broker = replace(rabbitmq.address, virtual_host=next(virtual_hosts))
+    broker = replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
     programs = tmp_path_factory.mktemp("programs")
     if shutil.which("sqlite3") is None:
         (programs / "sqlite3").write_text(f"#!{sys.executable}\n{_SQLITE3}")
