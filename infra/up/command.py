@@ -18,7 +18,7 @@ from infra.up.rabbitmq import LEADERS, PrivateBroker, private_broker
 from infra.up.stack import CONSUMERS, PRODUCER, Stack
 from infra.up.sync_monitor import SyncMonitor
 from infra.up.view import PriceBoard, feed, view
-from producer.plan.command import find_misfit
+from producer.plan.command import plan_warning
 from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
 from shared.cli.logs import set_up_logs
@@ -126,7 +126,7 @@ def _run(
     with feed(settings) as events, view(title) as screen:
         stack.start(PRODUCER)
         screen.say(f"syncing {', '.join(symbols)} from {title}")
-        for hint in filter(None, (hours, find_misfit(settings, VAR))):
+        for hint in filter(None, (hours, plan_warning(settings, VAR))):
             screen.say(hint)
         deadline = time.monotonic() + duration.total_seconds() if duration else None
         while not (stop.requested or (deadline and time.monotonic() >= deadline)):

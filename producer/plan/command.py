@@ -1,4 +1,4 @@
-"""`stockwire plan`: what the watch list on its schedule takes of each provider's plan, and what would fit."""
+"""`stockwire plan`: the credits that the watch list needs of each provider's plan, and what would fit."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from producer.plan.forecast import Fare, Timing, find_exceeded, forecast, make_load
-from producer.plan.report import ProviderPlan, Question, print_json, print_text
+from producer.plan.forecast import Pricing, SyncTimes, exceeded_limits, make_forecast, make_load
+from producer.plan.report import ProviderForecast, SyncPlan, print_json, print_text
 from producer.providers.http.apis.base import Api
 from producer.providers.http.provider import HttpProvider
 from producer.providers.http.quota import read_usage
@@ -23,8 +23,8 @@ from shared.market_calendar import load_market_calendar
 from shared.settings import VAR, Settings, load_settings
 from shared.times import midnight_of, utc_now
 
-# How far ahead the busiest day is looked for in a market's calendar.
-_AHEAD = timedelta(days=31)
+# The part of a market's calendar that is searched for the busiest day.
+_LOOKAHEAD = timedelta(days=31)
 
 _UNLIMITED = (SimulatedProvider.name, ReplayProvider.name)
 
@@ -35,75 +35,81 @@ class PlanFormat(StrEnum):
 
 
 def plan(output: Annotated[PlanFormat, typer.Option("--format", help="How to print it.")] = PlanFormat.TABLE) -> None:
-    """What the watch list takes of each provider's plan on its schedule, whether that fits, and what would."""
+    """Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit."""
     settings = load_settings()
     now = utc_now()
-    question = make_question(settings, now, VAR)
-    plans = {name: make_plan(name, settings, question, now, VAR) for name in settings.provider}
+    sync_plan = make_sync_plan(settings, now, VAR)
+    plans = {name: forecast_provider(name, settings, sync_plan, now, VAR) for name in settings.provider}
     if output is PlanFormat.JSON:
-        print_json(question, plans)
+        print_json(sync_plan, plans)
     else:
-        print_text(question, plans)
+        print_text(sync_plan, plans)
 
 
-def find_misfit(settings: Settings, folder: Path) -> str:
-    """A line where the plan of the provider that is asked first has no room for all of the watch list, else nothing.
+def plan_warning(settings: Settings, folder: Path) -> str:
+    """Return a warning if the watch list does not fit the plan of the first provider, otherwise an empty text.
 
     Raises SettingsError.
     """
     now, name = utc_now(), settings.provider[0]
-    found = make_plan(name, settings, make_question(settings, now, folder), now, folder)
-    if found is None or found.outcome.fits:
+    found = forecast_provider(name, settings, make_sync_plan(settings, now, folder), now, folder)
+    if found is None or found.forecast.fits:
         return ""
-    return f"the plan at {name} has no room for all of this on this schedule: ./stockwire plan says what would fit"
+    return (
+        f"the watch list on this schedule does not fit the plan at {name}: run ./stockwire plan to see what would fit"
+    )
 
 
-def make_question(settings: Settings, now: datetime, folder: Path) -> Question:
-    """What the plan is asked for by these settings. Raises SettingsError, and StorageError."""
-    return Question(watch_list(settings, folder), settings.schedule, settings.market, find_timing(settings, now))
+def make_sync_plan(settings: Settings, now: datetime, folder: Path) -> SyncPlan:
+    """Return the symbols and times of the syncs to plan for. Raises SettingsError and StorageError."""
+    return SyncPlan(watch_list(settings, folder), settings.schedule, settings.market, make_sync_times(settings, now))
 
 
-def find_timing(settings: Settings, now: datetime) -> Timing:
-    """When syncs run by these settings. Raises SettingsError for a market that cannot be used."""
+def make_sync_times(settings: Settings, now: datetime) -> SyncTimes:
+    """Return the times of syncs by these settings. Raises SettingsError for an unknown market."""
     schedule = settings.schedule
     sessions = None
     if settings.market:
-        sessions = tuple(load_market_calendar(settings.market).sessions(now, now + _AHEAD))
+        sessions = tuple(load_market_calendar(settings.market).sessions(now, now + _LOOKAHEAD))
     if schedule.every:
-        return Timing(schedule.every, sessions=sessions)
-    return Timing(schedule.shortest_interval(), schedule.minutes_of_day(), sessions)
+        return SyncTimes(schedule.every, sessions=sessions)
+    return SyncTimes(schedule.shortest_interval(), schedule.minutes_of_day(), sessions)
 
 
-def make_plan(name: str, settings: Settings, question: Question, now: datetime, folder: Path) -> ProviderPlan | None:
-    """What comes of it at the provider of this name; None at one without limits. Raises SettingsError."""
+def forecast_provider(
+    name: str, settings: Settings, sync_plan: SyncPlan, now: datetime, folder: Path
+) -> ProviderForecast | None:
+    """Return the forecast for a provider, or None if the provider has no limits. Raises SettingsError."""
     if name in _UNLIMITED:
         return None
     apis = {each: APIS[each](account) for each, account in settings.accounts.items()}
     if name not in apis:
         known = ", ".join([*_UNLIMITED, *apis])
         raise SettingsError(f"STOCKWIRE_PROVIDER: {name!r} is not a provider: use one of {known}")
-    account, fare, count = settings.accounts[name], fare_of(apis[name], now), len(question.symbols)
-    loads = {each: make_load(fare_of(api, now), count, question.timing) for each, api in apis.items() if each != name}
-    fitting = (each for each, load in loads.items() if not find_exceeded(settings.accounts[each], load))
-    return ProviderPlan(
+    account, pricing, count = settings.accounts[name], pricing_of(apis[name], now), len(sync_plan.symbols)
+    loads = {
+        each: make_load(pricing_of(api, now), count, sync_plan.sync_times) for each, api in apis.items() if each != name
+    }
+    fitting = (each for each, load in loads.items() if not exceeded_limits(settings.accounts[each], load))
+    return ProviderForecast(
         account=account,
-        calls=fare.calls(count),
-        outcome=forecast(account, fare, count, question.timing),
+        requests=pricing.requests(count),
+        forecast=make_forecast(account, pricing, count, sync_plan.sync_times),
         spent_today=spent_today(HttpProvider(apis[name], account, folder), now),
         others={each: settings.accounts[each] for each in fitting},
     )
 
 
-def fare_of(api: Api, now: datetime) -> Fare:
-    """What its calls take along and cost, by the calls that it makes of one batch."""
-    calls = api.quote_requests([f"S{number}" for number in range(api.batch_size)], now)
-    return Fare(api.batch_size, api.credit_per_symbol, singly=len(calls) > 1)
+def pricing_of(api: Api, now: datetime) -> Pricing:
+    """Return the pricing of an API, by the requests that it makes for one batch of symbols."""
+    requests = api.quote_requests([f"S{number}" for number in range(api.batch_size)], now)
+    return Pricing(api.batch_size, api.credit_per_symbol, one_by_one=len(requests) > 1)
 
 
 def spent_today(provider: HttpProvider, now: datetime) -> int:
-    """The credits that are spent since midnight UTC, of which no file is made."""
+    """Return the credits spent since midnight UTC. Creates no file."""
     if not (provider.folder / FILE).exists():
         return 0
     with open_state(provider.folder) as engine, reading(engine) as connection:
-        spendings = read_usage(connection, provider.account_name)
-    return sum(amount for at, amount in spendings if at >= midnight_of(now))
+        usage = read_usage(connection, provider.account_name)
+    return sum(amount for at, amount in usage if at >= midnight_of(now))

@@ -1,4 +1,4 @@
-"""What a schedule asks of a provider's plan, whether that fits, and what would: arithmetic alone."""
+"""The credits that a schedule needs of a provider's plan, and what would fit; pure arithmetic."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -16,42 +16,42 @@ DAY = timedelta(days=1)
 PER_MINUTE = "per_minute"
 PER_DAY = "per_day"
 
-# What is proposed as an interval: whole seconds below a minute, and whole minutes up to a day.
+# The intervals to propose: whole seconds below a minute, and whole minutes up to a day.
 STEPS = (*(timedelta(seconds=count) for count in range(1, 60)), *(MINUTE * count for count in range(1, 24 * 60 + 1)))
 
 
 @dataclass(frozen=True)
-class Fare:
-    """What a call of a provider's API takes along, and costs; up to one batch are asked `singly` where they can be."""
+class Pricing:
+    """The symbols per request, and the credits per symbol or request; `one_by_one` up to one batch of symbols."""
 
     batch: int
     credit_per_symbol: bool
-    singly: bool = False
+    one_by_one: bool = False
 
-    def calls(self, symbols: int) -> int:
-        return symbols if self.singly and symbols <= self.batch else -(-symbols // self.batch)
+    def requests(self, symbols: int) -> int:
+        return symbols if self.one_by_one and symbols <= self.batch else -(-symbols // self.batch)
 
     def credits(self, symbols: int) -> int:
-        return symbols if self.credit_per_symbol else self.calls(symbols)
+        return symbols if self.credit_per_symbol else self.requests(symbols)
 
-    def symbols_for(self, price: int) -> int:
-        """The most symbols for so many credits."""
-        return price if self.credit_per_symbol or (self.singly and price < 2) else price * self.batch
+    def max_symbols_for(self, amount: int) -> int:
+        """Return the most symbols that these credits can buy."""
+        return amount if self.credit_per_symbol or (self.one_by_one and amount < 2) else amount * self.batch
 
 
 @dataclass(frozen=True)
-class Timing:
-    """When syncs run: `interval` apart, or at these `minutes` of a day (UTC), which are at least `interval` apart.
+class SyncTimes:
+    """The times of syncs: `interval` apart, or at `minutes` of the day (UTC), which are at least `interval` apart.
 
-    With `sessions` only those while one is open run, and one more after each close.
+    With `sessions`, syncs run only during a session, and one more runs after each close.
     """
 
     interval: timedelta
     minutes: tuple[int, ...] | None = None
     sessions: tuple[Session, ...] | None = None
 
-    def syncs_a_day(self) -> int:
-        """How many there are at the most on a day of UTC."""
+    def syncs_per_day(self) -> int:
+        """Return the number of syncs on the busiest day (UTC)."""
         if self.sessions is None:
             return self._count(timedelta(), DAY)
         days: Counter[date] = Counter()
@@ -63,7 +63,7 @@ class Timing:
         return max(days.values(), default=0)
 
     def _count(self, start: timedelta, end: timedelta) -> int:
-        """How many there are at the most from `start` up to `end`, both since midnight."""
+        """Return the most syncs from `start` to before `end`, both since midnight."""
         if self.minutes is None:
             return -((start - end) // self.interval)
         return sum(start <= MINUTE * minute < end for minute in self.minutes)
@@ -71,29 +71,29 @@ class Timing:
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of a plan: `credits` a sync, `syncs` a day at the most, `interval` or more apart."""
+    """The load on a plan: `credits` per sync, and `syncs` on the busiest day, at least `interval` apart."""
 
     credits: int
     syncs: int
     interval: timedelta
 
     @property
-    def credits_a_day(self) -> int:
+    def credits_per_day(self) -> int:
         return self.credits * self.syncs
 
     @property
-    def syncs_a_minute(self) -> int:
-        """How many may begin within one minute."""
+    def syncs_per_minute(self) -> int:
+        """Return the most syncs that may begin within one minute."""
         return -(-MINUTE // self.interval)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What comes of a load on an account.
+    """The result of a load on an account.
 
-    `exceeded` are the limits that it does not keep to, none where it fits. `minutes` is how long one sync takes under
-    the limit a minute; `most_symbols` what fits on this schedule, `shortest_interval` what fits these symbols; each is
-    None where there is no such limit, or nothing that fits.
+    `exceeded` has the exceeded limits, PER_MINUTE or PER_DAY. `minutes` is how long one sync takes under the limit per
+    minute, `most_symbols` how many symbols fit on this schedule, and `shortest_interval` the interval that fits these
+    symbols; each is None if there is no such limit, or nothing fits.
     """
 
     load: Load
@@ -107,44 +107,47 @@ class Forecast:
         return not self.exceeded
 
 
-def forecast(account: Account, fare: Fare, symbols: int, timing: Timing) -> Forecast:
-    """What comes of so many symbols at these times on this account."""
-    load = make_load(fare, symbols, timing)
+def make_forecast(account: Account, pricing: Pricing, symbols: int, sync_times: SyncTimes) -> Forecast:
+    """Return the forecast for so many symbols at these times on this account."""
+    load = make_load(pricing, symbols, sync_times)
     return Forecast(
         load=load,
-        exceeded=find_exceeded(account, load),
+        exceeded=exceeded_limits(account, load),
         minutes=None if account.per_minute is None else -(-load.credits // account.per_minute),
-        most_symbols=most_symbols(account, fare, timing),
-        shortest_interval=shortest_interval(account, fare, symbols, timing),
+        most_symbols=most_symbols(account, pricing, sync_times),
+        shortest_interval=shortest_interval(account, pricing, symbols, sync_times),
     )
 
 
-def make_load(fare: Fare, symbols: int, timing: Timing) -> Load:
-    return Load(fare.credits(symbols), timing.syncs_a_day(), timing.interval)
+def make_load(pricing: Pricing, symbols: int, sync_times: SyncTimes) -> Load:
+    """Return the load of so many symbols at these times."""
+    return Load(pricing.credits(symbols), sync_times.syncs_per_day(), sync_times.interval)
 
 
-def find_exceeded(account: Account, load: Load) -> tuple[str, ...]:
-    """Which of PER_MINUTE and PER_DAY this load does not keep to.
+def exceeded_limits(account: Account, load: Load) -> tuple[str, ...]:
+    """Return the limits, PER_MINUTE or PER_DAY, that this load exceeds.
 
-    A sync that has more credits than a minute gives takes as many minutes as it needs, and has to end before the next.
+    A sync that needs more credits than a minute has takes several minutes, and must end before the next sync.
     """
     limits = ((PER_MINUTE, _most_credits_by_minute(account, load)), (PER_DAY, _most_credits_by_day(account, load)))
     return tuple(name for name, most in limits if most is not None and load.credits > most)
 
 
-def most_symbols(account: Account, fare: Fare, timing: Timing) -> int | None:
-    """As many as fit at these times, None where nothing limits them."""
-    load = make_load(fare, 0, timing)
+def most_symbols(account: Account, pricing: Pricing, sync_times: SyncTimes) -> int | None:
+    """Return the most symbols that fit at these times, or None if there is no limit."""
+    load = make_load(pricing, 0, sync_times)
     limits = (_most_credits_by_minute(account, load), _most_credits_by_day(account, load))
     lowest = min((most for most in limits if most is not None), default=None)
-    return None if lowest is None else fare.symbols_for(lowest)
+    return None if lowest is None else pricing.max_symbols_for(lowest)
 
 
-def shortest_interval(account: Account, fare: Fare, symbols: int, timing: Timing) -> timedelta | None:
-    """The first of STEPS at which so many symbols fit, within the same sessions; None where none does."""
+def shortest_interval(account: Account, pricing: Pricing, symbols: int, sync_times: SyncTimes) -> timedelta | None:
+    """Return the first of STEPS at which so many symbols fit in the same sessions, or None."""
 
     def fits(interval: timedelta) -> bool:
-        return not find_exceeded(account, make_load(fare, symbols, Timing(interval, sessions=timing.sessions)))
+        return not exceeded_limits(
+            account, make_load(pricing, symbols, SyncTimes(interval, sessions=sync_times.sessions))
+        )
 
     found = bisect_left(STEPS, True, key=fits)
     return STEPS[found] if found < len(STEPS) else None
@@ -154,7 +157,7 @@ def _most_credits_by_minute(account: Account, load: Load) -> int | None:
     if account.per_minute is None:
         return None
     if load.interval < MINUTE:
-        return account.per_minute // load.syncs_a_minute
+        return account.per_minute // load.syncs_per_minute
     return account.per_minute * (load.interval // MINUTE)
 
 
@@ -163,6 +166,6 @@ def _most_credits_by_day(account: Account, load: Load) -> int | None:
 
 
 def _days_between(start: datetime, end: datetime) -> Sequence[datetime]:
-    """The midnights of the days that have a part of this time, all in UTC."""
+    """Return midnight of each day (UTC) that has a part of this time."""
     midnight = midnight_of(start)
     return [midnight + DAY * count for count in range(-((midnight - end) // DAY))]

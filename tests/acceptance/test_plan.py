@@ -41,48 +41,49 @@ def planned(run: Run, **settings: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_what_does_not_fit_is_said_with_what_would(run: Run, checkout: Path) -> None:
+def test_a_plan_that_does_not_fit_shows_what_would_fit(run: Run, checkout: Path) -> None:
     done = run("plan", PROVIDER="twelvedata")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "watch list   5 symbols: AAPL, MSFT, GOOG, AMZN, META\n"
-        "schedule     5m, around the clock: 288 syncs a day\n"
+        "schedule     5m, around the clock: 288 syncs per day\n"
         "\n"
-        "twelvedata   does not fit: it takes 1,440 credits a day, and the plan gives 800\n"
-        "  a sync     5 symbols in 1 call: 5 credits of 8 a minute\n"
-        "  a day      288 syncs: 1,440 credits of 800 (180%); 0 spent today\n"
+        "twelvedata   does not fit: it needs 1,440 credits per day, and the plan has 800\n"
+        "  per sync   5 symbols in 1 request: 5 credits of 8 per minute\n"
+        "  per day    288 syncs: 1,440 credits of 800 (180%); 0 spent today\n"
         "  would fit  2 symbols on this schedule\n"
         "             5 symbols every 9m\n"
-        "             all of it, by its limits, at yahoo (no known limit), finnhub (60\n"
-        "             credits per minute), massive (5 credits per minute)\n"
+        "             the whole watch list at yahoo (no known limit), finnhub (60 credits\n"
+        "             per minute), massive (5 credits per minute)\n"
     )
     assert not (checkout / "var").exists()
 
 
-def test_what_is_proposed_fits(run: Run) -> None:
+def test_the_proposals_fit(run: Run) -> None:
     [row] = planned(run, PROVIDER="twelvedata", SYMBOLS="AAPL,MSFT")
     assert (row["fits"], row["most_symbols"], row["exceeded"]) == (True, 2, [])
     [row] = planned(run, PROVIDER="twelvedata", SCHEDULE="9m")
     assert (row["fits"], row["shortest_interval"], row["credits_a_day"]) == (True, "9m", 800)
 
 
-def test_a_sync_that_is_not_over_before_the_next_does_not_fit(run: Run) -> None:
+def test_a_sync_that_does_not_end_before_the_next_does_not_fit(run: Run) -> None:
     done = run("plan", PROVIDER="finnhub", SCHEDULE="1m", FINNHUB_PER_MINUTE="3", YAHOO_PER_MINUTE="1")
     assert "finnhub      does not fit: a sync takes 2 minutes, and the next follows after 1m\n" in done.stdout
-    assert "5 symbols in 5 calls: 5 credits, which take 2 minutes at 3 a minute\n" in done.stdout
+    sync = "5 symbols in 5 requests: 5 credits, which take 2 minutes at 3 per minute"
+    assert sync in " ".join(done.stdout.split())
     assert "yahoo" not in done.stdout
     done = run("plan", PROVIDER="finnhub", SCHEDULE="5s", FINNHUB_PER_MINUTE="12")
-    assert "does not fit: it takes 60 credits a minute, and the plan gives 12\n" in done.stdout
+    assert "does not fit: it needs 60 credits per minute, and the plan has 12\n" in done.stdout
     assert "would fit  1 symbol on this schedule\n             5 symbols every 30s\n" in done.stdout
 
 
-def test_a_market_has_room_for_more_and_a_failover_list_shows_each(run: Run) -> None:
+def test_a_market_leaves_more_room_and_a_failover_list_shows_each_provider(run: Run) -> None:
     watched = ",".join(f"S{number}" for number in range(10))
     settings = {"PROVIDER": "twelvedata,yahoo,simulated", "SYMBOLS": watched, "MARKET": "XNYS"}
     done = run("plan", **settings)
-    assert "5m while XNYS is open: up to 79 syncs a day" in done.stdout
-    carried = "twelvedata carries the load, and what it fails goes to yahoo, then simulated"
-    assert carried in " ".join(done.stdout.split())
+    assert "5m while XNYS is open: up to 79 syncs per day" in done.stdout
+    order = "twelvedata is asked first, and for what it fails yahoo, then simulated"
+    assert order in " ".join(done.stdout.split())
     assert "twelvedata   fits\n" in done.stdout
     assert "yahoo        fits: no known limit\n" in done.stdout
     assert "simulated    fits: it has no limits\n" in done.stdout
@@ -95,7 +96,7 @@ def test_a_market_has_room_for_more_and_a_failover_list_shows_each(run: Run) -> 
     ]
 
 
-def test_it_is_for_the_watch_list_and_knows_what_was_spent_today(run: Run, checkout: Path) -> None:
+def test_the_plan_is_for_the_watch_list_and_counts_the_credits_spent_today(run: Run, checkout: Path) -> None:
     run("watch", "add", "IBM")
     account = ACCOUNTS["twelvedata"]
     provider = HttpProvider(TwelveData(), account, checkout / "var")
@@ -109,7 +110,7 @@ def test_it_is_for_the_watch_list_and_knows_what_was_spent_today(run: Run, check
     ("settings", "words"),
     [({"PROVIDER": "nope"}, "'nope' is not a provider"), ({"MARKET": "NOPE"}, "'NOPE' is not a known market")],
 )
-def test_what_cannot_be_planned_is_one_line(run: Run, settings: dict[str, str], words: str) -> None:
+def test_an_unusable_setting_is_one_line(run: Run, settings: dict[str, str], words: str) -> None:
     done = run("plan", **settings)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert words in done.stderr
