@@ -16,8 +16,8 @@ from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.fake_apis import yahoo
 from tests.fake_http_server import Answer, FakeHttpServer, Request, fake_http_server
-from tests.harness import declare
 from tests.processes import running, stockwire, until
+from tests.queues import declare
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35", "MSFT": "411.22"}
 # Three working weeks of 2024 without a holiday.

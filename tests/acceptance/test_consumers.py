@@ -14,7 +14,7 @@ from shared.messaging.amqp.queues import count_messages
 from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
-from tests.factories import price_series, stock_data
+from tests.event_factories import price_series, stock_data
 from tests.processes import Process, running, stockwire, until
 
 

@@ -13,8 +13,8 @@ from shared.accounts import ACCOUNTS
 from shared.messaging.address import BrokerAddress
 from tests.celery_worker import CELERY, results
 from tests.fake_http_server import Answer, FakeHttpServer, Script, always, fake_http_server
-from tests.harness import declare
 from tests.processes import Process, running, stockwire, until
+from tests.queues import declare
 
 KEY = "test-key"
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35"}

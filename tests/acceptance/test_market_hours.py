@@ -14,8 +14,8 @@ from shared.market_calendar import MarketCalendar, load_market_calendar
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.celery_worker import CELERY, results
-from tests.harness import declare, waiting
 from tests.processes import Process, running, stockwire, until
+from tests.queues import declare, waiting
 
 ALWAYS_OPEN = "24/7"
 BEAT = (*CELERY, "beat", "--loglevel=info")

@@ -11,8 +11,8 @@ import pytest
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
-from tests.harness import declare, taken, waiting
 from tests.processes import running, stockwire, until
+from tests.queues import declare, taken, waiting
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]

@@ -21,9 +21,9 @@ from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, parse_instant, utc_now
 from tests.celery_worker import CELERY, children, have_open, results
-from tests.harness import declare, taken, waiting
 from tests.processes import Process, running, until
 from tests.proxy import proxy
+from tests.queues import declare, taken, waiting
 
 WORKER = (*CELERY, "worker", "--beat", "--loglevel=info")
 

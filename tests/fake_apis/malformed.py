@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from producer.providers.base import Interval, Quote
 from producer.providers.http.apis.base import Api, HistoricalApi
 from shared.errors import ProviderError
-from tests.factories import NOW
+from tests.event_factories import NOW
 
 _TEXTS = ["", "0", "0.0000", "-1.5", "12.50", "NaN", "1e5", "error", "success", "2026-11-20", "2026-11-20 15:59:58"]
 # Numbers outside the range of prices.

@@ -1,4 +1,4 @@
-"""What every fault test starts from: a seed that is printed, a world of its own, and a broker it may kill."""
+"""What every fault test starts from: a seed that is printed, a pipeline of its own, and a broker it may kill."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from infra.up.rabbitmq import PrivateBroker, private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from tests.conftest import unavailable
-from tests.faults.world import World
+from tests.faults.pipeline import Pipeline
 
 SEED = "FAULT_SEED"
 TIMEOUT = 600
@@ -44,9 +44,9 @@ def chaos(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture
-def world(broker: BrokerAddress, tmp_path: Path) -> World:
+def pipeline(broker: BrokerAddress, tmp_path: Path) -> Pipeline:
     """A virtual host of the broker that all tests share, which must not be harmed."""
-    return World(broker, tmp_path)
+    return Pipeline(broker, tmp_path)
 
 
 @pytest.fixture
@@ -61,6 +61,6 @@ def node(tmp_path: Path) -> Iterator[PrivateBroker]:
 
 
 @pytest.fixture
-def own_world(node: PrivateBroker, tmp_path: Path) -> World:
-    """A world on the broker of the test's own; a short heartbeat, so that silence does not last long."""
-    return World(replace(node.address, heartbeat=2), tmp_path)
+def own_pipeline(node: PrivateBroker, tmp_path: Path) -> Pipeline:
+    """A pipeline on the broker of the test's own; a short heartbeat, so that silence does not last long."""
+    return Pipeline(replace(node.address, heartbeat=2), tmp_path)

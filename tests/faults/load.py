@@ -15,7 +15,7 @@ from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
-from tests.factories import stock_data
+from tests.event_factories import stock_data
 from tests.faults.ledger import Ledger
 
 SYMBOLS = ("AAPL", "MSFT", "BRK.B", "TSLA", "EURUSD=X")

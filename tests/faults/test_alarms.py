@@ -15,17 +15,17 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import CONFIRM_TIMEOUT, Publisher
 from shared.messaging.topology import price_key, queue_name
 from shared.times import format_instant
-from tests.faults import plain
-from tests.faults.broken import without_confirms
+from tests.faults import naive_clients
+from tests.faults.assertions import assert_eventually, assert_prints
 from tests.faults.ledger import PromiseBroken, assert_none
 from tests.faults.load import Load, OpenPublisher, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import promised, says
-from tests.faults.world import World
-from tests.harness import taken
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import Pipeline
+from tests.faults.sabotaged_consumers import without_confirms
 from tests.processes import Process, copy_checkout, running, until
+from tests.queues import taken
 
-OpenProcess = Callable[[World], AbstractContextManager[Process]]
+OpenProcess = Callable[[Pipeline], AbstractContextManager[Process]]
 
 EVENTS = 20_000
 # So many a second that some are left when the alarm is there, which takes a second.
@@ -44,7 +44,7 @@ DEAF = """
 from shared.messaging.publisher import Publisher
 from shared.settings import load_settings
 from shared.signals import stop_on_signals
-from tests.factories import messages
+from tests.event_factories import messages
 
 with stop_on_signals():
     Publisher(load_settings().amqp_url, "deaf", wait_while_blocked=True).publish(messages(10))
@@ -69,13 +69,13 @@ def impatient(address: BrokerAddress) -> Publisher:
     return Publisher(address, "load", timeout=2)
 
 
-def our_history(world: World) -> AbstractContextManager[Process]:
-    return world.consuming("history")
+def our_history(pipeline: Pipeline) -> AbstractContextManager[Process]:
+    return pipeline.consuming("history")
 
 
 def block(
     node: PrivateBroker,
-    world: World,
+    pipeline: Pipeline,
     said: Callable[[], str],
     *,
     kind: str = "memory",
@@ -83,24 +83,24 @@ def block(
     history: OpenProcess = our_history,
 ) -> None:
     """Publishers are blocked in the middle of a load, half of which then waits in the queue."""
-    world.declare("history")
-    with Load(world.address, prices(EVENTS), rate=RATE, publisher=publisher) as load:
+    pipeline.declare("history")
+    with Load(pipeline.address, prices(EVENTS), rate=RATE, publisher=publisher) as load:
         until(lambda: load.confirmed >= EVENTS / 4, "a part to be confirmed")
         with alarm(node, kind):
-            promised(lambda: said().count(BLOCKED) == 1, "the publisher to say that it waits")
+            assert_eventually(lambda: said().count(BLOCKED) == 1, "the publisher to say that it waits")
             confirmed = load.confirmed
-            with history(world) as stores:
-                promised(lambda: world.stored() >= confirmed, "history to go on all the same")
-                world.drain("history", stores)
+            with history(pipeline) as stores:
+                assert_eventually(lambda: pipeline.stored() >= confirmed, "history to go on all the same")
+                pipeline.drain("history", stores)
             if load.retried:
                 raise PromiseBroken(f"{load.retried} events were given up")
             assert load.confirmed < EVENTS
         ledger = load.finish()
     assert len(ledger.confirmed) == EVENTS
     assert said().count(GOES_ON) == 1
-    with world.consuming("history") as stores:
-        world.drain("history", stores)
-    world.check_history(ledger)
+    with pipeline.consuming("history") as stores:
+        pipeline.drain("history", stores)
+    pipeline.check_history(ledger)
 
 
 def recording(folder: Path) -> Path:
@@ -112,20 +112,22 @@ def recording(folder: Path) -> Path:
     return path
 
 
-def replaying(world: World) -> AbstractContextManager[Process]:
-    return running("./stockwire", "replay", str(recording(world.folder)), environment=world.environment)
+def replaying(pipeline: Pipeline) -> AbstractContextManager[Process]:
+    return running("./stockwire", "replay", str(recording(pipeline.folder)), environment=pipeline.environment)
 
 
-def deaf(world: World) -> AbstractContextManager[Process]:
-    return running("python", "-c", DEAF, environment=world.environment)
+def deaf(pipeline: Pipeline) -> AbstractContextManager[Process]:
+    return running("python", "-c", DEAF, environment=pipeline.environment)
 
 
-def end_blocked(node: PrivateBroker, world: World, number: signal.Signals, publishing: OpenProcess = replaying) -> None:
-    world.declare("history")
-    with alarm(node), publishing(world) as process:
-        says(process, BLOCKED)
+def end_blocked(
+    node: PrivateBroker, pipeline: Pipeline, number: signal.Signals, publishing: OpenProcess = replaying
+) -> None:
+    pipeline.declare("history")
+    with alarm(node), publishing(pipeline) as process:
+        assert_prints(process, BLOCKED)
         process.send(number)
-        promised(lambda: not process.running, "it to end", 10)
+        assert_eventually(lambda: not process.running, "it to end", 10)
         assert process.wait() == 1
         *_, how_far, why = process.output.splitlines()
         assert how_far == "published 0 events, skipped 0 rows"
@@ -134,67 +136,67 @@ def end_blocked(node: PrivateBroker, world: World, number: signal.Signals, publi
 
 
 def give_up(process: Process) -> None:
-    says(process, BLOCKED)
-    promised(lambda: not process.running, "it to give up", CONFIRM_TIMEOUT + 15)
+    assert_prints(process, BLOCKED)
+    assert_eventually(lambda: not process.running, "it to give up", CONFIRM_TIMEOUT + 15)
     assert process.wait() == 1
 
 
 @fault
 @pytest.mark.parametrize("kind", ALARMS)
 def test_a_blocked_publisher_waits_and_goes_on_while_history_consumes(
-    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture, kind: str
+    node: PrivateBroker, own_pipeline: Pipeline, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    block(node, own_world, lambda: caplog.text, kind=kind)
+    block(node, own_pipeline, lambda: caplog.text, kind=kind)
 
 
 @fault
-def test_a_replay_waits_for_as_long_as_it_takes(node: PrivateBroker, own_world: World) -> None:
-    own_world.declare("history")
-    with alarm(node), replaying(own_world) as replay:
-        says(replay, BLOCKED)
+def test_a_replay_waits_for_as_long_as_it_takes(node: PrivateBroker, own_pipeline: Pipeline) -> None:
+    own_pipeline.declare("history")
+    with alarm(node), replaying(own_pipeline) as replay:
+        assert_prints(replay, BLOCKED)
         time.sleep(CONFIRM_TIMEOUT + 5)
         assert replay.running
         node.rabbitmqctl(*ALARMS["memory"][1])
         assert replay.wait(60) == 0, replay.output
         assert replay.output.count(BLOCKED) == replay.output.count(GOES_ON) == 1, replay.output
         assert f"published {EVENTS} events, skipped 0 rows" in replay.output
-    assert own_world.waiting("history") == EVENTS
+    assert own_pipeline.waiting("history") == EVENTS
 
 
 @fault
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_replay_that_is_stopped_while_it_is_blocked_ends_at_once_and_says_how_far_it_got(
-    node: PrivateBroker, own_world: World, number: signal.Signals
+    node: PrivateBroker, own_pipeline: Pipeline, number: signal.Signals
 ) -> None:
-    end_blocked(node, own_world, number)
+    end_blocked(node, own_pipeline, number)
 
 
 @fault
 def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
-    node: PrivateBroker, own_world: World, tmp_path: Path
+    node: PrivateBroker, own_pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    own_world.declare("history")
-    environment = {**own_world.environment, "STOCKWIRE_SYMBOLS": "AAPL,MSFT", "STOCKWIRE_SCHEDULE": "1h"}
+    own_pipeline.declare("history")
+    environment = {**own_pipeline.environment, "STOCKWIRE_SYMBOLS": "AAPL,MSFT", "STOCKWIRE_SCHEDULE": "1h"}
     mine, celerys = copy_checkout(tmp_path / "mine"), copy_checkout(tmp_path / "celerys")
     with running(*CELERY, "worker", "--loglevel=info", environment=environment, folder=celerys) as worker:
-        says(worker, "ready.")
+        assert_prints(worker, "ready.")
         # No task can be sent any more when publishers are blocked.
         with running(
             *CELERY, "call", "producer.sync", "--countdown=5", environment=environment, folder=celerys
         ) as call:
             assert call.wait() == 0
         with alarm(node), running("./stockwire", "sync", "TSLA", environment=environment, folder=mine) as sync:
-            says(worker, BLOCKED)
+            assert_prints(worker, BLOCKED)
             given_up = time.monotonic() + CONFIRM_TIMEOUT + 2
             give_up(sync)
             assert sync.output.splitlines()[1:] == [f"TSLA failed: {BLOCKED} (memory or disk alarm): {WAY_OUT}"]
-            assert own_world.waiting("history") == 0
+            assert own_pipeline.waiting("history") == 0
             # The worker gives up too, but cannot send the retry for now, and says so afterwards.
             time.sleep(max(0.0, given_up - time.monotonic()))
-        says(worker, "Retry in")
-        says(worker, "succeeded in", timeout=60)
+        assert_prints(worker, "Retry in")
+        assert_prints(worker, "succeeded in", timeout=60)
         assert f"{BLOCKED} (memory or disk alarm): {WAY_OUT}" in worker.output
-    found = taken(own_world.address, queue_name("history"), own_world.waiting("history"))
+    found = taken(own_pipeline.address, queue_name("history"), own_pipeline.waiting("history"))
     ids = {(each.routing_key, each.id) for each in found}
     assert {price_key("AAPL"), price_key("MSFT")} <= {key for key, _ in ids}
     assert_none("events under several ids", [key for key, count in Counter(key for key, _ in ids).items() if count > 1])
@@ -202,32 +204,32 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
 
 @control
 def test_control_of_a_publisher_that_gives_up(
-    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture
+    node: PrivateBroker, own_pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    block(node, own_world, lambda: caplog.text, publisher=impatient)
+    block(node, own_pipeline, lambda: caplog.text, publisher=impatient)
 
 
 @control
 def test_control_of_a_publisher_that_says_nothing(
-    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture
+    node: PrivateBroker, own_pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    block(node, own_world, lambda: caplog.text, publisher=without_confirms)
+    block(node, own_pipeline, lambda: caplog.text, publisher=without_confirms)
 
 
 @control
 def test_control_of_a_consumer_that_publishes_by_the_same_connection(
-    node: PrivateBroker, own_world: World, caplog: pytest.LogCaptureFixture
+    node: PrivateBroker, own_pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    block(node, own_world, lambda: caplog.text, history=plain.consuming_and_publishing)
+    block(node, own_pipeline, lambda: caplog.text, history=naive_clients.consuming_and_publishing)
 
 
 @control
-def test_control_of_a_publisher_that_hears_no_stop(node: PrivateBroker, own_world: World) -> None:
-    end_blocked(node, own_world, signal.SIGTERM, deaf)
+def test_control_of_a_publisher_that_hears_no_stop(node: PrivateBroker, own_pipeline: Pipeline) -> None:
+    end_blocked(node, own_pipeline, signal.SIGTERM, deaf)
 
 
 @control
-def test_control_of_a_sync_that_does_not_give_up(node: PrivateBroker, own_world: World) -> None:
-    own_world.declare("history")
-    with alarm(node), deaf(own_world) as process:
+def test_control_of_a_sync_that_does_not_give_up(node: PrivateBroker, own_pipeline: Pipeline) -> None:
+    own_pipeline.declare("history")
+    with alarm(node), deaf(own_pipeline) as process:
         give_up(process)

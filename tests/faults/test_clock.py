@@ -10,20 +10,20 @@ from pathlib import Path
 from shared.messaging.dead_letters import reason_of
 from shared.messaging.messages import price_message
 from shared.messaging.topology import dead_queue_name, queue_name
-from tests.factories import stock_data
-from tests.faults.time_shift import CLOCK, JUMP
+from tests.event_factories import stock_data
+from tests.faults.assertions import assert_eventually, assert_prints, assert_stops
 from tests.faults.ledger import Ledger, PromiseBroken
 from tests.faults.load import Load, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import ends_well, promised, says
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import DELIVERY_LOG, Pipeline
 from tests.faults.test_storage import TRYING, locked
-from tests.faults.world import COUNTED, World
-from tests.harness import dead_letters, publish, waiting
+from tests.faults.time_shift import CLOCK, JUMP
 from tests.processes import DEADLINE, Process, copy_checkout, running, stockwire
+from tests.queues import dead_letters, publish, waiting
 
 HOUR = 3600.0
 SYNC = "producer.sync"
-WALL_CLOCK = "tests.faults.wall_clock"
+WALL_CLOCK = "tests.faults.wall_clock_consumer"
 
 
 class Jumping:
@@ -40,26 +40,26 @@ class Jumping:
     def wait_for_syncs(self, count: int, timeout: float = DEADLINE) -> float:
         """Until it has sent so many more; returns the seconds that took."""
         begun = time.monotonic()
-        says(self.process, SYNC, self.process.output.count(SYNC) + count, timeout)
+        assert_prints(self.process, SYNC, self.process.output.count(SYNC) + count, timeout)
         return time.monotonic() - begun
 
 
 @contextmanager
-def jumping(world: World, *words: str, ahead: float = 0, **settings: str) -> Iterator[Jumping]:
-    clock = world.folder / "clock"
+def jumping(pipeline: Pipeline, *words: str, ahead: float = 0, **settings: str) -> Iterator[Jumping]:
+    clock = pipeline.folder / "clock"
     clock.write_text(str(ahead))
-    folder = world.folder / "stockwire"
+    folder = pipeline.folder / "stockwire"
     if not folder.exists():
-        copy_checkout(world.folder)
+        copy_checkout(pipeline.folder)
     environment = {f"STOCKWIRE_{name}": value for name, value in settings.items()}
-    environment |= {**world.environment, CLOCK: str(clock), "PYTHONPATH": str(folder)}
+    environment |= {**pipeline.environment, CLOCK: str(clock), "PYTHONPATH": str(folder)}
     with running("python", "-m", "tests.faults.time_shift", *words, environment=environment, folder=folder) as process:
         yield Jumping(process, clock)
 
 
-def beat_every_second(world: World, app: str) -> None:
+def beat_every_second(pipeline: Pipeline, app: str) -> None:
     command = ("celery", "-A", app, "beat", "--loglevel=info")
-    with jumping(world, *command, SCHEDULE="1s") as beat:
+    with jumping(pipeline, *command, SCHEDULE="1s") as beat:
         beat.wait_for_syncs(2)
         for ahead in (-HOUR, HOUR, 0.0):
             beat.set_clock(ahead)
@@ -69,13 +69,13 @@ def beat_every_second(world: World, app: str) -> None:
 
 
 @fault
-def test_syncs_every_so_often_go_on_evenly_however_the_clock_is_set(world: World) -> None:
-    beat_every_second(world, "producer")
+def test_syncs_every_so_often_go_on_evenly_however_the_clock_is_set(pipeline: Pipeline) -> None:
+    beat_every_second(pipeline, "producer")
 
 
 @control
-def test_control_of_syncs_every_so_often(world: World) -> None:
-    beat_every_second(world, "tests.faults.plain_beat")
+def test_control_of_syncs_every_so_often(pipeline: Pipeline) -> None:
+    beat_every_second(pipeline, "tests.faults.naive_beat")
 
 
 def seconds_before_the_minute(seconds: float) -> float:
@@ -84,10 +84,10 @@ def seconds_before_the_minute(seconds: float) -> float:
     return (60 - seconds) - (now.second + now.microsecond / 1e6)
 
 
-def beat_by_crontab(world: World, *options: str) -> None:
+def beat_by_crontab(pipeline: Pipeline, *options: str) -> None:
     """It goes by the clock as it is: a minute that comes again is synced again, one that was skipped but once."""
     command = ("celery", "-A", "producer", "beat", "--loglevel=info", *options)
-    with jumping(world, *command, ahead=seconds_before_the_minute(8), SCHEDULE="* * * * *") as beat:
+    with jumping(pipeline, *command, ahead=seconds_before_the_minute(8), SCHEDULE="* * * * *") as beat:
         beat.wait_for_syncs(1)
         beat.set_clock(seconds_before_the_minute(3) - HOUR)
         beat.wait_for_syncs(1)
@@ -100,70 +100,72 @@ def beat_by_crontab(world: World, *options: str) -> None:
 
 
 @fault
-def test_syncs_by_crontab_follow_the_clock_where_it_is_set(world: World) -> None:
-    beat_by_crontab(world)
+def test_syncs_by_crontab_follow_the_clock_where_it_is_set(pipeline: Pipeline) -> None:
+    beat_by_crontab(pipeline)
 
 
 @control
-def test_control_of_syncs_by_crontab(world: World) -> None:
-    beat_by_crontab(world, "--scheduler=celery.beat:Scheduler")
+def test_control_of_syncs_by_crontab(pipeline: Pipeline) -> None:
+    beat_by_crontab(pipeline, "--scheduler=celery.beat:Scheduler")
 
 
-def wait_through_jumps(world: World, chaos: random.Random, consumer: str) -> None:
+def wait_through_jumps(pipeline: Pipeline, chaos: random.Random, consumer: str) -> None:
     """The clock jumps at random under load, and is set back while the consumer waits for its database."""
-    world.declare("history")
-    with jumping(world, "consumers", consumer) as consuming, Load(world.address, prices(4000), rate=1000) as load:
-        says(consuming.process, "consuming")
+    pipeline.declare("history")
+    with jumping(pipeline, "consumers", consumer) as consuming, Load(pipeline.address, prices(4000), rate=1000) as load:
+        assert_prints(consuming.process, "consuming")
         while load.running:
             consuming.set_clock(chaos.uniform(-HOUR, HOUR))
             time.sleep(chaos.uniform(0, 0.5))
         ledger = load.finish()
         with ExitStack() as lock:
-            lock.enter_context(locked(world.history))
+            lock.enter_context(locked(pipeline.history))
             late = list(prices(4100))[4000:]
-            publish(world.address, *map(price_message, late))
-            says(consuming.process, TRYING)
+            publish(pipeline.address, *map(price_message, late))
+            assert_prints(consuming.process, TRYING)
             consuming.set_clock(-2 * HOUR)
-        promised(lambda: world.stored() == 4100, "everything to be stored")
-        ends_well(consuming.process)
+        assert_eventually(lambda: pipeline.stored() == 4100, "everything to be stored")
+        assert_stops(consuming.process)
     ledger.attempted |= {event.id: event for event in late}
     ledger.confirmed |= {event.id for event in late}
-    world.check_history(ledger)
+    pipeline.check_history(ledger)
 
 
 @fault
-def test_nobody_waits_for_the_time_that_was(world: World, chaos: random.Random) -> None:
-    wait_through_jumps(world, chaos, f"{COUNTED}:history")
+def test_nobody_waits_for_the_time_that_was(pipeline: Pipeline, chaos: random.Random) -> None:
+    wait_through_jumps(pipeline, chaos, f"{DELIVERY_LOG}:history")
 
 
 @control
-def test_control_of_waiting(world: World, chaos: random.Random) -> None:
-    wait_through_jumps(world, chaos, f"{WALL_CLOCK}:history")
+def test_control_of_waiting(pipeline: Pipeline, chaos: random.Random) -> None:
+    wait_through_jumps(pipeline, chaos, f"{WALL_CLOCK}:history")
 
 
-def refuse_the_future(world: World, consumer: str) -> None:
+def refuse_the_future(pipeline: Pipeline, consumer: str) -> None:
     """On a clock an hour slow every price is one of the future; once it is right they are sent back and stored."""
     events = [stock_data(as_of=datetime.now(UTC).replace(microsecond=number)) for number in range(20)]
     queue = queue_name("history")
-    with jumping(world, "consumers", consumer, ahead=-HOUR) as consuming:
-        says(consuming.process, "consuming")
-        publish(world.address, *map(price_message, events))
+    with jumping(pipeline, "consumers", consumer, ahead=-HOUR) as consuming:
+        assert_prints(consuming.process, "consuming")
+        publish(pipeline.address, *map(price_message, events))
         dead = dead_queue_name(queue)
-        promised(lambda: waiting(world.address, dead) == len(events), "all of it to be set aside", DEADLINE / 2)
-        assert {"in the future" in reason_of(each) for each in dead_letters(world.address, queue)} == {True}
+        assert_eventually(
+            lambda: waiting(pipeline.address, dead) == len(events), "all of it to be set aside", DEADLINE / 2
+        )
+        assert {"in the future" in reason_of(each) for each in dead_letters(pipeline.address, queue)} == {True}
         consuming.set_clock(0)
-        assert "sent 20 back" in stockwire("dead", "requeue", "history", environment=world.environment).stdout
-        promised(lambda: world.stored() == len(events), "all of it to be stored")
-        ends_well(consuming.process)
+        assert "sent 20 back" in stockwire("dead", "requeue", "history", environment=pipeline.environment).stdout
+        assert_eventually(lambda: pipeline.stored() == len(events), "all of it to be stored")
+        assert_stops(consuming.process)
     ledger = Ledger({event.id: event for event in events}, {event.id for event in events})
-    world.check_history(ledger)
+    pipeline.check_history(ledger)
 
 
 @fault
-def test_what_a_slow_clock_takes_for_the_future_is_kept_and_can_be_sent_back(world: World) -> None:
-    refuse_the_future(world, f"{COUNTED}:history")
+def test_what_a_slow_clock_takes_for_the_future_is_kept_and_can_be_sent_back(pipeline: Pipeline) -> None:
+    refuse_the_future(pipeline, f"{DELIVERY_LOG}:history")
 
 
 @control
-def test_control_of_a_slow_clock(world: World) -> None:
-    refuse_the_future(world, "tests.faults.poisoned:dropping")
+def test_control_of_a_slow_clock(pipeline: Pipeline) -> None:
+    refuse_the_future(pipeline, "tests.faults.poison_consumers:dropping")

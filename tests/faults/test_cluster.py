@@ -13,17 +13,17 @@ import pytest
 from shared.errors import BrokerError, ProcessError
 from shared.messaging.topology import QueueSpec, queue_name
 from tests.conftest import unavailable
-from tests.factories import messages
-from tests.faults.broken import without_confirms
+from tests.event_factories import messages
+from tests.faults.assertions import assert_eventually
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.ledger import Ledger, PromiseBroken
 from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import promised
-from tests.faults.world import World
-from tests.harness import declare_raw, publish, waiting
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import Pipeline
+from tests.faults.sabotaged_consumers import without_confirms
 from tests.processes import until
 from tests.proxy import Proxy, proxy
+from tests.queues import declare_raw, publish, waiting
 
 RATE = 1000
 HISTORY = queue_name("history")
@@ -43,39 +43,39 @@ def nodes(tmp_path: Path) -> Iterator[Cluster]:
 
 @dataclass
 class Scene:
-    world: World
+    pipeline: Pipeline
     load: Load
 
     def goes_on(self, what: str, timeout: float) -> float:
         """Says after how long something new is confirmed and stored. Raises PromiseBroken."""
         begun, attempted = time.monotonic(), len(self.load.ledger.attempted)
-        promised(lambda: self.load.confirmed > attempted, f"the publisher to go on {what}", timeout)
-        promised(lambda: self.world.stored() > attempted, f"history to go on {what}", timeout)
+        assert_eventually(lambda: self.load.confirmed > attempted, f"the publisher to go on {what}", timeout)
+        assert_eventually(lambda: self.pipeline.stored() > attempted, f"history to go on {what}", timeout)
         return time.monotonic() - begun
 
 
 @contextmanager
-def pipeline(balancer: Proxy, folder: Path, publisher: OpenPublisher) -> Iterator[Scene]:
+def loaded_pipeline(balancer: Proxy, folder: Path, publisher: OpenPublisher) -> Iterator[Scene]:
     """Both consumers under load; at the end all is drained and everything that must hold of it is checked."""
-    world = World(replace(balancer.address, heartbeat=2), folder)
-    world.declare("history", "alerts")
-    world.add_rules()
+    pipeline = Pipeline(replace(balancer.address, heartbeat=2), folder)
+    pipeline.declare("history", "alerts")
+    pipeline.add_rules()
     with (
-        world.consuming("history") as history,
-        world.consuming("alerts") as alerts,
-        Load(world.address, prices(1_000_000), rate=RATE, publisher=publisher) as load,
+        pipeline.consuming("history") as history,
+        pipeline.consuming("alerts") as alerts,
+        Load(pipeline.address, prices(1_000_000), rate=RATE, publisher=publisher) as load,
     ):
-        until(lambda: world.stored() > RATE, "prices to be stored")
-        yield Scene(world, load)
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
+        yield Scene(pipeline, load)
         ledger = load.stop()
-        world.drain("history", history)
-        world.drain("alerts", alerts)
-    check(world, ledger)
+        pipeline.drain("history", history)
+        pipeline.drain("alerts", alerts)
+    check(pipeline, ledger)
 
 
-def check(world: World, ledger: Ledger) -> None:
-    print(f"{len(ledger.confirmed)} confirmed, {world.check_history(ledger)} redeliveries absorbed")
-    world.check_alerts(ledger)
+def check(pipeline: Pipeline, ledger: Ledger) -> None:
+    print(f"{len(ledger.confirmed)} confirmed, {pipeline.check_history(ledger)} redeliveries absorbed")
+    pipeline.check_alerts(ledger)
 
 
 def kill_leaders(
@@ -83,7 +83,7 @@ def kill_leaders(
 ) -> None:
     """The node that leads the queue is killed, and comes back before the next one is."""
     order = chaos.sample(nodes.nodes, len(nodes.nodes))
-    with proxy(*(node.address for node in order)) as balancer, pipeline(balancer, folder, publisher) as scene:
+    with proxy(*(node.address for node in order)) as balancer, loaded_pipeline(balancer, folder, publisher) as scene:
         for _ in range(times):
             nodes.wait_until_whole(HISTORY)
             leader = nodes.leader_of(HISTORY)
@@ -97,7 +97,10 @@ def kill_majority(
     nodes: Cluster, folder: Path, chaos: random.Random, publisher: OpenPublisher = confirmed_publisher
 ) -> None:
     """Two of three nodes go; nothing may be confirmed that could be lost, and when they are back everything goes on."""
-    with proxy(*(node.address for node in nodes.nodes)) as balancer, pipeline(balancer, folder, publisher) as scene:
+    with (
+        proxy(*(node.address for node in nodes.nodes)) as balancer,
+        loaded_pipeline(balancer, folder, publisher) as scene,
+    ):
         killed = chaos.sample(nodes.nodes, 2)
         for node in killed:
             node.kill()
@@ -125,7 +128,7 @@ def outlive(nodes: Cluster, arguments: dict[str, Any]) -> None:
                 return waiting(balancer.address, HISTORY) == 100
             return False
 
-        promised(is_whole, "the queue of a dead node", AVAILABLE)
+        assert_eventually(is_whole, "the queue of a dead node", AVAILABLE)
 
 
 @fault

@@ -12,17 +12,17 @@ from amqpstorm.exception import AMQPChannelError
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.runner import DECLARE_EVERY
 from shared.messaging.topology import DEAD_EXCHANGE, EXCHANGE, LIVE_PRICES, dead_queue_name, queue_name
-from tests.factories import raw_message
-from tests.faults import plain
+from tests.event_factories import raw_message
+from tests.faults import naive_clients
+from tests.faults.assertions import assert_eventually
 from tests.faults.ledger import Ledger, PromiseBroken, assert_none, read_history
 from tests.faults.load import Load, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import promised
-from tests.faults.world import World
-from tests.harness import channel_to, dead_letters, declare, declare_raw, publish, waiting
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import Pipeline
 from tests.processes import Process, until
+from tests.queues import channel_to, dead_letters, declare, declare_raw, publish, waiting
 
-OpenConsumer = Callable[[World], AbstractContextManager[Process]]
+OpenConsumer = Callable[[Pipeline], AbstractContextManager[Process]]
 
 RATE = 1000
 HISTORY = queue_name("history")
@@ -33,39 +33,39 @@ GOES_ON = DECLARE_EVERY + 10
 
 
 @pytest.fixture
-def owner(rabbitmq: PrivateBroker, world: World) -> "Owner":
-    return Owner(world, rabbitmq)
+def owner(rabbitmq: PrivateBroker, pipeline: Pipeline) -> "Owner":
+    return Owner(pipeline, rabbitmq)
 
 
 @dataclass(frozen=True)
 class Owner:
     """A virtual host in the hands of somebody who may do everything to it."""
 
-    world: World
+    pipeline: Pipeline
     node: PrivateBroker
 
     def delete_queue(self) -> None:
-        with channel_to(self.world.address) as channel:
+        with channel_to(self.pipeline.address) as channel:
             channel.queue.delete(HISTORY)
 
     def delete_binding(self) -> None:
-        with channel_to(self.world.address) as channel:
+        with channel_to(self.pipeline.address) as channel:
             channel.queue.unbind(HISTORY, EXCHANGE, LIVE_PRICES)
 
     def delete_exchange(self) -> None:
-        with channel_to(self.world.address) as channel:
+        with channel_to(self.pipeline.address) as channel:
             channel.exchange.delete(EXCHANGE)
 
     def delete_dead_letters(self) -> None:
-        with channel_to(self.world.address) as channel:
+        with channel_to(self.pipeline.address) as channel:
             channel.queue.delete(DEAD)
             channel.exchange.delete(DEAD_EXCHANGE)
 
     def close_connections(self) -> None:
-        self.node.rabbitmqctl("close_all_connections", "--vhost", self.world.address.virtual_host, "maintenance")
+        self.node.rabbitmqctl("close_all_connections", "--vhost", self.pipeline.address.virtual_host, "maintenance")
 
     def cancel_consumer(self) -> None:
-        host = self.world.address.virtual_host
+        host = self.pipeline.address.virtual_host
         self.node.rabbitmqctl(
             "eval",
             "[rabbit_channel:send_command(proplists:get_value(channel_pid, Each),"
@@ -79,7 +79,7 @@ class Owner:
             self.delete_queue()
             with suppress(AMQPChannelError):
                 # Unless history was quicker.
-                declare_raw(self.world.address, HISTORY, {}, bound=False)
+                declare_raw(self.pipeline.address, HISTORY, {}, bound=False)
                 return
         raise AssertionError("the queue could not be taken over")
 
@@ -87,8 +87,8 @@ class Owner:
 Deed = Callable[[Owner], None]
 
 
-def our_history(world: World) -> AbstractContextManager[Process]:
-    return world.consuming("history")
+def our_history(pipeline: Pipeline) -> AbstractContextManager[Process]:
+    return pipeline.consuming("history")
 
 
 @dataclass(frozen=True)
@@ -102,30 +102,32 @@ class Aftermath:
 
 def meddle(owner: Owner, chaos: random.Random, deed: Deed, history: OpenConsumer = our_history) -> Aftermath:
     """Do it under load; history has to go on."""
-    world = owner.world
-    world.declare("history")
-    with history(world) as stores, Load(world.address, prices(1_000_000), rate=RATE) as load:
-        until(lambda: world.stored() > RATE, "prices to be stored")
+    pipeline = owner.pipeline
+    pipeline.declare("history")
+    with history(pipeline) as stores, Load(pipeline.address, prices(1_000_000), rate=RATE) as load:
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(chaos.uniform(0, 1))
         deed(owner)
         begun, before = time.monotonic(), set(load.ledger.attempted)
-        promised(lambda: stored_ids(world) - before, "history to go on", GOES_ON)
+        assert_eventually(lambda: stored_ids(pipeline) - before, "history to go on", GOES_ON)
         until_heard = set(load.ledger.attempted)
         print(f"stores again after {time.monotonic() - begun:.1f} s, {load.retried} published again")
         ledger = load.stop()
-        world.drain("history", stores)
+        pipeline.drain("history", stores)
     return Aftermath(ledger, before, until_heard)
 
 
-def stored_ids(world: World) -> set[str]:
-    return {row.id for row in read_history(world.history)}
+def stored_ids(pipeline: Pipeline) -> set[str]:
+    return {row.id for row in read_history(pipeline.history)}
 
 
-def check(world: World, ledger: Ledger, lost_for_good: set[str]) -> None:
+def check(pipeline: Pipeline, ledger: Ledger, lost_for_good: set[str]) -> None:
     """All that must hold of history, but for what may be lost."""
-    lost = ledger.confirmed - stored_ids(world)
+    lost = ledger.confirmed - stored_ids(pipeline)
     assert_none("events lost that must not be", lost - lost_for_good)
-    print(f"{len(lost)} lost of {len(lost_for_good)} that may be, {world.check_history(ledger, list(lost))} absorbed")
+    print(
+        f"{len(lost)} lost of {len(lost_for_good)} that may be, {pipeline.check_history(ledger, list(lost))} absorbed"
+    )
 
 
 def poison(owner: Owner, chaos: random.Random, history: OpenConsumer = our_history) -> Ledger:
@@ -133,21 +135,21 @@ def poison(owner: Owner, chaos: random.Random, history: OpenConsumer = our_histo
 
     def delete_and_publish(owner: Owner) -> None:
         owner.delete_dead_letters()
-        publish(owner.world.address, raw_message(b"?", message_id=POISON))
+        publish(owner.pipeline.address, raw_message(b"?", message_id=POISON))
 
     aftermath = meddle(owner, chaos, delete_and_publish, history)
-    promised(lambda: waiting(owner.world.address, DEAD), "the dead letter")
-    assert [each.id for each in dead_letters(owner.world.address, HISTORY)] == [POISON]
+    assert_eventually(lambda: waiting(owner.pipeline.address, DEAD), "the dead letter")
+    assert [each.id for each in dead_letters(owner.pipeline.address, HISTORY)] == [POISON]
     return aftermath.ledger
 
 
 def take_over(owner: Owner, history: OpenConsumer = our_history) -> None:
     """The queue is somebody else's all of a sudden: history stops, and says which queue it is."""
-    world = owner.world
-    world.declare("history")
-    with history(world) as stores:
+    pipeline = owner.pipeline
+    pipeline.declare("history")
+    with history(pipeline) as stores:
         owner.take_queue_over()
-        promised(lambda: not stores.running, "history to stop", GOES_ON)
+        assert_eventually(lambda: not stores.running, "history to stop", GOES_ON)
         said = stores.output.splitlines()[-1]
         if stores.wait() != 1 or not said.startswith(f"stockwire: queue {HISTORY} exists with other arguments"):
             raise PromiseBroken(f"it ended with {stores.wait()}:\n{stores.output}")
@@ -160,13 +162,13 @@ def take_over(owner: Owner, history: OpenConsumer = our_history) -> None:
 def test_history_goes_on_without_a_loss(owner: Owner, chaos: random.Random, deed: Deed) -> None:
     """What no queue takes comes back to the publisher, who publishes it again."""
     aftermath = meddle(owner, chaos, deed)
-    check(owner.world, aftermath.ledger, set())
+    check(owner.pipeline, aftermath.ledger, set())
 
 
 @fault
 def test_what_is_published_after_its_queue_was_deleted_is_not_lost(owner: Owner, chaos: random.Random) -> None:
     aftermath = meddle(owner, chaos, Owner.delete_queue)
-    check(owner.world, aftermath.ledger, aftermath.before)
+    check(owner.pipeline, aftermath.ledger, aftermath.before)
 
 
 @fault
@@ -174,15 +176,15 @@ def test_beside_another_queue_it_misses_no_more_than_what_comes_until_it_is_boun
     owner: Owner, chaos: random.Random
 ) -> None:
     """RabbitMQ confirms what any queue takes."""
-    declare(owner.world.address, name="other")
+    declare(owner.pipeline.address, name="other")
     aftermath = meddle(owner, chaos, Owner.delete_binding)
-    check(owner.world, aftermath.ledger, aftermath.until_heard)
+    check(owner.pipeline, aftermath.ledger, aftermath.until_heard)
 
 
 @fault
 def test_dead_letters_that_have_nowhere_to_go_get_a_place_again(owner: Owner, chaos: random.Random) -> None:
     ledger = poison(owner, chaos)
-    owner.world.check_history(ledger, [POISON])
+    owner.pipeline.check_history(ledger, [POISON])
 
 
 @fault
@@ -193,14 +195,14 @@ def test_a_queue_that_is_taken_over_by_somebody_else_stops_history_with_its_name
 @control
 @pytest.mark.parametrize("deed", [Owner.delete_queue, Owner.delete_binding, Owner.close_connections])
 def test_control(owner: Owner, chaos: random.Random, deed: Deed) -> None:
-    meddle(owner, chaos, deed, plain.consuming)
+    meddle(owner, chaos, deed, naive_clients.consuming)
 
 
 @control
 def test_control_of_dead_letters(owner: Owner, chaos: random.Random) -> None:
-    poison(owner, chaos, plain.consuming)
+    poison(owner, chaos, naive_clients.consuming)
 
 
 @control
 def test_control_of_taking_over(owner: Owner) -> None:
-    take_over(owner, plain.consuming)
+    take_over(owner, naive_clients.consuming)

@@ -12,9 +12,9 @@ from shared.events import StockData
 from shared.messaging.messages import price_message
 from tests.faults.ledger import Alerted, Ledger, assert_none, read_alerts
 from tests.faults.load import prices
-from tests.faults.marks import control, fault
-from tests.faults.world import BROKEN, RULES, World
-from tests.harness import publish
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import RULES, SABOTAGED, Pipeline
+from tests.queues import publish
 
 TIMES = 3
 # One event in so many was observed again later, at another price.
@@ -62,23 +62,23 @@ def alerts_in_order(arrivals: Iterable[StockData], thresholds: Mapping[str, Deci
 
 
 def arrive_in_disorder(
-    world: World, count: int, chaos: random.Random, history: str = "history", alerts: str = "alerts"
+    pipeline: Pipeline, count: int, chaos: random.Random, history: str = "history", alerts: str = "alerts"
 ) -> None:
-    world.declare("history", "alerts")
-    world.add_rules()
+    pipeline.declare("history", "alerts")
+    pipeline.add_rules()
     arrivals = disordered(list(prices(count)), chaos)
-    with world.consuming(history) as storing, world.consuming(alerts) as alerting:
-        publish(world.address, *map(price_message, arrivals))
-        world.drain("history", storing)
-        world.drain("alerts", alerting)
+    with pipeline.consuming(history) as storing, pipeline.consuming(alerts) as alerting:
+        publish(pipeline.address, *map(price_message, arrivals))
+        pipeline.drain("history", storing)
+        pipeline.drain("alerts", alerting)
     expected = latest_observations(arrivals)
-    absorbed = world.check_history(Ledger(dict(expected), set(expected)))
+    absorbed = pipeline.check_history(Ledger(dict(expected), set(expected)))
     print(f"{absorbed} of {len(arrivals)} deliveries absorbed")
-    check_alerts(world, alerts_in_order(arrivals, RULES))
+    check_alerts(pipeline, alerts_in_order(arrivals, RULES))
 
 
-def check_alerts(world: World, expected: set[Alerted]) -> None:
-    raised = read_alerts(world.alerts)
+def check_alerts(pipeline: Pipeline, expected: set[Alerted]) -> None:
+    raised = read_alerts(pipeline.alerts)
     assert_none("alerts raised twice", [each for each in set(raised) if raised.count(each) > 1])
     assert_none("alerts not raised", expected - set(raised))
     assert_none("alerts raised for nothing", set(raised) - expected)
@@ -87,12 +87,12 @@ def check_alerts(world: World, expected: set[Alerted]) -> None:
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=fault)])
-def test_disorder_and_duplicates_change_nothing(world: World, chaos: random.Random, count: int) -> None:
-    arrive_in_disorder(world, count, chaos)
+def test_disorder_and_duplicates_change_nothing(pipeline: Pipeline, chaos: random.Random, count: int) -> None:
+    arrive_in_disorder(pipeline, count, chaos)
 
 
 @control
 @pytest.mark.parametrize("broken", ["history_without_dedupe", "alerts_without_watermarks"])
-def test_control(world: World, chaos: random.Random, broken: str) -> None:
+def test_control(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
     name = broken.partition("_")[0]
-    arrive_in_disorder(world, 300, chaos, **{name: f"{BROKEN}:{broken}"})
+    arrive_in_disorder(pipeline, 300, chaos, **{name: f"{SABOTAGED}:{broken}"})

@@ -9,12 +9,12 @@ from functools import partial
 import pytest
 
 from infra.up.rabbitmq import PrivateBroker
-from tests.faults.broken import without_confirms
+from tests.faults.assertions import assert_eventually
 from tests.faults.ledger import PromiseBroken
 from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import promised
-from tests.faults.world import World, restarting
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import Pipeline, restarting
+from tests.faults.sabotaged_consumers import without_confirms
 from tests.processes import running, until
 
 Fall = Callable[[PrivateBroker], None]
@@ -36,7 +36,7 @@ def stop(node: PrivateBroker) -> None:
 
 
 def fell(
-    world: World,
+    pipeline: Pipeline,
     node: PrivateBroker,
     chaos: random.Random,
     times: int,
@@ -47,45 +47,45 @@ def fell(
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
     """Let the broker fall and start it again, so often, under a publisher and both consumers; then check all of it."""
-    world.add_rules()
-    world.declare("history", "alerts")
+    pipeline.add_rules()
+    pipeline.declare("history", "alerts")
     with (
-        world.consuming("history") as history,
-        world.consuming("alerts") as alerts,
-        Load(world.address, prices(1_000_000), rate=rate, publisher=publisher) as load,
+        pipeline.consuming("history") as history,
+        pipeline.consuming("alerts") as alerts,
+        Load(pipeline.address, prices(1_000_000), rate=rate, publisher=publisher) as load,
     ):
-        until(lambda: world.stored() > RATE, "prices to be stored")
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(SETTLED)
         for _ in range(times):
             time.sleep(chaos.uniform(0, 1))
             fall(node)
             node.start()
-            confirmed, stored, raised = load.confirmed, world.stored(), world.raised()
-            promised(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on", gap)
-            promised(lambda stored=stored: world.stored() > stored, "history to go on", gap)
-            promised(lambda raised=raised: world.raised() > raised, "alerts to go on", gap)
+            confirmed, stored, raised = load.confirmed, pipeline.stored(), pipeline.raised()
+            assert_eventually(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on", gap)
+            assert_eventually(lambda stored=stored: pipeline.stored() > stored, "history to go on", gap)
+            assert_eventually(lambda raised=raised: pipeline.raised() > raised, "alerts to go on", gap)
         ledger = load.stop()
-        world.drain("history", history)
-        world.drain("alerts", alerts)
+        pipeline.drain("history", history)
+        pipeline.drain("alerts", alerts)
     print(f"{len(ledger.confirmed)} confirmed, {load.retried} published again")
-    print(f"{world.check_history(ledger)} redeliveries absorbed")
-    world.check_alerts(ledger)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed")
+    pipeline.check_alerts(ledger)
 
 
 def fell_with_its_consumers(
-    world: World,
+    pipeline: Pipeline,
     node: PrivateBroker,
     chaos: random.Random,
     times: int,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
     """Broker and consumers are killed at the same moment, or nearly so."""
-    world.add_rules()
-    world.declare("history", "alerts")
+    pipeline.add_rules()
+    pipeline.declare("history", "alerts")
     with ExitStack() as stack:
-        load = stack.enter_context(Load(world.address, prices(1_000_000), rate=RATE, publisher=publisher))
-        victims = {name: stack.enter_context(restarting(world, name)) for name in ("history", "alerts")}
-        until(lambda: world.stored() > RATE, "prices to be stored")
+        load = stack.enter_context(Load(pipeline.address, prices(1_000_000), rate=RATE, publisher=publisher))
+        victims = {name: stack.enter_context(restarting(pipeline, name)) for name in ("history", "alerts")}
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(SETTLED)
         for _ in range(times):
             time.sleep(chaos.uniform(0, 1))
@@ -98,23 +98,23 @@ def fell_with_its_consumers(
                 victim.process.wait_for("consuming")
         ledger = load.stop()
         for name, victim in victims.items():
-            world.drain(name, victim.process)
-    print(f"{world.check_history(ledger)} redeliveries absorbed")
-    world.check_alerts(ledger)
+            pipeline.drain(name, victim.process)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed")
+    pipeline.check_alerts(ledger)
 
 
 def fell_under_full_load(
-    world: World,
+    pipeline: Pipeline,
     node: PrivateBroker,
     chaos: random.Random,
     times: int,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
     """The broker is killed under all that a publisher can send."""
-    world.declare("history")
-    load = Load(world.address, prices(100_000 * times), batch=5000, publisher=publisher)
-    with world.consuming("history") as history, load:
-        until(lambda: world.stored() > RATE, "prices to be stored")
+    pipeline.declare("history")
+    load = Load(pipeline.address, prices(100_000 * times), batch=5000, publisher=publisher)
+    with pipeline.consuming("history") as history, load:
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(SETTLED)
         for _ in range(times):
             assert load.running
@@ -122,62 +122,62 @@ def fell_under_full_load(
             node.start()
             time.sleep(chaos.uniform(0.5, 1.5))
         ledger = load.finish()
-        world.drain("history", history)
-    print(f"{load.retried} published again, {world.check_history(ledger)} redeliveries absorbed")
+        pipeline.drain("history", history)
+    print(f"{load.retried} published again, {pipeline.check_history(ledger)} redeliveries absorbed")
 
 
-def fell_under_a_replay(world: World, node: PrivateBroker, *command: str) -> None:
+def fell_under_a_replay(pipeline: Pipeline, node: PrivateBroker, *command: str) -> None:
     """The broker is killed while a file is replayed: that goes on by itself, and its end is a good one."""
-    file = world.folder / "prices.csv"
+    file = pipeline.folder / "prices.csv"
     rows = (f"{event.as_of.isoformat()},{event.symbol},{event.price}" for event in prices(REPLAYED))
     file.write_text("\n".join(("date,symbol,price", *rows)))
-    world.declare("history")
+    pipeline.declare("history")
     with (
-        world.consuming("consumers.history.handler:history") as history,
-        running(*command, "replay", str(file), "--rate", "5000", environment=world.environment) as replay,
+        pipeline.consuming("consumers.history.handler:history") as history,
+        running(*command, "replay", str(file), "--rate", "5000", environment=pipeline.environment) as replay,
     ):
-        until(lambda: world.stored() > RATE, "prices to be stored")
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(SETTLED)
         node.kill()
         node.start()
         assert replay.wait(60) == 0, replay.output
         assert "connecting again" in replay.output
         assert f"published {REPLAYED} events" in replay.output
-        world.drain("history", history)
-    if world.stored() != REPLAYED:
-        raise PromiseBroken(f"{world.stored()} of {REPLAYED} prices are stored")
+        pipeline.drain("history", history)
+    if pipeline.stored() != REPLAYED:
+        raise PromiseBroken(f"{pipeline.stored()} of {REPLAYED} prices are stored")
 
 
 def test_a_restart_under_load_interrupts_everybody_and_loses_nothing(
-    own_world: World, node: PrivateBroker, chaos: random.Random
+    own_pipeline: Pipeline, node: PrivateBroker, chaos: random.Random
 ) -> None:
-    fell(own_world, node, chaos, 1, stop, rate=RATE / 2, gap=3 * GAP)
+    fell(own_pipeline, node, chaos, 1, stop, rate=RATE / 2, gap=3 * GAP)
 
 
 @fault
 def test_a_broker_killed_again_and_again_under_load_loses_nothing_that_it_confirmed(
-    own_world: World, node: PrivateBroker, chaos: random.Random
+    own_pipeline: Pipeline, node: PrivateBroker, chaos: random.Random
 ) -> None:
-    fell(own_world, node, chaos, 4, kill)
+    fell(own_pipeline, node, chaos, 4, kill)
 
 
 @fault
 def test_a_broker_killed_under_all_that_a_publisher_can_send_loses_nothing_that_it_confirmed(
-    own_world: World, node: PrivateBroker, chaos: random.Random
+    own_pipeline: Pipeline, node: PrivateBroker, chaos: random.Random
 ) -> None:
-    fell_under_full_load(own_world, node, chaos, 2)
+    fell_under_full_load(own_pipeline, node, chaos, 2)
 
 
 @fault
 def test_a_broker_killed_together_with_its_consumers_loses_and_doubles_nothing(
-    own_world: World, node: PrivateBroker, chaos: random.Random
+    own_pipeline: Pipeline, node: PrivateBroker, chaos: random.Random
 ) -> None:
-    fell_with_its_consumers(own_world, node, chaos, 3)
+    fell_with_its_consumers(own_pipeline, node, chaos, 3)
 
 
 @fault
-def test_a_replay_goes_on_after_its_broker_was_killed(own_world: World, node: PrivateBroker) -> None:
-    fell_under_a_replay(own_world, node, "./stockwire")
+def test_a_replay_goes_on_after_its_broker_was_killed(own_pipeline: Pipeline, node: PrivateBroker) -> None:
+    fell_under_a_replay(own_pipeline, node, "./stockwire")
 
 
 CONTROLS = {
@@ -191,10 +191,12 @@ CONTROLS = {
 @control
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("scenario", CONTROLS.values(), ids=CONTROLS)
-def test_control(own_world: World, node: PrivateBroker, chaos: random.Random, scenario: Callable[..., object]) -> None:
-    scenario(own_world, node, chaos, 2, publisher=without_confirms)
+def test_control(
+    own_pipeline: Pipeline, node: PrivateBroker, chaos: random.Random, scenario: Callable[..., object]
+) -> None:
+    scenario(own_pipeline, node, chaos, 2, publisher=without_confirms)
 
 
 @control
-def test_control_of_a_replay(own_world: World, node: PrivateBroker) -> None:
-    fell_under_a_replay(own_world, node, "python", "-m", "tests.faults.unconfirmed_replay")
+def test_control_of_a_replay(own_pipeline: Pipeline, node: PrivateBroker) -> None:
+    fell_under_a_replay(own_pipeline, node, "python", "-m", "tests.faults.sabotaged_replay")

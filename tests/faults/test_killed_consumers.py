@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.faults.assertions import assert_eventually
 from tests.faults.ledger import PromiseBroken
 from tests.faults.load import Load, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import promised
-from tests.faults.world import BROKEN, World, restarting, short_name
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import SABOTAGED, Pipeline, restarting, short_name
 from tests.processes import Process, until
 
 # So many events a kill, and a second, that the queue is seldom dry.
@@ -23,13 +23,13 @@ AT_WORK = 0.8
 TAKEOVER = 10.0
 
 
-def kill(world: World, kills: int, chaos: random.Random, *consumers: str) -> Load:
+def kill(pipeline: Pipeline, kills: int, chaos: random.Random, *consumers: str) -> Load:
     """Kill any of these consumers, one at a time, while events come in; ends when all of those are dealt with."""
     names = [short_name(consumer) for consumer in consumers]
-    world.declare(*names)
+    pipeline.declare(*names)
     events = prices(EVENTS * kills)
-    with Load(world.address, events, rate=EVENTS) as load, ExitStack() as stack:
-        victims = [stack.enter_context(restarting(world, consumer)) for consumer in consumers]
+    with Load(pipeline.address, events, rate=EVENTS) as load, ExitStack() as stack:
+        victims = [stack.enter_context(restarting(pipeline, consumer)) for consumer in consumers]
         for _ in range(kills):
             victim = chaos.choice(victims)
             if chaos.random() < AT_WORK:
@@ -38,117 +38,119 @@ def kill(world: World, kills: int, chaos: random.Random, *consumers: str) -> Loa
             victim.kill()
         load.finish()
         for name, victim in zip(names, victims, strict=True):
-            world.drain(name, victim.process)
+            pipeline.drain(name, victim.process)
     return load
 
 
-def kill_history(world: World, kills: int, chaos: random.Random, consumer: str = "history") -> int:
+def kill_history(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "history") -> int:
     """Says how many redeliveries were absorbed."""
-    return world.check_history(kill(world, kills, chaos, consumer).ledger)
+    return pipeline.check_history(kill(pipeline, kills, chaos, consumer).ledger)
 
 
-def kill_alerts(world: World, kills: int, chaos: random.Random, consumer: str = "alerts") -> None:
-    world.add_rules()
-    world.listen()
-    world.check_alerts(kill(world, kills, chaos, consumer).ledger)
+def kill_alerts(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "alerts") -> None:
+    pipeline.add_rules()
+    pipeline.listen()
+    pipeline.check_alerts(kill(pipeline, kills, chaos, consumer).ledger)
 
 
-def share_a_queue(world: World, kills: int, chaos: random.Random, consumer: str = "history") -> None:
+def share_a_queue(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "history") -> None:
     """Two history consumers at once, one of which is killed again and again: both store, and the other goes on."""
-    world.declare("history")
+    pipeline.declare("history")
     with (
-        Load(world.address, prices(1_000_000), rate=4 * EVENTS) as load,
-        restarting(world, consumer) as victim,
-        world.consuming(consumer) as other,
+        Load(pipeline.address, prices(1_000_000), rate=4 * EVENTS) as load,
+        restarting(pipeline, consumer) as victim,
+        pipeline.consuming(consumer) as other,
     ):
         for _ in range(kills):
             for process in (victim.process, other):
                 process.wait_for("stored ")
             time.sleep(chaos.uniform(0, LONGEST))
             victim.kill()
-            before = world.stored()
-            promised(lambda before=before: world.stored() > before, "the other one to go on", TAKEOVER)
+            before = pipeline.stored()
+            assert_eventually(lambda before=before: pipeline.stored() > before, "the other one to go on", TAKEOVER)
         ledger = load.stop()
-        world.drain("history", victim.process, other)
-    print(f"{world.check_history(ledger)} redeliveries absorbed")
+        pipeline.drain("history", victim.process, other)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed")
 
 
-def take_over(world: World, kills: int, chaos: random.Random, consumer: str = "alerts") -> None:
+def take_over(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "alerts") -> None:
     """Two alert consumers at once: one works, and when it is killed the other does."""
-    world.add_rules()
-    world.listen()
+    pipeline.add_rules()
+    pipeline.listen()
     with ExitStack() as stack:
-        active = stack.enter_context(world.consuming(consumer))
-        load = stack.enter_context(Load(world.address, prices(1_000_000), rate=EVENTS))
+        active = stack.enter_context(pipeline.consuming(consumer))
+        load = stack.enter_context(Load(pipeline.address, prices(1_000_000), rate=EVENTS))
         for _ in range(kills):
-            standby = stack.enter_context(world.consuming(consumer))
-            raised = world.raised()
-            until(lambda raised=raised: world.raised() > raised, "the active one to raise an alert")
+            standby = stack.enter_context(pipeline.consuming(consumer))
+            raised = pipeline.raised()
+            until(lambda raised=raised: pipeline.raised() > raised, "the active one to raise an alert")
             time.sleep(chaos.uniform(0, LONGEST))
             if "crossing" in standby.output:
                 raise PromiseBroken("the standby worked beside the active one")
             kill_and_time(active, standby)
             active = standby
         ledger = load.stop()
-        world.drain("alerts", active)
-    world.check_alerts(ledger)
+        pipeline.drain("alerts", active)
+    pipeline.check_alerts(ledger)
 
 
 def kill_and_time(active: Process, standby: Process) -> None:
     killed = time.monotonic()
     active.stop(signal.SIGKILL)
-    promised(lambda: "crossing" in standby.output, "the standby to raise an alert", TAKEOVER)
+    assert_eventually(lambda: "crossing" in standby.output, "the standby to raise an alert", TAKEOVER)
     print(f"the standby raised an alert after {time.monotonic() - killed:.1f} s")
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(50, marks=fault)])
-def test_history_killed_at_random_loses_and_doubles_nothing(world: World, chaos: random.Random, kills: int) -> None:
-    print(f"{kill_history(world, kills, chaos)} redeliveries absorbed")
+def test_history_killed_at_random_loses_and_doubles_nothing(
+    pipeline: Pipeline, chaos: random.Random, kills: int
+) -> None:
+    print(f"{kill_history(pipeline, kills, chaos)} redeliveries absorbed")
 
 
 @fault
-def test_alerts_killed_at_random_raises_and_publishes_each_alert(world: World, chaos: random.Random) -> None:
-    kill_alerts(world, 50, chaos)
+def test_alerts_killed_at_random_raises_and_publishes_each_alert(pipeline: Pipeline, chaos: random.Random) -> None:
+    kill_alerts(pipeline, 50, chaos)
 
 
 @fault
-def test_both_consumers_killed_in_turn_keep_their_promises(world: World, chaos: random.Random) -> None:
-    world.add_rules()
-    world.listen()
-    ledger = kill(world, 20, chaos, "history", "alerts").ledger
-    world.check_history(ledger)
-    world.check_alerts(ledger)
+def test_both_consumers_killed_in_turn_keep_their_promises(pipeline: Pipeline, chaos: random.Random) -> None:
+    pipeline.add_rules()
+    pipeline.listen()
+    ledger = kill(pipeline, 20, chaos, "history", "alerts").ledger
+    pipeline.check_history(ledger)
+    pipeline.check_alerts(ledger)
 
 
 @fault
 def test_two_history_consumers_share_a_queue_and_each_goes_on_without_the_other(
-    world: World, chaos: random.Random
+    pipeline: Pipeline, chaos: random.Random
 ) -> None:
-    share_a_queue(world, 3, chaos)
+    share_a_queue(pipeline, 3, chaos)
 
 
 @fault
-def test_a_second_alerts_consumer_stands_by_and_takes_over(world: World, chaos: random.Random) -> None:
-    take_over(world, 4, chaos)
+def test_a_second_alerts_consumer_stands_by_and_takes_over(pipeline: Pipeline, chaos: random.Random) -> None:
+    take_over(pipeline, 4, chaos)
 
 
 @control
 @pytest.mark.parametrize("broken", ["history_acknowledging_first", "history_without_dedupe"])
-def test_control(world: World, chaos: random.Random, broken: str) -> None:
-    kill_history(world, 10, chaos, f"{BROKEN}:{broken}")
+def test_control(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
+    kill_history(pipeline, 10, chaos, f"{SABOTAGED}:{broken}")
 
 
 @control
 @pytest.mark.parametrize("broken", ["alerts_acknowledging_first", "alerts_without_watermarks"])
-def test_control_of_alerts(world: World, chaos: random.Random, broken: str) -> None:
-    kill_alerts(world, 10, chaos, f"{BROKEN}:{broken}")
+def test_control_of_alerts(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
+    kill_alerts(pipeline, 10, chaos, f"{SABOTAGED}:{broken}")
 
 
 @control
-def test_control_of_sharing(world: World, chaos: random.Random) -> None:
-    share_a_queue(world, 3, chaos, f"{BROKEN}:history_acknowledging_first")
+def test_control_of_sharing(pipeline: Pipeline, chaos: random.Random) -> None:
+    share_a_queue(pipeline, 3, chaos, f"{SABOTAGED}:history_acknowledging_first")
 
 
 @control
-def test_control_of_standing_by(world: World, chaos: random.Random) -> None:
-    take_over(world, 4, chaos, f"{BROKEN}:alerts_all_at_once")
+def test_control_of_standing_by(pipeline: Pipeline, chaos: random.Random) -> None:
+    take_over(pipeline, 4, chaos, f"{SABOTAGED}:alerts_all_at_once")

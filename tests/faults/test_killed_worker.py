@@ -10,16 +10,16 @@ from contextlib import contextmanager
 import pytest
 
 from producer.market_service import sync_lock
+from tests.faults.assertions import assert_eventually, assert_prints, assert_stops
 from tests.faults.ledger import PromiseBroken, assert_none, read_history
-from tests.faults.marks import control, fault
-from tests.faults.promises import ends_well, promised, says
-from tests.faults.syncs import Syncs, Workers, children_of
-from tests.faults.world import BROKEN, World
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import SABOTAGED, Pipeline
+from tests.faults.sync_load import SyncLoad, Workers, children_of
 from tests.processes import DEADLINE, until
 
-BROKEN_WORKER = "tests.faults.broken_worker"
+SABOTAGED_WORKER = "tests.faults.sabotaged_worker"
 Scenario = Callable[..., None]
-# Syncs a second: about as many as a worker can do that is killed so often.
+# Syncs per second: about as many as a worker can do that is killed so often.
 RATE = 1.0
 # In seconds: a sync from its beginning to its end; and a worker, until it is ready.
 SYNC = 0.2
@@ -29,23 +29,28 @@ AT_WORK = 0.7
 
 
 def kill(
-    world: World, chaos: random.Random, workers: int, processes: int, app: str = "producer", consumer: str = "history"
+    pipeline: Pipeline,
+    chaos: random.Random,
+    workers: int,
+    processes: int,
+    app: str = "producer",
+    consumer: str = "history",
 ) -> int:
     """Kill so many workers, and processes of their pools; says how many redeliveries were absorbed."""
     victims = [Workers.kill] * workers + [Workers.kill_process] * processes
     chaos.shuffle(victims)
-    world.declare("history")
-    with world.consuming(consumer) as stores, Workers(world, app) as running, Syncs(world.address) as syncs:
+    pipeline.declare("history")
+    with pipeline.consuming(consumer) as stores, Workers(pipeline, app) as running, SyncLoad(pipeline.address) as syncs:
         with syncs.sending(RATE):
             for kill_one in victims:
                 wait_for_a_moment(running, chaos, at_work=kill_one is Workers.kill_process)
                 kill_one(running)
-        finish(world, syncs, running)
-        world.drain("history", stores)
+        finish(pipeline, syncs, running)
+        pipeline.drain("history", stores)
     skipped = running.skipped()
     print(f"{len(syncs.accepted)} of {len(syncs.sent)} syncs accepted, {len(skipped)} skipped")
     assert_none("syncs skipped, more than there were kills", skipped if len(skipped) > len(victims) else ())
-    return world.check_history(syncs.ledger(skipped))
+    return pipeline.check_history(syncs.ledger(skipped))
 
 
 def wait_for_a_moment(workers: Workers, chaos: random.Random, *, at_work: bool) -> None:
@@ -56,37 +61,37 @@ def wait_for_a_moment(workers: Workers, chaos: random.Random, *, at_work: bool) 
         time.sleep(chaos.uniform(0, STARTUP))
 
 
-def finish(world: World, syncs: Syncs, workers: Workers) -> None:
+def finish(pipeline: Pipeline, syncs: SyncLoad, workers: Workers) -> None:
     """Let the worker do what is left, and end it; there must be nothing else that runs."""
     until(workers.has_nothing_to_take, "the worker to take all syncs", 120)
     deadline = time.monotonic() + 30
-    while is_missing(world, syncs, workers) and time.monotonic() < deadline:
+    while is_missing(pipeline, syncs, workers) and time.monotonic() < deadline:
         time.sleep(0.5)
-    ends_well(workers.now)
-    promised(lambda: not workers.left_behind(), "the end of all processes of killed workers")
+    assert_stops(workers.now)
+    assert_eventually(lambda: not workers.left_behind(), "the end of all processes of killed workers")
     if not workers.has_nothing_to_take():
         raise PromiseBroken("a sync was done but not acknowledged")
 
 
-def is_missing(world: World, syncs: Syncs, workers: Workers) -> bool:
-    stored = {row.id for row in read_history(world.history)}
+def is_missing(pipeline: Pipeline, syncs: SyncLoad, workers: Workers) -> bool:
+    stored = {row.id for row in read_history(pipeline.history)}
     return not syncs.ledger(workers.skipped()).confirmed <= stored
 
 
 @contextmanager
-def hanging(world: World, app: str) -> Iterator[Workers]:
+def hanging(pipeline: Pipeline, app: str) -> Iterator[Workers]:
     """A worker in the middle of a sync that hangs until somebody writes to the pipe; at the end, all must be stored.
 
     The process that syncs was forked when the worker had its connection to RabbitMQ, which it keeps open.
     """
-    world.declare("history")
-    pipe = world.folder / "prices.csv"
+    pipeline.declare("history")
+    pipe = pipeline.folder / "prices.csv"
     os.mkfifo(pipe)
     settings = {"PROVIDER": "replay,simulated", "REPLAY_FILE": str(pipe)}
     with (
-        world.consuming("history") as stores,
-        Workers(world, app, **settings) as workers,
-        Syncs(world.address) as syncs,
+        pipeline.consuming("history") as stores,
+        Workers(pipeline, app, **settings) as workers,
+        SyncLoad(pipeline.address) as syncs,
     ):
         workers.now.wait_for("ready.")
         workers.replace_process()
@@ -94,53 +99,55 @@ def hanging(world: World, app: str) -> Iterator[Workers]:
         until(workers.syncing, "the sync to begin")
         yield workers
         pipe.write_text("date,symbol,close\n2020-01-02,AAPL,1\n")
-        finish(world, syncs, workers)
-        world.drain("history", stores)
-    world.check_history(syncs.ledger(set()))
+        finish(pipeline, syncs, workers)
+        pipeline.drain("history", stores)
+    pipeline.check_history(syncs.ledger(set()))
 
 
-def hand_over(world: World, app: str = "producer") -> None:
+def hand_over(pipeline: Pipeline, app: str = "producer") -> None:
     """The worker is killed, and another one of its name is there to do the sync."""
-    with hanging(world, app) as workers:
+    with hanging(pipeline, app) as workers:
         first, processes = workers.now, set(children_of(workers.now))
-        says(workers.start(), "ready.")
+        assert_prints(workers.start(), "ready.")
         first.send(signal.SIGKILL)
-        promised(lambda: not processes & set(workers.left_behind()), "the end of the killed worker's own process")
-        promised(workers.syncing, "the other worker to do the sync")
+        assert_eventually(
+            lambda: not processes & set(workers.left_behind()), "the end of the killed worker's own process"
+        )
+        assert_eventually(workers.syncing, "the other worker to do the sync")
 
 
-def wait_for_the_lock(world: World, app: str = "producer") -> None:
+def wait_for_the_lock(pipeline: Pipeline, app: str = "producer") -> None:
     """The worker is killed, and whoever was at the sync is slow to let go of it."""
-    with hanging(world, app) as workers:
+    with hanging(pipeline, app) as workers:
         workers.now.stop(signal.SIGKILL)
         with sync_lock(workers.folder / "var", wait=DEADLINE) as held:
             assert held
             workers.start()
-            promised(lambda: workers.syncing() or workers.skipped(), "the sync to come again")
+            assert_eventually(lambda: workers.syncing() or workers.skipped(), "the sync to come again")
             assert_none("syncs skipped for themselves", workers.skipped())
-        promised(workers.syncing, "the sync to be done")
+        assert_eventually(workers.syncing, "the sync to be done")
 
 
 @fault
-def test_a_worker_killed_at_random_loses_and_doubles_no_sync(world: World, chaos: random.Random) -> None:
-    print(f"{kill(world, chaos, 45, 5)} redeliveries absorbed")
+def test_a_worker_killed_at_random_loses_and_doubles_no_sync(pipeline: Pipeline, chaos: random.Random) -> None:
+    print(f"{kill(pipeline, chaos, 45, 5)} redeliveries absorbed")
 
 
 @fault
 @pytest.mark.parametrize("scenario", [hand_over, wait_for_the_lock])
-def test_a_sync_that_hangs_in_a_killed_worker_is_done_by_the_next(world: World, scenario: Scenario) -> None:
-    scenario(world)
+def test_a_sync_that_hangs_in_a_killed_worker_is_done_by_the_next(pipeline: Pipeline, scenario: Scenario) -> None:
+    scenario(pipeline)
 
 
 @control
 @pytest.mark.parametrize("broken", ["acknowledging_first", "giving_up_lost_processes"])
-def test_control_of_killed_processes(world: World, chaos: random.Random, broken: str) -> None:
-    kill(world, chaos, 0, 8, f"{BROKEN_WORKER}:{broken}")
+def test_control_of_killed_processes(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
+    kill(pipeline, chaos, 0, 8, f"{SABOTAGED_WORKER}:{broken}")
 
 
 @control
-def test_control_of_killed_workers(world: World, chaos: random.Random) -> None:
-    kill(world, chaos, 10, 0, consumer=f"{BROKEN}:history_without_dedupe")
+def test_control_of_killed_workers(pipeline: Pipeline, chaos: random.Random) -> None:
+    kill(pipeline, chaos, 10, 0, consumer=f"{SABOTAGED}:history_without_dedupe")
 
 
 @control
@@ -152,5 +159,5 @@ def test_control_of_killed_workers(world: World, chaos: random.Random) -> None:
         (wait_for_the_lock, "without_patience"),
     ],
 )
-def test_control_of_syncs_that_hang(world: World, scenario: Scenario, broken: str) -> None:
-    scenario(world, f"{BROKEN_WORKER}:{broken}")
+def test_control_of_syncs_that_hang(pipeline: Pipeline, scenario: Scenario, broken: str) -> None:
+    scenario(pipeline, f"{SABOTAGED_WORKER}:{broken}")

@@ -12,8 +12,8 @@ from shared.messaging.messages import price_message
 from shared.messaging.publisher import Publisher
 from tests.faults.ledger import PromiseBroken, count_history
 from tests.faults.load import prices
-from tests.faults.marks import control
-from tests.faults.world import World
+from tests.faults.markers import control
+from tests.faults.pipeline import Pipeline
 from tests.processes import Process, stockwire, until
 
 MEGABYTE = 1024 * 1024
@@ -40,17 +40,17 @@ def check_peak(name: str, process: Process) -> None:
         raise PromiseBroken(f"{name} took {peak / MEGABYTE:.0f} MB")
 
 
-def check_growth(world: World, paths: Mapping[str, str], some: int, all_of_them: int) -> None:
+def check_growth(pipeline: Pipeline, paths: Mapping[str, str], some: int, all_of_them: int) -> None:
     """Compare what each consumer needs after some messages with what it needs after all of them."""
-    world.declare(*paths)
-    world.add_rules()
+    pipeline.declare(*paths)
+    pipeline.add_rules()
     events = prices(all_of_them)
-    with Publisher(world.address, "load") as publisher, ExitStack() as stack:
-        processes = {name: stack.enter_context(world.consuming(path)) for name, path in paths.items()}
+    with Publisher(pipeline.address, "load") as publisher, ExitStack() as stack:
+        processes = {name: stack.enter_context(pipeline.consuming(path)) for name, path in paths.items()}
         before = {}
         for count in (some, all_of_them - some):
             publisher.publish(price_message(event) for event in islice(events, count))
-            drain(world, paths)
+            drain(pipeline, paths)
             after = {name: memory(process, "VmRSS") for name, process in processes.items()}
             grown = {name: after[name] - before.get(name, after[name]) for name in paths}
             before = after
@@ -60,31 +60,31 @@ def check_growth(world: World, paths: Mapping[str, str], some: int, all_of_them:
             raise PromiseBroken(f"{name} grew by {growth / MEGABYTE:.1f} MB")
 
 
-def drain(world: World, names: Iterable[str]) -> None:
+def drain(pipeline: Pipeline, names: Iterable[str]) -> None:
     for name in names:
-        until(lambda name=name: world.waiting(name) == 0, f"an empty queue of {name}", 600)
+        until(lambda name=name: pipeline.waiting(name) == 0, f"an empty queue of {name}", 600)
 
 
 @pytest.mark.slow
-def test_consumers_stay_small_through_the_real_file_with_a_backlog(world: World, real_prices: Path) -> None:
-    world.declare(*CONSUMERS)
-    world.add_rules()
-    assert stockwire("replay", str(real_prices), environment=world.environment, timeout=600).returncode == 0
-    assert all(world.waiting(name) > BACKLOG for name in CONSUMERS)
+def test_consumers_stay_small_through_the_real_file_with_a_backlog(pipeline: Pipeline, real_prices: Path) -> None:
+    pipeline.declare(*CONSUMERS)
+    pipeline.add_rules()
+    assert stockwire("replay", str(real_prices), environment=pipeline.environment, timeout=600).returncode == 0
+    assert all(pipeline.waiting(name) > BACKLOG for name in CONSUMERS)
     with ExitStack() as stack:
-        processes = {name: stack.enter_context(world.consuming(path)) for name, path in CONSUMERS.items()}
-        drain(world, CONSUMERS)
+        processes = {name: stack.enter_context(pipeline.consuming(path)) for name, path in CONSUMERS.items()}
+        drain(pipeline, CONSUMERS)
         for name, process in processes.items():
             check_peak(name, process)
             assert process.stop() == 0
-    assert count_history(world.history) == 415_080
+    assert count_history(pipeline.history) == 415_080
 
 
 @pytest.mark.slow
-def test_consumers_do_not_grow_over_a_million_messages(world: World) -> None:
-    check_growth(world, CONSUMERS, 200_000, 1_000_000)
+def test_consumers_do_not_grow_over_a_million_messages(pipeline: Pipeline) -> None:
+    check_growth(pipeline, CONSUMERS, 200_000, 1_000_000)
 
 
 @control
-def test_control(world: World) -> None:
-    check_growth(world, {"history": "tests.faults.keeping:history"}, 20_000, 60_000)
+def test_control(pipeline: Pipeline) -> None:
+    check_growth(pipeline, {"history": "tests.faults.leaking_consumer:history"}, 20_000, 60_000)

@@ -14,17 +14,17 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
 from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.topology import queue_name
-from tests.faults import plain, slow
-from tests.faults.broken import without_confirms
+from tests.faults import naive_clients, slow_consumers
+from tests.faults.assertions import assert_eventually
 from tests.faults.ledger import PromiseBroken
 from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import promised
-from tests.faults.world import BROKEN, World
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import SABOTAGED, Pipeline
+from tests.faults.sabotaged_consumers import without_confirms
 from tests.processes import Process, until
 from tests.proxy import Proxy, proxy
 
-OpenConsumer = Callable[[World], AbstractContextManager[Process]]
+OpenConsumer = Callable[[Pipeline], AbstractContextManager[Process]]
 
 RATE = 1000
 HEARTBEAT = 2
@@ -36,15 +36,15 @@ LOST = "connecting again"
 TRYING = "trying again"
 
 
-def our_history(world: World) -> AbstractContextManager[Process]:
-    return world.consuming("history")
+def our_history(pipeline: Pipeline) -> AbstractContextManager[Process]:
+    return pipeline.consuming("history")
 
 
 @contextmanager
-def behind(world: World) -> Iterator[Proxy]:
+def behind(pipeline: Pipeline) -> Iterator[Proxy]:
     """A proxy that the consumers connect to, with a short heartbeat."""
-    with proxy(replace(world.address, heartbeat=HEARTBEAT)) as between:
-        world.through = between.address
+    with proxy(replace(pipeline.address, heartbeat=HEARTBEAT)) as between:
+        pipeline.through = between.address
         yield between
 
 
@@ -60,7 +60,7 @@ def lasting(*holes: Event) -> Iterator[None]:
 
 
 def reset(
-    world: World,
+    pipeline: Pipeline,
     chaos: random.Random,
     times: int,
     *,
@@ -68,27 +68,27 @@ def reset(
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
     """Publisher and consumers lose their connections at random, in good order or not."""
-    world.add_rules()
-    world.declare("history", "alerts")
+    pipeline.add_rules()
+    pipeline.declare("history", "alerts")
     with (
-        behind(world) as between,
-        history(world) as stores,
-        world.consuming("alerts") as alerts,
+        behind(pipeline) as between,
+        history(pipeline) as stores,
+        pipeline.consuming("alerts") as alerts,
         Load(between.address, prices(1_000_000), rate=RATE, publisher=publisher) as load,
     ):
         for _ in range(times):
             time.sleep(chaos.uniform(0, 1))
             chaos.choice((between.cut, between.reset))()
         ledger = load.stop()
-        world.drain("history", stores)
-        world.drain("alerts", alerts)
+        pipeline.drain("history", stores)
+        pipeline.drain("alerts", alerts)
         assert between.accepted > times
-    print(f"{world.check_history(ledger)} redeliveries absorbed")
-    world.check_alerts(ledger)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed")
+    pipeline.check_alerts(ledger)
 
 
 def fall_silent(
-    world: World,
+    pipeline: Pipeline,
     chaos: random.Random,
     way: str = "stuck",
     *,
@@ -96,48 +96,50 @@ def fall_silent(
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
     """Nothing passes any more, both ways or one, and nothing is closed: noticed, and over when it is over."""
-    world.add_rules()
-    world.declare("history", "alerts")
+    pipeline.add_rules()
+    pipeline.declare("history", "alerts")
     with (
-        behind(world) as between,
+        behind(pipeline) as between,
         proxy(between.address) as before,
-        history(world) as stores,
-        world.consuming("alerts") as alerts,
+        history(pipeline) as stores,
+        pipeline.consuming("alerts") as alerts,
         Load(before.address, prices(1_000_000), rate=RATE, publisher=publisher) as load,
     ):
-        until(lambda: world.stored() > RATE, "prices to be stored")
+        until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(chaos.uniform(0, HEARTBEAT))
         begun, accepted = time.monotonic(), before.accepted
         with lasting(getattr(between, way)):
-            promised(lambda: before.accepted > accepted, "the publisher to notice", NOTICED)
-            promised(lambda: LOST in stores.output, "history to notice", NOTICED)
-            promised(lambda: LOST in alerts.output or TRYING in alerts.output, "alerts to notice", NOTICED)
+            assert_eventually(lambda: before.accepted > accepted, "the publisher to notice", NOTICED)
+            assert_eventually(lambda: LOST in stores.output, "history to notice", NOTICED)
+            assert_eventually(lambda: LOST in alerts.output or TRYING in alerts.output, "alerts to notice", NOTICED)
             print(f"all have noticed after {time.monotonic() - begun:.1f} s")
             time.sleep(max(0.0, begun + HOLE - time.monotonic()))
-        confirmed, stored = load.confirmed, world.stored()
-        promised(lambda: load.confirmed > confirmed, "the publisher to go on")
-        promised(lambda: world.stored() > stored, "history to go on")
+        confirmed, stored = load.confirmed, pipeline.stored()
+        assert_eventually(lambda: load.confirmed > confirmed, "the publisher to go on")
+        assert_eventually(lambda: pipeline.stored() > stored, "history to go on")
         ledger = load.stop()
-        world.drain("history", stores)
-        world.drain("alerts", alerts)
-    print(f"{world.check_history(ledger)} redeliveries absorbed")
-    world.check_alerts(ledger)
+        pipeline.drain("history", stores)
+        pipeline.drain("alerts", alerts)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed")
+    pipeline.check_alerts(ledger)
 
 
-def refund(world: World, heartbeat: int = HEARTBEAT) -> None:
+def refund(pipeline: Pipeline, heartbeat: int = HEARTBEAT) -> None:
     """What RabbitMQ has given to a consumer that is out of reach goes to another one, by RabbitMQ's own heartbeat."""
-    world.declare("history")
-    with Load(world.address, prices(500)) as load:
+    pipeline.declare("history")
+    with Load(pipeline.address, prices(500)) as load:
         ledger = load.finish()
     with (
-        proxy(replace(world.address, heartbeat=heartbeat)) as between,
+        proxy(replace(pipeline.address, heartbeat=heartbeat)) as between,
         holding(between.address, len(ledger.confirmed)),
-        world.consuming("history") as stores,
+        pipeline.consuming("history") as stores,
         lasting(between.stuck),
     ):
-        promised(lambda: world.stored() == len(ledger.confirmed), "them to be stored by another", 2 * NOTICED)
-        world.drain("history", stores)
-    assert world.check_history(ledger) == 0
+        assert_eventually(
+            lambda: pipeline.stored() == len(ledger.confirmed), "them to be stored by another", 2 * NOTICED
+        )
+        pipeline.drain("history", stores)
+    assert pipeline.check_history(ledger) == 0
 
 
 @contextmanager
@@ -155,96 +157,96 @@ def holding(address: BrokerAddress, count: int) -> Iterator[None]:
         connection.abort()
 
 
-def hang_in_handshake(world: World, chaos: random.Random) -> None:
+def hang_in_handshake(pipeline: Pipeline, chaos: random.Random) -> None:
     """The network stops while a connection is being made, for a moment and for longer than anybody waits for it."""
-    world.declare("history")
+    pipeline.declare("history")
     with (
-        behind(world) as between,
-        world.consuming("history") as stores,
+        behind(pipeline) as between,
+        pipeline.consuming("history") as stores,
         Load(between.address, prices(1_000_000), rate=RATE) as load,
     ):
         for seconds in (1, 1, 1, 10):
-            stored, confirmed, accepted = world.stored(), load.confirmed, between.accepted
-            promised(lambda stored=stored: world.stored() > stored, "history to go on")
-            promised(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on")
+            stored, confirmed, accepted = pipeline.stored(), load.confirmed, between.accepted
+            assert_eventually(lambda stored=stored: pipeline.stored() > stored, "history to go on")
+            assert_eventually(lambda confirmed=confirmed: load.confirmed > confirmed, "the publisher to go on")
             between.reset()
             until(lambda accepted=accepted: between.accepted > accepted, "a connection to be made")
             time.sleep(chaos.uniform(0, 0.05))
             with lasting(between.stuck):
                 time.sleep(seconds)
         ledger = load.stop()
-        world.drain("history", stores)
-    print(f"{world.check_history(ledger)} redeliveries absorbed")
+        pipeline.drain("history", stores)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed")
 
 
-def take_long(world: World, consumer: str) -> None:
+def take_long(pipeline: Pipeline, consumer: str) -> None:
     """One batch takes as long as several heartbeats."""
-    world.declare("history")
-    with Load(world.address, prices(100)) as load:
+    pipeline.declare("history")
+    with Load(pipeline.address, prices(100)) as load:
         ledger = load.finish()
-    with behind(world), world.consuming(f"{slow.__name__}:{consumer}") as stores:
-        until(lambda: world.stored() == len(ledger.confirmed) or LOST in stores.output, "the slow handler")
+    with behind(pipeline), pipeline.consuming(f"{slow_consumers.__name__}:{consumer}") as stores:
+        until(lambda: pipeline.stored() == len(ledger.confirmed) or LOST in stores.output, "the slow handler")
         if LOST in stores.output:
             raise PromiseBroken(f"a slow handler lost its connection:\n{stores.output}")
-        world.drain("history", stores)
-    assert world.check_history(ledger) == 0
+        pipeline.drain("history", stores)
+    assert pipeline.check_history(ledger) == 0
 
 
 @fault
-def test_connections_reset_at_random_lose_and_double_nothing(world: World, chaos: random.Random) -> None:
-    reset(world, chaos, 30)
+def test_connections_reset_at_random_lose_and_double_nothing(pipeline: Pipeline, chaos: random.Random) -> None:
+    reset(pipeline, chaos, 30)
 
 
 @fault
 @pytest.mark.parametrize("way", ["stuck", "stuck_in", "stuck_out"])
 def test_a_connection_that_hangs_is_noticed_within_the_heartbeat_and_loses_nothing(
-    world: World, chaos: random.Random, way: str
+    pipeline: Pipeline, chaos: random.Random, way: str
 ) -> None:
-    fall_silent(world, chaos, way)
+    fall_silent(pipeline, chaos, way)
 
 
 @fault
-def test_rabbitmq_takes_back_what_a_consumer_out_of_reach_holds(world: World) -> None:
-    refund(world)
+def test_rabbitmq_takes_back_what_a_consumer_out_of_reach_holds(pipeline: Pipeline) -> None:
+    refund(pipeline)
 
 
 @fault
-def test_a_connection_that_hangs_while_it_is_made_is_given_up(world: World, chaos: random.Random) -> None:
-    hang_in_handshake(world, chaos)
+def test_a_connection_that_hangs_while_it_is_made_is_given_up(pipeline: Pipeline, chaos: random.Random) -> None:
+    hang_in_handshake(pipeline, chaos)
 
 
 @fault
-def test_a_handler_that_takes_long_keeps_its_connection(world: World) -> None:
-    take_long(world, "history")
+def test_a_handler_that_takes_long_keeps_its_connection(pipeline: Pipeline) -> None:
+    take_long(pipeline, "history")
 
 
 @control
-def test_control_of_resets_without_confirms(world: World, chaos: random.Random) -> None:
-    reset(world, chaos, 10, publisher=without_confirms)
+def test_control_of_resets_without_confirms(pipeline: Pipeline, chaos: random.Random) -> None:
+    reset(pipeline, chaos, 10, publisher=without_confirms)
 
 
 @control
-def test_control_of_resets_without_dedupe(world: World, chaos: random.Random) -> None:
-    reset(world, chaos, 10, history=partial(World.consuming, consumer=f"{BROKEN}:history_without_dedupe"))
+def test_control_of_resets_without_dedupe(pipeline: Pipeline, chaos: random.Random) -> None:
+    reset(pipeline, chaos, 10, history=partial(Pipeline.consuming, consumer=f"{SABOTAGED}:history_without_dedupe"))
 
 
 @control
-@pytest.mark.parametrize("publisher", [without_confirms, plain.without_heartbeat])
-def test_control_of_a_hanging_publisher(world: World, chaos: random.Random, publisher: OpenPublisher) -> None:
-    fall_silent(world, chaos, publisher=publisher)
+@pytest.mark.parametrize("publisher", [without_confirms, naive_clients.without_heartbeat])
+def test_control_of_a_hanging_publisher(pipeline: Pipeline, chaos: random.Random, publisher: OpenPublisher) -> None:
+    fall_silent(pipeline, chaos, publisher=publisher)
 
 
 @control
-@pytest.mark.parametrize("history", [plain.consuming, plain.consuming_without_heartbeat])
-def test_control_of_a_hanging_consumer(world: World, chaos: random.Random, history: OpenConsumer) -> None:
-    fall_silent(world, chaos, history=history)
+@pytest.mark.parametrize("history", [naive_clients.consuming, naive_clients.consuming_without_heartbeat])
+def test_control_of_a_hanging_consumer(pipeline: Pipeline, chaos: random.Random, history: OpenConsumer) -> None:
+    fall_silent(pipeline, chaos, history=history)
 
 
 @control
-def test_control_of_taking_back(world: World) -> None:
-    refund(world, heartbeat=0)
+def test_control_of_taking_back(pipeline: Pipeline) -> None:
+    refund(pipeline, heartbeat=0)
 
 
 @control
-def test_control_of_a_slow_handler(world: World) -> None:
-    take_long(world, "history_without_heartbeats")
+def test_control_of_a_slow_handler(pipeline: Pipeline) -> None:
+    take_long(pipeline, "history_without_heartbeats")

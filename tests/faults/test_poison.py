@@ -8,17 +8,17 @@ from shared.messaging.dead_letters import reason_of
 from shared.messaging.delivery import MAX_ATTEMPTS
 from shared.messaging.messages import Message, price_message
 from shared.messaging.topology import DELIVERY_LIMIT, EXCHANGE, dead_queue_name, queue_name
-from tests.factories import AS_OF, MISSING, stock_body, stock_data
+from tests.event_factories import AS_OF, MISSING, stock_body, stock_data
+from tests.faults.assertions import assert_eventually, assert_stops
 from tests.faults.ledger import Ledger, PromiseBroken
 from tests.faults.load import prices
-from tests.faults.marks import control, fault
-from tests.faults.poisoned import POISON, TAKEN
-from tests.faults.promises import ends_well, promised
-from tests.faults.world import World
-from tests.harness import dead_letters, publish, waiting
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import Pipeline
+from tests.faults.poison_consumers import POISON, TAKEN
 from tests.processes import DEADLINE, Process
+from tests.queues import dead_letters, publish, waiting
 
-POISONED = "tests.faults.poisoned"
+POISON_CONSUMERS = "tests.faults.poison_consumers"
 # In seconds, for what a control will wait for in vain.
 SOON = 15
 NEIGHBOURS = 300
@@ -66,21 +66,23 @@ def bad_message(number: int, body: bytes) -> Message:
     return Message(EXCHANGE, "stock.BAD.price", body, properties)
 
 
-def publish_with_neighbours(world: World, bad: Sequence[Message], count: int = NEIGHBOURS) -> Ledger:
+def publish_with_neighbours(pipeline: Pipeline, bad: Sequence[Message], count: int = NEIGHBOURS) -> Ledger:
     """The bad among so many good ones; returns the ledger of those."""
     good = list(prices(count))
     messages = [price_message(event) for event in good]
     for number, message in enumerate(bad):
         messages.insert((number + 1) * len(messages) // (len(bad) + 1), message)
-    publish(world.address, *messages)
+    publish(pipeline.address, *messages)
     return Ledger({event.id: event for event in good}, {event.id for event in good})
 
 
-def check_set_aside(world: World, name: str, reasons: Mapping[str, str], deadline: float) -> None:
+def check_set_aside(pipeline: Pipeline, name: str, reasons: Mapping[str, str], deadline: float) -> None:
     """Just these, by their ids, are dead letters, each once, with a reason that has these words."""
     dead = dead_queue_name(queue_name(name))
-    promised(lambda: (waiting(world.address, dead) or 0) >= len(reasons), f"{len(reasons)} dead letters", deadline)
-    found = dead_letters(world.address, queue_name(name))
+    assert_eventually(
+        lambda: (waiting(pipeline.address, dead) or 0) >= len(reasons), f"{len(reasons)} dead letters", deadline
+    )
+    found = dead_letters(pipeline.address, queue_name(name))
     if sorted(each.id for each in found) != sorted(reasons):
         raise PromiseBroken(f"{len(found)} messages are set aside, where {len(reasons)} should be")
     for each in found:
@@ -88,50 +90,50 @@ def check_set_aside(world: World, name: str, reasons: Mapping[str, str], deadlin
             raise PromiseBroken(f"{each.id} is set aside for {reason_of(each)!r}, not for {reasons[each.id]!r}")
 
 
-def feed_bad_bodies(world: World, name: str, consumer: str, deadline: float = DEADLINE) -> None:
-    world.declare(name)
-    world.add_rules()
+def feed_bad_bodies(pipeline: Pipeline, name: str, consumer: str, deadline: float = DEADLINE) -> None:
+    pipeline.declare(name)
+    pipeline.add_rules()
     bad = {f"bad-{number}": reason for number, (_, reason) in enumerate(BAD_BODIES.values())}
-    with world.consuming(consumer) as process:
+    with pipeline.consuming(consumer) as process:
         ledger = publish_with_neighbours(
-            world, [bad_message(number, body) for number, (body, _) in enumerate(BAD_BODIES.values())]
+            pipeline, [bad_message(number, body) for number, (body, _) in enumerate(BAD_BODIES.values())]
         )
-        check_set_aside(world, name, bad, deadline)
-        finish(world, name, process)
+        check_set_aside(pipeline, name, bad, deadline)
+        finish(pipeline, name, process)
     if name == "history":
-        world.check_history(ledger, dead=list(bad))
+        pipeline.check_history(ledger, dead=list(bad))
     else:
-        world.check_alerts(ledger)
+        pipeline.check_alerts(ledger)
 
 
-def finish(world: World, name: str, process: Process) -> None:
-    promised(lambda: world.waiting(name) == 0, "the neighbours", SOON)
-    ends_well(process)
-    promised(lambda: world.waiting(name) == 0, "the neighbours", SOON)
+def finish(pipeline: Pipeline, name: str, process: Process) -> None:
+    assert_eventually(lambda: pipeline.waiting(name) == 0, "the neighbours", SOON)
+    assert_stops(process)
+    assert_eventually(lambda: pipeline.waiting(name) == 0, "the neighbours", SOON)
 
 
 @pytest.mark.parametrize("name", ["history", pytest.param("alerts", marks=fault)])
 def test_every_kind_of_bad_message_is_set_aside_with_its_reason_and_its_neighbours_are_stored(
-    world: World, name: str
+    pipeline: Pipeline, name: str
 ) -> None:
-    feed_bad_bodies(world, name, name)
+    feed_bad_bodies(pipeline, name, name)
 
 
 @control
 @pytest.mark.parametrize("broken", ["dropping", "trying_for_ever"])
-def test_control_of_bad_messages(world: World, broken: str) -> None:
-    feed_bad_bodies(world, "history", f"{POISONED}:{broken}", SOON)
+def test_control_of_bad_messages(pipeline: Pipeline, broken: str) -> None:
+    feed_bad_bodies(pipeline, "history", f"{POISON_CONSUMERS}:{broken}", SOON)
 
 
-def upset_handler(world: World, consumer: str, deadline: float = DEADLINE) -> None:
+def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE) -> None:
     """One event makes the handler raise, each time."""
-    world.declare("history")
+    pipeline.declare("history")
     poison = price_message(stock_data(POISON))
-    with world.consuming(consumer) as process:
-        ledger = publish_with_neighbours(world, [poison])
-        check_set_aside(world, "history", {poison.id: "LookupError: cannot digest it"}, deadline)
-        finish(world, "history", process)
-    world.check_history(ledger, dead=[poison.id])
+    with pipeline.consuming(consumer) as process:
+        ledger = publish_with_neighbours(pipeline, [poison])
+        check_set_aside(pipeline, "history", {poison.id: "LookupError: cannot digest it"}, deadline)
+        finish(pipeline, "history", process)
+    pipeline.check_history(ledger, dead=[poison.id])
     # Once with its neighbours, and then alone.
     tries = process.output.count(TAKEN)
     if tries > MAX_ATTEMPTS + 1:
@@ -139,44 +141,44 @@ def upset_handler(world: World, consumer: str, deadline: float = DEADLINE) -> No
 
 
 @fault
-def test_what_makes_the_handler_raise_each_time_is_tried_five_times_and_set_aside(world: World) -> None:
-    upset_handler(world, f"{POISONED}:failing")
+def test_what_makes_the_handler_raise_each_time_is_tried_five_times_and_set_aside(pipeline: Pipeline) -> None:
+    upset_handler(pipeline, f"{POISON_CONSUMERS}:failing")
 
 
 @control
-def test_control_of_a_handler_that_raises(world: World) -> None:
-    upset_handler(world, f"{POISONED}:failing_for_ever", SOON)
+def test_control_of_a_handler_that_raises(pipeline: Pipeline) -> None:
+    upset_handler(pipeline, f"{POISON_CONSUMERS}:failing_for_ever", SOON)
 
 
-def kill_each_time(world: World, consumer: str) -> None:
+def kill_each_time(pipeline: Pipeline, consumer: str) -> None:
     """One event kills its consumer, which is started again each time, until all is stored or set aside."""
-    world.declare("history")
+    pipeline.declare("history")
     poison = price_message(stock_data(POISON))
-    ledger = publish_with_neighbours(world, [poison])
+    ledger = publish_with_neighbours(pipeline, [poison])
     for _ in range(DELIVERY_LIMIT + 3):
-        with world.consuming(consumer, ready=False) as process:
-            promised(lambda: not process.running or is_over(world), "an end of it")
+        with pipeline.consuming(consumer, ready=False) as process:
+            assert_eventually(lambda: not process.running or is_over(pipeline), "an end of it")
             if process.running:
                 process.wait_for("consuming")
-                finish(world, "history", process)
+                finish(pipeline, "history", process)
                 break
     else:
         raise PromiseBroken("it goes on killing its consumer")
-    check_set_aside(world, "history", {poison.id: "its consumers died of it"}, DEADLINE)
-    world.check_history(ledger, dead=[poison.id])
+    check_set_aside(pipeline, "history", {poison.id: "its consumers died of it"}, DEADLINE)
+    pipeline.check_history(ledger, dead=[poison.id])
 
 
-def is_over(world: World) -> bool:
+def is_over(pipeline: Pipeline) -> bool:
     """Whether every event is stored or set aside."""
-    dead = waiting(world.address, dead_queue_name(queue_name("history"))) or 0
-    return dead > 0 and world.stored() + dead > NEIGHBOURS
+    dead = waiting(pipeline.address, dead_queue_name(queue_name("history"))) or 0
+    return dead > 0 and pipeline.stored() + dead > NEIGHBOURS
 
 
 @fault
-def test_what_kills_its_consumer_each_time_is_set_aside_alone(world: World) -> None:
-    kill_each_time(world, f"{POISONED}:dying")
+def test_what_kills_its_consumer_each_time_is_set_aside_alone(pipeline: Pipeline) -> None:
+    kill_each_time(pipeline, f"{POISON_CONSUMERS}:dying")
 
 
 @control
-def test_control_of_what_kills_its_consumer(world: World) -> None:
-    kill_each_time(world, f"{POISONED}:dying_unsuspecting")
+def test_control_of_what_kills_its_consumer(pipeline: Pipeline) -> None:
+    kill_each_time(pipeline, f"{POISON_CONSUMERS}:dying_unsuspecting")

@@ -11,12 +11,12 @@ from sqlalchemy.engine import URL, make_url
 from shared.events import stock_data_id
 from shared.prices import from_float
 from shared.times import parse_instant
+from tests.faults.assertions import assert_eventually, assert_prints, assert_stops
 from tests.faults.ledger import Stored, check_deliveries, check_history
 from tests.faults.load import Load, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import ends_well, promised, says
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import SABOTAGED, Pipeline
 from tests.faults.test_storage import EVENTS, PROMPT, TRYING, wait_for_tries
-from tests.faults.world import BROKEN, World
 from tests.processes import Process
 
 Fault = Callable[[str], AbstractContextManager[None]]
@@ -53,9 +53,9 @@ def away(url: str) -> Iterator[None]:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
 
 
-def storing(world: World, url: str, consumer: str) -> AbstractContextManager[Process]:
-    world.settings["STOCKWIRE_HISTORY_URL"] = url
-    return world.consuming(consumer)
+def storing(pipeline: Pipeline, url: str, consumer: str) -> AbstractContextManager[Process]:
+    pipeline.settings["STOCKWIRE_HISTORY_URL"] = url
+    return pipeline.consuming(consumer)
 
 
 def read_prices(url: str) -> list[Stored]:
@@ -67,38 +67,38 @@ def read_prices(url: str) -> list[Stored]:
     ]
 
 
-def break_database(world: World, url: str, fault: Fault, consumer: str = "history") -> None:
+def break_database(pipeline: Pipeline, url: str, fault: Fault, consumer: str = "history") -> None:
     """The consumer says that it waits, and is done soon after the database is back."""
-    world.declare("history")
-    with storing(world, url, consumer) as process, Load(world.address, prices(4 * EVENTS), rate=EVENTS) as load:
-        promised(lambda: read_prices(url), "the first prices")
+    pipeline.declare("history")
+    with storing(pipeline, url, consumer) as process, Load(pipeline.address, prices(4 * EVENTS), rate=EVENTS) as load:
+        assert_eventually(lambda: read_prices(url), "the first prices")
         with fault(url):
             wait_for_tries(process, 2)
         ledger = load.finish()
-        world.drain("history", process)
+        pipeline.drain("history", process)
     rows = read_prices(url)
     check_history(ledger, rows)
-    check_deliveries(world.deliveries("history"), rows)
-    says(process, TRYING, 2)
+    check_deliveries(pipeline.deliveries("history"), rows)
+    assert_prints(process, TRYING, 2)
 
 
 @fault
 @pytest.mark.parametrize("how", [locked, away])
-def test_history_waits_for_its_database_and_goes_on(world: World, postgresql: str, how: Fault) -> None:
-    break_database(world, postgresql, how)
+def test_history_waits_for_its_database_and_goes_on(pipeline: Pipeline, postgresql: str, how: Fault) -> None:
+    break_database(pipeline, postgresql, how)
 
 
 @control
-def test_control(world: World, postgresql: str) -> None:
-    break_database(world, postgresql, away, f"{BROKEN}:history_acknowledging_first")
+def test_control(pipeline: Pipeline, postgresql: str) -> None:
+    break_database(pipeline, postgresql, away, f"{SABOTAGED}:history_acknowledging_first")
 
 
 @fault
-def test_a_stop_is_heard_while_the_database_is_locked(world: World, postgresql: str) -> None:
-    world.declare("history")
-    with storing(world, postgresql, "history") as process, locked(postgresql):
-        with Load(world.address, prices(EVENTS)) as load:
+def test_a_stop_is_heard_while_the_database_is_locked(pipeline: Pipeline, postgresql: str) -> None:
+    pipeline.declare("history")
+    with storing(pipeline, postgresql, "history") as process, locked(postgresql):
+        with Load(pipeline.address, prices(EVENTS)) as load:
             load.finish()
-        promised(lambda: world.waiting("history") < EVENTS, "the first delivery")
-        ends_well(process, PROMPT)
-        promised(lambda: world.waiting("history") == EVENTS, f"{EVENTS} events in the queue", PROMPT)
+        assert_eventually(lambda: pipeline.waiting("history") < EVENTS, "the first delivery")
+        assert_stops(process, PROMPT)
+        assert_eventually(lambda: pipeline.waiting("history") == EVENTS, f"{EVENTS} events in the queue", PROMPT)

@@ -14,13 +14,13 @@ import pytest
 from infra.up.rabbitmq import PrivateBroker, private_broker
 from shared.errors import ProcessError
 from tests.conftest import unavailable
-from tests.faults.broken import without_confirms
-from tests.faults.disks import FailingDisk, failing_disk
+from tests.faults.assertions import assert_prints
 from tests.faults.ledger import PromiseBroken
 from tests.faults.load import Load, OpenPublisher, confirmed_publisher, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import says
-from tests.faults.world import BROKEN, Restarting, World, restarting
+from tests.faults.markers import control, fault
+from tests.faults.mounts import FailingDisk, failing_disk
+from tests.faults.pipeline import SABOTAGED, Pipeline, Restarting, restarting
+from tests.faults.sabotaged_consumers import without_confirms
 from tests.processes import DEADLINE
 
 ROUNDS = 3
@@ -54,15 +54,15 @@ def lose_power(
     consumer: str = "history",
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
-    world = World(replace(broker.address, heartbeat=2), disk.folder.parent)
-    world.history = disk.folder / "history.db"
-    world.declare("history")
+    pipeline = Pipeline(replace(broker.address, heartbeat=2), disk.folder.parent)
+    pipeline.history = disk.folder / "history.db"
+    pipeline.declare("history")
     # RabbitMQ does not start without some files that it makes in its first seconds and leaves to the system to flush.
     disk.settle()
     events = prices(1_000_000)
     with (
-        Load(world.address, events, rate=RATE, publisher=publisher) as load,
-        restarting(world, consumer) as consuming,
+        Load(pipeline.address, events, rate=RATE, publisher=publisher) as load,
+        restarting(pipeline, consumer) as consuming,
     ):
         consuming.process.wait_for("consuming")
         for _ in range(ROUNDS):
@@ -70,8 +70,8 @@ def lose_power(
             cut_power(disk, broker, consuming)
             wait_for_queue(broker, consuming)
         ledger = load.stop()
-        world.drain("history", consuming.process)
-    print(f"{world.check_history(ledger)} redeliveries absorbed, {load.retried} published again")
+        pipeline.drain("history", consuming.process)
+    print(f"{pipeline.check_history(ledger)} redeliveries absorbed, {load.retried} published again")
 
 
 def cut_power(disk: FailingDisk, broker: PrivateBroker, consuming: Restarting) -> None:
@@ -97,11 +97,11 @@ def wait_for_queue(broker: PrivateBroker, consuming: Restarting) -> None:
     """
     for _ in range(STARTS):
         with suppress(PromiseBroken):
-            return says(consuming.process, "consuming", timeout=DEADLINE / 2)
+            return assert_prints(consuming.process, "consuming", timeout=DEADLINE / 2)
         print("the queue is not there: starting RabbitMQ again")
         broker.stop()
         broker.start()
-    return says(consuming.process, "consuming")
+    return assert_prints(consuming.process, "consuming")
 
 
 @fault
@@ -122,4 +122,4 @@ def test_control_without_confirms(disk: FailingDisk, broker_on_disk: PrivateBrok
 def test_control_without_flushing_each_commit(
     disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random
 ) -> None:
-    lose_power(disk, broker_on_disk, chaos, f"{BROKEN}:history_not_flushed")
+    lose_power(disk, broker_on_disk, chaos, f"{SABOTAGED}:history_not_flushed")

@@ -21,8 +21,8 @@ from shared.errors import ProviderError
 from shared.messaging.publisher import Publisher
 from tests.fake_http_server import Answer, Request, fake_http_server
 from tests.faults.ledger import Ledger, assert_none
-from tests.faults.marks import control, fault
-from tests.faults.world import World
+from tests.faults.markers import control, fault
+from tests.faults.pipeline import Pipeline
 
 AT = datetime(2024, 11, 20, 10, tzinfo=UTC)
 # In seconds.
@@ -85,17 +85,17 @@ class CarelessProvider:
         return Quote(price=Decimal(found[0]), as_of=at) if found else ProviderError("no number")
 
 
-def sync_badly(world: World, provider: Provider) -> None:
-    world.declare("history")
+def sync_badly(pipeline: Pipeline, provider: Provider) -> None:
+    pipeline.declare("history")
     # In between each bad answer a good one, so that it is no provider to be left alone.
     symbols = [*GOOD, *(name for bad in BAD for name in (bad, f"OK.{bad}") if name != "OK.LIMITED")]
-    with world.consuming("history") as storing:
-        with Publisher(world.address, "test") as publisher:
+    with pipeline.consuming("history") as storing:
+        with Publisher(pipeline.address, "test") as publisher:
             report = fetch_and_publish([provider], publisher, symbols, AT)
-        world.drain("history", storing)
+        pipeline.drain("history", storing)
     check_report(report, symbols)
     events = {event.id: event for event in report.published.values()}
-    world.check_history(Ledger(events, set(events)))
+    pipeline.check_history(Ledger(events, set(events)))
 
 
 def check_report(report: SyncReport, symbols: Sequence[str]) -> None:
@@ -107,11 +107,13 @@ def check_report(report: SyncReport, symbols: Sequence[str]) -> None:
 
 
 @fault
-def test_a_bad_answer_fails_its_symbol_alone(world: World, url: str, tmp_path: Path) -> None:
+def test_a_bad_answer_fails_its_symbol_alone(pipeline: Pipeline, url: str, tmp_path: Path) -> None:
     account = Account(url, key="test-key")
-    sync_badly(world, HttpProvider(Finnhub(), account, tmp_path / "state", Timeouts(PATIENCE, PATIENCE, 2 * PATIENCE)))
+    sync_badly(
+        pipeline, HttpProvider(Finnhub(), account, tmp_path / "state", Timeouts(PATIENCE, PATIENCE, 2 * PATIENCE))
+    )
 
 
 @control
-def test_control(world: World, url: str) -> None:
-    sync_badly(world, CarelessProvider(url))
+def test_control(pipeline: Pipeline, url: str) -> None:
+    sync_badly(pipeline, CarelessProvider(url))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disks import enlarge, fill, small_disk
+from tests.faults.assertions import assert_eventually, assert_prints, assert_stops
 from tests.faults.ledger import Ledger, PromiseBroken
 from tests.faults.load import Load, prices
-from tests.faults.marks import control, fault
-from tests.faults.promises import ends_well, promised, says
-from tests.faults.world import BROKEN, World
+from tests.faults.markers import control, fault
+from tests.faults.mounts import enlarge, fill, small_disk
+from tests.faults.pipeline import SABOTAGED, Pipeline
 from tests.processes import DEADLINE, Process, running, until
 
 # More than a consumer is given at once, so that some are unacknowledged and some have not been delivered.
@@ -36,41 +36,41 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def check(world: World, name: str, ledger: Ledger) -> None:
+def check(pipeline: Pipeline, name: str, ledger: Ledger) -> None:
     if name == "history":
-        world.check_history(ledger)
+        pipeline.check_history(ledger)
     else:
-        world.check_alerts(ledger)
+        pipeline.check_alerts(ledger)
 
 
-def lock_out(world: World, name: str, consumer: str) -> None:
+def lock_out(pipeline: Pipeline, name: str, consumer: str) -> None:
     """Locked for some 20 s in all: a consumer is killed meanwhile, one is stopped, and one lives to see the end."""
-    world.declare(name)
-    world.add_rules()
+    pipeline.declare(name)
+    pipeline.add_rules()
     lock = ExitStack()
-    with lock, world.consuming(consumer) as killed:
-        lock.enter_context(locked(world.history if name == "history" else world.alerts))
-        with Load(world.address, prices(EVENTS)) as load:
+    with lock, pipeline.consuming(consumer) as killed:
+        lock.enter_context(locked(pipeline.history if name == "history" else pipeline.alerts))
+        with Load(pipeline.address, prices(EVENTS)) as load:
             ledger = load.finish()
         waited = [wait_for_tries(killed, 2)]
         killed.stop(signal.SIGKILL)
-        check_kept(world, name)
-        says(killed, TRYING, 2)
-        with world.consuming(consumer) as stopped:
+        check_kept(pipeline, name)
+        assert_prints(killed, TRYING, 2)
+        with pipeline.consuming(consumer) as stopped:
             waited.append(wait_for_tries(stopped, 1))
-            ends_well(stopped, PROMPT)
-        check_kept(world, name)
-        with world.consuming(consumer) as process:
+            assert_stops(stopped, PROMPT)
+        check_kept(pipeline, name)
+        with pipeline.consuming(consumer) as process:
             waited.append(wait_for_tries(process, 1))
             lock.close()
-            world.drain(name, process)
-    check(world, name, ledger)
+            pipeline.drain(name, process)
+    check(pipeline, name, ledger)
     assert sum(waited) > 15, f"the database was locked for no longer than {waited} s"
 
 
-def check_kept(world: World, name: str) -> None:
+def check_kept(pipeline: Pipeline, name: str) -> None:
     """Nothing is acknowledged of what could not be committed."""
-    promised(lambda: world.waiting(name) == EVENTS, f"{EVENTS} events in the queue", PROMPT)
+    assert_eventually(lambda: pipeline.waiting(name) == EVENTS, f"{EVENTS} events in the queue", PROMPT)
 
 
 def wait_for_tries(process: Process, tries: int) -> float:
@@ -83,62 +83,62 @@ def wait_for_tries(process: Process, tries: int) -> float:
 
 @fault
 @both
-def test_a_locked_database_keeps_everything_waiting(world: World, name: str) -> None:
-    lock_out(world, name, name)
+def test_a_locked_database_keeps_everything_waiting(pipeline: Pipeline, name: str) -> None:
+    lock_out(pipeline, name, name)
 
 
 @control
 @both
-def test_control_of_a_locked_database(world: World, name: str) -> None:
-    lock_out(world, name, f"{BROKEN}:{name}_acknowledging_first")
+def test_control_of_a_locked_database(pipeline: Pipeline, name: str) -> None:
+    lock_out(pipeline, name, f"{SABOTAGED}:{name}_acknowledging_first")
 
 
-def fill_up(world: World, name: str, consumer: str) -> None:
+def fill_up(pipeline: Pipeline, name: str, consumer: str) -> None:
     """The load fills the disk; one consumer is stopped while it waits, the next waits on until there is room."""
-    with small_disk(world.folder / "disk", SMALL) as disk:
-        move_to(disk, world)
-        world.declare(name)
-        world.add_rules()
+    with small_disk(pipeline.folder / "disk", SMALL) as disk:
+        move_to(disk, pipeline)
+        pipeline.declare(name)
+        pipeline.add_rules()
         # In small batches, since each takes the room of the pages it changes.
-        with Load(world.address, prices(50_000), batch=20) as load, world.consuming(consumer) as stopped:
+        with Load(pipeline.address, prices(50_000), batch=20) as load, pipeline.consuming(consumer) as stopped:
             until(lambda: FULL in stopped.output, "the disk to be full", 120)
             ledger = load.stop()
             # Three waits lie between four tries, of at least 0.1, 0.2 and 0.4 s.
             if wait_for_tries(stopped, stopped.output.count(TRYING) + 4) < 0.7:
                 raise PromiseBroken("it tries again and again without a pause")
-            ends_well(stopped, PROMPT)
-        with world.consuming(consumer) as process:
+            assert_stops(stopped, PROMPT)
+        with pipeline.consuming(consumer) as process:
             wait_for_tries(process, 2)
             enlarge(disk, LARGE)
-            world.drain(name, process)
-        check(world, name, ledger)
-        says(process, FULL)
+            pipeline.drain(name, process)
+        check(pipeline, name, ledger)
+        assert_prints(process, FULL)
 
 
-def move_to(folder: Path, world: World) -> None:
-    world.history = folder / "history.db"
-    world.alerts = folder / "alerts.db"
+def move_to(folder: Path, pipeline: Pipeline) -> None:
+    pipeline.history = folder / "history.db"
+    pipeline.alerts = folder / "alerts.db"
 
 
 @fault
 @both
-def test_a_full_disk_keeps_everything_waiting_until_there_is_room(world: World, name: str) -> None:
-    fill_up(world, name, name)
+def test_a_full_disk_keeps_everything_waiting_until_there_is_room(pipeline: Pipeline, name: str) -> None:
+    fill_up(pipeline, name, name)
 
 
 @control
 @both
-def test_control_of_a_full_disk(world: World, name: str) -> None:
-    fill_up(world, name, f"{BROKEN}:{name}_acknowledging_first")
+def test_control_of_a_full_disk(pipeline: Pipeline, name: str) -> None:
+    fill_up(pipeline, name, f"{SABOTAGED}:{name}_acknowledging_first")
 
 
 @fault
 @both
-def test_a_consumer_that_finds_no_room_for_its_tables_says_so_and_ends(world: World, name: str) -> None:
-    with small_disk(world.folder / "disk", SMALL) as disk:
-        move_to(disk, world)
+def test_a_consumer_that_finds_no_room_for_its_tables_says_so_and_ends(pipeline: Pipeline, name: str) -> None:
+    with small_disk(pipeline.folder / "disk", SMALL) as disk:
+        move_to(disk, pipeline)
         fill(disk)
-        with running(*world.command(name), environment=world.environment) as process:
+        with running(*pipeline.command(name), environment=pipeline.environment) as process:
             assert process.wait() == 1
         assert process.output.startswith("stockwire: database ")
         assert process.output.endswith(f"{FULL}\n")

@@ -25,7 +25,7 @@ from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 from shared.signals import Stop
 from shared.times import utc_now
-from tests.harness import declare, taken, waiting
+from tests.queues import declare, taken, waiting
 
 AT = datetime(2024, 11, 20, 10, 0, 3, 120000, tzinfo=UTC)
 SIMULATED: Sequence[Provider] = [SimulatedProvider()]

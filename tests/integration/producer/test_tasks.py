@@ -16,7 +16,7 @@ from shared.errors import RateLimited
 from shared.schedule import Schedule
 from shared.settings import Settings
 from shared.times import utc_now
-from tests.factories import stock_data
+from tests.event_factories import stock_data
 
 
 class FakeRetry(Exception):

@@ -13,7 +13,7 @@ from shared.database import opened
 from shared.database_url import DatabaseUrl
 from shared.schema import create_schema
 from shared.settings import ROOT
-from tests.factories import stock_data
+from tests.event_factories import stock_data
 
 # The last thing that a command line does is to print the names of the modules that were imported.
 RUN = """

@@ -14,7 +14,7 @@ from producer.tasks import add_report
 from shared.errors import AuthenticationFailed, ProviderError
 from shared.events import stock_data_id
 from shared.times import utc_now
-from tests.factories import NOW, stock_data
+from tests.event_factories import NOW, stock_data
 
 AT = NOW
 QUOTE = Quote(Decimal("187.44"), AT - timedelta(seconds=5), "USD", volume=1000)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.prices import format_price, from_float, parse_price, read_price
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 # Every price of at most 15 significant digits whose text has at most 32 characters.
 prices = st.integers(1, 10**15 - 1).flatmap(

@@ -16,7 +16,7 @@ from shared.times import (
     to_micros,
     utc_now,
 )
-from tests.factories import NOW, property_test
+from tests.event_factories import NOW, property_test
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.builds(

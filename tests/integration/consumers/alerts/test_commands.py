@@ -15,7 +15,7 @@ from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
 from shared.database import open_engine
 from shared.errors import SettingsError
-from tests.factories import NOW, price_series
+from tests.event_factories import NOW, price_series
 
 Command = Callable[..., str]
 

@@ -32,7 +32,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
 from shared.schema import create_schema
 from shared.settings import ROOT, Settings
-from tests.factories import NOW, price_series, stock_data
+from tests.event_factories import NOW, price_series, stock_data
 
 DEADLINE = 20.0
 CONSUMER = [sys.executable, "-m", "consumers", "alerts"]

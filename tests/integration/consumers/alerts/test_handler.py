@@ -22,7 +22,7 @@ from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.messages import Message
 from shared.schema import create_schema
-from tests.factories import AS_OF, NOW, price_alert, price_series, stock_data
+from tests.event_factories import AS_OF, NOW, price_alert, price_series, stock_data
 
 ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
 # The indexes at which ZIGZAG crosses 200 upwards.

@@ -18,7 +18,7 @@ from shared.database import open_engine, reading
 from shared.events import StockData
 from shared.prices import read_price
 from shared.schema import create_schema
-from tests.factories import NOW, stock_data
+from tests.event_factories import NOW, stock_data
 
 BATCH = 500
 

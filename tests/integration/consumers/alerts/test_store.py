@@ -18,7 +18,7 @@ from shared.database import open_engine, reading, writing
 from shared.errors import SettingsError, StorageError
 from shared.events import PriceAlert
 from shared.schema import create_schema
-from tests.factories import AS_OF, NOW, price_alert, price_series
+from tests.event_factories import AS_OF, NOW, price_alert, price_series
 
 RULE = parse_condition("AAPL crossing up 200")
 

@@ -23,7 +23,7 @@ from shared.events import StockData
 from shared.reader import Reader, open_reader
 from shared.schema import create_schema
 from shared.settings import Settings
-from tests.factories import AS_OF, price_series, stock_data
+from tests.event_factories import AS_OF, price_series, stock_data
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
 from shared.times import utc_now
-from tests.harness import declare, taken, waiting
+from tests.queues import declare, taken, waiting
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)

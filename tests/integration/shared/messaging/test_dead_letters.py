@@ -20,19 +20,11 @@ from shared.messaging.dead_letters import (
     requeue,
 )
 from shared.messaging.publisher import Publisher
-from tests.factories import NOW, delivery, message, messages, raw_message
-from tests.harness import (
-    Recorder,
-    channel_to,
-    declare,
-    declare_raw,
-    eventually,
-    publish,
-    running,
-    taken,
-    waiting,
-)
+from tests.consumer_thread import Recorder, running
+from tests.event_factories import NOW, delivery, message, messages, raw_message
+from tests.polling import eventually
 from tests.proxy import proxy
+from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
 
 TEST = "stockwire.test"
 DEAD = "stockwire.test.dead"

@@ -15,19 +15,10 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, reason_of
 from shared.messaging.messages import Delivery
-from tests.factories import AS_OF, message, messages, raw_message, stock_body, stock_data
-from tests.harness import (
-    Recorder,
-    Running,
-    channel_to,
-    dead_letters,
-    declare,
-    eventually,
-    opened,
-    publish,
-    running,
-    waiting,
-)
+from tests.consumer_thread import Recorder, Running, opened, running
+from tests.event_factories import AS_OF, message, messages, raw_message, stock_body, stock_data
+from tests.polling import eventually
+from tests.queues import channel_to, dead_letters, declare, publish, waiting
 
 QUEUE_NAME = "stockwire.test"
 

@@ -7,7 +7,7 @@ import pytest
 from infra.up.rabbitmq import PrivateBroker
 from shared.errors import BrokerRefused
 from shared.messaging.consumer import Consumer
-from tests.harness import Recorder, Running, opened
+from tests.consumer_thread import Recorder, Running, opened
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,10 @@ from shared.events.envelope import CONTENT_TYPE
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message, alert_message
 from shared.messaging.publisher import Publisher
-from tests.factories import message, messages, price_alert, stock_data
-from tests.harness import channel_to, declare, declare_raw, eventually, publish, taken, waiting
+from tests.event_factories import message, messages, price_alert, stock_data
+from tests.polling import eventually
 from tests.proxy import proxy
+from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
 
 # Class 60, method 40: what every publish begins with on the wire.
 BASIC_PUBLISH = b"\x00\x3c\x00\x28"

@@ -17,21 +17,11 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.publisher import Publisher
 from shared.settings import ROOT
-from tests.factories import message, messages, raw_message
-from tests.harness import (
-    Recorder,
-    Running,
-    channel_to,
-    consumers_of,
-    dead_letters,
-    declare,
-    eventually,
-    opened,
-    publish,
-    running,
-    waiting,
-)
+from tests.consumer_thread import Recorder, Running, opened, running
+from tests.event_factories import message, messages, raw_message
+from tests.polling import eventually
 from tests.proxy import proxy
+from tests.queues import channel_to, consumers_of, dead_letters, declare, publish, waiting
 
 QUEUE_NAME = "stockwire.test"
 

@@ -14,8 +14,9 @@ from shared.messaging.topology import (
     backfill_key,
     price_key,
 )
-from tests.factories import message, stock_data
-from tests.harness import Recorder, Running, channel_to, declare, declare_raw, publish, taken, waiting
+from tests.consumer_thread import Recorder, Running
+from tests.event_factories import message, stock_data
+from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
 
 
 def test_symbols_travel_as_one_word_of_the_key() -> None:

@@ -12,7 +12,7 @@ from consumers.alerts.engine import RuleIndex, Watermark, make_alert
 from consumers.alerts.rules.models import Condition, Rule
 from consumers.alerts.rules.parser import parse_condition
 from shared.events import StockData, price_alert_id
-from tests.factories import AS_OF, NOW, price_series, stock_data
+from tests.event_factories import AS_OF, NOW, price_series, stock_data
 
 
 def rule(text: str, number: int = 1, revision: int = 1) -> Rule:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumers.history.gap_detection import DAY, Gap, find_gaps, resolution_of, tolerance
 from shared.market_calendar import Session
 from shared.schedule import Schedule
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 MINUTE = timedelta(minutes=1)
 FIVE = 5 * MINUTE

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.backfill.time_ranges import TimeRange, clip, split_into_windows
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

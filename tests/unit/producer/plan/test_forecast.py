@@ -25,7 +25,7 @@ from producer.providers.http.apis.base import request_cost
 from producer.providers.registry import APIS
 from shared.accounts import ACCOUNTS, Account
 from shared.market_calendar import Session
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from producer.providers.base import HistoricalProvider, Interval, Quote
 from producer.providers.simulated import SimulatedProvider
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 AT = datetime(2026, 11, 20, 10, 0, 3, 120000, tzinfo=UTC)
 

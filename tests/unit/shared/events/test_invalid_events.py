@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shared.errors import InvalidEvent
 from shared.events import PriceAlert, StockData, decode_event
 from shared.events.envelope import MAX_BODY
-from tests.factories import FULL_STOCK_DATA, MISSING, NOW, changed_body, price_alert, property_test, stock_body
+from tests.event_factories import FULL_STOCK_DATA, MISSING, NOW, changed_body, price_alert, property_test, stock_body
 
 DEEP = "nested"
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from shared.errors import InvalidEvent
 from shared.events import PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
 from shared.events.envelope import MAX_BODY
-from tests.factories import AS_OF, FULL_STOCK_DATA, MISSING, NOW, price_alert, property_test, stock_body, stock_data
+from tests.event_factories import (
+    AS_OF,
+    FULL_STOCK_DATA,
+    MISSING,
+    NOW,
+    price_alert,
+    property_test,
+    stock_body,
+    stock_data,
+)
 
 instants = st.timedeltas(timedelta(days=-45_000), timedelta()).map(lambda age: NOW + age)
 prices = st.integers(1, 10**15 - 1).flatmap(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messaging.address import BrokerAddress
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 SECRET = "s3cr3t"
 

@@ -15,7 +15,7 @@ from shared.database import opened
 from shared.market_calendar import Session
 from shared.schema import create_schema
 from shared.times import EPOCH
-from tests.factories import stock_data
+from tests.event_factories import stock_data
 
 FIVE = timedelta(minutes=5)
 NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)

@@ -7,8 +7,9 @@ from infra.up.rabbitmq import PrivateBroker, free_port
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect, connected
-from tests.harness import channel_to, eventually
+from tests.polling import eventually
 from tests.proxy import proxy
+from tests.queues import channel_to
 
 SECRET = "s3cr3t"
 

@@ -22,8 +22,10 @@ from shared.messaging.publisher import Publisher
 from shared.settings import ROOT
 from shared.signals import Stop
 from tests.conftest import unavailable
-from tests.factories import message, messages, stock_data
-from tests.harness import Recorder, Running, consumers_of, declare, eventually, publish, running, taken, waiting
+from tests.consumer_thread import Recorder, Running, running
+from tests.event_factories import message, messages, stock_data
+from tests.polling import eventually
+from tests.queues import consumers_of, declare, publish, taken, waiting
 
 COMPOSE_CONFIG = ROOT / "infra/rabbitmq/rabbitmq.conf"
 EC_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]

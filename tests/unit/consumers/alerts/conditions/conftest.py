@@ -7,7 +7,7 @@ import pytest
 from consumers.alerts.engine import RuleIndex
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.parser import parse_condition
-from tests.factories import price_series
+from tests.event_factories import price_series
 
 FiredAt = Callable[[str, str], str]
 

@@ -12,7 +12,7 @@ from producer.providers.http.circuit_breaker import (
     CircuitBreaker,
 )
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
-from tests.factories import NOW
+from tests.event_factories import NOW
 
 AWAY = ProviderUnavailable("Finnhub is down")
 SECOND = timedelta(seconds=1)

@@ -25,7 +25,7 @@ from producer.providers.http.parsing import (
 )
 from shared.errors import InvalidResponse
 from shared.times import EPOCH
-from tests.factories import AS_OF, property_test
+from tests.event_factories import AS_OF, property_test
 
 SECONDS = 1_732_096_798
 

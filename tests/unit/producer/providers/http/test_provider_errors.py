@@ -17,7 +17,7 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.factories import NOW
+from tests.event_factories import NOW
 
 KEY = "s3cr3t key"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from producer.providers.http.quota import DAY, MINUTE, Reservation, Usage, find_available
 from shared.accounts import Account
 from shared.times import midnight_of
-from tests.factories import NOW, property_test
+from tests.event_factories import NOW, property_test
 
 FREE = Account("http://localhost", per_minute=8, per_day=800)
 

@@ -4,7 +4,7 @@ import pytest
 
 from producer.providers.http.retries import MAX_RETRY_AFTER, Retries
 from shared.errors import RateLimited
-from tests.factories import NOW
+from tests.event_factories import NOW
 
 
 def no_credits() -> None:

@@ -14,7 +14,7 @@ from pamqp.heartbeat import Heartbeat
 
 from shared.messaging.amqp.codec import encode_content, encode_publish, split_frames
 from shared.messaging.amqp.properties import encode_properties
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 EXCHANGES = st.text("abc._-", max_size=60)
 # pamqp leaves out what is set but empty.

@@ -17,7 +17,7 @@ from shared.errors import (
     UnknownSymbol,
 )
 from shared.times import utc_now
-from tests.factories import NOW
+from tests.event_factories import NOW
 from tests.fake_apis.twelvedata import KEY, answer
 from tests.fake_http_server import Answer, always, fake_http_server, recorded
 from tests.fake_provider_requests import fetch_quotes, make_historical_provider

@@ -13,7 +13,7 @@ from producer.providers.http.apis.alphavantage import AlphaVantage
 from producer.providers.http.parsing import parse_json
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
-from tests.factories import NOW, property_test
+from tests.event_factories import NOW, property_test
 from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
 from tests.fake_http_server import recorded
 

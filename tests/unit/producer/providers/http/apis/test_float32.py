@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from producer.providers.http.apis.float32 import round_float32
-from tests.factories import property_test
+from tests.event_factories import property_test
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from tests.factories import NOW, property_test
+from tests.event_factories import NOW, property_test
 from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
 from tests.fake_http_server import recorded
 

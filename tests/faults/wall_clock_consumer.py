@@ -10,7 +10,7 @@ from shared.errors import StorageUnavailable
 from shared.events import StockData
 from shared.messaging.consumer import Handler
 from shared.settings import Settings
-from tests.faults.counted import counted
+from tests.faults.delivery_log import log_deliveries
 
 
 @contextmanager
@@ -31,4 +31,4 @@ def open_by_wall_clock(settings: Settings) -> Iterator[Handler]:
         yield wait_first
 
 
-history = counted(replace(real_history, open=open_by_wall_clock))
+history = log_deliveries(replace(real_history, open=open_by_wall_clock))

@@ -22,7 +22,7 @@ from shared.messaging.amqp.queues import count_messages
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
 from shared.schema import create_schema
 from shared.times import utc_now
-from tests.faults.counted import DELIVERIES, read_deliveries
+from tests.faults.delivery_log import DELIVERIES, read_deliveries
 from tests.faults.ledger import (
     Ledger,
     check_alerts,
@@ -33,18 +33,18 @@ from tests.faults.ledger import (
     read_alerts,
     read_history,
 )
-from tests.harness import channel_to, declare, taken
 from tests.processes import Process, running, until
+from tests.queues import channel_to, declare, taken
 
-COUNTED = "tests.faults.counted"
-BROKEN = "tests.faults.broken"
+DELIVERY_LOG = "tests.faults.delivery_log"
+SABOTAGED = "tests.faults.sabotaged_consumers"
 LISTENER = "listener"
 # Rules by name, each `* crossing <threshold>`.
 RULES = {"100": Decimal(100), "97": Decimal(97)}
 
 
 @dataclass
-class World:
+class Pipeline:
     """The address of a broker and a folder for databases and ledgers of deliveries.
 
     `through` is the address that processes are given, where it is another than the broker's own; `settings` are those
@@ -91,7 +91,7 @@ class World:
 
     def command(self, consumer: str) -> list[str]:
         """What runs a consumer: `history`, `alerts`, or one of tests/faults as module:object."""
-        return ["python", "-m", "consumers", consumer if ":" in consumer else f"{COUNTED}:{consumer}"]
+        return ["python", "-m", "consumers", consumer if ":" in consumer else f"{DELIVERY_LOG}:{consumer}"]
 
     @contextmanager
     def consuming(self, consumer: str, *, ready: bool = True) -> Iterator[Process]:
@@ -161,14 +161,14 @@ class World:
 
 
 def short_name(consumer: str) -> str:
-    """`history` of `history`, and of `tests.faults.broken:history_without_dedupe`."""
+    """`history` of `history`, and of `tests.faults.sabotaged_consumers:history_without_dedupe`."""
     return consumer.rpartition(":")[2].partition("_")[0]
 
 
 @contextmanager
-def restarting(world: World, consumer: str) -> Iterator["Restarting"]:
+def restarting(pipeline: Pipeline, consumer: str) -> Iterator["Restarting"]:
     """A consumer that is started again each time it is killed, and asked to end well at the end of the block."""
-    process = Restarting(world, consumer)
+    process = Restarting(pipeline, consumer)
     try:
         yield process
     finally:
@@ -176,10 +176,10 @@ def restarting(world: World, consumer: str) -> Iterator["Restarting"]:
 
 
 class Restarting:
-    def __init__(self, world: World, consumer: str) -> None:
-        self._world = world
+    def __init__(self, pipeline: Pipeline, consumer: str) -> None:
+        self._world = pipeline
         self._consumer = consumer
-        self._block = world.consuming(consumer, ready=False)
+        self._block = pipeline.consuming(consumer, ready=False)
         self.process = self._block.__enter__()
 
     def kill(self, meanwhile: Callable[[], None] = lambda: None) -> None:

@@ -20,9 +20,9 @@ from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, utc_now
 from tests.celery_worker import children, have_open, results_by_task
 from tests.faults.ledger import Ledger
-from tests.faults.world import World
-from tests.harness import waiting
+from tests.faults.pipeline import Pipeline
 from tests.processes import Process, copy_checkout, running, until
+from tests.queues import waiting
 
 SYMBOLS = tuple(f"S{number}" for number in range(300))
 
@@ -35,7 +35,7 @@ def events_of(at: datetime) -> dict[str, StockData]:
     return {event.id: event for event in events}
 
 
-class Syncs:
+class SyncLoad:
     """Sends one at a time, each as of another second of the last half an hour, and keeps account by the task's id."""
 
     def __init__(self, address: BrokerAddress) -> None:
@@ -86,14 +86,14 @@ class Syncs:
 class Workers:
     """Celery workers one after the other, in a checkout with a `var` of its own; `now` is the one that runs."""
 
-    def __init__(self, world: World, app: str, **settings: str) -> None:
-        self.folder = copy_checkout(world.folder)
+    def __init__(self, pipeline: Pipeline, app: str, **settings: str) -> None:
+        self.folder = copy_checkout(pipeline.folder)
         self.now: Process
-        self._address = world.address
+        self._address = pipeline.address
         self._command = ("python", "-m", "celery", "-A", app, "worker", "--concurrency=1", "--loglevel=info")
         values = {"SYMBOLS": ",".join(SYMBOLS), "SCHEDULE": "1h", **settings}
         own = {f"STOCKWIRE_{name}": value for name, value in values.items()}
-        self._environment = {**world.environment, **own, "PYTHONPATH": str(self.folder)}
+        self._environment = {**pipeline.environment, **own, "PYTHONPATH": str(self.folder)}
         self._stack = ExitStack()
 
     def start(self) -> Process:

@@ -16,7 +16,7 @@ from shared.messaging import runner
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.messages import Delivery
 from shared.settings import Settings
-from tests.faults.counted import counted
+from tests.faults.delivery_log import log_deliveries
 
 POISON = "POISON"
 TAKEN = "poison taken"
@@ -83,9 +83,9 @@ def wait_for_better(events: Sequence[StockData | None]) -> Sequence[StockData]:
     return drop(events)
 
 
-failing = counted(upset(fail))
-dying = counted(upset(die))
+failing = log_deliveries(upset(fail))
+dying = log_deliveries(upset(die))
 dying_unsuspecting = unsuspecting(dying)
-dropping = counted(replace(looking_first(history, drop), decode=undecoded))
-trying_for_ever = counted(replace(looking_first(history, wait_for_better), decode=undecoded))
-failing_for_ever = counted(upset(lambda: wait_for_better([None])))
+dropping = log_deliveries(replace(looking_first(history, drop), decode=undecoded))
+trying_for_ever = log_deliveries(replace(looking_first(history, wait_for_better), decode=undecoded))
+failing_for_ever = log_deliveries(upset(lambda: wait_for_better([None])))

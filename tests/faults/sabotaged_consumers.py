@@ -25,8 +25,8 @@ from shared.messaging.messages import Message
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
 from shared.times import format_sortable, utc_now
-from tests.faults.counted import counted
-from tests.faults.world import RULES
+from tests.faults.delivery_log import log_deliveries
+from tests.faults.pipeline import RULES
 
 # In seconds, between work and acknowledgement, whichever comes first: long enough that a kill at random falls into it.
 AFTERWARDS = 0.1
@@ -128,12 +128,12 @@ def _insert_alert(engine: Engine, rule: str, event: StockData) -> None:
         connection.execute(insert(alerts_table).values(values))
 
 
-history_acknowledging_first = counted(acknowledging_first(real_history))
-alerts_acknowledging_first = counted(acknowledging_first(real_alerts))
-history_without_dedupe = counted(replace(real_history, open=open_without_dedupe))
-history_not_flushed = counted(replace(real_history, open=open_without_flushing))
-alerts_without_watermarks = counted(replace(real_alerts, open=open_without_watermarks))
-alerts_all_at_once = counted(replace(real_alerts, single_active=False))
+history_acknowledging_first = log_deliveries(acknowledging_first(real_history))
+alerts_acknowledging_first = log_deliveries(acknowledging_first(real_alerts))
+history_without_dedupe = log_deliveries(replace(real_history, open=open_without_dedupe))
+history_not_flushed = log_deliveries(replace(real_history, open=open_without_flushing))
+alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
+alerts_all_at_once = log_deliveries(replace(real_alerts, single_active=False))
 
 
 class UnconfirmedPublisher:

@@ -8,7 +8,7 @@ from producer import commands
 from shared.errors import BrokerUnavailable
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message
-from tests.faults.broken import UnconfirmedPublisher, without_confirms
+from tests.faults.sabotaged_consumers import UnconfirmedPublisher, without_confirms
 
 
 class Careless:

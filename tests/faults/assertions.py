@@ -8,7 +8,7 @@ from tests.faults.ledger import PromiseBroken
 from tests.processes import DEADLINE, Process
 
 
-def promised(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
+def assert_eventually(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
     """Poll until the condition holds. Raises PromiseBroken, with `what` was promised, where it does not in time."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -17,14 +17,16 @@ def promised(condition: Callable[[], object], what: str, timeout: float = DEADLI
         time.sleep(0.05)
 
 
-def ends_well(process: Process, timeout: float = DEADLINE) -> None:
+def assert_stops(process: Process, timeout: float = DEADLINE) -> None:
     """SIGTERM ends it in time and with 0. Raises PromiseBroken."""
     process.send(signal.SIGTERM)
-    promised(lambda: not process.running, f"the end of\n{process.output}", timeout)
+    assert_eventually(lambda: not process.running, f"the end of\n{process.output}", timeout)
     if process.wait():
         raise PromiseBroken(f"it ended with {process.wait()}:\n{process.output}")
 
 
-def says(process: Process, text: str, times: int = 1, timeout: float = DEADLINE) -> None:
+def assert_prints(process: Process, text: str, times: int = 1, timeout: float = DEADLINE) -> None:
     """It says so, so often. Raises PromiseBroken."""
-    promised(lambda: process.output.count(text) >= times, f"{text!r} {times} times in\n{process.output}", timeout)
+    assert_eventually(
+        lambda: process.output.count(text) >= times, f"{text!r} {times} times in\n{process.output}", timeout
+    )

@@ -11,7 +11,7 @@ from shared.settings import Settings
 
 
 @contextmanager
-def open_keeping(settings: Settings) -> Iterator[Handler]:
+def open_leaking(settings: Settings) -> Iterator[Handler]:
     kept: list[StockData] = []
     with real_history.open(settings) as handle:
 
@@ -22,4 +22,4 @@ def open_keeping(settings: Settings) -> Iterator[Handler]:
         yield keep
 
 
-history = replace(real_history, open=open_keeping)
+history = replace(real_history, open=open_leaking)

@@ -1,7 +1,7 @@
-"""Consumers and publishers on amqpstorm as its documentation has them, without what Stockwire adds to it.
+"""Naive clients: consumers and publishers on amqpstorm as its documentation shows them, without Stockwire's additions.
 
-`python -m tests.faults.plain QUEUE HEARTBEAT [ECHO]` stores what comes as history, and acknowledges it; with ECHO it
-publishes each message once more before, by the same connection, under that routing key.
+`python -m tests.faults.naive_clients QUEUE HEARTBEAT [ECHO]` stores messages as history and acknowledges them. With
+ECHO it first publishes each message again over the same connection, under the routing key ECHO.
 """
 
 import sys
@@ -19,7 +19,7 @@ from shared.messaging.messages import Message
 from shared.messaging.topology import EXCHANGE, queue_name
 from shared.settings import load_settings
 from shared.times import utc_now
-from tests.faults.world import World
+from tests.faults.pipeline import Pipeline
 from tests.processes import Process, running
 
 
@@ -41,10 +41,10 @@ def consume(queue: str, heartbeat: int, echo: str = "") -> None:
 
 
 @contextmanager
-def consuming(world: World, heartbeat: int = 2, *more: str) -> Iterator[Process]:
+def consuming(pipeline: Pipeline, heartbeat: int = 2, *more: str) -> Iterator[Process]:
     """The plain consumer as a process, on the queue of history."""
-    command = ("python", "-m", "tests.faults.plain", queue_name("history"), str(heartbeat))
-    with running(*command, *more, environment=world.environment) as process:
+    command = ("python", "-m", "tests.faults.naive_clients", queue_name("history"), str(heartbeat))
+    with running(*command, *more, environment=pipeline.environment) as process:
         process.wait_for("consuming")
         yield process
 
@@ -71,11 +71,11 @@ def without_heartbeat(address: BrokerAddress) -> Iterator[_Confirmed]:
         yield _Confirmed(connection)
 
 
-def consuming_and_publishing(world: World) -> AbstractContextManager[Process]:
-    return consuming(world, 2, "echo")
+def consuming_and_publishing(pipeline: Pipeline) -> AbstractContextManager[Process]:
+    return consuming(pipeline, 2, "echo")
 
 
-consuming_without_heartbeat: Callable[[World], AbstractContextManager[Process]] = partial(consuming, heartbeat=0)
+consuming_without_heartbeat: Callable[[Pipeline], AbstractContextManager[Process]] = partial(consuming, heartbeat=0)
 
 
 def _connect(address: BrokerAddress, heartbeat: int) -> Connection:

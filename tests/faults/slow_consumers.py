@@ -10,7 +10,7 @@ from consumers.history.handler import history as real_history
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.settings import Settings
-from tests.faults.counted import counted
+from tests.faults.delivery_log import log_deliveries
 
 SECONDS = 9
 
@@ -26,7 +26,7 @@ def slow(sleep: Callable[[], object]) -> Consumer:
 
             yield handle_slowly
 
-    return counted(replace(real_history, open=open_slow))
+    return log_deliveries(replace(real_history, open=open_slow))
 
 
 history = slow(lambda: time.sleep(SECONDS))

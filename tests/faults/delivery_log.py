@@ -1,6 +1,6 @@
 """Our consumers with a ledger of what they were delivered, which a kill -9 cannot take back.
 
-They are run as a user runs a consumer of his own: `./stockwire consume tests.faults.counted:history`.
+They are run as a user runs a consumer of his own: `./stockwire consume tests.faults.delivery_log:history`.
 """
 
 import os
@@ -17,7 +17,7 @@ from shared.messaging.messages import Delivery
 DELIVERIES = "FAULTS_DELIVERIES"
 
 
-def counted(consumer: Consumer) -> Consumer:
+def log_deliveries(consumer: Consumer) -> Consumer:
     """The same consumer, noting the id of each delivery in `<FAULTS_DELIVERIES>/<name>` before it looks at it."""
 
     def decode(delivery: Delivery, now: datetime) -> Any:
@@ -42,5 +42,5 @@ def _ledger(name: str) -> int:
     return _open[name]
 
 
-history = counted(real_history)
-alerts = counted(real_alerts)
+history = log_deliveries(real_history)
+alerts = log_deliveries(real_alerts)

@@ -1,0 +1,79 @@
+"""Queues of a real RabbitMQ: declared, filled, counted and emptied by a test."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from amqpstorm.channel import Channel
+
+from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.connection import connected
+from shared.messaging.amqp.declarations import declare_queue
+from shared.messaging.amqp.queues import count_consumers, count_messages
+from shared.messaging.amqp.subscription import Subscription
+from shared.messaging.dead_letters import look
+from shared.messaging.messages import Delivery, Message
+from shared.messaging.publisher import Publisher
+from shared.messaging.topology import EXCHANGE, QueueSpec, queue_name
+from tests.polling import DEADLINE
+
+EVERYTHING = ("#",)
+
+
+@contextlib.contextmanager
+def channel_to(broker: BrokerAddress) -> Iterator[Channel]:
+    """A plain amqpstorm channel, for what only a test does to a broker."""
+    with connected(broker, "test") as connection:
+        yield connection.open_channel()
+
+
+def declare(broker: BrokerAddress, *patterns: str, name: str = "test") -> str:
+    """A consumer's queue `stockwire.<name>`, bound by these patterns or to everything; returns its name."""
+    with channel_to(broker) as channel:
+        declare_queue(channel, QueueSpec(queue_name(name), patterns or EVERYTHING))
+    return queue_name(name)
+
+
+def declare_raw(broker: BrokerAddress, queue: str, arguments: Mapping[str, Any], *, bound: bool = True) -> None:
+    """A durable queue with any arguments, bound to everything."""
+    with channel_to(broker) as channel:
+        channel.exchange.declare(EXCHANGE, "topic", durable=True)
+        channel.queue.declare(queue, durable=True, arguments=dict(arguments))
+        if bound:
+            channel.queue.bind(queue, EXCHANGE, "#")
+
+
+def publish(broker: BrokerAddress, *messages: Message) -> int:
+    with Publisher(broker, "test") as publisher:
+        return publisher.publish(messages)
+
+
+def waiting(broker: BrokerAddress, queue: str) -> int | None:
+    """How many messages the queue holds that nobody has been given."""
+    with connected(broker, "test") as connection:
+        return count_messages(connection, queue)
+
+
+def consumers_of(broker: BrokerAddress, queue: str) -> int:
+    with connected(broker, "test") as connection:
+        return count_consumers(connection, queue)
+
+
+def taken(broker: BrokerAddress, queue: str, count: int) -> list[Delivery]:
+    """Take so many messages off the queue, in their order; fails where there are fewer."""
+    found: list[Delivery] = []
+    with connected(broker, "test") as connection:
+        subscription = Subscription(connection, connection.open_channel())
+        subscription.start(queue, max(count, 1))
+        while len(found) < count:
+            batch = subscription.take(count - len(found), timeout=DEADLINE)
+            assert batch, f"{queue} gave {len(found)} messages of {count}"
+            found += batch
+        if found:
+            subscription.acknowledge(found[-1], and_all_before=True)
+    return found
+
+
+def dead_letters(broker: BrokerAddress, queue: str) -> list[Delivery]:
+    with connected(broker, "test") as connection:
+        return look(connection, queue, 1000)
