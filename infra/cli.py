@@ -19,7 +19,7 @@ COMMANDS = {
     "backfill": LazyCommand(
         "Run",
         "infra.backfill:backfill",
-        "Fetch past prices and publish them as history, which alerts never see; goes on where it was cut off.",
+        "Fetch past prices and publish them as history, which alerts ignore.",
     ),
     "consume": LazyCommand(
         "Run", "consumers.commands:consume", "Run one consumer in the foreground until Ctrl-C or SIGTERM."
@@ -44,12 +44,12 @@ COMMANDS = {
     "watch": LazyCommand(
         "Watch",
         "producer.watch_commands:watch",
-        "The watch list: STOCKWIRE_SYMBOLS, and what is added and removed here.",
+        "Show and change the watch list: STOCKWIRE_SYMBOLS with the symbols added and removed here.",
     ),
     "plan": LazyCommand(
         "Watch",
         "producer.plan.command:plan",
-        "What the watch list takes of each provider's plan on its schedule, whether that fits, and what would.",
+        "Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit.",
     ),
     "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Add, list and remove alert rules."),
     "dead": LazyCommand("Maintain", "infra.dead_letters:dead", "Look into dead letters, replay them, or empty them."),

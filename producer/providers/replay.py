@@ -41,7 +41,7 @@ class ReplayProvider:
         if step is None:
             raise ProviderError(self._describe_end(last))
         self._save_cursor(_Cursor(at, step.time))
-        nothing = ProviderError(f"{self.file.name} has no price of it at {format_instant(step.time)}")
+        nothing = ProviderError(f"{self.file.name} has no price for it at {format_instant(step.time)}")
         return {symbol: step.quotes.get(symbol, nothing) for symbol in symbols}
 
     def _read_step(self, symbols: Sequence[str], allowed: Callable[[datetime], bool]) -> "_Step | None":

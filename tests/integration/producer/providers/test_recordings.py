@@ -1,4 +1,4 @@
-"""Recorded prices: what the reader makes of a file, and how the replay provider plays it."""
+"""Recorded prices: reading a file, and playing it back with the replay provider."""
 
 import gzip
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write these lines as a CSV file, gzip where its name says so."""
+    """Write these lines as a CSV file, gzipped if its name ends with .gz."""
 
     def written(*lines: str, name: str = "prices.csv") -> Path:
         path = tmp_path / name
@@ -78,14 +78,14 @@ def test_a_time_without_offset_is_utc_and_a_date_is_midnight(
     assert row.as_of == as_of
 
 
-def test_the_price_goes_before_the_close(write: Write) -> None:
+def test_the_price_column_wins_over_the_close_column(write: Write) -> None:
     [row] = read(write("date,symbol,close,price", "2020-01-02,AAPL,1,2"))
     assert isinstance(row, RecordedPrice)
     assert row.price == 2
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason"),
+    ("invalid", "reason"),
     [
         ("2020-01-02,AAPL,,1,5", "close is missing"),
         ("2020-01-02,AAPL,abc,1,5", "close 'abc' is not a decimal number"),
@@ -104,8 +104,10 @@ def test_the_price_goes_before_the_close(write: Write) -> None:
         ('2020-01-02,AAPL,"1,5",1,5,6', "has 6 fields, the header has 5"),
     ],
 )
-def test_a_bad_row_is_named_and_its_neighbours_are_read(write: Write, bad: str, reason: str) -> None:
-    path = write("date,symbol,close,open,volume", "2020-01-02,A,1,1,5", bad, "", "2020-01-02,B,1,,", name="x.csv.gz")
+def test_an_invalid_row_is_reported_and_its_neighbours_are_read(write: Write, invalid: str, reason: str) -> None:
+    path = write(
+        "date,symbol,close,open,volume", "2020-01-02,A,1,1,5", invalid, "", "2020-01-02,B,1,,", name="x.csv.gz"
+    )
     first, middle, last = read(path)
     assert isinstance(first, RecordedPrice)
     assert isinstance(last, RecordedPrice)
@@ -114,14 +116,14 @@ def test_a_bad_row_is_named_and_its_neighbours_are_read(write: Write, bad: str, 
     assert reason in middle.reason
 
 
-def test_a_field_without_end_is_one_bad_row(write: Write) -> None:
+def test_an_endless_field_is_one_invalid_row(write: Write) -> None:
     path = write("date,symbol,close", f'2020-01-02,"{"A" * 200_000}",1', "2020-01-02,B,1")
     first, last = read(path)
     assert isinstance(first, InvalidRow)
     assert isinstance(last, RecordedPrice)
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "excel.csv").write_bytes(b"\xef\xbb\xbfsymbol,date,price\r\nAAPL,2020-01-02,1\r\n")
     assert len(read(tmp_path / "excel.csv")) == 1
 
@@ -163,7 +165,7 @@ def test_every_real_price_is_read(real_prices: Path) -> None:
     assert (count, len(symbols)) == (415_080, 504)
 
 
-# Out of order, as a file sorted by symbol is.
+# Not in order of time, like a file sorted by symbol.
 STEPS = (
     "date,symbol,close",
     "2020-01-03,AAPL,12",
@@ -177,7 +179,7 @@ STEPS = (
 
 
 class Player:
-    """A provider made anew for every sync, as in a worker, and what it gave: prices or reasons."""
+    """Plays a file with a new provider for every sync, as a worker does; returns prices or reasons by symbol."""
 
     def __init__(self, file: Path) -> None:
         self.cursor = file.parent / "var" / "replay.json"
@@ -203,18 +205,18 @@ def test_each_sync_plays_the_next_step_and_a_retry_the_same(player: Player) -> N
     assert player.play() == {"AAPL": "12", "MSFT": "22"}
     assert player.play("MSFT", later=0) == {"MSFT": "22"}
     assert player.play("AAPL", later=0) == {"AAPL": "12"}
-    assert player.play("IBM", later=0) == {"IBM": "steps.csv.gz has no price of it at 2020-01-03T00:00:00Z"}
+    assert player.play("IBM", later=0) == {"IBM": "steps.csv.gz has no price for it at 2020-01-03T00:00:00Z"}
 
 
-def test_a_bad_row_costs_its_symbol_alone(player: Player) -> None:
+def test_an_invalid_row_affects_only_its_symbol(player: Player) -> None:
     player.play()
     player.play()
     played = player.play()
     assert played["MSFT"] == "23"
-    assert played["AAPL"] == "steps.csv.gz has no price of it at 2020-01-04T00:00:00Z"
+    assert played["AAPL"] == "steps.csv.gz has no price for it at 2020-01-04T00:00:00Z"
 
 
-def test_the_end_of_the_recording_is_said_every_time(player: Player) -> None:
+def test_every_sync_after_the_end_of_the_recording_fails(player: Player) -> None:
     for _ in range(3):
         player.play()
     for _ in range(2):
@@ -222,13 +224,13 @@ def test_the_end_of_the_recording_is_said_every_time(player: Player) -> None:
             player.play()
 
 
-def test_symbols_that_are_not_in_the_recording_are_said(player: Player) -> None:
+def test_symbols_that_are_not_in_the_recording_are_an_error(player: Player) -> None:
     with pytest.raises(ProviderError, match="has no price of any symbol on the watch list"):
         player.play("META")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"file": 1}', "\x00", '{"file": "FILE", "at": 5, "step": 7}'])
-def test_a_cursor_that_was_cut_off_begins_again(player: Player, content: str) -> None:
+def test_a_damaged_cursor_starts_from_the_beginning(player: Player, content: str) -> None:
     player.play()
     player.cursor.write_text(content.replace("FILE", str(player.file)))
     assert player.play() == {"AAPL": "11", "MSFT": "21"}
@@ -247,7 +249,7 @@ def test_another_file_is_played_from_its_beginning(player: Player, write: Write)
     assert player.play("AAPL") == {"AAPL": "1"}
 
 
-def test_a_byte_that_is_no_text_and_a_quote_that_is_not_closed_spoil_their_rows_alone(tmp_path: Path) -> None:
+def test_an_invalid_byte_and_an_unclosed_quote_spoil_only_their_rows(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_bytes(
         b'date,symbol,close\n2020-01-02,A,1\n2020-01-02,\xe9,2\n2020-01-02,B,"3\n2020-01-02,C,4\n2020-01-02,D,"5"\n'
