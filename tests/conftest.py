@@ -1,5 +1,6 @@
 """Real parts for the tests: one private RabbitMQ for the whole run, a virtual host of its own for each test."""
 
+import gzip
 import os
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,31 @@ from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
 from tests.postgresql import NoServer, postgresql_server
 from tests.shared_rabbitmq import kill_shared_rabbitmq, make_virtual_host, shared_rabbitmq
+
+SYMBOLS = frozenset(
+    [
+        "AAPL",
+        "AMZN",
+        "BA",
+        "BAC",
+        "BRK.B",
+        "CAT",
+        "CVX",
+        "DIS",
+        "F",
+        "GE",
+        "GOOG",
+        "IBM",
+        "INTC",
+        "JPM",
+        "KO",
+        "MSFT",
+        "NVDA",
+        "PFE",
+        "TSLA",
+        "XOM",
+    ]
+)
 
 
 def unavailable(reason: str) -> None:
@@ -88,9 +114,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
 
 
 @pytest.fixture(scope="session")
-def real_prices() -> Path:
+def all_real_prices() -> Path:
     """415,080 real prices: columns date, symbol, open, high, low, close, volume, dividend, split."""
     path = ROOT.parent / "shared" / "market-data" / "sp500-daily-2018-2021.csv.gz"
     if not path.exists():
         unavailable(f"the real prices are not at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_prices(all_real_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """5,040 of the real prices: 20 symbols, among them AAPL, BRK.B and TSLA, through the 252 trading days of 2019."""
+    path = tmp_path_factory.mktemp("prices") / "prices-2019.csv.gz"
+    with gzip.open(all_real_prices, "rt") as everything, gzip.open(path, "wt") as sample:
+        sample.write(next(everything))
+        sample.writelines(line for line in everything if line[:4] == "2019" and line.split(",", 2)[1] in SYMBOLS)
     return path

@@ -66,10 +66,10 @@ def drain(pipeline: Pipeline, names: Iterable[str]) -> None:
 
 
 @pytest.mark.slow
-def test_consumers_stay_small_through_the_real_file_with_a_backlog(pipeline: Pipeline, real_prices: Path) -> None:
+def test_consumers_stay_small_through_the_real_file_with_a_backlog(pipeline: Pipeline, all_real_prices: Path) -> None:
     pipeline.declare(*CONSUMERS)
     pipeline.add_rules()
-    assert stockwire("replay", str(real_prices), environment=pipeline.environment, timeout=600).returncode == 0
+    assert stockwire("replay", str(all_real_prices), environment=pipeline.environment, timeout=600).returncode == 0
     assert all(pipeline.waiting(name) > BACKLOG for name in CONSUMERS)
     with ExitStack() as stack:
         processes = {name: stack.enter_context(pipeline.consuming(path)) for name, path in CONSUMERS.items()}

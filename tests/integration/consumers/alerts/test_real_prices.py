@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from sqlalchemy.engine import make_url
 
 from consumers.alerts.handler import AlertHandler
@@ -45,7 +46,11 @@ def naive_alerts(path: Path) -> list[tuple[str, str, Decimal]]:
     return found
 
 
-def test_two_rules_raise_the_same_alerts_as_a_naive_loop_over_real_prices(real_prices: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prices", ["real_prices", pytest.param("all_real_prices", marks=pytest.mark.slow)])
+def test_two_rules_raise_the_same_alerts_as_a_naive_loop_over_real_prices(
+    request: pytest.FixtureRequest, prices: str, tmp_path: Path
+) -> None:
+    path = request.getfixturevalue(prices)
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
     create_schema(engine, SCHEMA)
     add_rule(engine, "breakout", parse_condition("AAPL crossing up 200"), NOW)
@@ -53,13 +58,13 @@ def test_two_rules_raise_the_same_alerts_as_a_naive_loop_over_real_prices(real_p
     published: list[str] = []
     handle = AlertHandler(engine, lambda messages: published.extend(each.id for each in messages) or 0)
     # Only symbols with A, to keep the test short.
-    events = [event(row) for row in rows(real_prices) if row["symbol"].startswith("A")]
+    events = [event(row) for row in rows(path) if row["symbol"].startswith("A")]
     for start in range(0, len(events), BATCH):
         handle(events[start : start + BATCH])
     with reading(engine) as connection:
         alerts = list(read_alerts(connection))
     engine.dispose()
-    expected = naive_alerts(real_prices)
+    expected = naive_alerts(path)
     assert [(alert.rule_name, f"{alert.as_of:%Y-%m-%d}", alert.price) for alert in alerts] == expected
     assert len(expected) > 5
     assert published == [alert.id for alert in alerts]

@@ -153,16 +153,20 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, conte
     assert "\n" not in str(caught.value)
 
 
-def test_every_real_price_is_read(real_prices: Path) -> None:
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [("real_prices", (5040, 20)), pytest.param("all_real_prices", (415_080, 504), marks=pytest.mark.slow)],
+)
+def test_every_real_price_is_read(request: pytest.FixtureRequest, prices: str, expected: tuple[int, int]) -> None:
     symbols = set()
-    with Recording(real_prices) as recording:
+    with Recording(request.getfixturevalue(prices)) as recording:
         count = 0
         for row in recording.rows():
             assert isinstance(row, RecordedPrice)
             symbols.add(row.symbol)
             count += 1
         assert recording.position == recording.size
-    assert (count, len(symbols)) == (415_080, 504)
+    assert (count, len(symbols)) == expected
 
 
 # Not in order of time, like a file sorted by symbol.
