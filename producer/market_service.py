@@ -128,7 +128,7 @@ def request_quotes(provider: Provider, symbols: Sequence[str], at: datetime) -> 
 
 
 def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observed_at: datetime) -> StockData:
-    """The event of a quote. Raises ProviderError where there is none, or none that consumers would take."""
+    """Return the event of a quote. Raises ProviderError if there is no quote, or the event would be invalid."""
     if isinstance(answer, ProviderError):
         raise answer
     event = StockData(

@@ -1,1 +1,1 @@
-"""A forecast of what the watch list takes of each provider's plan."""
+"""A forecast of the credits that the watch list needs of each provider's plan."""

@@ -41,8 +41,10 @@ class ReplayProvider:
         if step is None:
             raise ProviderError(self._describe_end(last))
         self._save_cursor(_Cursor(at, step.time))
-        nothing = ProviderError(f"{self.file.name} has no price for it at {format_instant(step.time)}")
-        return {symbol: step.quotes.get(symbol, nothing) for symbol in symbols}
+        return {symbol: step.quotes.get(symbol) or self._no_price(symbol, step.time) for symbol in symbols}
+
+    def _no_price(self, symbol: str, time: datetime) -> ProviderError:
+        return ProviderError(f"{self.file.name} has no price of {symbol} at {format_instant(time)}")
 
     def _read_step(self, symbols: Sequence[str], allowed: Callable[[datetime], bool]) -> "_Step | None":
         """Return the earliest step at an allowed time that has a price of any of these symbols."""

@@ -39,13 +39,13 @@ class SimulatedProvider:
         return {symbol: _Simulation(self.seed, symbol).quote(second) for symbol in symbols}
 
     def max_range(self, interval: Interval) -> timedelta:
-        """Return what takes a fraction of a second to compute, so that progress shows and a stop is heeded."""
+        """Return a range that takes a fraction of a second, so that progress is shown and Ctrl-C works."""
         return timedelta(days=365 if interval is Interval.DAY else 10)
 
     def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
         """See HistoricalProvider."""
         length = interval.length // _SECOND
-        # A bar of a day is named by its start, a shorter one by its end.
+        # The `as_of` of a daily bar is its start, and that of a shorter bar its end.
         offset = 0 if interval is Interval.DAY else length
         ended = (self.clock() - EPOCH) // _SECOND - length
         first, after_last = _round_up(since) - offset, min(_round_up(until) - offset, ended + 1)
@@ -66,7 +66,7 @@ class _Simulation:
         self._volatility = self._symbol.volatility / math.sqrt(_YEAR_SECONDS)
 
     def quote(self, second: int) -> Quote:
-        """`volume` is what was traded since midnight UTC, and `previous_close` the price at midnight."""
+        """Return the quote at this second, with the volume since midnight UTC and the price at midnight before it."""
         midnight = second - second % _DAY_SECONDS
         return Quote(
             price=self._price(self._walk.at(second)),

@@ -209,7 +209,7 @@ def test_each_sync_plays_the_next_step_and_a_retry_the_same(player: Player) -> N
     assert player.play() == {"AAPL": "12", "MSFT": "22"}
     assert player.play("MSFT", later=0) == {"MSFT": "22"}
     assert player.play("AAPL", later=0) == {"AAPL": "12"}
-    assert player.play("IBM", later=0) == {"IBM": "steps.csv.gz has no price for it at 2020-01-03T00:00:00Z"}
+    assert player.play("IBM", later=0) == {"IBM": "steps.csv.gz has no price of IBM at 2020-01-03T00:00:00Z"}
 
 
 def test_an_invalid_row_affects_only_its_symbol(player: Player) -> None:
@@ -217,7 +217,7 @@ def test_an_invalid_row_affects_only_its_symbol(player: Player) -> None:
     player.play()
     played = player.play()
     assert played["MSFT"] == "23"
-    assert played["AAPL"] == "steps.csv.gz has no price for it at 2020-01-04T00:00:00Z"
+    assert played["AAPL"] == "steps.csv.gz has no price of AAPL at 2020-01-04T00:00:00Z"
 
 
 def test_every_sync_after_the_end_of_the_recording_fails(player: Player) -> None:
