@@ -1,1 +1,1 @@
-"""What runs the rest: the command line, the processes of the stack, a private broker."""
+"""The command line, the processes that `stockwire up` starts, and a private broker."""

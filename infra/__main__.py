@@ -1,4 +1,4 @@
-"""`python -m infra`, which `./stockwire` hands over to."""
+"""The entry point `python -m infra`, which the launcher `./stockwire` starts."""
 
 from infra.cli import cli
 from shared.cli.app import run

@@ -8,7 +8,7 @@ COMMANDS = {
     "up": LazyCommand(
         "Run",
         "infra.up.command:up",
-        "Run the pipeline: a broker if none answers, the producer, the history and alerts consumers.",
+        "Run the whole pipeline: producer, history and alerts consumers, and a broker if none answers.",
     ),
     "sync": LazyCommand(
         "Run", "producer.commands:sync", "Fetch prices and publish them now. Exits 1 if any symbol failed."

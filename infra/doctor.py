@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from infra.up.install import WAYS_TO_GET_ONE, find_server
+from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
 from producer.providers.http.circuit_breaker import reset_circuit_breaker
 from producer.providers.http.provider import HttpProvider
@@ -93,7 +93,7 @@ def _check_broker(settings: Settings) -> Iterator[str]:
                 yield _describe_queue(connection, queue_name(name))
     except BrokerUnavailable as error:
         server = find_server()
-        way_out = f"./stockwire up runs a private one ({server})" if server else WAYS_TO_GET_ONE
+        way_out = f"./stockwire up runs a private one ({server})" if server else INSTALL_OPTIONS
         raise BrokerUnavailable(f"RabbitMQ does not answer at {settings.amqp_url}; {way_out}") from error
 
 

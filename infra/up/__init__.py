@@ -1,1 +1,1 @@
-"""`stockwire up`: the whole pipeline as one command."""
+"""The command `stockwire up`, which runs the whole pipeline."""

@@ -1,4 +1,4 @@
-"""`stockwire up`: the whole pipeline in one terminal."""
+"""The command `stockwire up`: broker, producer, consumers and a live view in one terminal."""
 
 import logging
 import os
@@ -13,11 +13,12 @@ from typing import Annotated
 
 import typer
 
+from infra.up.event_feed import event_feed
 from infra.up.orphans import kill_orphans
-from infra.up.rabbitmq import LEADERS, PrivateBroker, private_broker
+from infra.up.rabbitmq import PROCESS_FILE, PrivateBroker, private_broker
 from infra.up.stack import CONSUMERS, PRODUCER, Stack
 from infra.up.sync_monitor import SyncMonitor
-from infra.up.view import PriceBoard, feed, view
+from infra.up.view import EventSummary, open_view
 from producer.plan.command import plan_warning
 from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
@@ -37,47 +38,50 @@ from shared.times import utc_now
 
 BROKER_FOLDER = VAR / "rabbitmq"
 
-_TICK = 0.25
+# Seconds.
+_REFRESH_INTERVAL = 0.25
 _READY_TIMEOUT = 30
 
 
 def up(
-    provider: Annotated[str | None, typer.Option(help="Where prices come from; STOCKWIRE_PROVIDER otherwise.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Providers, comma-separated. Default: STOCKWIRE_PROVIDER.")
+    ] = None,
     symbols: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The watch list; STOCKWIRE_SYMBOLS otherwise.")
+        str | None, typer.Option(metavar="A,B", help="Symbols to watch. Default: STOCKWIRE_SYMBOLS.")
     ] = None,
     every: Annotated[
-        str | None, typer.Option(metavar="5s", help="How often to sync; STOCKWIRE_SCHEDULE otherwise.")
+        str | None, typer.Option(metavar="5s", help="Interval or crontab of syncs. Default: STOCKWIRE_SCHEDULE.")
     ] = None,
     duration: Duration = None,
 ) -> None:
-    """Run the pipeline: a broker if none answers, the producer, the history and alerts consumers."""
+    """Run the whole pipeline: producer, history and alerts consumers, and a broker if none answers."""
     options = {"PROVIDER": provider, "SYMBOLS": symbols, "SCHEDULE": every}
     overrides = {PREFIX + name: value for name, value in options.items() if value is not None}
     set_up_logs("up", logging.WARNING)
-    with stop_on_signals() as stop, _alone():
+    with stop_on_signals() as stop, _only_instance():
         settings = load_settings({**os.environ, **overrides})
-        make_providers(settings, VAR)  # for what is wrong with their settings, before anything is started
+        make_providers(settings, VAR)  # raises for wrong settings before any process starts
         watch_list(settings, VAR)
-        hours = _hours(settings)
+        closed_hint = _closed_market_hint(settings)
         write_running(overrides)
-        kill_orphans(BROKER_FOLDER / LEADERS)
+        kill_orphans(BROKER_FOLDER / PROCESS_FILE)
         with _broker(settings) as private:
             if private:
                 settings = replace(settings, amqp_url=private.address)
                 overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
                 write_running(overrides)
             with Stack(VAR / "log", overrides) as stack:
-                _run(stack, settings, hours, private, stop, duration)
+                _run(stack, settings, closed_hint, private, stop, duration)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """As the only `up` here, whose settings are seen for no longer than it runs. Raises ProcessError where one does."""
-    with file_lock(UP_LOCK, wait=1) as mine:
-        if not mine:
-            raise ProcessError("./stockwire up runs here already: end that one first")
-        # What one that was killed has left behind.
+def _only_instance() -> Iterator[None]:
+    """Hold the lock of `up`, and delete its settings at the end. Raises ProcessError if another `up` runs."""
+    with file_lock(UP_LOCK, wait=1) as locked:
+        if not locked:
+            raise ProcessError("./stockwire up already runs in this folder: stop it first")
+        # Left behind by an `up` that was killed.
         UP_SETTINGS.unlink(missing_ok=True)
         try:
             yield
@@ -87,84 +91,87 @@ def _alone() -> Iterator[None]:
 
 @contextmanager
 def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
-    """None where the configured broker answers, else a node of our own."""
+    """Yield a private node, or None if the configured broker answers."""
     try:
         connect(settings.amqp_url, "up").close_gracefully()
     except BrokerUnavailable:
-        _say(
-            f"RabbitMQ does not answer at {settings.amqp_url}; starting a private one (data in {_below(BROKER_FOLDER)})"
-        )
+        _print(f"RabbitMQ does not answer at {settings.amqp_url}; starting a private one in {_relative(BROKER_FOLDER)}")
         with private_broker(BROKER_FOLDER) as private:
             yield private
     else:
         yield None
 
 
-def _hours(settings: Settings) -> str:
-    """Why there may be no prices for long, where a market is set that is closed. Raises SettingsError."""
+def _closed_market_hint(settings: Settings) -> str:
+    """Return why no prices may come for hours, or an empty string while the market is open. Raises SettingsError."""
     if not settings.market:
         return ""
     market, now = load_market_calendar(settings.market), utc_now()
     if market.is_open(now):
         return ""
-    return f"{market.describe(now)}, and syncs wait for that; ./stockwire sync asks at once"
+    return f"{market.describe(now)}, and syncs wait until then; ./stockwire sync fetches prices now"
 
 
 def _run(
-    stack: Stack, settings: Settings, hours: str, private: PrivateBroker | None, stop: Stop, duration: timedelta | None
+    stack: Stack,
+    settings: Settings,
+    closed_hint: str,
+    private: PrivateBroker | None,
+    stop: Stop,
+    duration: timedelta | None,
 ) -> None:
-    _say(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_below(VAR / 'log')}")
+    _print(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_relative(VAR / 'log')}")
     symbols = watch_list(settings, VAR)
     if gone := [symbol for symbol in settings.symbols if symbol not in symbols]:
-        _say(f"left out, since ./stockwire watch remove took it off the list: {', '.join(gone)}")
-    # Consumers first: an event that finds no queue is refused.
+        _print(f"not watched, because ./stockwire watch remove removed them: {', '.join(gone)}")
+    # Consumers first: the broker returns an event that no queue is bound for.
     stack.start(CONSUMERS)
     if not _wait_for_consumers(stack, settings.amqp_url, stop):
         return
     title = f"{', '.join(settings.provider)}, every {settings.schedule}"
-    market, troubles = PriceBoard(), SyncMonitor(settings.results_url)
-    with feed(settings) as events, view(title) as screen:
+    summary, monitor = EventSummary(), SyncMonitor(settings.results_url)
+    with event_feed(settings) as events, open_view(title) as view:
         stack.start(PRODUCER)
-        screen.say(f"syncing {', '.join(symbols)} from {title}")
-        for hint in filter(None, (hours, plan_warning(settings, VAR))):
-            screen.say(hint)
+        view.print_notice(f"syncing {', '.join(symbols)} from {title}")
+        for hint in filter(None, (closed_hint, plan_warning(settings, VAR))):
+            view.print_notice(hint)
         deadline = time.monotonic() + duration.total_seconds() if duration else None
         while not (stop.requested or (deadline and time.monotonic() >= deadline)):
-            for event in _arrived(events):
-                market.take(event)
-                screen.show(event)
-            screen.refresh(market)
-            for notice in [*_revive(stack, private), *troubles.look()]:
-                screen.say(notice)
-    _say(f"ending; {market}")
+            for event in _next_events(events):
+                summary.add(event)
+                view.show_event(event)
+            view.refresh(summary)
+            for notice in [*_restart_crashed(stack, private), *monitor.poll()]:
+                view.print_notice(notice)
+    _print(f"stopping after {summary}")
 
 
-def _arrived(events: "queue.SimpleQueue[Event]") -> Iterator[Event]:
-    """What arrives within one tick, as it arrives: many events are shown at one go, and a flood ends with its tick."""
-    deadline = time.monotonic() + _TICK
+def _next_events(events: "queue.SimpleQueue[Event]") -> Iterator[Event]:
+    """Yield events as they arrive, until the next refresh of the view is due."""
+    deadline = time.monotonic() + _REFRESH_INTERVAL
     with suppress(queue.Empty):
         while (left := deadline - time.monotonic()) > 0:
             yield events.get(timeout=left)
 
 
-def _revive(stack: Stack, private: PrivateBroker | None) -> list[str]:
+def _restart_crashed(stack: Stack, private: PrivateBroker | None) -> list[str]:
     notices = []
     if private and not private.running:
-        notices.append("RabbitMQ ended; starting it again")
+        notices.append("RabbitMQ ended; restarting it")
         private.stop()
         private.start()
-    return notices + stack.revive()
+    return notices + stack.restart_crashed()
 
 
 def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> bool:
-    """Until each consumer has its queue; False for a stop requested meanwhile. Raises ProcessError after 30 s."""
+    """Wait until each consumer has its queue. Return False if a stop is requested. Raises ProcessError after 30 s."""
     deadline = time.monotonic() + _READY_TIMEOUT
     connection = connect(address, "up")
     try:
         while not all(count_consumers(connection, queue_name(name)) for name in CONSUMERS):
-            stack.revive()
+            stack.restart_crashed()
             if time.monotonic() > deadline:
-                raise ProcessError(f"the consumers did not start within {_READY_TIMEOUT} s: see {_below(VAR / 'log')}")
+                raise ProcessError(f"no consumers within {_READY_TIMEOUT} s: see {_relative(VAR / 'log')}")
             if stop.wait(0.2):
                 return False
     finally:
@@ -172,10 +179,10 @@ def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> boo
     return True
 
 
-def _below(path: Path) -> str:
-    """A path as seen from the project's folder."""
+def _relative(path: Path) -> str:
+    """Return the path as text, relative to the project's folder."""
     return str(path.relative_to(ROOT))
 
 
-def _say(notice: str) -> None:
+def _print(notice: str) -> None:
     print(f"stockwire: {notice}", flush=True)

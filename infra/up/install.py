@@ -1,4 +1,4 @@
-"""Finding RabbitMQ's server on this machine, and installing it where that needs no question."""
+"""Find the RabbitMQ server on this machine, or install it if that needs no password."""
 
 import os
 import shutil
@@ -9,45 +9,46 @@ from shared.errors import ProcessError
 from shared.locks import file_lock
 from shared.settings import VAR
 
+# Seconds.
 APT_TIMEOUT = 600
 
-# Debian's wrapper in /usr/sbin insists on being root or rabbitmq; the script behind it runs as anybody.
-_PLACES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin", "/opt/rabbitmq/sbin")
+# Debian's wrapper in /usr/sbin runs only as root or rabbitmq. The script in /usr/lib runs as any user.
+_FOLDERS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin", "/opt/rabbitmq/sbin")
 
-WAYS_TO_GET_ONE = (
-    "get RabbitMQ by one of: apt-get install rabbitmq-server · brew install rabbitmq · docker compose up -d rabbitmq"
-    " · STOCKWIRE_AMQP_URL=amqp://user:password@host:5672/ for one that runs elsewhere"
+INSTALL_OPTIONS = (
+    "install RabbitMQ with one of: apt-get install rabbitmq-server · brew install rabbitmq"
+    " · docker compose up -d rabbitmq · STOCKWIRE_AMQP_URL=amqp://user:password@host:5672/ for a server elsewhere"
 )
 
 
 def find_server() -> Path | None:
-    """RabbitMQ's own start script, where one is installed."""
-    for place in _PLACES:
-        if (Path(place) / "rabbitmq-server").exists():
-            return Path(place) / "rabbitmq-server"
+    """Return the path of RabbitMQ's start script, or None if RabbitMQ is not installed."""
+    for folder in _FOLDERS:
+        if (Path(folder) / "rabbitmq-server").exists():
+            return Path(folder) / "rabbitmq-server"
     found = shutil.which("rabbitmq-server")
     return Path(found) if found else None
 
 
 def install_server() -> Path:
-    """Install Debian's package where root or sudo can do it without a question, or say every way to get one."""
+    """Install Debian's package. Raises ProcessError, which lists every way to install, if a password is needed."""
     try:
         install_package("rabbitmq-server")
     except ProcessError as error:
-        raise ProcessError(f"no RabbitMQ answers, and {error}: {WAYS_TO_GET_ONE}") from error
+        raise ProcessError(f"no RabbitMQ answers, and {error}: {INSTALL_OPTIONS}") from error
     server = find_server()
     if server is None:
-        raise ProcessError(f"rabbitmq-server is installed but its start script is in no known place: {WAYS_TO_GET_ONE}")
+        raise ProcessError(f"rabbitmq-server is installed but its start script was not found: {INSTALL_OPTIONS}")
     return server
 
 
 def install_package(name: str) -> None:
-    """Install a Debian package, and say so. Raises ProcessError where that is not possible."""
+    """Install a Debian package as root or with sudo, and print a notice. Raises ProcessError."""
     apt_get = shutil.which("apt-get")
-    prefix = _as_root()
+    prefix = _root_prefix()
     if apt_get is None or prefix is None:
-        raise ProcessError(f"{name} is not installed, and apt-get cannot install it here without being asked")
-    # RUNLEVEL=1 keeps an init script from starting the service system-wide: ours is private.
+        raise ProcessError(f"{name} is not installed, and apt-get cannot install it without a password")
+    # RUNLEVEL=1 keeps the package from starting a server for the whole system.
     settings = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", name]
     with file_lock(VAR / "apt.lock", wait=APT_TIMEOUT):
@@ -60,8 +61,8 @@ def install_package(name: str) -> None:
                 raise ProcessError(f"apt-get {words[0]} failed ({reason})")
 
 
-def _as_root() -> list[str] | None:
-    """What to put before a command to run it as root; None where that would ask for a password."""
+def _root_prefix() -> list[str] | None:
+    """Return the prefix that runs a command as root, or None if sudo would ask for a password."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: loopback only, on free ports, its data in one folder, ended with whoever started it."""
+"""A private RabbitMQ node on free loopback ports, with its data in one folder."""
 
 import os
 import shutil
@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.up.install import find_server, install_server
-from infra.up.orphans import kill_orphans, remember
+from infra.up.orphans import kill_orphans, record_processes
 from shared.errors import BrokerError, ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
 
+# Seconds.
 START_TIMEOUT = 90
 STOP_TIMEOUT = 30
-LEADERS = "processes"
+# The file that records the processes of a node, in its folder.
+PROCESS_FILE = "processes"
 
 
 def free_port() -> int:
@@ -30,7 +32,7 @@ def free_port() -> int:
 
 @dataclass
 class PrivateBroker:
-    """A node and its port mapper, started by this process; `folder` keeps its data, its log and its cookie."""
+    """A node and its port mapper (epmd). `folder` holds data, log and cookie."""
 
     folder: Path
     server: Path
@@ -51,7 +53,7 @@ class PrivateBroker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What RabbitMQ's scripts (rabbitmqctl too) need in order to mean this node."""
+        """The environment in which RabbitMQ's scripts, such as rabbitmqctl, use this node."""
         return {
             "PATH": os.environ.get("PATH", ""),
             "LANG": os.environ.get("LANG", "C.UTF-8"),
@@ -72,7 +74,7 @@ class PrivateBroker:
         }
 
     def start(self) -> None:
-        """Start the node and wait until it takes connections. Raises ProcessError."""
+        """Start the node and wait until it accepts connections. Raises ProcessError."""
         self._write_files()
         log = (self.folder / "log" / "console.log").open("ab")
         with log:
@@ -88,7 +90,7 @@ class PrivateBroker:
                         start_new_session=True,
                     )
                 )
-        remember(self.folder / LEADERS, (process.pid for process in self._processes))
+        record_processes(self.folder / PROCESS_FILE, (process.pid for process in self._processes))
         try:
             self._wait_until_up()
         except BaseException:
@@ -96,7 +98,7 @@ class PrivateBroker:
             raise
 
     def commands(self) -> list[list[str]]:
-        """What has to run, the port mapper first. Raises ProcessError."""
+        """Return the commands of the port mapper and the node, in the order of their start. Raises ProcessError."""
         return [[_find_epmd(self.server), "-port", str(self.epmd_port), "-address", "127.0.0.1"], [str(self.server)]]
 
     @property
@@ -104,14 +106,14 @@ class PrivateBroker:
         return bool(self._processes) and all(process.poll() is None for process in self._processes)
 
     def stop(self) -> None:
-        """Stop in good order, or by force after 30 s."""
+        """Send SIGTERM, and SIGKILL after STOP_TIMEOUT."""
         for process in reversed(self._processes):
-            _end_group(process)
+            _stop_group(process)
         self._processes.clear()
-        (self.folder / LEADERS).unlink(missing_ok=True)
+        (self.folder / PROCESS_FILE).unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """End it as a power loss would: nothing is flushed, nobody is told."""
+        """Send SIGKILL: like a power loss, nothing is flushed and no connection is closed."""
         for process in reversed(self._processes):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -119,7 +121,7 @@ class PrivateBroker:
         self._processes.clear()
 
     def rabbitmqctl(self, *words: str) -> str:
-        """Run rabbitmqctl against this node; returns what it prints. Raises ProcessError."""
+        """Run rabbitmqctl for this node, and return its output. Raises ProcessError."""
         command = [str(self.server.with_name("rabbitmqctl")), "--quiet", *words]
         done = subprocess.run(command, env=self.environment, check=False, capture_output=True, text=True, timeout=60)
         if done.returncode:
@@ -141,13 +143,13 @@ class PrivateBroker:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             if any(process.poll() is not None for process in self._processes):
-                raise ProcessError(f"RabbitMQ ended while it started: see {self.folder}/log/console.log")
+                raise ProcessError(f"RabbitMQ ended during its start: see {self.folder}/log/console.log")
             try:
                 connect(self.address, "start").close_gracefully()
             except BrokerError:
                 if time.monotonic() > deadline:
                     raise ProcessError(
-                        f"RabbitMQ did not come up within {START_TIMEOUT} s: see {self.folder}/log/console.log"
+                        f"RabbitMQ did not start within {START_TIMEOUT} s: see {self.folder}/log/console.log"
                     ) from None
                 time.sleep(0.2)
             else:
@@ -156,8 +158,8 @@ class PrivateBroker:
 
 @contextmanager
 def private_broker(folder: Path) -> Iterator[PrivateBroker]:
-    """A node with its data in `folder`, installed first where it has to be. Raises ProcessError."""
-    kill_orphans(folder / LEADERS)
+    """Run a node with its data in `folder`. Installs RabbitMQ if it is missing. Raises ProcessError."""
+    kill_orphans(folder / PROCESS_FILE)
     broker = PrivateBroker(folder, find_server() or install_server())
     broker.start()
     try:
@@ -173,10 +175,10 @@ def _find_epmd(server: Path) -> str:
     for folder in (server.resolve().parent, Path("/usr/lib/erlang/bin")):
         if (folder / "epmd").exists():
             return str(folder / "epmd")
-    raise ProcessError("Erlang's port mapper epmd is not on the PATH: install Erlang in full")
+    raise ProcessError("Erlang's port mapper epmd is not on the PATH: install the whole of Erlang")
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _stop_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:

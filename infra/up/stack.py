@@ -1,4 +1,4 @@
-"""The processes of the stack: started, watched, started again when one falls over, and ended together."""
+"""Supervision of the stack's processes: start them, restart those that crash, and stop all together."""
 
 import os
 import signal
@@ -12,14 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.up.orphans import kill_orphans, remember
+from infra.up.orphans import kill_orphans, record_processes
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
+# Seconds until a process that ignores SIGTERM is killed.
 STOP_TIMEOUT = 20
-# A process that falls over this often, each time within this many seconds, will not get better by itself.
-MAX_FALLS = 4
-SETTLED = 20.0
+# A process that ends this often, each time within STABLE_AFTER seconds, is not restarted.
+MAX_CRASHES = 4
+STABLE_AFTER = 20.0
 
 CONSUMERS = {name: [sys.executable, "-m", "consumers", name] for name in ("history", "alerts")}
 PRODUCER = {
@@ -28,14 +29,14 @@ PRODUCER = {
 
 
 @dataclass
-class Child:
-    """A process in a session of its own, so that Ctrl-C reaches only us; what it prints goes to `log`."""
+class SupervisedProcess:
+    """A process in its own session, so that Ctrl-C does not reach it. Its output is appended to `log`."""
 
     name: str
     command: list[str]
     log: Path
     environment: Mapping[str, str]
-    falls: int = 0
+    crashes: int = 0
     started: float = 0.0
     process: subprocess.Popen[bytes] = field(init=False)
 
@@ -52,65 +53,65 @@ class Child:
                 start_new_session=True,
             )
 
-    def last_words(self) -> str:
+    def last_output_line(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
 class Stack:
-    """Children by name. As a context manager it ends whatever runs, in good order, when the block ends."""
+    """The supervised processes, which stop at the end of the `with` block."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """`folder` gets a log file a process; `environment` is added to each one's."""
+        """Write a log file per process to `folder`, and add `environment` to the environment of each process."""
         self._folder = folder
-        self._leaders = folder / "processes"
+        self._process_file = folder / "processes"
         self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
-        self._children: list[Child] = []
+        self._processes: list[SupervisedProcess] = []
 
     def start(self, commands: Mapping[str, list[str]]) -> None:
         for name, command in commands.items():
             log = self._folder / f"{name}.log"
             log.write_text("")
-            child = Child(name, command, log, self._environment)
-            child.start()
-            self._children.append(child)
-        self._remember()
+            process = SupervisedProcess(name, command, log, self._environment)
+            process.start()
+            self._processes.append(process)
+        self._record()
 
-    def revive(self) -> list[str]:
-        """Start again what has fallen over; says what that was. Raises ProcessError for what keeps falling."""
+    def restart_crashed(self) -> list[str]:
+        """Restart processes that have ended, and return a notice for each. Raises ProcessError for repeated crashes."""
         notices = []
-        for child in self._children:
-            code = child.process.poll()
+        for each in self._processes:
+            code = each.process.poll()
             if code is None:
                 continue
-            child.falls = 1 if time.monotonic() - child.started > SETTLED else child.falls + 1
-            if child.falls >= MAX_FALLS:
+            each.crashes = 1 if time.monotonic() - each.started > STABLE_AFTER else each.crashes + 1
+            if each.crashes >= MAX_CRASHES:
                 raise ProcessError(
-                    f"{child.name} keeps ending: {child.last_words()} (all of it: {child.log.relative_to(ROOT)})"
+                    f"{each.name} keeps ending ({each.last_output_line()}): see {each.log.relative_to(ROOT)}"
                 )
-            notices.append(f"{child.name} ended (exit status {code}: {child.last_words()}); starting it again")
-            child.start()
-            self._remember()
+            notices.append(f"{each.name} ended (exit status {code}: {each.last_output_line()}); restarting it")
+            each.start()
+            self._record()
         return notices
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        kill_orphans(self._leaders)
+        kill_orphans(self._process_file)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        for child in self._children:
+        for each in self._processes:
             with suppress(ProcessLookupError):
-                child.process.terminate()
+                each.process.terminate()
         deadline = time.monotonic() + STOP_TIMEOUT
-        for child in self._children:
+        for each in self._processes:
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.1, deadline - time.monotonic()))
-            # Also what it may have left of its own children.
+                each.process.wait(max(0.1, deadline - time.monotonic()))
+            # The rest of its process group, such as Celery's children.
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.process.pid, signal.SIGKILL)
-            child.process.wait()
-        self._leaders.unlink(missing_ok=True)
+                os.killpg(each.process.pid, signal.SIGKILL)
+            each.process.wait()
+        self._process_file.unlink(missing_ok=True)
 
-    def _remember(self) -> None:
-        remember(self._leaders, (child.process.pid for child in self._children))
+    def _record(self) -> None:
+        record_processes(self._process_file, (each.process.pid for each in self._processes))

@@ -1,4 +1,4 @@
-"""What went wrong with syncs, as Celery's table of results tells: for who watches the pipeline and no log."""
+"""Notices about failed syncs, read from Celery's table of results, for the view of `up`."""
 
 import json
 import time
@@ -14,61 +14,59 @@ from shared.symbols import join_names
 
 TASK = "producer.sync"
 
-_LOOK_EVERY = 1.0
+# Seconds between two queries.
+_POLL_INTERVAL = 1.0
 
 _results = table("celery_taskmeta", column("id"), column("name"), column("status"), column("result"))
 
 
 class SyncMonitor:
-    """Looks at the results of syncs that have ended, or wait for another try, since this was made."""
+    """Reads the results of syncs that ended, or wait for a retry, since the monitor was created."""
 
     def __init__(self, url: DatabaseUrl) -> None:
-        """`url` is that of the results. Raises StorageError where they cannot be read."""
+        """Remember the newest result at `url`. Raises StorageError if the results cannot be read."""
         self._url = url
-        self._looked = 0.0
-        self._said = ""
+        self._polled = 0.0
+        self._last_notice = ""
         with opened(url.engine_url) as engine, reading(engine) as connection:
-            newest = connection.scalar(select(func.max(_results.c.id))) if _is_there(connection) else None
-        self._last = (newest or 0) + 1
+            newest = connection.scalar(select(func.max(_results.c.id))) if _has_results(connection) else None
+        self._last_id = (newest or 0) + 1
 
-    def look(self) -> list[str]:
-        """A line for each new trouble, at most once a second; the same one is not told twice in a row.
-
-        That the results cannot be read is such a trouble.
-        """
-        if time.monotonic() - self._looked < _LOOK_EVERY:
+    def poll(self) -> list[str]:
+        """Return a notice per new problem, without immediate repetitions. Queries at most once per second."""
+        if time.monotonic() - self._polled < _POLL_INTERVAL:
             return []
-        self._looked = time.monotonic()
+        self._polled = time.monotonic()
         try:
             rows = self._rows()
         except StorageError as error:
-            return self._tell(f"what becomes of the syncs is not known for now: {error}")
+            return self._new_notice(f"the results of syncs cannot be read: {error}")
         notices = []
         for row in rows:
-            self._last = row.id
-            notices += self._tell(describe_result(row.status, row.result))
+            self._last_id = row.id
+            notices += self._new_notice(describe_result(row.status, row.result))
         return notices
 
     def _rows(self) -> Sequence[Row[Any]]:
-        """Those that are new, and the newest before them, whose state may have changed."""
+        """Return the new rows, and the newest known row, whose state may have changed."""
         with opened(self._url.engine_url) as engine, reading(engine) as connection:
-            if not _is_there(connection):
+            if not _has_results(connection):
                 return ()
-            query = select(_results).where(_results.c.name == TASK, _results.c.id >= self._last)
+            query = select(_results).where(_results.c.name == TASK, _results.c.id >= self._last_id)
             return connection.execute(query.order_by(_results.c.id)).all()
 
-    def _tell(self, trouble: str) -> list[str]:
-        news = [trouble] if trouble and trouble != self._said else []
-        self._said = trouble
-        return news
+    def _new_notice(self, notice: str) -> list[str]:
+        new = [notice] if notice and notice != self._last_notice else []
+        self._last_notice = notice
+        return new
 
 
-def _is_there(connection: Connection) -> bool:
+def _has_results(connection: Connection) -> bool:
     return inspect(connection).has_table(_results.name)
 
 
 def describe_result(status: str, result: bytes | None) -> str:
-    """What is wrong with a sync by its state and result, both as Celery keeps them; nothing where nothing is."""
+    """Return the problem of a sync by its Celery status and JSON result, or an empty string if there is none."""
     try:
         found: Any = json.loads(result or b"null")
     except ValueError:
@@ -82,6 +80,6 @@ def describe_result(status: str, result: bytes | None) -> str:
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
         if found.get("exc_type") == RateLimited.__name__:
-            return f"the sync goes on when there is room: {reason}" if status == "RETRY" else f"the sync ends: {reason}"
-        return f"the sync failed: {reason}" if status == "FAILURE" else f"the sync is tried again: {reason}"
+            return f"the sync waits for its quota: {reason}" if status == "RETRY" else f"the sync ends: {reason}"
+        return f"the sync failed: {reason}" if status == "FAILURE" else f"the sync is retried: {reason}"
     return ""

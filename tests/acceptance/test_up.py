@@ -91,7 +91,7 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
         [victim] = [pid for pid, command in processes_in(checkout) if "consumers history" in command]
         os.kill(victim, signal.SIGKILL)
         up.wait_for("history ended")
-        up.wait_for("starting it again")
+        up.wait_for("restarting it")
         # As when its terminal is closed.
         assert up.stop(signal.SIGHUP) == 0
     assert processes_in(checkout) == []

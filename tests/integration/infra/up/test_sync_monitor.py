@@ -1,4 +1,4 @@
-"""What `up` tells of the syncs, from the table of results as Celery writes it."""
+"""The sync monitor prints notices about failed syncs, from the table of results as Celery writes it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ Write = Callable[..., None]
 
 
 @pytest.fixture
-def troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SyncMonitor, Write]]:
-    """Fresh eyes on a table with an old trouble in it, and a way to write another result or change one."""
-    monkeypatch.setattr(syncs, "_LOOK_EVERY", 0)
+def monitor_and_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SyncMonitor, Write]]:
+    """A new monitor of a table with an old failure, and a function that adds or changes a result."""
+    monkeypatch.setattr(syncs, "_POLL_INTERVAL", 0)
     url = parse_database_url(f"sqlite:///{tmp_path / 'celery.db'}")
     with opened(url.engine_url) as engine:
         TaskExtended.__table__.create(engine)
@@ -36,67 +36,67 @@ def troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         yield SyncMonitor(url), write
 
 
-def test_each_new_trouble_is_told_once(troubles: tuple[SyncMonitor, Write]) -> None:
-    seen, write = troubles
-    assert seen.look() == []
+def test_each_new_problem_gives_one_notice(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
+    monitor, write = monitor_and_write
+    assert monitor.poll() == []
     write("1", "SUCCESS", {"published": 2, "failed": {}})
-    assert seen.look() == []
+    assert monitor.poll() == []
     write("2", "FAILURE", {"exc_message": ["refuses the key"]})
-    assert seen.look() == ["the sync failed: refuses the key"]
+    assert monitor.poll() == ["the sync failed: refuses the key"]
     write("3", "FAILURE", {"exc_message": ["refuses the key"]})
-    assert seen.look() == []
+    assert monitor.poll() == []
     write("4", "SUCCESS", {"published": 2, "failed": {}})
     write("5", "FAILURE", {"exc_message": ["refuses the key"]})
-    assert seen.look() == ["the sync failed: refuses the key"]
+    assert monitor.poll() == ["the sync failed: refuses the key"]
 
 
-def test_a_sync_that_is_tried_again_is_told_of_and_what_became_of_it(troubles: tuple[SyncMonitor, Write]) -> None:
-    seen, write = troubles
+def test_a_retry_and_its_outcome_give_a_notice_each(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
+    monitor, write = monitor_and_write
     write("1", "RETRY", {"exc_message": ["no answer"]})
-    assert seen.look() == ["the sync is tried again: no answer"]
+    assert monitor.poll() == ["the sync is retried: no answer"]
     write("1", "SUCCESS", {"published": 1, "failed": {"IBM": "is not known", "MSFT": "no"}})
-    assert seen.look() == ["IBM, MSFT failed: is not known"]
+    assert monitor.poll() == ["IBM, MSFT failed: is not known"]
 
 
-def test_a_key_that_is_refused_is_told_of_though_nothing_failed(troubles: tuple[SyncMonitor, Write]) -> None:
-    seen, write = troubles
+def test_a_rejected_key_gives_a_notice_although_no_symbol_failed(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
+    monitor, write = monitor_and_write
     write("1", "SUCCESS", {"published": 2, "failed": {}, "rejected_keys": {"finnhub": "Finnhub rejected the key"}})
-    assert seen.look() == ["Finnhub rejected the key"]
+    assert monitor.poll() == ["Finnhub rejected the key"]
 
 
-def test_other_tasks_are_not_ours(troubles: tuple[SyncMonitor, Write]) -> None:
-    seen, write = troubles
+def test_other_tasks_are_ignored(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
+    monitor, write = monitor_and_write
     write("1", "FAILURE", {"exc_message": ["other"]}, name="other.task")
-    assert seen.look() == []
+    assert monitor.poll() == []
 
 
-def test_a_database_without_results_has_no_troubles(tmp_path: Path) -> None:
-    assert SyncMonitor(parse_database_url(f"sqlite:///{tmp_path / 'none.db'}")).look() == []
+def test_a_database_without_results_gives_no_notice(tmp_path: Path) -> None:
+    assert SyncMonitor(parse_database_url(f"sqlite:///{tmp_path / 'none.db'}")).poll() == []
 
 
-def test_results_that_cannot_be_read_are_a_trouble_until_they_can(
-    troubles: tuple[SyncMonitor, Write], tmp_path: Path
+def test_unreadable_results_give_one_notice_until_they_can_be_read(
+    monitor_and_write: tuple[SyncMonitor, Write], tmp_path: Path
 ) -> None:
-    seen, write = troubles
+    monitor, write = monitor_and_write
     results = tmp_path / "celery.db"
     results.rename(tmp_path / "aside.db")
     results.mkdir()
-    [told] = seen.look()
-    assert told.startswith("what becomes of the syncs is not known for now: database ")
-    assert seen.look() == []
+    [notice] = monitor.poll()
+    assert notice.startswith("the results of syncs cannot be read: database ")
+    assert monitor.poll() == []
     results.rmdir()
     (tmp_path / "aside.db").rename(results)
     write("1", "FAILURE", {"exc_message": ["refuses the key"]})
-    assert seen.look() == ["the sync failed: refuses the key"]
+    assert monitor.poll() == ["the sync failed: refuses the key"]
 
 
 @pytest.mark.parametrize("result", [None, b"", b"{", b"[]", b"null", b'"text"'])
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "RETRY", "STARTED"])
-def test_a_result_that_cannot_be_read_is_no_trouble(status: str, result: bytes | None) -> None:
+def test_a_malformed_result_gives_no_notice(status: str, result: bytes | None) -> None:
     assert describe_result(status, result) == ""
 
 
-def test_a_sync_that_a_limit_holds_back_has_not_failed() -> None:
-    held = json.dumps({"exc_type": "RateLimited", "exc_message": ["S8, S9 left"]}).encode()
-    assert describe_result("RETRY", held) == "the sync goes on when there is room: S8, S9 left"
-    assert describe_result("FAILURE", held) == "the sync ends: S8, S9 left"
+def test_a_sync_that_waits_for_a_quota_has_not_failed() -> None:
+    limited = json.dumps({"exc_type": "RateLimited", "exc_message": ["S8, S9 left"]}).encode()
+    assert describe_result("RETRY", limited) == "the sync waits for its quota: S8, S9 left"
+    assert describe_result("FAILURE", limited) == "the sync ends: S8, S9 left"
