@@ -19,7 +19,7 @@ from producer.providers.base import HistoricalProvider, Interval
 from producer.providers.historical import historical_provider_names, historical_providers
 from producer.providers.registry import make_providers
 from producer.state import open_state
-from shared.cli.options import Moment
+from shared.cli.options import TimeOption
 from shared.cli.progress import progress_bar
 from shared.database import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
@@ -42,8 +42,8 @@ def backfill(
     symbols: Annotated[
         list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="With --gaps, by default all stored symbols.")
     ] = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: TimeOption = None,
+    until: TimeOption = None,
     interval: Annotated[
         Interval | None, typer.Option(help="The interval of the prices; by default 1d, with --gaps by the schedule.")
     ] = None,
@@ -98,14 +98,14 @@ def publish_history(
             publisher=publisher,
             interval=interval,
             remaining={symbol: list(each) for symbol, each in wanted.items()},
-            print_line=progress.say,
+            print_line=progress.print_line,
             on_progress=on_progress,
             state=state if resumable else None,
         )
         try:
             work.run(stop)
         finally:
-            progress.end()
+            progress.close()
             _print_published(work)
         if work.is_finished and resumable:
             with writing(state) as connection:

@@ -10,7 +10,7 @@ import typer
 
 from consumers.registry import BUILT_IN
 from shared.cli.app import new_app
-from shared.cli.options import OutputFormat
+from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_rows
 from shared.messaging import dead_letters
 from shared.messaging.amqp.connection import Connection, connected
@@ -45,7 +45,7 @@ def list_(
         str | None, typer.Argument(metavar="[QUEUE]", help="Without one: how many each of our consumers has.")
     ] = None,
     limit: Limit = _MAX_LISTED,
-    output: OutputFormat = Format.TABLE,
+    output: FormatOption = Format.TABLE,
 ) -> None:
     """What is dead and why: a line each, or a count for each of our consumers."""
     with _broker() as (connection, _):

@@ -72,13 +72,13 @@ def replay(
     ):
 
         def report(row: InvalidRow) -> None:
-            progress.say(f"{file} line {row.line}: {row.reason}")
+            progress.print_line(f"{file} line {row.line}: {row.reason}")
 
         run = Replay(recording, publisher, report, progress.set, wanted, rate, backfill)
         try:
             run.run(stop)
         finally:
-            progress.end()
+            progress.close()
             print(f"published {run.published} events, skipped {run.skipped} rows", flush=True)
     if run.skipped:
         raise typer.Exit(1)

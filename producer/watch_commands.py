@@ -11,7 +11,7 @@ from producer.commands import check_symbols
 from producer.state import open_state
 from producer.watch_list import add_symbol, remove_symbol, watch_list
 from shared.cli.app import new_app
-from shared.cli.options import OutputFormat
+from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_rows
 from shared.database import writing
 from shared.errors import SettingsError
@@ -37,7 +37,7 @@ def remove(symbols: Symbols) -> None:
 
 
 @watch.command("list")
-def show(output: OutputFormat = Format.TABLE) -> None:
+def show(output: FormatOption = Format.TABLE) -> None:
     """List the watched symbols and their source: the setting STOCKWIRE_SYMBOLS, or added."""
     settings = load_settings()
     watched = watch_list(settings, VAR)

@@ -14,7 +14,7 @@ from consumers.alerts.rules.store import add_rule, list_rules, remove_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
 from shared.cli.app import new_app
-from shared.cli.options import Moment, Newest, OutputFormat
+from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
 from shared.database import opened, reading
 from shared.errors import SettingsError
@@ -63,7 +63,7 @@ def add(
 
 
 @rules.command("list")
-def show(output: OutputFormat = Format.TABLE) -> None:
+def show(output: FormatOption = Format.TABLE) -> None:
     """List all rules, oldest first."""
     with _database() as engine:
         rows = [
@@ -85,9 +85,9 @@ def remove(
 
 
 def alerts(
-    since: Moment = None,
-    limit: Newest = None,
-    output: OutputFormat = Format.TABLE,
+    since: TimeOption = None,
+    limit: LimitOption = None,
+    output: FormatOption = Format.TABLE,
 ) -> None:
     """List alerts, oldest first.
 

@@ -11,7 +11,7 @@ from consumers.history.queries.prices import (
     read_prices,
     stored_symbols,
 )
-from shared.cli.options import Moment, Newest, OutputFormat
+from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
 from shared.settings import load_settings
 from shared.symbols import check_symbol, join_names
@@ -24,10 +24,10 @@ Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help
 
 def history(
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="As the exchange writes it, such as AAPL or BRK.B.")],
-    since: Moment = None,
-    until: Moment = None,
-    limit: Newest = None,
-    output: OutputFormat = Format.TABLE,
+    since: TimeOption = None,
+    until: TimeOption = None,
+    limit: LimitOption = None,
+    output: FormatOption = Format.TABLE,
 ) -> None:
     """List the stored prices of one symbol, oldest first, from --since to before --until."""
     symbol = check_symbol(symbol.upper())
@@ -37,7 +37,7 @@ def history(
         print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
 
 
-def latest(symbols: Symbols = None, output: OutputFormat = Format.TABLE) -> None:
+def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None:
     """Show the newest stored price of each symbol."""
     wanted = check_symbols(symbols)
     with history_reader(load_settings()) as reader:
@@ -46,7 +46,7 @@ def latest(symbols: Symbols = None, output: OutputFormat = Format.TABLE) -> None
     print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
 
 
-def symbols(output: OutputFormat = Format.TABLE) -> None:
+def symbols(output: FormatOption = Format.TABLE) -> None:
     """List the stored symbols by provider, with first and last time and number of prices."""
     with history_reader(load_settings()) as reader:
         rows = stored_symbols(reader)

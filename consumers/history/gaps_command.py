@@ -6,7 +6,7 @@ from typing import Any
 from consumers.history.commands import Symbols, check_symbols
 from consumers.history.gap_detection import DAY, Gap, resolution_of
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, history_database, symbols_without_prices
-from shared.cli.options import Apart, Moment, OutputFormat
+from shared.cli.options import FormatOption, IntervalOption, TimeOption
 from shared.cli.output import Format, print_rows
 from shared.market_calendar import load_market_calendar
 from shared.settings import load_settings
@@ -19,9 +19,9 @@ _NO_MARKET = "nights, weekends and holidays count as gaps too; set STOCKWIRE_MAR
 
 def gaps(
     symbols: Symbols = None,
-    since: Moment = None,
-    interval: Apart = None,
-    output: OutputFormat = Format.TABLE,
+    since: TimeOption = None,
+    interval: IntervalOption = None,
+    output: FormatOption = Format.TABLE,
 ) -> None:
     """List gaps in the stored prices, by the schedule and the market's hours (STOCKWIRE_MARKET)."""
     settings = load_settings()

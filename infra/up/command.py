@@ -23,7 +23,7 @@ from producer.plan.command import plan_warning
 from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
 from shared.cli.logs import set_up_logs
-from shared.cli.options import Duration
+from shared.cli.options import DurationOption
 from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
 from shared.locks import file_lock
@@ -53,7 +53,7 @@ def up(
     every: Annotated[
         str | None, typer.Option(metavar="5s", help="Interval or crontab of syncs. Default: STOCKWIRE_SCHEDULE.")
     ] = None,
-    duration: Duration = None,
+    duration: DurationOption = None,
 ) -> None:
     """Run the whole pipeline: producer, history and alerts consumers, and a broker if none answers."""
     options = {"PROVIDER": provider, "SYMBOLS": symbols, "SCHEDULE": every}

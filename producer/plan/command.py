@@ -34,7 +34,7 @@ class PlanFormat(StrEnum):
     JSON = "json"
 
 
-def plan(output: Annotated[PlanFormat, typer.Option("--format", help="How to print it.")] = PlanFormat.TABLE) -> None:
+def plan(output: Annotated[PlanFormat, typer.Option("--format", help="Output format.")] = PlanFormat.TABLE) -> None:
     """Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit."""
     settings = load_settings()
     now = utc_now()

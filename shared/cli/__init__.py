@@ -1,1 +1,1 @@
-"""Parts that every command line of Stockwire shares."""
+"""Parts that all command lines share."""

@@ -1,4 +1,4 @@
-"""Log lines on stderr: time in UTC, level, who, what."""
+"""Log lines on stderr, with time in UTC, level and name of the process."""
 
 import logging
 import sys
@@ -6,11 +6,11 @@ import time
 
 
 def set_up_logs(name: str, level: int = logging.INFO) -> None:
-    """Log to stderr as `name`; with level DEBUG the tracebacks of what was caught stand there too."""
+    """Log to stderr as `name`. Level DEBUG adds the tracebacks of caught errors."""
     formatter = logging.Formatter(f"%(asctime)sZ %(levelname)-7s {name}: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # amqpstorm logs with tracebacks what it also raises; we report what is raised.
+    # amqpstorm logs a traceback for each error that it also raises, and we report that error.
     logging.getLogger("amqpstorm").setLevel(level if level == logging.DEBUG else logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Options that several commands share."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -9,7 +9,7 @@ from shared.cli.output import Format
 from shared.times import parse_duration, parse_moment, utc_now
 
 
-def _parse_moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         return parse_moment(text, utc_now())
     except ValueError as error:
@@ -23,19 +23,19 @@ def _parse_duration(text: str) -> timedelta:
         raise typer.BadParameter(str(error)) from error
 
 
-OutputFormat = Annotated[Format, typer.Option("--format", help="How to print it.")]
-Newest = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N.")]
-Moment = Annotated[
+FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N rows.")]
+TimeOption = Annotated[
     datetime | None,
-    typer.Option(parser=_parse_moment, metavar="T", help="An ISO date or time (UTC), or an age such as 90m, 24h, 7d."),
+    typer.Option(parser=_parse_time, metavar="T", help="An ISO date or time in UTC, or an age such as 90m, 24h or 7d."),
 ]
-Duration = Annotated[
+DurationOption = Annotated[
     timedelta | None,
-    typer.Option("--for", parser=_parse_duration, metavar="60s", help="End by itself after this long."),
+    typer.Option("--for", parser=_parse_duration, metavar="60s", help="Stop after this time."),
 ]
-Apart = Annotated[
+IntervalOption = Annotated[
     timedelta | None,
     typer.Option(
-        "--interval", parser=_parse_duration, metavar="5m", help="How far apart prices are due; 1d looks at days."
+        "--interval", parser=_parse_duration, metavar="5m", help="Expected time between prices. 1d finds missing days."
     ),
 ]

@@ -1,4 +1,4 @@
-"""What commands print: a table on a terminal, plain aligned text in a pipe, CSV or JSON on request."""
+"""Print rows: a table on a terminal, aligned text in a pipe, or CSV or JSON on request."""
 
 import csv
 import json
@@ -23,9 +23,9 @@ def print_rows(
     right: Sequence[str] = (),
     empty: str = "nothing yet",
 ) -> None:
-    """Print rows by these columns; a missing value is empty, in JSON null. Columns named in `right` align right.
+    """Print the columns of each row. A missing value is empty text, or null in JSON.
 
-    A table without rows is the sentence `empty`, on stderr.
+    Columns named in `right` are aligned right. Instead of a table without rows, `empty` is printed on stderr.
     """
     if output is Format.JSON:
         _print_json(columns, rows)
@@ -37,7 +37,7 @@ def print_rows(
 
 
 def _print_json(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """One row a line, so that a long result streams and still is one array."""
+    """Print an array with one row per line, as the rows arrive."""
     separator = "[\n"
     for row in rows:
         sys.stdout.write(separator + json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""How far a command has come, as a bar for whoever watches."""
+"""A progress bar on stderr."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 
 class ProgressBar:
-    """The bar of one task, and the lines that are said above it."""
+    """The bar of one task, with lines of text printed above it."""
 
-    def __init__(self, progress: Progress, what: str, total: float) -> None:
+    def __init__(self, progress: Progress, description: str, total: float) -> None:
         self._progress = progress
-        self._task = progress.add_task(what, total=total)
+        self._task = progress.add_task(description, total=total)
 
     def set(self, done: float) -> None:
         self._progress.update(self._task, completed=done)
@@ -20,18 +20,18 @@ class ProgressBar:
     def advance(self, more: float) -> None:
         self._progress.advance(self._task, more)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def end(self) -> None:
-        """Take the bar away."""
+    def close(self) -> None:
+        """Remove the bar."""
         self._progress.stop()
 
 
 @contextmanager
-def progress_bar(what: str, total: float) -> Iterator[ProgressBar]:
-    """A bar on stderr, where that is a terminal; `total` is what there is to do, in any unit."""
+def progress_bar(description: str, total: float) -> Iterator[ProgressBar]:
+    """Show a bar for the block if stderr is a terminal. `total` is the amount of work, in any unit."""
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn(description), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield ProgressBar(progress, what, total)
+        yield ProgressBar(progress, description, total)

@@ -1,4 +1,4 @@
-"""How a command line ends, in a process of its own."""
+"""A command line ends without a traceback, in a process of its own."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ run(app, "interrupt")
 """
 
 
-def test_ctrl_c_on_the_way_out_shows_no_traceback() -> None:
+def test_ctrl_c_during_the_exit_shows_no_traceback() -> None:
     command = [sys.executable, "-c", INTERRUPTED_TWICE]
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=20)
     assert done.stderr == ""

@@ -20,7 +20,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-def test_json_is_one_array_with_a_row_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_array_with_one_row_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(COLUMNS, ROWS, Format.JSON)
     printed = capsys.readouterr().out
     assert json.loads(printed) == [
@@ -73,7 +73,7 @@ def test_rows_may_come_from_a_generator(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_terminal_shows_cells_as_they_are() -> None:
-    """Neither rich's markup nor its emoji codes: a rule's name and a symbol are other people's text."""
+    """Markup and emoji codes in cells, such as the names of rules, are not for rich."""
     cells = ["[bold]x[/bold]", "[/red]", "SBIN:NSE:X", ":fire:", "[link=http://a]b[/link]"]
     program = (
         "from shared.cli.output import print_rows\n"
@@ -85,7 +85,7 @@ def test_a_terminal_shows_cells_as_they_are() -> None:
 
 
 def on_a_terminal(program: str) -> str:
-    """What a Python program prints when its standard output is a terminal."""
+    """Return the output of a Python program whose standard output is a terminal."""
     try:
         ours, theirs = pty.openpty()
     except OSError as error:
