@@ -1,4 +1,4 @@
-"""What a Celery worker of ours can be seen to do from outside, in a checkout with a `var` of its own."""
+"""A Celery worker seen from outside: its results, its processes and the files they have open."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ CELERY = ("python", "-m", "celery", "-A", "producer")
 
 
 def results(checkout: Path, status: str = "SUCCESS") -> list[dict[str, Any]]:
-    """What the table of results holds, oldest first."""
+    """Return the results of all syncs with this status, oldest first."""
     return list(results_by_task(checkout, status).values())
 
 
@@ -25,7 +25,7 @@ def results_by_task(checkout: Path, status: str = "SUCCESS") -> dict[str, dict[s
 
 
 def children(folder: Path) -> list[str]:
-    """What runs in this folder."""
+    """Return the numbers of the processes whose current folder this is."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -35,7 +35,7 @@ def children(folder: Path) -> list[str]:
 
 
 def have_open(path: Path, processes: set[str]) -> bool:
-    """Whether one of these processes has this file open."""
+    """Return True if one of these processes has this file open."""
     found = []
     for process in processes:
         with contextlib.suppress(OSError):

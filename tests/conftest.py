@@ -1,4 +1,4 @@
-"""Real parts for the tests: one private RabbitMQ for the whole run, a virtual host of its own for each test."""
+"""Fixtures of all tests: one RabbitMQ node for the whole run with a virtual host per test, databases, real prices."""
 
 import gzip
 import os
@@ -45,7 +45,7 @@ SYMBOLS = frozenset(
 
 
 def unavailable(reason: str) -> None:
-    """Skip for want of something that cannot be installed here; under CI nothing may be missing."""
+    """Skip the test because something cannot be installed here. Under CI the test fails instead."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -66,7 +66,7 @@ def run_folder(config: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def rabbitmq(pytestconfig: pytest.Config) -> PrivateBroker:
-    """A node that all tests share: a test may change only its own virtual host."""
+    """The node that all tests share. A test may change only its own virtual host."""
     try:
         return shared_rabbitmq(run_folder(pytestconfig))
     except ProcessError as error:
@@ -76,7 +76,7 @@ def rabbitmq(pytestconfig: pytest.Config) -> PrivateBroker:
 
 @pytest.fixture
 def broker(rabbitmq: PrivateBroker) -> BrokerAddress:
-    """A virtual host that no other test has touched."""
+    """The address of an empty virtual host."""
     return replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
 
 
@@ -107,7 +107,7 @@ def postgresql(postgresql_server_url: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """An empty database, once of each kind that Stockwire knows."""
+    """The URL of an empty database: SQLite in one run of the test, PostgreSQL in the other."""
     if request.param == "sqlite":
         return make_url(f"sqlite:///{tmp_path / 'test.db'}")
     return make_url(request.getfixturevalue("postgresql"))

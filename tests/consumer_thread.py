@@ -17,7 +17,7 @@ from tests.queues import EVERYTHING, consumers_of
 
 
 class Recorder:
-    """A handler that keeps the batches it is given; `failing` is called first with each of them."""
+    """A handler that keeps its batches. `failing` is called first with each batch."""
 
     def __init__(self, failing: Callable[[Sequence[Any]], None] = lambda _events: None) -> None:
         self.batches: list[list[Any]] = []
@@ -33,7 +33,7 @@ class Recorder:
 
 
 class Running:
-    """A consumer at work in a thread of this process."""
+    """A consumer that runs in a thread of this process."""
 
     def __init__(self, wanted: Consumer, address: BrokerAddress, patterns: Sequence[str] = ()) -> None:
         self.queue = queue_name(wanted.name)
@@ -53,7 +53,7 @@ class Running:
         return self._thread.is_alive()
 
     def ended(self, timeout: float = DEADLINE) -> BaseException | None:
-        """Wait for its end; what it raised."""
+        """Wait for the end of the consumer, and return its error if it has one."""
         self._thread.join(timeout)
         assert not self._thread.is_alive(), f"the consumer is still running after {timeout:g} s"
         return self.error
@@ -63,9 +63,9 @@ class Running:
 def running(
     handler: Handler | Consumer, broker: BrokerAddress, *, through: BrokerAddress | None = None
 ) -> Iterator[Running]:
-    """A consumer named test, of everything, until the end of the block, where it must end well.
+    """Run a consumer named test until the end of the block, and raise its error if it has one.
 
-    `through` is the address it connects to, where that is another than the broker's own.
+    The consumer connects to `through` if that is given. A plain handler gets all events.
     """
     wanted = handler if isinstance(handler, Consumer) else consumer("test", *EVERYTHING)(handler)
     run = Running(wanted, through or broker)

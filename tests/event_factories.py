@@ -1,4 +1,4 @@
-"""Small makers of events, bodies and messages: valid as they come, each field changed by name."""
+"""Factories of events, bodies and messages: valid without arguments, each field changed by name."""
 
 import json
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from shared.messaging.topology import EXCHANGE, price_key
 AS_OF = datetime(2024, 11, 20, 9, 59, 58, tzinfo=UTC)
 NOW = datetime(2024, 11, 20, 10, 0, 3, 120000, tzinfo=UTC)
 
-# A machine that is busy with something else is no fault of the code.
+# A busy machine is not a fault of the code, so no example has a deadline.
 property_test = settings(deadline=None)
 
 
 class Missing:
-    """Given for a field, leaves it out."""
+    """The value for a field that is to be left out."""
 
 
 MISSING = Missing()
@@ -35,7 +35,7 @@ def stock_data(
     provider: str = "simulated",
     **fields: Any,
 ) -> StockData:
-    """A STOCK_DATA event observed 5.12 s after `as_of`, with the id that the contract gives it."""
+    """Return a STOCK_DATA event observed 5.12 s after `as_of`, with the id that the contract demands."""
     event = StockData(
         id=stock_data_id(provider, symbol, as_of),
         symbol=symbol,
@@ -48,7 +48,7 @@ def stock_data(
     return replace(event, **fields)
 
 
-# Every field that there is.
+# An event with every optional field.
 FULL_STOCK_DATA = stock_data(
     "BRK.B",
     "412.35",
@@ -66,12 +66,12 @@ FULL_STOCK_DATA = stock_data(
 def price_series(
     prices: Sequence[str], symbol: str = "AAPL", start: datetime = AS_OF, **fields: Any
 ) -> list[StockData]:
-    """One event a price, a second apart."""
+    """Return one event per price, one second apart."""
     return [stock_data(symbol, price, start + timedelta(seconds=index), **fields) for index, price in enumerate(prices)]
 
 
 def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
-    """The PRICE_ALERT that rule 1, `AAPL crossing up 187`, raises on `event`."""
+    """Return the PRICE_ALERT that rule 1, `AAPL crossing up 187`, raises on `event`."""
     event = event or stock_data()
     alert = PriceAlert(
         id=price_alert_id(1, "target", event.id),
@@ -90,35 +90,35 @@ def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
 
 
 def stock_body(envelope: dict[str, Any] | None = None, **data: Any) -> bytes:
-    """The JSON of a valid STOCK_DATA event with fields of `data`, and of its envelope, replaced or MISSING."""
+    """Return a STOCK_DATA event as JSON, with fields of its data and of its envelope replaced or MISSING."""
     return changed_body(stock_data().encode(), envelope or {}, data)
 
 
 def changed_body(body: bytes, envelope: dict[str, Any], data: dict[str, Any]) -> bytes:
-    """The same event with other fields; floats that are no JSON are written as Python writes them."""
+    """Return the event with other fields. NaN and infinity are written as Python writes them, which is not JSON."""
     fields = json.loads(body)
     fields["data"] = _without_missing(fields["data"] | data)
     return json.dumps(_without_missing(fields | envelope)).encode()
 
 
 def message(event: StockData | None = None, *, backfill: bool = False) -> Message:
-    """A STOCK_DATA event as it is published."""
+    """Return the message that publishes a STOCK_DATA event."""
     return price_message(event or stock_data(), backfill=backfill)
 
 
 def messages(count: int, symbol: str = "AAPL") -> list[Message]:
-    """So many different events of one symbol, a second apart."""
+    """Return `count` different events of one symbol, one second apart."""
     return [price_message(stock_data(symbol, as_of=AS_OF + timedelta(seconds=index))) for index in range(count)]
 
 
 def raw_message(body: bytes, *, symbol: str = "AAPL", message_id: str = "raw") -> Message:
-    """Any bytes at all on a live price's routing key."""
+    """Return a message with any bytes under the routing key of a live price."""
     properties = {"message_id": message_id, "content_type": CONTENT_TYPE, "delivery_mode": 2}
     return Message(EXCHANGE, price_key(symbol), body, properties)
 
 
 def delivery(body: bytes | None = None, *, tag: int = 1, **properties: Any) -> Delivery:
-    """A message as a consumer gets it."""
+    """Return a message as a consumer gets it."""
     sent = message()
     return Delivery(
         tag=tag,

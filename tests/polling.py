@@ -10,7 +10,7 @@ Seen = TypeVar("Seen")
 
 
 def eventually(look_at: Callable[[], Seen], timeout: float = DEADLINE) -> Seen:
-    """Look again and again until what is seen is true; fails after `timeout` seconds with what was seen last."""
+    """Poll until the result is true, and return it. Fails after `timeout` seconds with the last result."""
     deadline = time.monotonic() + timeout
     while not (seen := look_at()):
         assert time.monotonic() < deadline, f"still {seen!r} after {timeout:g} s"

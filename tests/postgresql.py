@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests: loopback only, its data in a folder that goes with it."""
+"""A PostgreSQL server for the tests, on loopback, with its data in a temporary folder."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ class NoServer(Exception):
 
 @contextmanager
 def postgresql_server() -> Iterator[str]:
-    """Yields its URL for SQLAlchemy. Raises NoServer where PostgreSQL is not installed."""
+    """Yield the server's URL for SQLAlchemy. Raises NoServer if PostgreSQL is not installed."""
     binaries = _find_binaries() or _install()
     folder = Path(tempfile.mkdtemp(prefix="stockwire-postgresql-"))
     user = None
@@ -48,7 +48,7 @@ def postgresql_server() -> Iterator[str]:
 
 
 def _install() -> Path:
-    """In CI nothing may be missing; on anybody's own machine a second database server is not ours to install."""
+    """Install PostgreSQL under CI. On a user's machine raise NoServer instead of installing a database server."""
     if not os.environ.get("CI"):
         raise NoServer("PostgreSQL is not installed (apt-get install postgresql): nothing to test against")
     install_package("postgresql")

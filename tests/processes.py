@@ -1,4 +1,4 @@
-"""Real processes for the tests: started, read while they run, and ended with the test that has them."""
+"""Real processes for the tests: started, read while they run, and ended with their test."""
 
 import compileall
 import os
@@ -21,7 +21,7 @@ PYTHON = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 def until(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
-    """Poll until the condition holds; fails the test with `what` was waited for."""
+    """Poll until the condition holds. Fails after `timeout` seconds with `what` the test waited for."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for {what}"
@@ -29,7 +29,7 @@ def until(condition: Callable[[], object], what: str, timeout: float = DEADLINE)
 
 
 class Process:
-    """A child in a session of its own; `output` is what it has printed so far, both streams."""
+    """A child process in its own session; `output` is everything printed so far on both streams."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], folder: Path = ROOT) -> None:
         self._child = subprocess.Popen(
@@ -68,7 +68,7 @@ class Process:
         self._child.send_signal(number)
 
     def wait(self, timeout: float = DEADLINE) -> int:
-        """The exit status, once it has ended by itself."""
+        """Wait until the process ends by itself, and return its exit status."""
         status = self._child.wait(timeout)
         self._reader.join(5)
         return status
@@ -78,7 +78,7 @@ class Process:
         return self.wait(timeout)
 
     def end(self) -> None:
-        """By force where it does not end when asked: what it started in sessions of their own is its to end."""
+        """Ask the process to end, and kill its process group afterwards."""
         if self.running:
             self._child.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -98,7 +98,7 @@ class Process:
 
 @contextmanager
 def running(*command: str, environment: Mapping[str, str], folder: Path = ROOT) -> Iterator[Process]:
-    """A process for one block; `python` and `./stockwire` mean those of this checkout."""
+    """Run a process for one block; `python` is the interpreter of the tests."""
     words = [sys.executable, *command[1:]] if command[0] == "python" else list(command)
     process = Process(words, environment, folder)
     try:

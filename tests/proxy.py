@@ -1,4 +1,4 @@
-"""A TCP proxy between a test and its brokers, which can be broken in several ways."""
+"""A TCP proxy between a test and its brokers that can lose connections and data in several ways."""
 
 import contextlib
 import socket
@@ -17,7 +17,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Takes connections at `address` and passes them on to the first of its brokers that answers.
+    """A proxy that takes connections at `address` and passes them on to the first broker that answers.
 
     `silent`: it swallows what comes. `stuck`: it reads no more, ends of connections included, and passes on what was
     held back as soon as it is not stuck any more, as a network does that loses packets for a while; `stuck_out` and
@@ -83,16 +83,16 @@ class Proxy:
         self._sockets[-2].sendall(data)
 
     def cut(self) -> None:
-        """End every connection there is in good order (FIN); new ones are taken."""
+        """End every connection in good order (FIN). New connections are accepted."""
         for each in list(self._sockets):
             _end(each)
 
     def reset(self) -> None:
-        """End every connection there is without (RST), with whatever is on its way; new ones are taken."""
+        """Reset every connection (RST) and drop the data on its way. New connections are accepted."""
         for each in list(self._sockets):
             with contextlib.suppress(OSError):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-                # Wakes its pump, which closes it; a socket that is being read cannot be closed.
+                # Wakes the thread that reads the socket, which then closes it.
                 each.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:

@@ -22,20 +22,20 @@ EVERYTHING = ("#",)
 
 @contextlib.contextmanager
 def channel_to(broker: BrokerAddress) -> Iterator[Channel]:
-    """A plain amqpstorm channel, for what only a test does to a broker."""
+    """Yield a plain amqpstorm channel, for actions that only tests need."""
     with connected(broker, "test") as connection:
         yield connection.open_channel()
 
 
 def declare(broker: BrokerAddress, *patterns: str, name: str = "test") -> str:
-    """A consumer's queue `stockwire.<name>`, bound by these patterns or to everything; returns its name."""
+    """Declare the consumer queue `stockwire.<name>`, bound by these patterns or to everything, and return its name."""
     with channel_to(broker) as channel:
         declare_queue(channel, QueueSpec(queue_name(name), patterns or EVERYTHING))
     return queue_name(name)
 
 
 def declare_raw(broker: BrokerAddress, queue: str, arguments: Mapping[str, Any], *, bound: bool = True) -> None:
-    """A durable queue with any arguments, bound to everything."""
+    """Declare a durable queue with any arguments, bound to everything unless `bound` is False."""
     with channel_to(broker) as channel:
         channel.exchange.declare(EXCHANGE, "topic", durable=True)
         channel.queue.declare(queue, durable=True, arguments=dict(arguments))
@@ -49,7 +49,7 @@ def publish(broker: BrokerAddress, *messages: Message) -> int:
 
 
 def waiting(broker: BrokerAddress, queue: str) -> int | None:
-    """How many messages the queue holds that nobody has been given."""
+    """Return the number of messages that the queue has not delivered, or None if there is no queue."""
     with connected(broker, "test") as connection:
         return count_messages(connection, queue)
 
@@ -60,7 +60,7 @@ def consumers_of(broker: BrokerAddress, queue: str) -> int:
 
 
 def taken(broker: BrokerAddress, queue: str, count: int) -> list[Delivery]:
-    """Take so many messages off the queue, in their order; fails where there are fewer."""
+    """Take `count` messages off the queue, in order. Fails if there are fewer."""
     found: list[Delivery] = []
     with connected(broker, "test") as connection:
         subscription = Subscription(connection, connection.open_channel())

@@ -1,4 +1,4 @@
-"""What every acceptance test starts from: settings of its own, and a copy of the project."""
+"""Fixtures of the acceptance tests: settings and a copy of the project for each test."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.processes import copy_checkout
 
 @pytest.fixture
 def environment(broker: BrokerAddress, tmp_path: Path) -> dict[str, str]:
-    """A virtual host and databases that no other test knows."""
+    """Settings with a virtual host and databases that no other test uses."""
     return {
         "STOCKWIRE_AMQP_URL": broker.url(),
         "STOCKWIRE_HISTORY_URL": f"sqlite:///{tmp_path / 'history.db'}",

@@ -29,7 +29,7 @@ COMMANDS = [
 
 
 def invoke(*words: str) -> Result:
-    """In this process, for what ends before anything is done."""
+    """Run a command in this process: only for commands that end before they do anything."""
     return CliRunner().invoke(cli, words, prog_name="stockwire")
 
 

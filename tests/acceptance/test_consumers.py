@@ -32,7 +32,7 @@ def history(environment: dict[str, str]) -> Iterator[Process]:
 
 
 def stored(environment: dict[str, str]) -> list[tuple[str, float]]:
-    """What plain sqlite3 reads: symbol and price, by time."""
+    """Return symbol and price of each row, ordered by time, read with sqlite3 alone."""
     database = sqlite3.connect(environment["STOCKWIRE_HISTORY_URL"].removeprefix("sqlite:///"))
     try:
         return database.execute("select symbol, price from price_history order by as_of, symbol").fetchall()

@@ -25,14 +25,14 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 
 def play(provider: str) -> Script:
-    """The script of tests/fake_apis/PROVIDER.py, for PRICES."""
+    """Return the script of tests/fake_apis/PROVIDER.py, which answers with PRICES."""
     answer = import_module(f"tests.fake_apis.{provider}").answer
     return lambda request: answer(request, PRICES)  # type: ignore[no-any-return]
 
 
 @contextmanager
 def playing(*providers: str, script: Script | None = None) -> Iterator[tuple[FakeHttpServer, Environment]]:
-    """A server for the first of these providers, and the settings to have them asked."""
+    """Yield a server for the first of these providers, and the settings that use the providers."""
     with fake_http_server(script or play(providers[0])) as server:
         yield server, {"PROVIDER": ",".join(providers), **account(providers[0], server)}
 
@@ -44,7 +44,7 @@ def account(provider: str, server: FakeHttpServer) -> Environment:
 
 @pytest.fixture
 def settings(checkout: Path, broker: BrokerAddress) -> Callable[[Environment], Environment]:
-    """As the environment has them."""
+    """Return a function that turns settings into environment variables."""
 
     def made(more: Environment) -> Environment:
         defaults = {"AMQP_URL": broker.url(), "SYMBOLS": ",".join(PRICES), "SCHEDULE": "1h"}
@@ -62,7 +62,7 @@ def start(checkout: Path, settings: Callable[[Environment], Environment]) -> Sta
 
 
 def stored(checkout: Path) -> list[tuple[str, float, str]]:
-    """What plain sqlite3 reads: symbol, price and provider."""
+    """Return symbol, price and provider of each row, read with sqlite3 alone."""
     path = checkout / "var" / "history.db"
     if not path.exists():
         return []
@@ -134,7 +134,7 @@ def test_a_key_that_is_refused_is_said_though_another_provider_stands_in(
 def test_a_sync_waits_for_the_minute_where_there_is_time(
     start: Start, checkout: Path, broker: BrokerAddress, settings: Callable[[Environment], Environment]
 ) -> None:
-    """The minute itself is let pass by taking it away from what has been spent."""
+    """The second command has a shorter schedule, so that no time is left to wait for the next minute."""
     declare(broker)
     with playing("finnhub") as (server, more), start(**more, FINNHUB_PER_MINUTE="1") as worker:
         until(lambda: results(checkout, "RETRY"), "the sync to wait")

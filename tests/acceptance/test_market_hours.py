@@ -1,4 +1,4 @@
-"""A market's hours as people meet them: `celery -A producer beat` and `./stockwire`, whatever the time is now."""
+"""Market hours in `celery -A producer beat` and `./stockwire`, at any time of the day."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -25,7 +25,7 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 @pytest.fixture(scope="module")
 def closed() -> MarketCalendar:
-    """A market that is closed now and for the next ten minutes."""
+    """Return a market that is closed now and for the next ten minutes."""
     now = utc_now()
     for name in ("XNYS", "XTKS", "XHKG", *get_calendar_names(include_aliases=False)):
         market = load_market_calendar(name)
@@ -36,7 +36,7 @@ def closed() -> MarketCalendar:
 
 @pytest.fixture
 def start(checkout: Path, broker: BrokerAddress) -> Start:
-    """Start a process there that has a sync a second to send."""
+    """Start a process in the checkout, with one sync per second to send."""
 
     def started(market: str, *command: str) -> AbstractContextManager[Process]:
         settings = {"AMQP_URL": broker.url(), "SYMBOLS": "AAPL", "SCHEDULE": "1s", "MARKET": market}

@@ -1,4 +1,4 @@
-"""./stockwire plan as a process: what it prints, and that it goes by the watch list, the market and what was spent."""
+"""`./stockwire plan` as a process: its output for a watch list, a market and the credits spent today."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`sync` and `replay` as processes: what they print, where, and their exit status."""
+"""`sync` and `replay` as processes: their output and their exit status."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""The whole producer as people run it, `celery -A producer worker --beat`, in a checkout with a `var` of its own."""
+"""The producer as a user runs it: `celery -A producer worker --beat`, in its own copy of the project."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 @pytest.fixture
 def start(checkout: Path, broker: BrokerAddress) -> Start:
-    """Start a process there, with these settings."""
+    """Start a process in the checkout, with these settings."""
 
     def started(*command: str, **settings: str) -> AbstractContextManager[Process]:
         defaults = {"AMQP_URL": broker.url(), "SYMBOLS": "AAPL,MSFT", "SCHEDULE": "1s"}
@@ -48,7 +48,7 @@ def read_events(broker: BrokerAddress, queue: str, count: int) -> list[StockData
 
 
 def send(broker: BrokerAddress, checkout: Path, *options: str) -> None:
-    """Send a sync from the shell, as anybody may."""
+    """Send a sync with Celery's command line."""
     command = [sys.executable, *CELERY[1:], "call", "producer.sync", *options]
     environment = {**os.environ, "STOCKWIRE_AMQP_URL": broker.url(), "PYTHONPATH": ""}
     subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=30)

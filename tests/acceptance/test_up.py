@@ -1,4 +1,4 @@
-"""The whole pipeline by README's first command, in a copy of the project with a `var` of its own."""
+"""The whole pipeline by the README's first command, in a copy of the project."""
 
 import json
 import os
@@ -18,7 +18,7 @@ UP_TIMEOUT = 90.0
 
 @pytest.fixture
 def ask(checkout: Path) -> Callable[..., Any]:
-    """Run a query command there and read its JSON; an empty list before there is anything to query."""
+    """Run a query command in the checkout and return its JSON, or an empty list before the database exists."""
 
     def asked(*words: str) -> Any:
         done = stockwire(*words, "--format", "json", folder=checkout)
@@ -28,7 +28,7 @@ def ask(checkout: Path) -> Callable[..., Any]:
 
 
 def processes_in(folder: Path) -> list[tuple[int, str]]:
-    """Number and command line of what runs in or below a folder."""
+    """Return process number and command line of each process that runs in a folder or below."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -53,7 +53,7 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
         [alert] = ask("alerts")
         assert (alert["rule_name"], alert["condition"], alert["symbol"]) == ("any", "above", "AAPL")
         assert processes_in(checkout)
-        # A command beside it finds the private broker, which is there since that of .env is not.
+        # Another command finds the private broker, which `up` started because the one in .env does not answer.
         assert stockwire("sync", "MSFT", folder=checkout).returncode == 0
         until(lambda: ask("history", "MSFT"), "the price synced beside it")
         assert up.stop(signal.SIGINT, timeout=60) == 0
@@ -63,7 +63,7 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
     rows = results.fetchall()
     results.connection.close()
     assert {status for status, _ in rows} == {"SUCCESS"}
-    # One that came due while the sync beside it ran says that it was skipped.
+    # A sync that was due during another one is skipped.
     assert sum(json.loads(result).get("published", 0) for _, result in rows) >= 6
 
 
@@ -92,7 +92,7 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
         os.kill(victim, signal.SIGKILL)
         up.wait_for("history ended")
         up.wait_for("restarting it")
-        # As when its terminal is closed.
+        # The signal of a closed terminal.
         assert up.stop(signal.SIGHUP) == 0
     assert processes_in(checkout) == []
 
@@ -106,7 +106,7 @@ def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broke
         first.wait()
     orphans = processes_in(checkout)
     assert any("celery" in command for _, command in orphans)
-    # As a private broker's address would stand there.
+    # Like the address of a private broker.
     (checkout / "var" / "up.env").write_text("STOCKWIRE_AMQP_URL=amqp://guest:guest@127.0.0.1:1/\n")
     with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as second:
         second.wait_for("AAPL")

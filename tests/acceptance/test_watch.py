@@ -52,7 +52,7 @@ def test_each_symbol_of_a_call_is_dealt_with_on_its_own(run: Run) -> None:
     done = run("watch", "list")
     assert done.stdout == "symbol  source\nAAPL    setting\nBRK.B   added\n"
     assert done.stderr == "removed: MSFT (to add again: ./stockwire watch add MSFT)\n"
-    # On another base, the same changes.
+    # The same changes apply to another base.
     assert listed(run, SYMBOLS="GOOG,MSFT") == [("GOOG", "setting"), ("BRK.B", "added")]
 
 
@@ -90,11 +90,11 @@ def test_a_running_up_takes_up_what_is_changed_beside_it(checkout: Path, broker:
     with running("./stockwire", "up", *options, environment={}, folder=checkout) as up:
         up.wait_for("left out, since ./stockwire watch remove took it off the list: TSLA")
         up.wait_for("syncing AAPL, MSFT, IBM from simulated, every 1s")
-        # Commands beside it see the list that it was given.
+        # Other commands use the list that `up` was given.
         assert "IBM     setting" in run("watch", "list")
         assert "added BRK.B" in run("watch", "add", "BRK.B")
         assert "removed MSFT" in run("watch", "remove", "MSFT")
         up.wait_for("BRK.B")
         assert up.stop(signal.SIGINT) == 0
-    # And without it that of .env.
+    # Without `up` they use the list in .env.
     assert run("watch", "list") == "symbol  source\nGOOG    setting\nBRK.B   added\n"

@@ -1,4 +1,4 @@
-"""Promises about time: what has to come about, and what has to end, each before a deadline."""
+"""Assertions with a deadline: a condition comes true, a process prints a text or stops."""
 
 import signal
 import time
@@ -9,7 +9,7 @@ from tests.processes import DEADLINE, Process
 
 
 def assert_eventually(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
-    """Poll until the condition holds. Raises PromiseBroken, with `what` was promised, where it does not in time."""
+    """Poll until the condition holds. Raises PromiseBroken, which names `what`, if the time is over before."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -18,7 +18,7 @@ def assert_eventually(condition: Callable[[], object], what: str, timeout: float
 
 
 def assert_stops(process: Process, timeout: float = DEADLINE) -> None:
-    """SIGTERM ends it in time and with 0. Raises PromiseBroken."""
+    """Send SIGTERM. Raises PromiseBroken if the process does not end in time with exit status 0."""
     process.send(signal.SIGTERM)
     assert_eventually(lambda: not process.running, f"the end of\n{process.output}", timeout)
     if process.wait():
@@ -26,7 +26,7 @@ def assert_stops(process: Process, timeout: float = DEADLINE) -> None:
 
 
 def assert_prints(process: Process, text: str, times: int = 1, timeout: float = DEADLINE) -> None:
-    """It says so, so often. Raises PromiseBroken."""
+    """Wait for the text. Raises PromiseBroken if the process has not printed it `times` times in time."""
     assert_eventually(
         lambda: process.output.count(text) >= times, f"{text!r} {times} times in\n{process.output}", timeout
     )

@@ -1,4 +1,4 @@
-"""Three RabbitMQ nodes that are one cluster, each of which can be killed and started again."""
+"""A RabbitMQ cluster of three nodes, each of which can be killed and started again."""
 
 import json
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ COOKIE = "stockwire"
 
 
 class Port(PrivateBroker):
-    """The port mapper, by which the nodes find each other."""
+    """The port mapper through which the nodes find each other."""
 
     def commands(self) -> list[list[str]]:
         return super().commands()[:1]
 
     def _wait_until_up(self) -> None:
-        """It is, long before a node asks for it."""
+        """Return at once: the port mapper is up long before a node asks for it."""
 
 
 class Node(PrivateBroker):
-    """A node that finds the others by a port mapper which is not its own."""
+    """A node without its own port mapper."""
 
     def commands(self) -> list[list[str]]:
         return super().commands()[1:]
@@ -42,7 +42,7 @@ class Cluster:
         return [node for node in self.nodes if node.running]
 
     def start(self, *nodes: PrivateBroker) -> None:
-        """All at once, since a node that was among the last to go waits for those that went with it."""
+        """Start the nodes at the same time: a node waits for the nodes that stopped together with it."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(PrivateBroker.start, nodes))
 
@@ -51,7 +51,7 @@ class Cluster:
         return next(node for node in self.nodes if node.node == name)
 
     def wait_until_whole(self, queue: str) -> None:
-        """Until every node has the queue again."""
+        """Wait until every node has the queue again."""
         until(lambda: len(self._queue(queue)["online"]) == len(self.nodes), f"{queue} to be on every node", 60)
 
     def _queue(self, queue: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster of three, whose minority pauses. Raises ProcessError."""
+    """Run a cluster of three nodes in which a minority pauses. Raises ProcessError."""
     server = find_server() or install_server()
     port = free_port()
     peers = "".join(f"cluster_formation.classic_config.nodes.{name} = {name}@localhost\n" for name in NAMES)
@@ -78,7 +78,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     try:
         mapper.start()
         first, *others = nodes
-        # The first one makes the cluster that the others find.
+        # The first node forms the cluster that the others join.
         first.start()
         made = Cluster(nodes)
         made.start(*others)

@@ -1,4 +1,4 @@
-"""What every fault test starts from: a seed that is printed, a pipeline of its own, and a broker it may kill."""
+"""Fixtures of the fault tests: a printed seed, a pipeline per test, and a broker that the test may kill."""
 
 import os
 import random
@@ -19,7 +19,7 @@ TIMEOUT = 600
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Set before any worker of pytest-xdist starts, so that all of them have the one that is printed.
+    # Set before any pytest-xdist worker starts, so that all workers use the printed seed.
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(1_000_000)))
 
 
@@ -29,7 +29,7 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Faults take their time: a limit of one's own still wins."""
+    """Give fault tests more time, unless a test has its own limit."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIMEOUT))
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def chaos(request: pytest.FixtureRequest) -> random.Random:
-    """What decides when something is killed; the same seed and test decide the same."""
+    """The random numbers of a test. The same seed gives the same numbers."""
     seed = f"{os.environ[SEED]} {request.node.nodeid}"
     print(f"fault seed: {os.environ[SEED]} ({SEED}={os.environ[SEED]} repeats it)")
     return random.Random(seed)
@@ -45,13 +45,13 @@ def chaos(request: pytest.FixtureRequest) -> random.Random:
 
 @pytest.fixture
 def pipeline(broker: BrokerAddress, tmp_path: Path) -> Pipeline:
-    """A virtual host of the broker that all tests share, which must not be harmed."""
+    """A pipeline on the broker that all tests share, which the test must not harm."""
     return Pipeline(broker, tmp_path)
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[PrivateBroker]:
-    """A broker of the test's own, to be killed and blocked."""
+    """A broker that belongs to the test, which may kill and block it."""
     folder = tmp_path / "rabbitmq"
     try:
         with private_broker(folder) as broker:
@@ -62,5 +62,5 @@ def node(tmp_path: Path) -> Iterator[PrivateBroker]:
 
 @pytest.fixture
 def own_pipeline(node: PrivateBroker, tmp_path: Path) -> Pipeline:
-    """A pipeline on the broker of the test's own; a short heartbeat, so that silence does not last long."""
+    """A pipeline on the test's own broker, with a short heartbeat so that silence is noticed soon."""
     return Pipeline(replace(node.address, heartbeat=2), tmp_path)

@@ -1,6 +1,6 @@
-"""Our consumers with a ledger of what they were delivered, which a kill -9 cannot take back.
+"""Consumers that log the id of each delivery to a file, which survives a kill -9.
 
-They are run as a user runs a consumer of his own: `./stockwire consume tests.faults.delivery_log:history`.
+Started as any consumer of a user: `./stockwire consume tests.faults.delivery_log:history`.
 """
 
 import os
@@ -18,7 +18,7 @@ DELIVERIES = "FAULTS_DELIVERIES"
 
 
 def log_deliveries(consumer: Consumer) -> Consumer:
-    """The same consumer, noting the id of each delivery in `<FAULTS_DELIVERIES>/<name>` before it looks at it."""
+    """Return the consumer with a log of delivery ids in `<FAULTS_DELIVERIES>/<name>`, written before decoding."""
 
     def decode(delivery: Delivery, now: datetime) -> Any:
         os.write(_ledger(consumer.name), f"{delivery.id}\n".encode())

@@ -1,4 +1,4 @@
-"""A consumer that lets go of nothing it was given: what a test of memory has to notice."""
+"""A consumer that leaks memory: it keeps every event. The memory test must notice that."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What was attempted, what RabbitMQ has confirmed of it, and what must hold of all that stands behind it."""
+"""Ledgers of attempted and confirmed events, and checks of the stored rows and alerts against them."""
 
 import sqlite3
 from collections import Counter
@@ -16,12 +16,12 @@ from shared.times import parse_instant
 
 
 class PromiseBroken(AssertionError):
-    """Something was lost, doubled or made up; what a control has to end with."""
+    """Something was lost, doubled or made up. Each control must end with this error."""
 
 
 @dataclass
 class Ledger:
-    """Events by id: those that were handed to RabbitMQ, and those it has said it has."""
+    """Events by id: attempted ones were given to RabbitMQ, confirmed ones were confirmed by RabbitMQ."""
 
     attempted: dict[str, StockData] = field(default_factory=dict)
     confirmed: set[str] = field(default_factory=set)
@@ -35,14 +35,14 @@ class Stored(NamedTuple):
 
 
 class Alerted(NamedTuple):
-    """An alert, by what makes it the only one of its kind."""
+    """An alert, identified by its rule and its event."""
 
     rule: str
     event_id: str
 
 
 def read_history(path: Path) -> list[Stored]:
-    """Every row, by nothing but sqlite3; none where the table has not been made yet."""
+    """Return every row, read with sqlite3 alone; no rows if the table does not exist yet."""
     rows = _read(path, "select symbol, as_of, price, provider from price_history")
     return [
         Stored(stock_data_id(provider, symbol, parse_instant(as_of)), from_float(price))
@@ -59,7 +59,7 @@ def count_history(path: Path) -> int:
 
 
 def check_history(ledger: Ledger, rows: Iterable[Stored], dead: Collection[str] = ()) -> None:
-    """All confirmed is stored or dead, all stored was attempted, every key once, every price as it was published."""
+    """Check that confirmed events are stored or dead, and that each row is an attempted event, once and unchanged."""
     found = list(rows)
     times = Counter(row.id for row in found)
     assert_none("confirmed events lost", ledger.confirmed - times.keys() - set(dead))
@@ -69,7 +69,7 @@ def check_history(ledger: Ledger, rows: Iterable[Stored], dead: Collection[str] 
 
 
 def check_deliveries(deliveries: Collection[str], rows: Collection[Stored]) -> int:
-    """Every redelivery was absorbed: whatever was delivered is one row; says how many came again."""
+    """Check that each delivered event is one row, and return the number of redeliveries."""
     assert_none("rows that were never delivered", {row.id for row in rows} - set(deliveries))
     absorbed = len(deliveries) - len(rows)
     again = sum(count - 1 for count in Counter(deliveries).values())
@@ -79,7 +79,7 @@ def check_deliveries(deliveries: Collection[str], rows: Collection[Stored]) -> i
 
 
 def check_alerts(ledger: Ledger, raised: Collection[Alerted], thresholds: Mapping[str, Decimal]) -> None:
-    """Each alert once, and just those that a plain walk over the stream finds."""
+    """Check that each expected alert was raised once, and no other alert."""
     assert_none("alerts raised twice", [each for each, count in Counter(raised).items() if count > 1])
     expected = expected_alerts(ledger.attempted.values(), thresholds)
     assert_none("alerts not raised", expected - set(raised))
@@ -87,7 +87,7 @@ def check_alerts(ledger: Ledger, raised: Collection[Alerted], thresholds: Mappin
 
 
 def check_wire(heard: Collection[PriceAlert], raised: Collection[Alerted]) -> None:
-    """Every alert was published at least once, each always under one id and in order, and nothing else was."""
+    """Check that each alert was published at least once, under one id and in order, and nothing else."""
     first = {alert.id: alert for alert in reversed(heard)}
     found = Counter(Alerted(alert.rule_name, alert.event_id) for alert in first.values())
     assert_none("alerts published that are not in the table", found.keys() - set(raised))
@@ -98,7 +98,7 @@ def check_wire(heard: Collection[PriceAlert], raised: Collection[Alerted]) -> No
 
 
 def expected_alerts(events: Iterable[StockData], thresholds: Mapping[str, Decimal]) -> set[Alerted]:
-    """What rules `<name>`: `* crossing <threshold>` come to: previous < threshold <= price, or the other way round."""
+    """Return the alerts of rules `* crossing <threshold>`: previous < threshold <= price, or the reverse."""
     found = set()
     previous: dict[str, Decimal] = {}
     for event in sorted(events, key=lambda each: each.as_of):
@@ -111,7 +111,7 @@ def expected_alerts(events: Iterable[StockData], thresholds: Mapping[str, Decima
 
 
 def assert_none(what: str, found: Collection[object]) -> None:
-    """Raises PromiseBroken where there is any."""
+    """Raise PromiseBroken, which names one of them, if anything was found."""
     if found:
         raise PromiseBroken(f"{len(found)} {what}, such as {next(iter(found))}")
 

@@ -1,4 +1,4 @@
-"""The load: prices that go up and down, published from a thread until each is confirmed."""
+"""The load of a fault test: prices that go up and down, published from a thread until each is confirmed."""
 
 import random
 import threading
@@ -34,7 +34,7 @@ def confirmed_publisher(address: BrokerAddress) -> Publisher:
 
 
 def prices(count: int, seed: int = 0, symbols: Sequence[str] = SYMBOLS) -> Iterator[StockData]:
-    """So many events, the symbols in turn, each a second apart and at most 3 away from its last price, around 100."""
+    """Yield `count` events, the symbols in turn: one second apart per symbol, with steps of at most 3 around 100."""
     walk = random.Random(seed)
     last = dict.fromkeys(symbols, 100)
     for number in range(count):
@@ -44,9 +44,9 @@ def prices(count: int, seed: int = 0, symbols: Sequence[str] = SYMBOLS) -> Itera
 
 
 class Load:
-    """Publishes events in order, each until it is confirmed; `ledger` is what went out and what was confirmed.
+    """A publisher of events in order, each until it is confirmed. `ledger` has the attempted and confirmed events.
 
-    What was not confirmed is published again under the same ids, for as long as it takes. `rate` is in events a second,
+    Unconfirmed events are published again under the same ids until they are confirmed. `rate` is in events per second,
     `gap` the longest time in seconds that passed between two confirmed batches.
     """
 
@@ -80,7 +80,7 @@ class Load:
         return len(self.ledger.confirmed)
 
     def finish(self, timeout: float = 300) -> Ledger:
-        """Wait until all is confirmed."""
+        """Wait until all events are confirmed."""
         self._thread.join(timeout)
         assert not self.running, f"{self.confirmed} of {len(self.ledger.attempted)} confirmed after {timeout:g} s"
         if self._error is not None:
@@ -88,7 +88,7 @@ class Load:
         return self.ledger
 
     def stop(self, timeout: float = 120) -> Ledger:
-        """Begin nothing new, and wait until what was begun is confirmed."""
+        """Begin no new batch, and wait until the current batch is confirmed."""
         self._enough.set()
         return self.finish(timeout)
 
@@ -124,7 +124,7 @@ class Load:
             last = time.monotonic()
 
     def _publish(self, publisher: Publishing, events: Sequence[StockData]) -> set[str]:
-        """Publish once; says what of it was not confirmed."""
+        """Publish the events once, and return the ids of those that were not confirmed."""
         taken: set[str] = set()
 
         def messages() -> Iterator[Message]:

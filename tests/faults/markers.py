@@ -1,4 +1,4 @@
-"""The marks of fault tests."""
+"""The pytest markers of fault tests."""
 
 import pytest
 
@@ -9,5 +9,5 @@ fault = pytest.mark.fault
 
 
 def control(test):  # type: ignore[no-untyped-def]
-    """A fault test on a part that is broken on purpose: it has to end with PromiseBroken, or the test shows nothing."""
+    """Mark a fault test of a sabotaged part. It must end with PromiseBroken, or the fault test shows nothing."""
     return pytest.mark.control(pytest.mark.xfail(raises=PromiseBroken, strict=True)(test))

@@ -1,4 +1,4 @@
-"""File systems of a test's own, mounted and unmounted by root: nobody else can."""
+"""File systems that belong to a test. Only root can mount them."""
 
 import os
 import subprocess
@@ -11,13 +11,13 @@ import pytest
 
 from tests.conftest import unavailable
 
-# In seconds: what a process that was just killed has open may take a moment to go.
+# In seconds: files of a killed process may stay open for a moment.
 UNMOUNT_TIMEOUT = 10
 
 
 @contextmanager
 def mounted(folder: Path, *words: str | Path) -> Iterator[None]:
-    """`mount WORDS FOLDER` for one block. Skips where it cannot be done."""
+    """Run `mount WORDS FOLDER` for one block. Skips the test if that is not possible."""
     mount(folder, *words)
     try:
         yield
@@ -34,7 +34,7 @@ def mount(folder: Path, *words: str | Path) -> None:
 
 
 def unmount(folder: Path) -> None:
-    """Now, or as soon as nobody has anything open in it; nothing there is found under its path any more."""
+    """Unmount as soon as no process has a file open there. After 10 s the path is detached all the same."""
     deadline = time.monotonic() + UNMOUNT_TIMEOUT
     while subprocess.run(["umount", folder], check=False, capture_output=True).returncode:
         if time.monotonic() > deadline:
@@ -45,13 +45,13 @@ def unmount(folder: Path) -> None:
 
 def _need_root() -> None:
     if os.geteuid():
-        # Also under CI, where most are ordinary users: nothing is missing that could be installed.
+        # Also under CI, where an ordinary user cannot mount: nothing could be installed to change that.
         pytest.skip("only root can mount a file system")
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A disk in memory of so many bytes, such as 3m."""
+    """Mount a disk in memory with this size, such as 3m."""
     with mounted(folder, "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
         yield folder
 
@@ -61,14 +61,14 @@ def enlarge(folder: Path, size: str) -> None:
 
 
 def fill(folder: Path) -> None:
-    """Leave no byte free."""
+    """Fill the disk to the last byte."""
     with (folder / "ballast").open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
 
 
 class FailingDisk:
-    """A file system in an image file, mounted at `folder`, that can be set back to what would survive a power loss.
+    """A file system in an image file, mounted at `folder`, that can be reset to what survives a power loss.
 
     What was written and not flushed is in the memory of the mounted file system alone. The image has the rest.
     """
@@ -78,19 +78,19 @@ class FailingDisk:
         self._image = image
         with image.open("wb") as file:
             file.truncate(megabytes << 20)
-        # All of it made at once: what the kernel makes later, it would write in the middle of a test.
+        # Without lazy initialization, which the kernel would write in the middle of a test.
         subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
 
     def mount(self) -> None:
-        # Every 300 s, not 5, the file system flushes by itself: only what somebody asked for is safe.
+        # The file system flushes by itself every 300 s, not 5 s, so that only flushed files are safe.
         mount(self.folder, "-o", "loop,commit=300", self._image)
 
     def settle(self) -> None:
-        """Flush everything, as time would."""
+        """Flush everything to the image."""
         subprocess.run(["sync", "--file-system", self.folder], check=True)
 
     def copy(self) -> None:
-        """Keep the image as it is now, while nobody writes: to be called with every process on it stopped."""
+        """Copy the image as it is now. Every process that uses it must be stopped."""
         copy = self._image.with_suffix(".copy")
         while True:
             before = self._writes()
@@ -99,7 +99,7 @@ class FailingDisk:
                 return
 
     def lose_power(self) -> None:
-        """Go on with the copy: to be called with every process on it killed."""
+        """Mount the copy instead of the image. Every process that uses it must be killed."""
         unmount(self.folder)
         self._image.with_suffix(".copy").replace(self._image)
         self.mount()

@@ -1,4 +1,4 @@
-"""A beat as Celery's manual has it: `celery -A tests.faults.naive_beat beat`."""
+"""A beat as in Celery's manual: `celery -A tests.faults.naive_beat beat`."""
 
 import os
 

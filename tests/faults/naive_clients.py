@@ -42,7 +42,7 @@ def consume(queue: str, heartbeat: int, echo: str = "") -> None:
 
 @contextmanager
 def consuming(pipeline: Pipeline, heartbeat: int = 2, *more: str) -> Iterator[Process]:
-    """The plain consumer as a process, on the queue of history."""
+    """Run the naive consumer as a process on the queue of history."""
     command = ("python", "-m", "tests.faults.naive_clients", queue_name("history"), str(heartbeat))
     with running(*command, *more, environment=pipeline.environment) as process:
         process.wait_for("consuming")
@@ -66,7 +66,7 @@ class _Confirmed:
 
 @contextmanager
 def without_heartbeat(address: BrokerAddress) -> Iterator[_Confirmed]:
-    """A publisher with confirms and one connection, which nothing tells when nobody is there any more."""
+    """Yield a publisher with confirms and without a heartbeat, which does not notice that RabbitMQ is gone."""
     with _connect(address, 0) as connection:
         yield _Confirmed(connection)
 

@@ -1,4 +1,4 @@
-"""A broker, databases, and the processes on them, as a fault test sees them."""
+"""The pipeline of a fault test: a broker, databases, and processes that use them."""
 
 import signal
 import time
@@ -45,10 +45,10 @@ RULES = {"100": Decimal(100), "97": Decimal(97)}
 
 @dataclass
 class Pipeline:
-    """The address of a broker and a folder for databases and ledgers of deliveries.
+    """The address of a broker, and a folder for databases and delivery logs.
 
-    `through` is the address that processes are given, where it is another than the broker's own; `settings` are those
-    that they get beside and in place of the usual ones.
+    Processes connect to `through` if it is given, such as a proxy. `settings` are added to
+    the usual settings of the processes, or replace them.
     """
 
     address: BrokerAddress
@@ -58,7 +58,7 @@ class Pipeline:
     history: Path = field(init=False)
     alerts: Path = field(init=False)
     _listens: bool = field(default=False, init=False)
-    # What was started last, by the short name of its queue.
+    # The last started consumer, by the short name of its queue.
     _started: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class Pipeline:
         }
 
     def declare(self, *names: str) -> None:
-        """The queues of these consumers, as they declare them themselves, so that nothing published before is lost."""
+        """Declare the queues of these consumers, so that no event published before they start is lost."""
         with channel_to(self.address) as channel:
             for name in names:
                 spec = QueueSpec(queue_name(name), (LIVE_PRICES,), single_active=name == "alerts")
@@ -90,7 +90,7 @@ class Pipeline:
                 add_rule(engine, name, parse_condition(f"* crossing {threshold}"), utc_now())
 
     def command(self, consumer: str) -> list[str]:
-        """What runs a consumer: `history`, `alerts`, or one of tests/faults as module:object."""
+        """Return the command of a consumer: `history`, `alerts`, or one of tests/faults as module:object."""
         return ["python", "-m", "consumers", consumer if ":" in consumer else f"{DELIVERY_LOG}:{consumer}"]
 
     @contextmanager
@@ -115,9 +115,9 @@ class Pipeline:
         return read_deliveries(self.folder, name)
 
     def drain(self, name: str, *processes: Process, timeout: float = 120) -> None:
-        """Let the consumers of a queue finish and end them well; nothing may be left that is not acknowledged."""
+        """Let the consumers of a queue finish, and stop them. Fails if a message stays unacknowledged."""
         self._drain(name, processes, timeout)
-        # What was on its way to a consumer when it was stopped is back in the queue now: somebody has to take it.
+        # Messages on their way to a stopped consumer return to the queue, and need another consumer.
         while name in self._started and self._comes_back(name):
             with self.consuming(self._started[name]) as process:
                 self._drain(name, [process], timeout)
@@ -130,44 +130,44 @@ class Pipeline:
             assert process.stop() == 0, process.output
 
     def _comes_back(self, name: str) -> bool:
-        """Whether anything does within a second; a quorum queue takes a moment to have it."""
+        """Return True if messages return to the queue within a second: a quorum queue takes a moment."""
         deadline = time.monotonic() + 1
         while not (found := self.waiting(name) > 0) and time.monotonic() < deadline:
             time.sleep(0.05)
         return found
 
     def check_history(self, ledger: Ledger, dead: Sequence[str] = ()) -> int:
-        """All that must hold of history; says how many redeliveries were absorbed."""
+        """Check the stored prices, and return the number of redeliveries."""
         rows = read_history(self.history)
         check_history(ledger, rows, dead)
         return check_deliveries([each for each in self.deliveries("history") if each not in set(dead)], rows)
 
     def check_alerts(self, ledger: Ledger) -> None:
-        """All that must hold of the alerts in the table and, where `listen` was called before, of those on the wire."""
+        """Check the alerts in the table and, if `listen` was called before, the published alerts."""
         raised = read_alerts(self.alerts)
         check_alerts(ledger, raised, RULES)
         if self._listens:
             check_wire(self.heard(), raised)
 
     def listen(self) -> None:
-        """Hear of every PRICE_ALERT from now on, in a queue of one's own."""
+        """Collect every PRICE_ALERT from now on in a queue."""
         declare(self.address, "alert.#", name=LISTENER)
         self._listens = True
 
     def heard(self) -> list[PriceAlert]:
-        """What has been published since it was last asked, in order; at most 65,535 alerts."""
+        """Return the alerts published since the last call, in order; at most 65,535 alerts."""
         deliveries = taken(self.address, queue_name(LISTENER), self.waiting(LISTENER))
         return [PriceAlert.decode(delivery.body, utc_now()) for delivery in deliveries]
 
 
 def short_name(consumer: str) -> str:
-    """`history` of `history`, and of `tests.faults.sabotaged_consumers:history_without_dedupe`."""
+    """Return `history` for `history` and for `tests.faults.sabotaged_consumers:history_without_dedupe`."""
     return consumer.rpartition(":")[2].partition("_")[0]
 
 
 @contextmanager
 def restarting(pipeline: Pipeline, consumer: str) -> Iterator["Restarting"]:
-    """A consumer that is started again each time it is killed, and asked to end well at the end of the block."""
+    """Run a consumer that a test can kill and start again, until the end of the block."""
     process = Restarting(pipeline, consumer)
     try:
         yield process

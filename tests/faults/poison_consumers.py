@@ -1,4 +1,4 @@
-"""Consumers for poison: history that cannot stand one symbol, and history without what deals with poison."""
+"""History consumers for poison messages: some fail on one symbol, some lack the protection against poison."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ TAKEN = "poison taken"
 
 
 def upset(act: Callable[[], None]) -> Consumer:
-    """History that acts on a batch with the poison in it before anything is stored."""
+    """Return history that calls `act` on a batch with the poison before it stores anything."""
 
     def before(events: Sequence[StockData]) -> Sequence[StockData]:
         if any(event.symbol == POISON for event in events):
@@ -35,7 +35,7 @@ def upset(act: Callable[[], None]) -> Consumer:
 
 
 def looking_first(consumer: Consumer, look: Callable[[Sequence[Any]], Sequence[Any]]) -> Consumer:
-    """The same consumer, on what `look` leaves of each batch."""
+    """Return the consumer, which now handles what `look` returns for each batch."""
 
     @contextmanager
     def open_looking(settings: Settings) -> Iterator[Handler]:
@@ -54,7 +54,7 @@ def die() -> None:
 
 
 def unsuspecting(consumer: Consumer) -> Consumer:
-    """The same consumer, which takes many at a time, however often they have come back."""
+    """Return the consumer, which now takes many messages at a time even if they were redelivered often."""
 
     @contextmanager
     def open_unsuspecting(settings: Settings) -> Iterator[Handler]:
@@ -66,7 +66,7 @@ def unsuspecting(consumer: Consumer) -> Consumer:
 
 
 def undecoded(delivery: Delivery, now: datetime) -> StockData | None:
-    """None for what is no event."""
+    """Decode an event, or return None if the message is not an event."""
     try:
         return history.decode(delivery, now)
     except InvalidEvent:

@@ -1,4 +1,4 @@
-"""Consumers and a publisher without what Stockwire promises: a fault test that passes with them shows nothing."""
+"""Sabotaged consumers and publishers, which break a promise: a fault test that passes with them shows nothing."""
 
 import threading
 import time
@@ -28,12 +28,12 @@ from shared.times import format_sortable, utc_now
 from tests.faults.delivery_log import log_deliveries
 from tests.faults.pipeline import RULES
 
-# In seconds, between work and acknowledgement, whichever comes first: long enough that a kill at random falls into it.
+# Seconds between handling and acknowledgement, so that random kills fall in between.
 AFTERWARDS = 0.1
 
 
 def acknowledging_first(consumer: Consumer) -> Consumer:
-    """The same consumer, which acknowledges what it is given at once and works on it afterwards."""
+    """Return the consumer, which now acknowledges a batch at once and handles it afterwards."""
 
     @contextmanager
     def open_first(settings: Settings) -> Iterator[Handler]:
@@ -54,7 +54,7 @@ def acknowledging_first(consumer: Consumer) -> Consumer:
 
 @contextmanager
 def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
-    """History in a table without a key."""
+    """Open history with a table without a key."""
     with opened(settings.history_url.engine_url) as engine:
         _make_table(engine)
 
@@ -77,7 +77,7 @@ def open_without_dedupe(settings: Settings) -> Iterator[Handler]:
 
 @contextmanager
 def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
-    """Alerts by RULES that remember prices in memory alone, and take an alert for a new one each time."""
+    """Open alerts for RULES that keep prices in memory only and never recognize a repeated alert."""
     with real_alerts.open(settings), opened(settings.alerts_url.engine_url) as engine:
         previous: dict[str, StockData] = {}
 
@@ -95,7 +95,7 @@ def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
 
 @contextmanager
 def open_without_flushing(settings: Settings) -> Iterator[Handler]:
-    """History as many set SQLite up: WAL with `synchronous=NORMAL`, where a commit is not flushed to disk."""
+    """Open history with WAL and `synchronous=NORMAL`, a common setting that does not flush commits to disk."""
 
     def hurry(connection: Any, *_: object) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -137,7 +137,7 @@ alerts_all_at_once = log_deliveries(replace(real_alerts, single_active=False))
 
 
 class UnconfirmedPublisher:
-    """Plain amqpstorm without confirms: what has been written to the socket counts as published."""
+    """A publisher on amqpstorm without confirms: everything written to the socket counts as published."""
 
     def __init__(self, address: BrokerAddress, *, persistent: bool = True) -> None:
         self._address = address
@@ -145,7 +145,7 @@ class UnconfirmedPublisher:
         self._connection: PlainConnection | None = None
 
     def publish(self, messages: Iterable[Message]) -> int:
-        """Raises BrokerUnavailable where the socket is found to be broken."""
+        """Publish messages and return their number. Raises BrokerUnavailable if the socket is broken."""
         count = 0
         try:
             channel = self._channel()
@@ -161,7 +161,7 @@ class UnconfirmedPublisher:
         return count
 
     def give_up(self) -> None:
-        """Let go of a broken connection; its own `close` may wait for long."""
+        """Drop a broken connection, whose own `close` may wait for long."""
         if self._connection is not None:
             self._connection.heartbeat.stop()
             self._connection._io.close()

@@ -1,4 +1,4 @@
-"""`./stockwire replay` with a publisher that takes what it has written to its socket for published."""
+"""`./stockwire replay` with a publisher without confirms."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.faults.sabotaged_consumers import UnconfirmedPublisher, without_confi
 
 
 class Careless:
-    """Connects again where it has to, and goes on with what comes next."""
+    """A publisher that reconnects after an error and goes on with the next message."""
 
     def __init__(self, publisher: UnconfirmedPublisher) -> None:
         self._publisher = publisher

@@ -30,5 +30,5 @@ def slow(sleep: Callable[[], object]) -> Consumer:
 
 
 history = slow(lambda: time.sleep(SECONDS))
-# Holds Python's lock, so that no other thread can send a heartbeat.
+# Holds the GIL, so that no other thread can send a heartbeat.
 history_without_heartbeats = slow(lambda: ctypes.PyDLL(None).sleep(SECONDS))

@@ -1,4 +1,4 @@
-"""Syncs sent to a Celery worker, and the workers that are killed over them."""
+"""Syncs sent to Celery workers, and the workers that a test kills."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ SYMBOLS = tuple(f"S{number}" for number in range(300))
 
 
 def events_of(at: datetime) -> dict[str, StockData]:
-    """By id, what a sync of SYMBOLS publishes as of this instant."""
+    """Return the events, by id, that a sync of SYMBOLS publishes as of this instant."""
     provider = SimulatedProvider()
     quotes = provider.quotes(SYMBOLS, at).items()
     events = [make_event(provider.name, symbol, quote, at) for symbol, quote in quotes]
@@ -36,7 +36,7 @@ def events_of(at: datetime) -> dict[str, StockData]:
 
 
 class SyncLoad:
-    """Sends one at a time, each as of another second of the last half an hour, and keeps account by the task's id."""
+    """A sender of syncs, each as of another second of the last half hour, that remembers the events of each task id."""
 
     def __init__(self, address: BrokerAddress) -> None:
         self.sent: dict[str, dict[str, StockData]] = {}
@@ -48,20 +48,20 @@ class SyncLoad:
         )
 
     def send(self) -> None:
-        """Returns when RabbitMQ has confirmed it."""
+        """Send one sync, and return when RabbitMQ has confirmed it."""
         task, at = str(uuid.uuid4()), self._first + timedelta(seconds=len(self.sent))
         self.sent[task] = events_of(at)
         self._client.send_task("producer.sync", kwargs={"at": format_instant(at)}, task_id=task)
         self.accepted.add(task)
 
     def ledger(self, skipped: set[str]) -> Ledger:
-        """The events of all syncs; of those that RabbitMQ took, each must be there but for those of skipped syncs."""
+        """Return the events of all syncs; confirmed are those of syncs that RabbitMQ took and no worker skipped."""
         attempted = {event: data for events in self.sent.values() for event, data in events.items()}
         return Ledger(attempted, {event for task in self.accepted - skipped for event in self.sent[task]})
 
     @contextmanager
     def sending(self, rate: float) -> Iterator[None]:
-        """So many a second, until the end of the block."""
+        """Send `rate` syncs per second until the end of the block."""
         enough = threading.Event()
 
         def run() -> None:
@@ -84,7 +84,7 @@ class SyncLoad:
 
 
 class Workers:
-    """Celery workers one after the other, in a checkout with a `var` of its own; `now` is the one that runs."""
+    """Celery workers in one copy of the project, started one after the other; `now` is the latest."""
 
     def __init__(self, pipeline: Pipeline, app: str, **settings: str) -> None:
         self.folder = copy_checkout(pipeline.folder)
@@ -97,7 +97,7 @@ class Workers:
         self._stack = ExitStack()
 
     def start(self) -> Process:
-        # Its group is not ended before the end of all: what it leaves behind is to be seen.
+        # Its process group ends with the block, so that a test sees which processes a killed worker leaves.
         block = running(*self._command, environment=self._environment, folder=self.folder)
         self.now = self._stack.enter_context(block)
         return self.now
@@ -107,7 +107,7 @@ class Workers:
         self.start()
 
     def kill_process(self) -> None:
-        """Kill the process of its pool, which syncs."""
+        """Kill the pool process, which runs the syncs."""
         for process in children_of(self.now):
             with suppress(ProcessLookupError):
                 os.kill(int(process), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""RabbitMQ blocks publishers for want of memory or disk: they wait and say so, consumers go on, nothing is lost."""
+"""RabbitMQ blocks publishers because memory or disk is short: they wait and say so, and nothing is lost."""
 
 import csv
 import signal
@@ -28,18 +28,18 @@ from tests.queues import taken
 OpenProcess = Callable[[Pipeline], AbstractContextManager[Process]]
 
 EVENTS = 20_000
-# So many a second that some are left when the alarm is there, which takes a second.
+# Per second: some events must be left when the alarm is raised, which takes a second.
 RATE = 2500
 CELERY = ("python", "-m", "celery", "-A", "producer")
 BLOCKED = "RabbitMQ has blocked publishers"
 WAY_OUT = "free some, and publish again"
 GOES_ON = "no longer blocks publishers"
-# How each alarm is raised, and how it is lifted.
+# The commands that raise and clear each alarm.
 ALARMS = {
     "memory": (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "0.4")),
     "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "50MB")),
 }
-# Publishes without an ear for signals.
+# A publisher that ignores signals.
 DEAF = """
 from shared.messaging.publisher import Publisher
 from shared.settings import load_settings
@@ -82,7 +82,7 @@ def block(
     publisher: OpenPublisher = patient,
     history: OpenProcess = our_history,
 ) -> None:
-    """Publishers are blocked in the middle of a load, half of which then waits in the queue."""
+    """Block publishers in the middle of a load, half of which then waits in the queue."""
     pipeline.declare("history")
     with Load(pipeline.address, prices(EVENTS), rate=RATE, publisher=publisher) as load:
         until(lambda: load.confirmed >= EVENTS / 4, "a part to be confirmed")
@@ -180,7 +180,7 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
     mine, celerys = copy_checkout(tmp_path / "mine"), copy_checkout(tmp_path / "celerys")
     with running(*CELERY, "worker", "--loglevel=info", environment=environment, folder=celerys) as worker:
         assert_prints(worker, "ready.")
-        # No task can be sent any more when publishers are blocked.
+        # Blocked publishers could not send the task.
         with running(
             *CELERY, "call", "producer.sync", "--countdown=5", environment=environment, folder=celerys
         ) as call:
@@ -191,7 +191,7 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
             give_up(sync)
             assert sync.output.splitlines()[1:] == [f"TSLA failed: {BLOCKED} (memory or disk alarm): {WAY_OUT}"]
             assert own_pipeline.waiting("history") == 0
-            # The worker gives up too, but cannot send the retry for now, and says so afterwards.
+            # The worker gives up too, but can send the retry only when it is unblocked.
             time.sleep(max(0.0, given_up - time.monotonic()))
         assert_prints(worker, "Retry in")
         assert_prints(worker, "succeeded in", timeout=60)

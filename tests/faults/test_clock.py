@@ -1,4 +1,4 @@
-"""The clock is set while everything runs: no sync missed, none in a burst, and nobody waits for the old time."""
+"""The clock is set while everything runs: no sync is missed, none come in a burst, and no wait gets longer."""
 
 import random
 import time
@@ -27,7 +27,7 @@ WALL_CLOCK = "tests.faults.wall_clock_consumer"
 
 
 class Jumping:
-    """A process, and the file that says how many seconds its clock is ahead."""
+    """A process and the file that says by how many seconds its clock is ahead."""
 
     def __init__(self, process: Process, clock: Path) -> None:
         self.process = process
@@ -38,7 +38,7 @@ class Jumping:
         self.process.send(JUMP)
 
     def wait_for_syncs(self, count: int, timeout: float = DEADLINE) -> float:
-        """Until it has sent so many more; returns the seconds that took."""
+        """Wait until the process has sent `count` more syncs, and return the seconds that this took."""
         begun = time.monotonic()
         assert_prints(self.process, SYNC, self.process.output.count(SYNC) + count, timeout)
         return time.monotonic() - begun
@@ -63,7 +63,7 @@ def beat_every_second(pipeline: Pipeline, app: str) -> None:
         beat.wait_for_syncs(2)
         for ahead in (-HOUR, HOUR, 0.0):
             beat.set_clock(ahead)
-            # Four syncs have three intervals between them; in a burst they would have none.
+            # Four syncs have three intervals of a second between them, a burst has none.
             if beat.wait_for_syncs(4) < 2:
                 raise PromiseBroken(f"a burst of syncs:\n{beat.process.output}")
 
@@ -79,13 +79,13 @@ def test_control_of_syncs_every_so_often(pipeline: Pipeline) -> None:
 
 
 def seconds_before_the_minute(seconds: float) -> float:
-    """How far ahead a clock has to be to show a time so long before a full minute."""
+    """Return how many seconds ahead a clock must be to show a time this long before a full minute."""
     now = datetime.now(UTC)
     return (60 - seconds) - (now.second + now.microsecond / 1e6)
 
 
 def beat_by_crontab(pipeline: Pipeline, *options: str) -> None:
-    """It goes by the clock as it is: a minute that comes again is synced again, one that was skipped but once."""
+    """Set the clock back and forward: a repeated minute is synced again, skipped minutes are synced once."""
     command = ("celery", "-A", "producer", "beat", "--loglevel=info", *options)
     with jumping(pipeline, *command, ahead=seconds_before_the_minute(8), SCHEDULE="* * * * *") as beat:
         beat.wait_for_syncs(1)
@@ -110,7 +110,7 @@ def test_control_of_syncs_by_crontab(pipeline: Pipeline) -> None:
 
 
 def wait_through_jumps(pipeline: Pipeline, chaos: random.Random, consumer: str) -> None:
-    """The clock jumps at random under load, and is set back while the consumer waits for its database."""
+    """Set the clock at random under load, and set it back while the consumer waits for its database."""
     pipeline.declare("history")
     with jumping(pipeline, "consumers", consumer) as consuming, Load(pipeline.address, prices(4000), rate=1000) as load:
         assert_prints(consuming.process, "consuming")
@@ -142,7 +142,7 @@ def test_control_of_waiting(pipeline: Pipeline, chaos: random.Random) -> None:
 
 
 def refuse_the_future(pipeline: Pipeline, consumer: str) -> None:
-    """On a clock an hour slow every price is one of the future; once it is right they are sent back and stored."""
+    """Run a consumer whose clock is an hour slow: it rejects prices as future ones, which are requeued later."""
     events = [stock_data(as_of=datetime.now(UTC).replace(microsecond=number)) for number in range(20)]
     queue = queue_name("history")
     with jumping(pipeline, "consumers", consumer, ahead=-HOUR) as consuming:

@@ -1,4 +1,4 @@
-"""Nodes of a cluster are killed under load: the queues go on with the others, or wait for them, and lose nothing."""
+"""Nodes of a cluster are killed under load: the queues go on or wait for a majority, and lose nothing."""
 
 import random
 import time
@@ -27,7 +27,7 @@ from tests.queues import declare_raw, publish, waiting
 
 RATE = 1000
 HISTORY = queue_name("history")
-# In seconds. A new leader was there after 1.2 on an idle machine.
+# In seconds. On an idle machine a new leader was elected after 1.2 s.
 AVAILABLE = 15.0
 DOWN = 12.0
 
@@ -47,7 +47,7 @@ class Scene:
     load: Load
 
     def goes_on(self, what: str, timeout: float) -> float:
-        """Says after how long something new is confirmed and stored. Raises PromiseBroken."""
+        """Return the seconds until a new event is confirmed and stored. Raises PromiseBroken."""
         begun, attempted = time.monotonic(), len(self.load.ledger.attempted)
         assert_eventually(lambda: self.load.confirmed > attempted, f"the publisher to go on {what}", timeout)
         assert_eventually(lambda: self.pipeline.stored() > attempted, f"history to go on {what}", timeout)
@@ -56,7 +56,7 @@ class Scene:
 
 @contextmanager
 def loaded_pipeline(balancer: Proxy, folder: Path, publisher: OpenPublisher) -> Iterator[Scene]:
-    """Both consumers under load; at the end all is drained and everything that must hold of it is checked."""
+    """Run both consumers under load. At the end, drain the queues and check all rows and alerts."""
     pipeline = Pipeline(replace(balancer.address, heartbeat=2), folder)
     pipeline.declare("history", "alerts")
     pipeline.add_rules()
@@ -81,7 +81,7 @@ def check(pipeline: Pipeline, ledger: Ledger) -> None:
 def kill_leaders(
     nodes: Cluster, folder: Path, chaos: random.Random, times: int, publisher: OpenPublisher = confirmed_publisher
 ) -> None:
-    """The node that leads the queue is killed, and comes back before the next one is."""
+    """Kill the node that leads the queue and start it again, `times` times."""
     order = chaos.sample(nodes.nodes, len(nodes.nodes))
     with proxy(*(node.address for node in order)) as balancer, loaded_pipeline(balancer, folder, publisher) as scene:
         for _ in range(times):
@@ -96,7 +96,7 @@ def kill_leaders(
 def kill_majority(
     nodes: Cluster, folder: Path, chaos: random.Random, publisher: OpenPublisher = confirmed_publisher
 ) -> None:
-    """Two of three nodes go; nothing may be confirmed that could be lost, and when they are back everything goes on."""
+    """Kill two of three nodes: nothing may be confirmed until they are back, and then everything goes on."""
     with (
         proxy(*(node.address for node in nodes.nodes)) as balancer,
         loaded_pipeline(balancer, folder, publisher) as scene,
@@ -116,7 +116,7 @@ def kill_majority(
 
 
 def outlive(nodes: Cluster, arguments: dict[str, Any]) -> None:
-    """What a queue holds can be had at once from the nodes that live."""
+    """Kill a node: the messages of its queue must be available at once from the other nodes."""
     first, *others = nodes.nodes
     with proxy(*(node.address for node in others)) as balancer:
         declare_raw(first.address, HISTORY, arguments)

@@ -1,4 +1,4 @@
-"""What a consumer stands on is deleted or taken from it under load: it goes on, or stops and says why; never deaf."""
+"""Queues, bindings, exchanges and connections are deleted under load: a consumer recovers, or stops and says why."""
 
 import random
 import time
@@ -28,7 +28,7 @@ RATE = 1000
 HISTORY = queue_name("history")
 DEAD = dead_queue_name(HISTORY)
 POISON = "poison"
-# In seconds: until all is declared again and prices come in, with room for a machine that is busy.
+# In seconds: until everything is declared again and prices arrive, with room for a busy machine.
 GOES_ON = DECLARE_EVERY + 10
 
 
@@ -39,7 +39,7 @@ def owner(rabbitmq: PrivateBroker, pipeline: Pipeline) -> "Owner":
 
 @dataclass(frozen=True)
 class Owner:
-    """A virtual host in the hands of somebody who may do everything to it."""
+    """An administrator of the virtual host, who deletes what a consumer needs."""
 
     pipeline: Pipeline
     node: PrivateBroker
@@ -74,11 +74,11 @@ class Owner:
         )
 
     def take_queue_over(self) -> None:
-        """Somebody else has one of that name."""
+        """Replace the queue by a classic queue of the same name."""
         for _ in range(20):
             self.delete_queue()
             with suppress(AMQPChannelError):
-                # Unless history was quicker.
+                # It fails if history has declared its queue first.
                 declare_raw(self.pipeline.address, HISTORY, {}, bound=False)
                 return
         raise AssertionError("the queue could not be taken over")
@@ -93,7 +93,7 @@ def our_history(pipeline: Pipeline) -> AbstractContextManager[Process]:
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What had been published when it was done, and what when a price published later was stored."""
+    """The ids published before the deletion, and the ids published before prices arrived again."""
 
     ledger: Ledger
     before: set[str]
@@ -101,7 +101,7 @@ class Aftermath:
 
 
 def meddle(owner: Owner, chaos: random.Random, deed: Deed, history: OpenConsumer = our_history) -> Aftermath:
-    """Do it under load; history has to go on."""
+    """Run the deletion under load; history has to go on."""
     pipeline = owner.pipeline
     pipeline.declare("history")
     with history(pipeline) as stores, Load(pipeline.address, prices(1_000_000), rate=RATE) as load:
@@ -122,7 +122,7 @@ def stored_ids(pipeline: Pipeline) -> set[str]:
 
 
 def check(pipeline: Pipeline, ledger: Ledger, lost_for_good: set[str]) -> None:
-    """All that must hold of history, but for what may be lost."""
+    """Check history, apart from the events that may be lost."""
     lost = ledger.confirmed - stored_ids(pipeline)
     assert_none("events lost that must not be", lost - lost_for_good)
     print(
@@ -131,7 +131,7 @@ def check(pipeline: Pipeline, ledger: Ledger, lost_for_good: set[str]) -> None:
 
 
 def poison(owner: Owner, chaos: random.Random, history: OpenConsumer = our_history) -> Ledger:
-    """Dead letters have nowhere to go when there is one."""
+    """Delete the dead letter queue, then publish a poison message."""
 
     def delete_and_publish(owner: Owner) -> None:
         owner.delete_dead_letters()
@@ -144,7 +144,7 @@ def poison(owner: Owner, chaos: random.Random, history: OpenConsumer = our_histo
 
 
 def take_over(owner: Owner, history: OpenConsumer = our_history) -> None:
-    """The queue is somebody else's all of a sudden: history stops, and says which queue it is."""
+    """Replace the queue by one with other arguments: history stops and names the queue."""
     pipeline = owner.pipeline
     pipeline.declare("history")
     with history(pipeline) as stores:
@@ -160,7 +160,7 @@ def take_over(owner: Owner, history: OpenConsumer = our_history) -> None:
     "deed", [Owner.delete_binding, Owner.delete_exchange, Owner.close_connections, Owner.cancel_consumer]
 )
 def test_history_goes_on_without_a_loss(owner: Owner, chaos: random.Random, deed: Deed) -> None:
-    """What no queue takes comes back to the publisher, who publishes it again."""
+    """A message that no queue takes is returned to the publisher, who publishes it again."""
     aftermath = meddle(owner, chaos, deed)
     check(owner.pipeline, aftermath.ledger, set())
 
@@ -175,7 +175,7 @@ def test_what_is_published_after_its_queue_was_deleted_is_not_lost(owner: Owner,
 def test_beside_another_queue_it_misses_no_more_than_what_comes_until_it_is_bound_again(
     owner: Owner, chaos: random.Random
 ) -> None:
-    """RabbitMQ confirms what any queue takes."""
+    """RabbitMQ confirms a message if any queue takes it."""
     declare(owner.pipeline.address, name="other")
     aftermath = meddle(owner, chaos, Owner.delete_binding)
     check(owner.pipeline, aftermath.ledger, aftermath.until_heard)

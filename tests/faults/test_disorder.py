@@ -1,4 +1,4 @@
-"""Everything three times and out of order: history ends as from the sorted stream, and each alert is raised once."""
+"""Events arrive three times and out of order: history ends as if sorted, and each alert is raised once."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,15 +17,15 @@ from tests.faults.pipeline import RULES, SABOTAGED, Pipeline
 from tests.queues import publish
 
 TIMES = 3
-# One event in so many was observed again later, at another price.
+# One event in ten was observed again later, at another price.
 CORRECTED = 10
-# Most come late by less than so many events; one in MISLAID by any number.
+# Most events are late by at most DELAY events, one in MISLAID by any number.
 DELAY = 40
 MISLAID = 20
 
 
 def disordered(events: Sequence[StockData], chaos: random.Random) -> list[StockData]:
-    """Each event three times and some with a correction, which may come before what it corrects."""
+    """Return each event three times, and some with a correction, which may come before the event."""
     arrivals = []
     for place, event in enumerate(events):
         versions = [event] * TIMES
@@ -39,7 +39,7 @@ def disordered(events: Sequence[StockData], chaos: random.Random) -> list[StockD
 
 
 def latest_observations(arrivals: Iterable[StockData]) -> Mapping[str, StockData]:
-    """What history has to hold: of each key what was observed last, in whatever order it came."""
+    """Return the events that history must hold: the last observation of each key."""
     found: dict[str, StockData] = {}
     for event in sorted(arrivals, key=lambda each: each.observed_at):
         found[event.id] = event
@@ -47,7 +47,7 @@ def latest_observations(arrivals: Iterable[StockData]) -> Mapping[str, StockData
 
 
 def alerts_in_order(arrivals: Iterable[StockData], thresholds: Mapping[str, Decimal]) -> set[Alerted]:
-    """What `* crossing <threshold>` comes to, where only what is newer than all before counts."""
+    """Return the alerts of `* crossing <threshold>`, for events that are newer than all events before."""
     found = set()
     newest: dict[str, tuple[datetime, Decimal]] = {}
     for event in arrivals:

@@ -1,4 +1,4 @@
-"""The broker killed or restarted under load: everybody comes back by himself, and what was confirmed is there."""
+"""The broker is killed or restarted under load: everything reconnects, and no confirmed event is lost."""
 
 import random
 import time
@@ -21,9 +21,9 @@ Fall = Callable[[PrivateBroker], None]
 
 RATE = 2000
 REPLAYED = 60_000
-# In seconds, from when the broker takes connections again.
+# In seconds, from the moment when the broker accepts connections again.
 GAP = 10.0
-# In seconds: RabbitMQ 3.10 may lose a quorum queue that is younger when its node is killed.
+# In seconds: RabbitMQ 3.10 may lose a younger quorum queue when its node is killed.
 SETTLED = 2.0
 
 
@@ -46,7 +46,7 @@ def fell(
     gap: float = GAP,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
-    """Let the broker fall and start it again, so often, under a publisher and both consumers; then check all of it."""
+    """Stop the broker and start it again under a publisher and both consumers, then check all rows and alerts."""
     pipeline.add_rules()
     pipeline.declare("history", "alerts")
     with (
@@ -79,7 +79,7 @@ def fell_with_its_consumers(
     times: int,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
-    """Broker and consumers are killed at the same moment, or nearly so."""
+    """Kill broker and consumers at nearly the same moment."""
     pipeline.add_rules()
     pipeline.declare("history", "alerts")
     with ExitStack() as stack:
@@ -110,7 +110,7 @@ def fell_under_full_load(
     times: int,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
-    """The broker is killed under all that a publisher can send."""
+    """Kill the broker while a publisher sends as fast as it can."""
     pipeline.declare("history")
     load = Load(pipeline.address, prices(100_000 * times), batch=5000, publisher=publisher)
     with pipeline.consuming("history") as history, load:
@@ -127,7 +127,7 @@ def fell_under_full_load(
 
 
 def fell_under_a_replay(pipeline: Pipeline, node: PrivateBroker, *command: str) -> None:
-    """The broker is killed while a file is replayed: that goes on by itself, and its end is a good one."""
+    """Kill the broker during a replay, which must go on by itself and end with exit status 0."""
     file = pipeline.folder / "prices.csv"
     rows = (f"{event.as_of.isoformat()},{event.symbol},{event.price}" for event in prices(REPLAYED))
     file.write_text("\n".join(("date,symbol,price", *rows)))
@@ -187,7 +187,7 @@ CONTROLS = {
 }
 
 
-# amqpstorm leaves a socket open for each vain try to connect.
+# amqpstorm leaves a socket open after each failed connection.
 @control
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("scenario", CONTROLS.values(), ids=CONTROLS)

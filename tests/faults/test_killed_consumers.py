@@ -1,4 +1,4 @@
-"""kill -9 of consumers at random moments under load: nothing lost, nothing doubled, each alert once."""
+"""kill -9 of consumers at random moments under load: nothing is lost or doubled, each alert is raised once."""
 
 import random
 import signal
@@ -14,17 +14,17 @@ from tests.faults.markers import control, fault
 from tests.faults.pipeline import SABOTAGED, Pipeline, restarting, short_name
 from tests.processes import Process, until
 
-# So many events a kill, and a second, that the queue is seldom dry.
+# Events per kill and per second, so that the queue is seldom empty.
 EVENTS = 1000
-# In seconds: how long a consumer lives, mostly from when it consumes; sometimes it is killed while it starts.
+# LONGEST is the longest life of a consumer in seconds; the share AT_WORK is counted from when it consumes.
 LONGEST = 0.7
 AT_WORK = 0.8
-# In seconds: a standby took over in 0.2 on an idle machine.
+# In seconds: on an idle machine a standby took over after 0.2 s.
 TAKEOVER = 10.0
 
 
 def kill(pipeline: Pipeline, kills: int, chaos: random.Random, *consumers: str) -> Load:
-    """Kill any of these consumers, one at a time, while events come in; ends when all of those are dealt with."""
+    """Kill one of these consumers at a time while events come in; return when all events are processed."""
     names = [short_name(consumer) for consumer in consumers]
     pipeline.declare(*names)
     events = prices(EVENTS * kills)
@@ -43,7 +43,7 @@ def kill(pipeline: Pipeline, kills: int, chaos: random.Random, *consumers: str) 
 
 
 def kill_history(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "history") -> int:
-    """Says how many redeliveries were absorbed."""
+    """Return the number of redeliveries."""
     return pipeline.check_history(kill(pipeline, kills, chaos, consumer).ledger)
 
 
@@ -54,7 +54,7 @@ def kill_alerts(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: 
 
 
 def share_a_queue(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "history") -> None:
-    """Two history consumers at once, one of which is killed again and again: both store, and the other goes on."""
+    """Run two history consumers and kill one again and again: both store, and the other goes on."""
     pipeline.declare("history")
     with (
         Load(pipeline.address, prices(1_000_000), rate=4 * EVENTS) as load,
@@ -74,7 +74,7 @@ def share_a_queue(pipeline: Pipeline, kills: int, chaos: random.Random, consumer
 
 
 def take_over(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "alerts") -> None:
-    """Two alert consumers at once: one works, and when it is killed the other does."""
+    """Run two alert consumers: one is active, and the other takes over when it is killed."""
     pipeline.add_rules()
     pipeline.listen()
     with ExitStack() as stack:

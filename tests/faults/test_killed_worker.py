@@ -1,4 +1,4 @@
-"""kill -9 of the Celery worker, and of the process that syncs: each sync that RabbitMQ took is done or was skipped."""
+"""kill -9 of Celery workers and their pool processes: each sync that RabbitMQ took is done or skipped."""
 
 import os
 import random
@@ -19,12 +19,12 @@ from tests.processes import DEADLINE, until
 
 SABOTAGED_WORKER = "tests.faults.sabotaged_worker"
 Scenario = Callable[..., None]
-# Syncs per second: about as many as a worker can do that is killed so often.
+# Syncs per second: about the capacity of a worker that is killed so often.
 RATE = 1.0
-# In seconds: a sync from its beginning to its end; and a worker, until it is ready.
+# In seconds: the duration of a sync, and the start of a worker.
 SYNC = 0.2
 STARTUP = 2.0
-# How many workers are killed in the middle of a sync, and not at any other moment of their lives.
+# The share of workers that are killed in the middle of a sync.
 AT_WORK = 0.7
 
 
@@ -36,7 +36,7 @@ def kill(
     app: str = "producer",
     consumer: str = "history",
 ) -> int:
-    """Kill so many workers, and processes of their pools; says how many redeliveries were absorbed."""
+    """Kill workers and processes of their pools, and return the number of redeliveries."""
     victims = [Workers.kill] * workers + [Workers.kill_process] * processes
     chaos.shuffle(victims)
     pipeline.declare("history")
@@ -62,7 +62,7 @@ def wait_for_a_moment(workers: Workers, chaos: random.Random, *, at_work: bool) 
 
 
 def finish(pipeline: Pipeline, syncs: SyncLoad, workers: Workers) -> None:
-    """Let the worker do what is left, and end it; there must be nothing else that runs."""
+    """Let the worker finish all syncs and stop it. No other process may be left."""
     until(workers.has_nothing_to_take, "the worker to take all syncs", 120)
     deadline = time.monotonic() + 30
     while is_missing(pipeline, syncs, workers) and time.monotonic() < deadline:
@@ -80,7 +80,7 @@ def is_missing(pipeline: Pipeline, syncs: SyncLoad, workers: Workers) -> bool:
 
 @contextmanager
 def hanging(pipeline: Pipeline, app: str) -> Iterator[Workers]:
-    """A worker in the middle of a sync that hangs until somebody writes to the pipe; at the end, all must be stored.
+    """Yield a worker whose sync hangs until the pipe is written to. At the end, all events must be stored.
 
     The process that syncs was forked when the worker had its connection to RabbitMQ, which it keeps open.
     """
@@ -105,7 +105,7 @@ def hanging(pipeline: Pipeline, app: str) -> Iterator[Workers]:
 
 
 def hand_over(pipeline: Pipeline, app: str = "producer") -> None:
-    """The worker is killed, and another one of its name is there to do the sync."""
+    """Kill the worker while another worker of the same name runs, which must do the sync."""
     with hanging(pipeline, app) as workers:
         first, processes = workers.now, set(children_of(workers.now))
         assert_prints(workers.start(), "ready.")
@@ -117,7 +117,7 @@ def hand_over(pipeline: Pipeline, app: str = "producer") -> None:
 
 
 def wait_for_the_lock(pipeline: Pipeline, app: str = "producer") -> None:
-    """The worker is killed, and whoever was at the sync is slow to let go of it."""
+    """Kill the worker while the lock of its sync is held a little longer."""
     with hanging(pipeline, app) as workers:
         workers.now.stop(signal.SIGKILL)
         with sync_lock(workers.folder / "var", wait=DEADLINE) as held:

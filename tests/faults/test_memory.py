@@ -1,4 +1,4 @@
-"""Memory: a consumer needs little whatever waits for it, and no more after a million messages than after some."""
+"""Memory of a consumer: little with any backlog, and no growth over a million messages."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from tests.processes import Process, stockwire, until
 
 MEGABYTE = 1024 * 1024
 MOST = 100 * MEGABYTE
-# What Python's heap and SQLite's caches move by, up and down.
+# Python's heap and SQLite's caches vary by this much.
 SLACK = 8 * MEGABYTE
 BACKLOG = 400_000
 CONSUMERS = {"history": "consumers.history.handler:history", "alerts": "consumers.alerts.handler:alerts"}
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 def memory(process: Process, field: str) -> int:
-    """`VmRSS`, what is resident now, or `VmHWM`, the most that ever was; in bytes."""
+    """Return resident memory in bytes: `VmRSS` is the current size, `VmHWM` the peak."""
     found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
     assert found
     return int(found[1]) * 1024
@@ -41,7 +41,7 @@ def check_peak(name: str, process: Process) -> None:
 
 
 def check_growth(pipeline: Pipeline, paths: Mapping[str, str], some: int, all_of_them: int) -> None:
-    """Compare what each consumer needs after some messages with what it needs after all of them."""
+    """Compare the memory of each consumer after some messages with its memory after all messages."""
     pipeline.declare(*paths)
     pipeline.add_rules()
     events = prices(all_of_them)

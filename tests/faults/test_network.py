@@ -1,4 +1,4 @@
-"""Connections that are reset or fall silent under load: noticed on both sides, nothing lost, nothing doubled."""
+"""Connections are reset or fall silent under load: both sides notice, and nothing is lost or doubled."""
 
 import random
 import time
@@ -28,11 +28,11 @@ OpenConsumer = Callable[[Pipeline], AbstractContextManager[Process]]
 
 RATE = 1000
 HEARTBEAT = 2
-# In seconds: a client notices after 1.5 heartbeats at most, RabbitMQ after 3.
+# In seconds: a client notices after at most 1.5 heartbeats, RabbitMQ after 3.
 NOTICED = 3.75 * HEARTBEAT
 HOLE = 8.0
 LOST = "connecting again"
-# What alerts may say first, where it was about to publish one.
+# Alerts print this first if they were about to publish an alert.
 TRYING = "trying again"
 
 
@@ -42,7 +42,7 @@ def our_history(pipeline: Pipeline) -> AbstractContextManager[Process]:
 
 @contextmanager
 def behind(pipeline: Pipeline) -> Iterator[Proxy]:
-    """A proxy that the consumers connect to, with a short heartbeat."""
+    """Yield a proxy that the consumers connect to with a short heartbeat."""
     with proxy(replace(pipeline.address, heartbeat=HEARTBEAT)) as between:
         pipeline.through = between.address
         yield between
@@ -67,7 +67,7 @@ def reset(
     history: OpenConsumer = our_history,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
-    """Publisher and consumers lose their connections at random, in good order or not."""
+    """Close the connections of publisher and consumers at random, by FIN or by RST."""
     pipeline.add_rules()
     pipeline.declare("history", "alerts")
     with (
@@ -95,7 +95,7 @@ def fall_silent(
     history: OpenConsumer = our_history,
     publisher: OpenPublisher = confirmed_publisher,
 ) -> None:
-    """Nothing passes any more, both ways or one, and nothing is closed: noticed, and over when it is over."""
+    """Stop all traffic, both ways or one way, without closing anything: both sides notice, and recover afterwards."""
     pipeline.add_rules()
     pipeline.declare("history", "alerts")
     with (
@@ -125,7 +125,7 @@ def fall_silent(
 
 
 def refund(pipeline: Pipeline, heartbeat: int = HEARTBEAT) -> None:
-    """What RabbitMQ has given to a consumer that is out of reach goes to another one, by RabbitMQ's own heartbeat."""
+    """Cut a consumer off: by its heartbeat, RabbitMQ notices and gives the messages to another consumer."""
     pipeline.declare("history")
     with Load(pipeline.address, prices(500)) as load:
         ledger = load.finish()
@@ -144,7 +144,7 @@ def refund(pipeline: Pipeline, heartbeat: int = HEARTBEAT) -> None:
 
 @contextmanager
 def holding(address: BrokerAddress, count: int) -> Iterator[None]:
-    """A consumer of history that has taken so many messages and does nothing with them."""
+    """Run a consumer that takes messages from the queue of history and does nothing with them."""
     connection = connect(address, "test")
     try:
         subscription = Subscription(connection, connection.open_channel())
@@ -158,7 +158,7 @@ def holding(address: BrokerAddress, count: int) -> Iterator[None]:
 
 
 def hang_in_handshake(pipeline: Pipeline, chaos: random.Random) -> None:
-    """The network stops while a connection is being made, for a moment and for longer than anybody waits for it."""
+    """Stop the network while a connection is made, for a moment and for longer than the timeout."""
     pipeline.declare("history")
     with (
         behind(pipeline) as between,
@@ -180,7 +180,7 @@ def hang_in_handshake(pipeline: Pipeline, chaos: random.Random) -> None:
 
 
 def take_long(pipeline: Pipeline, consumer: str) -> None:
-    """One batch takes as long as several heartbeats."""
+    """Handle one batch for as long as several heartbeats."""
     pipeline.declare("history")
     with Load(pipeline.address, prices(100)) as load:
         ledger = load.finish()

@@ -1,4 +1,4 @@
-"""Poison of every kind: set aside once, with its reason, after a bounded number of tries; its neighbours are stored."""
+"""Poison messages are dead-lettered once, with a reason, after at most a few tries; the others are stored."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ from tests.processes import DEADLINE, Process
 from tests.queues import dead_letters, publish, waiting
 
 POISON_CONSUMERS = "tests.faults.poison_consumers"
-# In seconds, for what a control will wait for in vain.
+# In seconds: a control waits this long for something that never happens.
 SOON = 15
 NEIGHBOURS = 300
 
@@ -51,7 +51,7 @@ BAD_BODIES = {
     "4 MiB": (b"x" * (4 << 20), "over 64 KiB"),
 }
 
-# As anybody may send them; each bad body has one set of them.
+# Properties that a foreign publisher may send; each bad body has one of them.
 STRANGE_PROPERTIES = (
     {},
     {"type": "?", "content_type": "text/plain", "correlation_id": "c", "priority": 9, "delivery_mode": 1},
@@ -67,7 +67,7 @@ def bad_message(number: int, body: bytes) -> Message:
 
 
 def publish_with_neighbours(pipeline: Pipeline, bad: Sequence[Message], count: int = NEIGHBOURS) -> Ledger:
-    """The bad among so many good ones; returns the ledger of those."""
+    """Publish the bad messages among good ones, and return the ledger of the good ones."""
     good = list(prices(count))
     messages = [price_message(event) for event in good]
     for number, message in enumerate(bad):
@@ -77,7 +77,7 @@ def publish_with_neighbours(pipeline: Pipeline, bad: Sequence[Message], count: i
 
 
 def check_set_aside(pipeline: Pipeline, name: str, reasons: Mapping[str, str], deadline: float) -> None:
-    """Just these, by their ids, are dead letters, each once, with a reason that has these words."""
+    """Check that exactly these ids are dead letters, once each, with a reason that has these words."""
     dead = dead_queue_name(queue_name(name))
     assert_eventually(
         lambda: (waiting(pipeline.address, dead) or 0) >= len(reasons), f"{len(reasons)} dead letters", deadline
@@ -126,7 +126,7 @@ def test_control_of_bad_messages(pipeline: Pipeline, broken: str) -> None:
 
 
 def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE) -> None:
-    """One event makes the handler raise, each time."""
+    """Publish an event that makes the handler raise each time."""
     pipeline.declare("history")
     poison = price_message(stock_data(POISON))
     with pipeline.consuming(consumer) as process:
@@ -134,7 +134,7 @@ def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE)
         check_set_aside(pipeline, "history", {poison.id: "LookupError: cannot digest it"}, deadline)
         finish(pipeline, "history", process)
     pipeline.check_history(ledger, dead=[poison.id])
-    # Once with its neighbours, and then alone.
+    # The first try is together with other events.
     tries = process.output.count(TAKEN)
     if tries > MAX_ATTEMPTS + 1:
         raise PromiseBroken(f"it was tried {tries} times")
@@ -151,7 +151,7 @@ def test_control_of_a_handler_that_raises(pipeline: Pipeline) -> None:
 
 
 def kill_each_time(pipeline: Pipeline, consumer: str) -> None:
-    """One event kills its consumer, which is started again each time, until all is stored or set aside."""
+    """Publish an event that kills its consumer each time; restart it until every event is stored or dead."""
     pipeline.declare("history")
     poison = price_message(stock_data(POISON))
     ledger = publish_with_neighbours(pipeline, [poison])
@@ -169,7 +169,7 @@ def kill_each_time(pipeline: Pipeline, consumer: str) -> None:
 
 
 def is_over(pipeline: Pipeline) -> bool:
-    """Whether every event is stored or set aside."""
+    """Return True if every event is stored or dead-lettered."""
     dead = waiting(pipeline.address, dead_queue_name(queue_name("history"))) or 0
     return dead > 0 and pipeline.stored() + dead > NEIGHBOURS
 

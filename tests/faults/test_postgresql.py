@@ -1,4 +1,4 @@
-"""PostgreSQL that is locked, or away: what waits for it stays in the queue, and goes in by itself."""
+"""PostgreSQL is locked or down: events wait in the queue, and are stored when it is back."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -34,7 +34,7 @@ def connected(url: str | URL, **options: Any) -> Iterator[Connection]:
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Another program has the table to itself."""
+    """Hold an exclusive lock on the table for one block."""
     with connected(url) as connection, connection.begin():
         connection.execute(text("LOCK TABLE price IN ACCESS EXCLUSIVE MODE"))
         yield
@@ -42,7 +42,7 @@ def locked(url: str) -> Iterator[None]:
 
 @contextmanager
 def away(url: str) -> Iterator[None]:
-    """The server ends every connection to the database, as it does when it is stopped, and takes no new one."""
+    """End every connection to the database and refuse new ones for one block, like a stopped server."""
     name = make_url(url).database
     with connected(make_url(url).set(database="postgres"), isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
@@ -68,7 +68,7 @@ def read_prices(url: str) -> list[Stored]:
 
 
 def break_database(pipeline: Pipeline, url: str, fault: Fault, consumer: str = "history") -> None:
-    """The consumer says that it waits, and is done soon after the database is back."""
+    """Break the database under load: the consumer says that it waits, and stores everything afterwards."""
     pipeline.declare("history")
     with storing(pipeline, url, consumer) as process, Load(pipeline.address, prices(4 * EVENTS), rate=EVENTS) as load:
         assert_eventually(lambda: read_prices(url), "the first prices")

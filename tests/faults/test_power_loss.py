@@ -1,4 +1,4 @@
-"""The power goes, and with it all that was not flushed to disk: what was confirmed and acknowledged is still there."""
+"""A power loss drops everything that was not flushed to disk: confirmed and acknowledged events survive."""
 
 import os
 import random
@@ -24,11 +24,11 @@ from tests.faults.sabotaged_consumers import without_confirms
 from tests.processes import DEADLINE
 
 ROUNDS = 3
-# In seconds: how long a round lasts at most before the power goes, and events a second meanwhile.
+# LONGEST is the longest round in seconds before the power loss, RATE the events per second.
 LONGEST = 2.0
 RATE = 1000
 MEGABYTES = 512
-# How often RabbitMQ is started again for a queue that does not come back.
+# The number of starts of RabbitMQ until a queue must be back.
 STARTS = 3
 
 
@@ -57,7 +57,7 @@ def lose_power(
     pipeline = Pipeline(replace(broker.address, heartbeat=2), disk.folder.parent)
     pipeline.history = disk.folder / "history.db"
     pipeline.declare("history")
-    # RabbitMQ does not start without some files that it makes in its first seconds and leaves to the system to flush.
+    # RabbitMQ needs some files that it writes in its first seconds without flushing them.
     disk.settle()
     events = prices(1_000_000)
     with (
@@ -75,7 +75,7 @@ def lose_power(
 
 
 def cut_power(disk: FailingDisk, broker: PrivateBroker, consuming: Restarting) -> None:
-    """Everything stops at once, is forgotten but for what is on disk, and starts again from there."""
+    """Stop all processes at once, keep only what is on disk, and start them again."""
     groups = [*(process.pid for process in broker._processes), consuming.process.pid]
     for group in groups:
         os.killpg(group, signal.SIGSTOP)
@@ -90,7 +90,7 @@ def cut_power(disk: FailingDisk, broker: PrivateBroker, consuming: Restarting) -
 
 
 def wait_for_queue(broker: PrivateBroker, consuming: Restarting) -> None:
-    """Until the consumer is at work, which may take another start of the broker.
+    """Wait until the consumer runs, which may take another start of the broker.
 
     RabbitMQ 3.10 does again what a quorum queue did last, and may stumble over messages that are gone by now. After
     three times it leaves the queue alone until it is started anew, which finds the queue a step further.
@@ -111,7 +111,7 @@ def test_what_was_confirmed_and_acknowledged_survives(
     lose_power(disk, broker_on_disk, chaos)
 
 
-# amqpstorm leaves a socket open for each vain try to connect.
+# amqpstorm leaves a socket open after each failed connection.
 @control
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_control_without_confirms(disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random) -> None:

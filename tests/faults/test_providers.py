@@ -1,4 +1,4 @@
-"""A provider over HTTP that answers badly: no event of a bad answer, and every other symbol is stored."""
+"""An HTTP provider gives bad answers: they become no events, and every other symbol is stored."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ BAD: Mapping[str, Answer] = {
     "ENDLESS": Answer(QUOTE.replace("187.44", "1e999999999")),
     "TIMELESS": Answer(QUOTE.replace("1732096798", '"yesterday"')),
     "FUTURE": Answer(QUOTE.replace("1732096798", "4102444800")),
-    # The last one, since it says that nothing more may be asked for now.
+    # The last one, because the provider asks nothing more after it.
     "LIMITED": Answer(PAGE, 429),
 }
 
@@ -61,14 +61,14 @@ def answer(request: Request) -> Answer:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Of a real HTTP server that answers as GOOD and BAD say."""
+    """The URL of a real HTTP server that answers as GOOD and BAD say."""
     with fake_http_server(answer) as server:
         yield server.url
 
 
 @dataclass(frozen=True)
 class CarelessProvider:
-    """The first number in whatever comes is the price."""
+    """A provider that takes the first number of any answer for the price."""
 
     url: str
     name: ClassVar[str] = "finnhub"
@@ -87,7 +87,7 @@ class CarelessProvider:
 
 def sync_badly(pipeline: Pipeline, provider: Provider) -> None:
     pipeline.declare("history")
-    # In between each bad answer a good one, so that it is no provider to be left alone.
+    # A good answer after each bad one, so that the circuit breaker does not trip.
     symbols = [*GOOD, *(name for bad in BAD for name in (bad, f"OK.{bad}") if name != "OK.LIMITED")]
     with pipeline.consuming("history") as storing:
         with Publisher(pipeline.address, "test") as publisher:
@@ -99,7 +99,7 @@ def sync_badly(pipeline: Pipeline, provider: Provider) -> None:
 
 
 def check_report(report: SyncReport, symbols: Sequence[str]) -> None:
-    """An event of every good answer, and of every bad one nothing but the reason."""
+    """Check that each good answer became an event, and each bad answer an error with a reason."""
     assert_none("prices made of bad answers", report.published.keys() & BAD.keys())
     assert_none("good prices lost", set(symbols) - BAD.keys() - report.published.keys())
     assert_none("failures without a reason", [symbol for symbol in BAD if not report.failed.get(symbol)])

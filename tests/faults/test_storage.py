@@ -1,4 +1,4 @@
-"""A database that is locked for long, full, or away: what waits for it stays in the queue, and goes in by itself."""
+"""A database is locked or its disk is full: events wait in the queue, and are stored when it is usable again."""
 
 import signal
 import sqlite3
@@ -17,11 +17,11 @@ from tests.faults.mounts import enlarge, fill, small_disk
 from tests.faults.pipeline import SABOTAGED, Pipeline
 from tests.processes import DEADLINE, Process, running, until
 
-# More than a consumer is given at once, so that some are unacknowledged and some have not been delivered.
+# More than the prefetch of a consumer: some are unacknowledged and some are not delivered.
 EVENTS = 1500
 TRYING = "wait unacknowledged, trying again"
 FULL = "database or disk is full"
-# In seconds: a statement waits 5 for another's transaction, and cannot be interrupted.
+# In seconds: a statement waits 5 s for another transaction and cannot be interrupted.
 PROMPT = 15
 SMALL, LARGE = "3m", "64m"
 
@@ -30,7 +30,7 @@ both = pytest.mark.parametrize("name", ["history", "alerts"])
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Another program in the middle of a transaction."""
+    """Hold a write transaction of another program for one block."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=DEADLINE)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield
@@ -44,7 +44,7 @@ def check(pipeline: Pipeline, name: str, ledger: Ledger) -> None:
 
 
 def lock_out(pipeline: Pipeline, name: str, consumer: str) -> None:
-    """Locked for some 20 s in all: a consumer is killed meanwhile, one is stopped, and one lives to see the end."""
+    """Lock the database for about 20 s, in which one consumer is killed, one is stopped and one runs to the end."""
     pipeline.declare(name)
     pipeline.add_rules()
     lock = ExitStack()
@@ -69,12 +69,12 @@ def lock_out(pipeline: Pipeline, name: str, consumer: str) -> None:
 
 
 def check_kept(pipeline: Pipeline, name: str) -> None:
-    """Nothing is acknowledged of what could not be committed."""
+    """Check that no event was acknowledged without being committed."""
     assert_eventually(lambda: pipeline.waiting(name) == EVENTS, f"{EVENTS} events in the queue", PROMPT)
 
 
 def wait_for_tries(process: Process, tries: int) -> float:
-    """Until it has tried so often and said so; returns the seconds that took."""
+    """Wait until the process has said so often that it tries again, and return the seconds that this took."""
     begun = time.monotonic()
     while time.monotonic() < begun + DEADLINE and process.output.count(TRYING) < tries:
         time.sleep(0.05)
@@ -94,16 +94,16 @@ def test_control_of_a_locked_database(pipeline: Pipeline, name: str) -> None:
 
 
 def fill_up(pipeline: Pipeline, name: str, consumer: str) -> None:
-    """The load fills the disk; one consumer is stopped while it waits, the next waits on until there is room."""
+    """Fill the disk by load: one consumer is stopped while it waits, the next one waits until there is room."""
     with small_disk(pipeline.folder / "disk", SMALL) as disk:
         move_to(disk, pipeline)
         pipeline.declare(name)
         pipeline.add_rules()
-        # In small batches, since each takes the room of the pages it changes.
+        # In small batches, because a batch needs disk space for each page that it changes.
         with Load(pipeline.address, prices(50_000), batch=20) as load, pipeline.consuming(consumer) as stopped:
             until(lambda: FULL in stopped.output, "the disk to be full", 120)
             ledger = load.stop()
-            # Three waits lie between four tries, of at least 0.1, 0.2 and 0.4 s.
+            # Between four tries are three waits of at least 0.1, 0.2 and 0.4 s.
             if wait_for_tries(stopped, stopped.output.count(TRYING) + 4) < 0.7:
                 raise PromiseBroken("it tries again and again without a pause")
             assert_stops(stopped, PROMPT)

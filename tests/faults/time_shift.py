@@ -25,7 +25,7 @@ class ShiftedClock:
         self._file = file
         self._ahead = 0.0
         self._traveller = time_machine.travel(datetime.now(UTC), tick=True).start()
-        # time-machine starts to tick when it is asked for the first time.
+        # time-machine starts to tick with the first call.
         time.time()
 
     def set(self, *_: object) -> None:

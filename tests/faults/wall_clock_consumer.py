@@ -1,4 +1,4 @@
-"""History that waits by the wall clock, as a program with `time.time()` in it does."""
+"""A history consumer that waits by the wall clock, `time.time()`."""
 
 import time
 from collections.abc import Iterator, Sequence
