@@ -111,6 +111,19 @@ def test_every_block_has_a_language_that_is_run_or_shown() -> None:
     assert unknown == []
 
 
+@pytest.mark.parametrize(
+    ("output", "is_shown"),
+    [
+        ("AAPL  9.5  USD\nMSFT  10  USD\n", True),
+        ("AAPL  9.5  EUR\n", False),
+        ("AAPL  USD\n", False),
+        ("", False),
+    ],
+)
+def test_a_sample_may_differ_from_the_output_only_in_numbers_and_spaces(output: str, is_shown: bool) -> None:
+    assert _contains(output, "AAPL  275.51  USD\n") is is_shown
+
+
 class _Session:
     """A reader's terminals: commands run one after the other, and each command that keeps running has its own."""
 

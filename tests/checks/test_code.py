@@ -1,4 +1,4 @@
-"""The tree passes its own checks: one command, `./stockwire test`, is all there is to run."""
+"""Lint, format and types of the whole tree, so that `./stockwire test` runs every check."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What can be checked of the container files without a Docker engine."""
+"""Checks of the container files that need no Docker engine."""
 
 import fnmatch
 import importlib.util
@@ -30,7 +30,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """The file as Compose reads it where no variable is set."""
+    """Return the file as Compose reads it if no variable is set."""
     text = _VARIABLE.sub(lambda match: match[2] or "", COMPOSE.read_text())
     return dict(YAML(typ="safe").load(text))
 
@@ -42,7 +42,7 @@ def run_tool(*words: str) -> None:
 
 
 def copied() -> list[str]:
-    """What the Dockerfile takes into the image."""
+    """Return the paths that the Dockerfile copies into the image."""
     return [
         source
         for line in re.findall(r"^COPY (.+)$", DOCKERFILE.read_text(), re.MULTILINE)
