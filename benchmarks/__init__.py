@@ -1,1 +1,1 @@
-"""Stockwire side by side with what else there is: run by hand, in no test."""
+"""Benchmarks of Stockwire beside other programs, run by hand and not by a test."""

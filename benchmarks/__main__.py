@@ -1,4 +1,4 @@
-"""`python -m benchmarks`, which `./stockwire bench` hands over to."""
+"""The entry point `python -m benchmarks`, which `./stockwire bench` starts."""
 
 import signal
 import sys
@@ -55,7 +55,7 @@ def show(report: Report, *, as_json: bool) -> None:
 
 
 def end(number: int, _frame: object) -> NoReturn:
-    """Leave by way of every `finally`, so that the broker and the files go too."""
+    """Exit through every `finally`, so that the broker is stopped and the files are deleted."""
     sys.exit(128 + number)
 
 

@@ -1,7 +1,7 @@
-"""The bench `latency`: from the call that publishes an event to its row committed, at a steady pace.
+"""The bench `latency`: the time from the publishing of an event to its committed row, at a steady pace.
 
-One process publishes, each event by a call of its own (which waits for its confirm), another consumes. Both read the
-same monotonic clock: just before the call, and just after the commit has returned.
+One process publishes, with one call per event that waits for the confirm. Another process consumes. Both read the same
+monotonic clock: just before the call, and just after the commit.
 """
 
 import time
@@ -9,39 +9,39 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.contest import Figures, contest
-from benchmarks.ours import consume_history
-from benchmarks.prices import price_messages
+from benchmarks.environment import BenchEnvironment, open_environment
+from benchmarks.generated_prices import price_messages
 from benchmarks.report import Latencies, percentile
-from benchmarks.room import Room, open_room
-from benchmarks.side import Job, Side, result, started
+from benchmarks.rounds import Figures, run_rounds
+from benchmarks.side_process import Job, Side, result, started
+from benchmarks.stockwire_consumer import consume_history
 from shared.messaging.publisher import Publisher
 
-# Sent before, and left out of the figures.
+# Events that are sent first, and not counted.
 WARM_UP = 100
 
 Moments = dict[str, float]
 
 
 def measure() -> Latencies:
-    with open_room() as room:
-        figures = contest("latency", SIDES, lambda name: _percentiles(_latencies(room, name)))
+    with open_environment() as environment:
+        figures = run_rounds("latency", SIDES, lambda name: _percentiles(_latencies(environment, name)))
     p50, p99 = ({name: found[place] for name, found in figures.items()} for place in (0, 1))
     return Latencies("latency", SIDES, p50, p99, goals=(3, 15))
 
 
-def _latencies(room: Room, name: str) -> list[float]:
-    """In milliseconds, of the events behind the warm-up."""
+def _latencies(environment: BenchEnvironment, name: str) -> list[float]:
+    """Return the latencies in milliseconds, without the warm-up."""
     side = SIDES[name]
-    with room.job(side.events + WARM_UP) as job, started(side.work, job) as consumer:
-        while not room.has_consumer(job.queue):
+    with environment.job(side.events + WARM_UP) as job, started(side.work, job) as consumer:
+        while not environment.has_consumer(job.queue):
             if consumer.poll() is not None:
                 result(consumer, name)
             time.sleep(0.1)
         with started(send, replace(job, pace=PACES[name])) as publisher:
             sent: Moments = result(publisher, "the publisher")
         committed: Moments = result(consumer, name)
-        room.expect(job.queue, 0)
+        environment.expect(job.queue, 0)
     return [1000 * (committed[event] - moment) for event, moment in list(sent.items())[WARM_UP:]]
 
 
@@ -50,7 +50,7 @@ def _percentiles(latencies: Sequence[float]) -> Figures:
 
 
 def send(job: Job) -> Moments:
-    """Publish at the job's pace; when each event was handed over, by its id."""
+    """Publish at the job's pace, and return the time of each call by event id."""
     sent: Moments = {}
     messages = price_messages(job.events)
     with Publisher(job.address, "bench") as publisher:
@@ -70,14 +70,14 @@ def ours(job: Job) -> Moments:
 
 
 def tutorial_consumer(job: Job) -> Moments:
-    from benchmarks import tutorial
+    from benchmarks import naive_tutorial_consumer
 
     committed: Moments = {}
 
     def note(event_id: str) -> None:
         committed[event_id] = time.monotonic()
 
-    tutorial.consume(job, lambda: None, note)
+    naive_tutorial_consumer.consume(job, lambda: None, note)
     return committed
 
 

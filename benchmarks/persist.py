@@ -1,7 +1,7 @@
-"""The bench `persist`: events that wait in a queue, committed to SQLite and acknowledged, by one process.
+"""The bench `persist`: one process commits queued events to SQLite and acknowledges them.
 
-The clock starts when a side, connected and with its table made, asks for messages. It stops when the last event is
-committed and acknowledged; that the queue is empty then, and every row there, is checked.
+The clock starts when a side has connected and created its table, and asks for messages. It stops when the last event
+is committed and acknowledged. The queue must then be empty, and every row must be in the table.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from benchmarks.by_hand import hand_made_batches
-from benchmarks.contest import Figures, contest
-from benchmarks.ours import consume_history
-from benchmarks.prices import price_messages
+from benchmarks.environment import BenchEnvironment, open_environment
+from benchmarks.generated_prices import price_messages
+from benchmarks.naive_pika_sqlite import unchecked_batches
 from benchmarks.report import Rates
-from benchmarks.room import Room, open_room
-from benchmarks.side import Job, Side, Stopwatch, result, started
+from benchmarks.rounds import Figures, run_rounds
+from benchmarks.side_process import Job, Side, Stopwatch, result, started
+from benchmarks.stockwire_consumer import consume_history
 from shared.errors import ProcessError
 from shared.messaging.messages import Message
 
@@ -24,26 +24,26 @@ EVENTS = 100_000
 BATCH = 2000
 PREFETCH = 4000
 
-# Where each side's rows are to be found afterwards.
+# The table that each side fills.
 TABLES = {"ours": "price", "tutorial": "prices", "pika": "price", "aio-pika": "price", "faststream": "price"}
 
 
 def measure() -> Rates:
     messages = price_messages(EVENTS)
-    with open_room() as room:
-        figures = contest("persist", SIDES, lambda name: _persist(room, name, messages))
+    with open_environment() as environment:
+        figures = run_rounds("persist", SIDES, lambda name: _persist(environment, name, messages))
     rates = {name: rate for name, (rate,) in figures.items()}
     return Rates("persist", SIDES, rates, goals={"tutorial": 250, "amqpstorm": 0.85})
 
 
-def _persist(room: Room, name: str, messages: Sequence[Message]) -> Figures:
+def _persist(environment: BenchEnvironment, name: str, messages: Sequence[Message]) -> Figures:
     side = SIDES[name]
-    with room.job(side.events) as job:
-        room.fill(messages[: side.events])
-        room.expect(job.queue, side.events)
+    with environment.job(side.events) as job:
+        environment.fill(messages[: side.events])
+        environment.expect(job.queue, side.events)
         with started(side.work, job) as process:
             seconds: float = result(process, name)
-        room.expect(job.queue, 0)
+        environment.expect(job.queue, 0)
         if name in TABLES:
             _expect_rows(job.database, TABLES[name], side.events)
     return (side.events / seconds,)
@@ -53,7 +53,7 @@ def _expect_rows(database: str, table: str, events: int) -> None:
     with closing(sqlite3.connect(database)) as connection:
         (found,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a name of ours
     if found != events:
-        raise ProcessError(f"{found} events of {events} are stored: the figure is void")
+        raise ProcessError(f"{found} events of {events} are stored: the figure is not valid")
 
 
 def ours(job: Job) -> float:
@@ -61,16 +61,16 @@ def ours(job: Job) -> float:
 
 
 def tutorial_consumer(job: Job) -> float:
-    from benchmarks import tutorial
+    from benchmarks import naive_tutorial_consumer
 
     watch = Stopwatch()
-    tutorial.consume(job, watch.start, lambda _id: None)
+    naive_tutorial_consumer.consume(job, watch.start, lambda _id: None)
     watch.stop()
     return watch.seconds
 
 
 def amqpstorm_alone(job: Job) -> float:
-    """Receiving and doing nothing: prefetch 500, tuples of bytes, one ack in 250."""
+    """Receive messages as tuples of bytes and do nothing else: prefetch 500, one ack per 250."""
     from amqpstorm.connection import Connection
 
     watch = Stopwatch()
@@ -101,7 +101,7 @@ def pika_batches(job: Job) -> float:
     from pika import BlockingConnection, URLParameters
 
     watch = Stopwatch()
-    with hand_made_batches(job, BATCH) as batches, BlockingConnection(URLParameters(job.url)) as connection:
+    with unchecked_batches(job, BATCH) as batches, BlockingConnection(URLParameters(job.url)) as connection:
         channel = connection.channel()
 
         def on_message(_channel: object, method: Any, _properties: object, body: bytes) -> None:
@@ -123,7 +123,7 @@ async def aio_pika_batches(job: Job) -> float:
 
     watch = Stopwatch()
     done = asyncio.Event()
-    with hand_made_batches(job, BATCH) as batches:
+    with unchecked_batches(job, BATCH) as batches:
         async with await aio_pika.connect(job.url) as connection:
             channel = await connection.channel()
             queue = await channel.get_queue(job.queue)
@@ -143,13 +143,13 @@ async def aio_pika_batches(job: Job) -> float:
 
 
 async def faststream_subscriber(job: Job) -> float:
-    """A subscriber as its tutorial shows it: a function of one message, which is acknowledged when it returns."""
+    """A subscriber as in the tutorial: a function of one message, acknowledged when the function returns."""
     from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 
     watch = Stopwatch()
     done = asyncio.Event()
     broker = RabbitBroker(job.url, logger=None, default_channel=Channel(prefetch_count=PREFETCH))
-    with hand_made_batches(job, 1) as batches:
+    with unchecked_batches(job, 1) as batches:
 
         @broker.subscriber(RabbitQueue(job.queue, declare=False))
         async def on_message(body: bytes) -> None:

@@ -1,17 +1,17 @@
-"""The bench `publish`: persistent, mandatory, confirmed events into one queue, from one process.
+"""The bench `publish`: one process publishes persistent, mandatory, confirmed events to one queue.
 
-Encoding, connecting and declaring are done before the clock starts. It stops when RabbitMQ has confirmed every event.
+Events are encoded and the queue is declared before the clock starts. It stops when RabbitMQ has confirmed every event.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from benchmarks.contest import Figures, contest
-from benchmarks.prices import price_messages
+from benchmarks.environment import BenchEnvironment, open_environment
+from benchmarks.generated_prices import price_messages
 from benchmarks.report import Rates
-from benchmarks.room import Room, open_room
-from benchmarks.side import Job, Side, Stopwatch, result, started
+from benchmarks.rounds import Figures, run_rounds
+from benchmarks.side_process import Job, Side, Stopwatch, result, started
 from shared.messaging.messages import Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
@@ -23,17 +23,17 @@ Item = TypeVar("Item")
 
 
 def measure() -> Rates:
-    with open_room() as room:
-        figures = contest("publish", SIDES, lambda name: _publish(room, name))
+    with open_environment() as environment:
+        figures = run_rounds("publish", SIDES, lambda name: _publish(environment, name))
     rates = {name: rate for name, (rate,) in figures.items()}
     return Rates("publish", SIDES, rates, goals={"amqpstorm": 200, "aio-pika": 3})
 
 
-def _publish(room: Room, name: str) -> Figures:
+def _publish(environment: BenchEnvironment, name: str) -> Figures:
     side = SIDES[name]
-    with room.job(side.events) as job, started(side.work, job) as process:
+    with environment.job(side.events) as job, started(side.work, job) as process:
         seconds: float = result(process, name)
-        room.expect(job.queue, side.events)
+        environment.expect(job.queue, side.events)
     return (side.events / seconds,)
 
 
@@ -49,7 +49,7 @@ def ours(job: Job) -> float:
 
 
 def amqpstorm_loop(job: Job) -> float:
-    """As its documentation has it: confirm_deliveries, then one publish after the other."""
+    """Publish one event after the other with confirm_deliveries, as in the documentation of amqpstorm."""
     from amqpstorm.connection import Connection
 
     messages = [(message, _amqpstorm_properties(message)) for message in price_messages(job.events)]

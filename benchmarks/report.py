@@ -1,4 +1,4 @@
-"""What a bench has found: as one JSON object, or as a table for people."""
+"""The results of a bench, as one JSON object or as a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from benchmarks.side import Side
+from benchmarks.side_process import Side
 from shared.cli.output import print_rows
 
 OURS = "ours"
@@ -14,7 +14,7 @@ OURS = "ours"
 
 @dataclass(frozen=True)
 class Rates:
-    """Events a second, by side; `goals` says how many times a peer's ours should be."""
+    """Events per second by side. `goals` are the wanted ratios of ours to a peer's."""
 
     bench: str
     sides: Mapping[str, Side]
@@ -45,7 +45,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Latencies:
-    """Milliseconds, by side; `goals` are what ours should stay within, as (p50, p99)."""
+    """Milliseconds by side. `goals` are the limits of ours as (p50, p99)."""
 
     bench: str
     sides: Mapping[str, Side]
@@ -103,6 +103,6 @@ def judged(goal: str, *, met: bool) -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that at least this share of them does not exceed (nearest rank)."""
+    """Return the smallest value that at least this share of the values does not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[ceil(share * len(ordered)) - 1]

@@ -1,6 +1,6 @@
-"""The bench `sync`: from a watch list to confirmed events, by a provider that takes 100 ms for each call.
+"""The bench `sync`: from a watch list to confirmed events, with a provider that takes 100 ms per call.
 
-It answers one symbol a call. Both sides publish in the same way; what differs is how they ask.
+The provider answers one symbol per call. Both sides publish in the same way, and differ in how they send requests.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.contest import Figures, contest
-from benchmarks.market import DELAY, market
+from benchmarks.environment import BenchEnvironment, open_environment
+from benchmarks.fake_provider_server import DELAY, fake_provider_server
 from benchmarks.report import Rates
-from benchmarks.room import Room, open_room
-from benchmarks.side import Job, Side, Stopwatch, result, started
+from benchmarks.rounds import Figures, run_rounds
+from benchmarks.side_process import Job, Side, Stopwatch, result, started
 from producer.market_service import fetch_and_publish
 from producer.providers.base import Provider, QuoteResults
 from producer.providers.http.parsing import parse_json
@@ -26,36 +26,36 @@ from shared.messaging.publisher import Publisher
 
 AT = datetime(2024, 11, 20, 21, tzinfo=UTC)
 PROVIDER = "alphavantage"
-# The widest plan that asks one symbol a call.
+# The largest plan with one symbol per call.
 PER_MINUTE = 599
 
 
 def measure() -> Rates:
-    with open_room() as room, market() as url:
-        figures = contest("sync", SIDES, lambda name: _sync(room, url, name))
+    with open_environment() as environment, fake_provider_server() as url:
+        figures = run_rounds("sync", SIDES, lambda name: _sync(environment, url, name))
     rates = {name: rate for name, (rate,) in figures.items()}
     return Rates("sync", SIDES, rates, goals={"one by one": 20})
 
 
-def _sync(room: Room, url: str, name: str) -> Figures:
+def _sync(environment: BenchEnvironment, url: str, name: str) -> Figures:
     side = SIDES[name]
-    with room.job(side.events) as job, started(side.work, replace(job, market=url)) as process:
+    with environment.job(side.events) as job, started(side.work, replace(job, provider_url=url)) as process:
         seconds: float = result(process, name)
-        room.expect(job.queue, side.events)
+        environment.expect(job.queue, side.events)
     return (side.events / seconds,)
 
 
 def ours(job: Job) -> float:
-    account = Account(job.market, key="bench", per_minute=PER_MINUTE)
+    account = Account(job.provider_url, key="bench", per_minute=PER_MINUTE)
     return _timed(job, HttpProvider(APIS[PROVIDER](account), account, Path(job.database).with_suffix("")))
 
 
 def one_by_one(job: Job) -> float:
-    return _timed(job, _Loop(job.market))
+    return _timed(job, _Loop(job.provider_url))
 
 
 class _Loop:
-    """A session, and one request after the other."""
+    """Sends one request after the other in one session."""
 
     name = PROVIDER
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from benchmarks import latency, persist, publish
 from benchmarks.__main__ import cli
-from benchmarks.by_hand import Batches, HandMadeStore
-from benchmarks.contest import ROUNDS, contest
-from benchmarks.prices import price_messages
+from benchmarks.generated_prices import price_messages
+from benchmarks.naive_pika_sqlite import Batches, UncheckedStore
 from benchmarks.report import OURS, Latencies, Rates, percentile
-from benchmarks.side import Side
+from benchmarks.rounds import ROUNDS, run_rounds
+from benchmarks.side_process import Side
 from shared.events import StockData
 from shared.times import utc_now
 
@@ -86,7 +86,7 @@ def test_the_sides_take_turns_and_the_median_counts(capsys: pytest.CaptureFixtur
         turns.append(side)
         return len(turns), -len(turns)
 
-    assert contest("publish", ("ours", "pika"), once) == {"ours": (3, -3), "pika": (4, -4)}
+    assert run_rounds("publish", ("ours", "pika"), once) == {"ours": (3, -3), "pika": (4, -4)}
     assert turns == ["ours", "pika"] * ROUNDS
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -120,7 +120,7 @@ def test_another_process_finds_what_a_side_does_by_its_name(sides: dict[str, Sid
 
 def test_hand_made_batches_are_committed_when_full_and_at_the_end() -> None:
     committed: list[list[bytes]] = []
-    store = cast("HandMadeStore", SimpleNamespace(save=lambda bodies: committed.append(list(bodies))))
+    store = cast("UncheckedStore", SimpleNamespace(save=lambda bodies: committed.append(list(bodies))))
     batches = Batches(store, events=5, size=2)
     assert [batches.add(body) for body in (b"1", b"2", b"3", b"4")] == [False, True, False, True]
     assert not batches.complete

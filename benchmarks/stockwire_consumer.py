@@ -1,11 +1,11 @@
-"""Our own consumer as it is, told to stop when it has dealt with the last event of a job."""
+"""The history consumer, stopped after the last event of a job."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.side import Job, Stopwatch
+from benchmarks.side_process import Job, Stopwatch
 from consumers.history.handler import history
 from shared.database_url import DatabaseUrl
 from shared.messaging.consumer import Consumer, Handler
@@ -17,7 +17,7 @@ Committed = Callable[[Sequence[Any]], None]
 
 
 class TimedStop(Stop):
-    """Times a consumer from outside: the runner calls this just before it asks for messages, and until it has ended."""
+    """A stop that times the consumer: the runner enters `calling` just before the first message, and leaves at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class TimedStop(Stop):
 
 
 def consume_history(job: Job, committed: Committed) -> float:
-    """The seconds from asking for messages to the last acknowledgement; `committed` gets each batch once it is."""
+    """Return the seconds from the first message to the last acknowledgement. Calls `committed` after each commit."""
     stop = TimedStop()
     database = DatabaseUrl(f"sqlite:///{job.database}")
     settings = replace(Settings(), amqp_url=job.address, history_url=database)

@@ -1,6 +1,6 @@
-"""A market data provider on loopback that takes its time: `python -m benchmarks.market` prints its URL and serves.
+"""A fake market data provider on loopback: `python -m benchmarks.fake_provider_server` prints its URL.
 
-It speaks as Alpha Vantage does, one symbol a call, and keeps as many connections as come.
+The server answers like Alpha Vantage, with one symbol per call, after 100 ms.
 """
 
 import asyncio
@@ -56,9 +56,9 @@ def _quote(symbol: str) -> bytes:
 
 
 @contextmanager
-def market() -> Iterator[str]:
+def fake_provider_server() -> Iterator[str]:
     """The URL of one in a process of its own, for one block."""
-    command = [sys.executable, "-m", "benchmarks.market"]
+    command = [sys.executable, "-m", "benchmarks.fake_provider_server"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().strip() if process.stdout else ""

@@ -1,4 +1,4 @@
-"""Where a bench runs: a private RabbitMQ and a temporary folder, of which nothing is left behind."""
+"""A private RabbitMQ and a temporary folder for the time of a bench."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from benchmarks.side import Job
+from benchmarks.side_process import Job
 from infra.up.rabbitmq import private_broker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
@@ -25,14 +25,14 @@ from shared.messaging.topology import (
 
 
 @dataclass
-class Room:
+class BenchEnvironment:
     address: BrokerAddress
     folder: Path
     _numbers: Iterator[int] = field(default_factory=count)
 
     @contextmanager
     def job(self, events: int) -> Iterator[Job]:
-        """A job on a new queue, as the history consumer has one, and a database of its own."""
+        """Yield a job with its own database, and its own queue like the history consumer's."""
         name = f"bench.{next(self._numbers)}"
         with connected(self.address, "bench") as connection:
             channel = connection.open_channel()
@@ -52,19 +52,19 @@ class Room:
             return count_consumers(connection, queue) > 0
 
     def expect(self, queue: str, messages: int) -> None:
-        """Raises ProcessError unless the queue holds so many messages, and no dead letter."""
+        """Raise ProcessError if the queue has another number of messages, or any dead letters."""
         for name, wanted in ((queue, messages), (dead_queue_name(queue), 0)):
             with connected(self.address, "bench") as connection:
                 found = count_messages(connection, name)
             if found != wanted:
-                raise ProcessError(f"queue {name} holds {found} messages instead of {wanted}: the figure is void")
+                raise ProcessError(f"queue {name} has {found} messages instead of {wanted}: the figure is not valid")
 
 
 @contextmanager
-def open_room() -> Iterator[Room]:
-    """Raises ProcessError where RabbitMQ cannot be run."""
+def open_environment() -> Iterator[BenchEnvironment]:
+    """Start RabbitMQ for the block. Raises ProcessError."""
     with tempfile.TemporaryDirectory(prefix="stockwire-bench-") as folder:
         node = Path(folder) / "rabbitmq"
         node.mkdir()
         with private_broker(node) as broker:
-            yield Room(broker.address, Path(folder))
+            yield BenchEnvironment(broker.address, Path(folder))

@@ -1,4 +1,4 @@
-"""One side of a bench at work, in a fresh interpreter of its own: `python -m benchmarks.side MODULE FUNCTION JOB`."""
+"""One side of a bench in its own interpreter: `python -m benchmarks.side_process MODULE FUNCTION JOB`."""
 
 import asyncio
 import gc
@@ -21,9 +21,9 @@ TIMEOUT = 120
 
 @dataclass(frozen=True)
 class Job:
-    """So many events on this queue of the broker at `url`, and a database file that is not there yet.
+    """The number of events, their queue on the broker at `url`, and the path of a database to create.
 
-    `pace` is how many of them to publish a second, `market` the URL of a provider to fetch them from.
+    `pace` is in events per second. `provider_url` is the URL of the provider to fetch prices from.
     """
 
     url: str
@@ -31,7 +31,7 @@ class Job:
     events: int
     database: str
     pace: float = 0
-    market: str = ""
+    provider_url: str = ""
 
     @property
     def address(self) -> BrokerAddress:
@@ -43,9 +43,9 @@ Work = Callable[[Job], Any]
 
 @dataclass(frozen=True)
 class Side:
-    """`work` does a job and returns what was measured, as JSON can carry it; `how` says in a few words how.
+    """A program under test. `work` does a job and returns the figures as JSON values; `how` describes the method.
 
-    It is a function of a module, plain or async, so that another process can find it by its name.
+    `work` is a function of a module, plain or async, so that another process can import it by name.
     """
 
     how: str
@@ -54,7 +54,7 @@ class Side:
 
 
 class Stopwatch:
-    """Seconds on the monotonic clock; what the bench itself has made is kept from the garbage collector's rounds."""
+    """Seconds on the monotonic clock. The garbage collector ignores all objects that exist at the start."""
 
     seconds = 0.0
 
@@ -69,8 +69,8 @@ class Stopwatch:
 
 @contextmanager
 def started(work: Work, job: Job) -> Iterator[subprocess.Popen[str]]:
-    """The function, by its name, in a process of its own, which ends with the block at the latest."""
-    command = [sys.executable, "-m", "benchmarks.side", work.__module__, work.__name__, json.dumps(asdict(job))]
+    """Run `work` in its own process, which is killed at the end of the block."""
+    command = [sys.executable, "-m", "benchmarks.side_process", work.__module__, work.__name__, json.dumps(asdict(job))]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -87,15 +87,15 @@ def started(work: Work, job: Job) -> Iterator[subprocess.Popen[str]]:
 
 
 def result(process: subprocess.Popen[str], name: str) -> Any:
-    """What the side has measured. Raises ProcessError with the last line it said, where it failed."""
+    """Return the figures of a side. Raises ProcessError with the last line of its stderr if it failed."""
     try:
-        printed, said = process.communicate(timeout=TIMEOUT)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise ProcessError(f"{name} has not come to an end within {TIMEOUT} s") from None
+        raise ProcessError(f"{name} did not finish within {TIMEOUT} s") from None
     if process.returncode:
-        last = next(reversed(said.strip().splitlines()), f"exit status {process.returncode}")
+        last = next(reversed(stderr.strip().splitlines()), f"exit status {process.returncode}")
         raise ProcessError(f"{name} failed: {last}")
-    return json.loads(printed)
+    return json.loads(stdout)
 
 
 def main(module: str, function: str, job: str) -> None:

@@ -1,4 +1,4 @@
-"""The sides in turn, over several rounds: a machine that is busy with something else meets all of them."""
+"""Run the sides in turn over several rounds, so that other work on the machine slows all of them alike."""
 
 import os
 import sys
@@ -7,14 +7,14 @@ from statistics import median
 
 ROUNDS = 3
 
-# Processes that run or want to, for each core; more than this before we start anything is somebody else's work.
+# Load per core above which other programs disturb the bench.
 BUSY = 0.25
 
 Figures = tuple[float, ...]
 
 
-def contest(bench: str, sides: Iterable[str], once: Callable[[str], Figures]) -> dict[str, Figures]:
-    """Call `once` for each side, once a round; the medians of what it gave for each, figure by figure."""
+def run_rounds(bench: str, sides: Iterable[str], once: Callable[[str], Figures]) -> dict[str, Figures]:
+    """Call `once` for each side in each round, and return the median of each figure by side."""
     _warn_if_busy(bench)
     names = list(sides)
     found: dict[str, list[Figures]] = {name: [] for name in names}
@@ -29,4 +29,4 @@ def contest(bench: str, sides: Iterable[str], once: Callable[[str], Figures]) ->
 def _warn_if_busy(bench: str) -> None:
     load = os.getloadavg()[0]
     if load > BUSY * (os.cpu_count() or 1):
-        print(f"{bench}: this machine is busy (load {load:.1f}): repeat it when it is quiet", file=sys.stderr)
+        print(f"{bench}: this machine is busy (load {load:.1f}); repeat the bench when it is idle", file=sys.stderr)

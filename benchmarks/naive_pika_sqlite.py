@@ -1,6 +1,6 @@
-"""Storage as a competent hand writes it for one purpose: json.loads and sqlite3, without any check of what arrives.
+"""Storage written by hand for one purpose, with json.loads and sqlite3, and without validation.
 
-The table and its durability (WAL, synchronous=FULL) are the history consumer's own.
+The table and its durability (WAL, synchronous=FULL) are those of the history consumer.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from benchmarks.side import Job
+from benchmarks.side_process import Job
 from consumers.history.tables import SCHEMA
 from shared.database import opened
 from shared.schema import create_schema
@@ -22,7 +22,7 @@ _INSERT = "INSERT INTO price VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_SERIES = "INSERT INTO series (symbol, provider) VALUES (?, ?) RETURNING id"
 
 
-class HandMadeStore:
+class UncheckedStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._series: dict[tuple[str, str], int] = {}
@@ -48,16 +48,16 @@ class HandMadeStore:
 
 
 class Batches:
-    """Bodies as they come, committed `size` at a time, and once more when the last of `events` is there."""
+    """Collects bodies, and commits them in batches of `size`. The last of `events` commits a smaller batch."""
 
-    def __init__(self, store: HandMadeStore, events: int, size: int) -> None:
+    def __init__(self, store: UncheckedStore, events: int, size: int) -> None:
         self._store = store
         self._left = events
         self._size = size
         self._bodies: list[bytes] = []
 
     def add(self, body: bytes) -> bool:
-        """Whether everything up to this one is committed now."""
+        """Return True if this body and all before it are committed."""
         self._bodies.append(body)
         self._left -= 1
         if len(self._bodies) < self._size and self._left:
@@ -72,12 +72,12 @@ class Batches:
 
 
 @contextmanager
-def hand_made_batches(job: Job, size: int) -> Iterator[Batches]:
+def unchecked_batches(job: Job, size: int) -> Iterator[Batches]:
     with opened(make_url(f"sqlite:///{job.database}")) as engine:
         create_schema(engine, SCHEMA)
     connection = sqlite3.connect(job.database, isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")
     try:
-        yield Batches(HandMadeStore(connection), job.events, size)
+        yield Batches(UncheckedStore(connection), job.events, size)
     finally:
         connection.close()

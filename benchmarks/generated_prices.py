@@ -1,4 +1,4 @@
-"""The events that every side gets: STOCK_DATA of some 330 bytes, the same in every run."""
+"""STOCK_DATA events of about 330 bytes, the same for every side and every run."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ _START = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
 
 
 def price_messages(number: int) -> list[Message]:
-    """The first `number` of an endless row, always the same: 500 symbols in turn, a second apart."""
+    """Return the first `number` events of a fixed sequence: 500 symbols in turn, one second apart."""
     return [price_message(event) for event in islice(_prices(), number)]
 
 

@@ -1,4 +1,4 @@
-"""The consumer that tutorials end up with: prefetch 1, and for each message an ORM object, a commit and an ack."""
+"""The consumer of most tutorials: prefetch 1, and per message an ORM object, a commit and an ack."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from amqpstorm.message import Message
 from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from benchmarks.side import Job
+from benchmarks.side_process import Job
 
 
 class Base(DeclarativeBase):
@@ -26,9 +26,9 @@ class Price(Base):
 
 
 def consume(job: Job, starting: Callable[[], None], committed: Callable[[str], None]) -> None:
-    """Consume the job's events and return when all are acknowledged.
+    """Consume the job's events, and return after the last acknowledgement.
 
-    `starting` is called once all is ready to consume, `committed` with the id of each event as soon as it is.
+    `starting` is called just before the first message. `committed` is called with the id of each committed event.
     """
     engine = create_engine(f"sqlite:///{job.database}")
     Base.metadata.create_all(engine)
