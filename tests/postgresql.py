@@ -34,6 +34,8 @@ def postgresql_server() -> Iterator[str]:
     initdb = [binaries / "initdb", "--auth=trust", "--username=stockwire", "--no-sync", "--pgdata", data]
     subprocess.run(initdb, user=user, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
+    # The data does not have to survive a crash.
+    options += ["-c", "fsync=off", "-c", "full_page_writes=off"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [binaries / "postgres", "-D", data, *options], user=user, cwd=folder, stdout=log, stderr=log

@@ -46,7 +46,9 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
     with running(str(checkout / "stockwire"), "up", *options, environment={}, folder=checkout) as up:
         up.wait_for("starting a private one")
         up.wait_for("ALERT any", UP_TIMEOUT)
-        until(lambda: len(ask("history", "BRK.B")) >= 3, "three prices of BRK.B")
+        # The output is looked at first, because each query is a process.
+        until(lambda: up.output.count("BRK.B") > 3, "three prices of BRK.B", UP_TIMEOUT)
+        until(lambda: len(ask("history", "BRK.B")) >= 3, "three stored prices of BRK.B")
         assert {row["provider"] for row in ask("latest")} == {"simulated"}
         assert [row["symbol"] for row in ask("symbols")] == ["AAPL", "BRK.B"]
         assert "(simulated)" in up.output
@@ -55,6 +57,7 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
         assert processes_in(checkout)
         # Another command finds the private broker, which `up` started because the one in .env does not answer.
         assert stockwire("sync", "MSFT", folder=checkout).returncode == 0
+        up.wait_for("MSFT")
         until(lambda: ask("history", "MSFT"), "the price synced beside it")
         assert up.stop(signal.SIGINT, timeout=60) == 0
     assert "Traceback" not in up.output
