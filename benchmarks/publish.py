@@ -131,7 +131,7 @@ async def faststream_tasks(job: Job) -> float:
 
 
 async def _in_flight(items: Iterator[Item], publish: Callable[[Item], Awaitable[object]]) -> float:
-    """How many seconds it takes to publish all, with as many in flight as there are tasks."""
+    """Return the seconds to publish all items, with one item in flight per task."""
 
     async def work() -> None:
         for item in items:

@@ -17,7 +17,7 @@ Committed = Callable[[Sequence[Any]], None]
 
 
 class TimedStop(Stop):
-    """A stop that times the consumer: the runner enters `calling` just before the first message, and leaves at the end."""
+    """Times a consumer: the runner enters `calling` just before the first message, and leaves it at the end."""
 
     def __init__(self) -> None:
         super().__init__()

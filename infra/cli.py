@@ -52,11 +52,11 @@ COMMANDS = {
         "Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit.",
     ),
     "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Add, list and remove alert rules."),
-    "dead": LazyCommand("Maintain", "infra.dead_letters:dead", "Look into dead letters, replay them, or empty them."),
+    "dead": LazyCommand("Maintain", "infra.dead_letters:dead", "List, show, requeue or drop dead letters."),
     "doctor": LazyCommand(
         "Maintain",
         "infra.doctor:doctor",
-        "Check settings, broker, databases and provider; exit 1 where something needs doing.",
+        "Check settings, broker, databases and providers; exits 1 if any check fails.",
     ),
     "test": LazyCommand(
         "Maintain",

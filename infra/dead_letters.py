@@ -1,4 +1,4 @@
-"""`stockwire dead`: what consumers set aside, looked at, replayed or thrown away."""
+"""The commands `stockwire dead`: list, show, requeue and drop dead letters."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from shared.messaging.topology import queue_name
 from shared.settings import load_settings
 from shared.times import format_instant
 
-dead = new_app("Look into dead letters, replay them, or empty them.")
+dead = new_app("List, show, requeue or drop dead letters.")
 
 _SUFFIX = ".dead"
 _MAX_LISTED = 1000
@@ -29,11 +29,11 @@ _MAX_LISTED = 1000
 Queue = Annotated[
     str, typer.Argument(metavar="QUEUE", help="A consumer's name or its queue: history, stockwire.history, …")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=_MAX_LISTED, metavar="N", help="At most so many, from the oldest.")]
+Limit = Annotated[int, typer.Option(min=1, max=_MAX_LISTED, metavar="N", help="At most N dead letters, oldest first.")]
 
 
 def full_queue_name(connection: Connection, text: str) -> str:
-    """`mine`, `stockwire.mine` and `stockwire.mine.dead` all mean `stockwire.mine`, where there is such a queue."""
+    """Return the queue `stockwire.mine` for `mine`, `stockwire.mine` and `stockwire.mine.dead`, if it exists."""
     name = text.removesuffix(_SUFFIX)
     by_consumer = queue_name(name)
     return by_consumer if count_messages(connection, by_consumer) is not None else name
@@ -42,25 +42,26 @@ def full_queue_name(connection: Connection, text: str) -> str:
 @dead.command("list")
 def list_(
     queue: Annotated[
-        str | None, typer.Argument(metavar="[QUEUE]", help="Without one: how many each of our consumers has.")
+        str | None,
+        typer.Argument(metavar="[QUEUE]", help="Default: the number of dead letters of each built-in consumer."),
     ] = None,
     limit: Limit = _MAX_LISTED,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """What is dead and why: a line each, or a count for each of our consumers."""
+    """List dead letters with their reasons, or their number for each built-in consumer."""
     with _broker() as (connection, _):
         if queue is None:
             print_rows(("queue", "dead"), _counts(connection), output, right=("dead",), empty="no consumer has run yet")
             return
         name = full_queue_name(connection, queue)
-        rows = [_summary(delivery) for delivery in dead_letters.look(connection, name, limit)]
+        rows = [_row(delivery) for delivery in dead_letters.look(connection, name, limit)]
     columns = ("died_at", "routing_key", "message_id", "reason")
     print_rows(columns, rows, output, empty=f"{name} has no dead letters")
 
 
 @dead.command()
 def show(queue: Queue, limit: Limit = 10) -> None:
-    """Whole dead letters: properties, headers and body; they stay where they are."""
+    """Show dead letters in full, with properties, headers and body, and keep them."""
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
         found = dead_letters.look(connection, name, limit)
@@ -71,12 +72,12 @@ def show(queue: Queue, limit: Limit = 10) -> None:
         for key, value in {**delivery.properties, **delivery.headers}.items():
             if key != "headers":
                 print(f"{key}: {value}")
-        print(f"\n{_readable(delivery.body)}\n")
+        print(f"\n{_format_body(delivery.body)}\n")
 
 
 @dead.command()
 def requeue(queue: Queue) -> None:
-    """Send what is dead back to its consumer, which tries it again."""
+    """Send dead letters back to their consumer, which handles them again."""
     with _broker() as (connection, publisher):
         name = full_queue_name(connection, queue)
         sent = dead_letters.requeue(connection, publisher, name)
@@ -85,7 +86,7 @@ def requeue(queue: Queue) -> None:
 
 @dead.command()
 def drop(queue: Queue) -> None:
-    """Throw away what is dead."""
+    """Delete dead letters."""
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
         dropped = dead_letters.drop(connection, name)
@@ -104,7 +105,7 @@ def _counts(connection: Connection) -> list[Mapping[str, Any]]:
     return [{"queue": name, "dead": count} for name, count in counted.items() if count is not None]
 
 
-def _summary(delivery: Delivery) -> Mapping[str, Any]:
+def _row(delivery: Delivery) -> Mapping[str, Any]:
     died_at = delivery.headers.get(dead_letters.DIED_AT)
     return {
         "died_at": format_instant(died_at) if isinstance(died_at, datetime) else died_at,
@@ -114,7 +115,7 @@ def _summary(delivery: Delivery) -> Mapping[str, Any]:
     }
 
 
-def _readable(body: bytes) -> str:
+def _format_body(body: bytes) -> str:
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):

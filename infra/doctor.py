@@ -1,4 +1,4 @@
-"""`stockwire doctor`: checks everything the pipeline stands on, and says what to do about each fault."""
+"""The command `stockwire doctor`, which checks all that the pipeline needs."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ Check = Callable[[], Iterator[str]]
 
 
 def doctor() -> None:
-    """Check settings, broker, databases and provider; exit 1 where something needs doing."""
+    """Check settings, broker, databases and providers; exits 1 if any check fails."""
     settings: Settings | None = None
     try:
         settings = load_settings()
@@ -55,7 +55,7 @@ def _checks(settings: Settings) -> list[tuple[str, Check]]:
 
 
 def _passes(name: str, check: Check) -> bool:
-    """Run a check, printing what it finds; it raises StockwireError at a fault."""
+    """Run a check, print its findings, and return True if it raised no StockwireError."""
     try:
         for finding in check():
             _report(name, finding)
@@ -73,7 +73,7 @@ def _report(name: str, finding: str = "", fault: str = "") -> None:
 def _check_settings(settings: Settings) -> Iterator[str]:
     for each in fields(settings):
         if each.name != "accounts":
-            yield f"{PREFIX}{each.name.upper()}={_shown(getattr(settings, each.name))}"
+            yield f"{PREFIX}{each.name.upper()}={_format_setting(getattr(settings, each.name))}"
     yield f"watch list: {', '.join(watch_list(settings, VAR))}"
     for name in settings.provider:
         if account := settings.accounts.get(name):
@@ -93,14 +93,14 @@ def _check_broker(settings: Settings) -> Iterator[str]:
                 yield _describe_queue(connection, queue_name(name))
     except BrokerUnavailable as error:
         server = find_server()
-        way_out = f"./stockwire up runs a private one ({server})" if server else INSTALL_OPTIONS
-        raise BrokerUnavailable(f"RabbitMQ does not answer at {settings.amqp_url}; {way_out}") from error
+        advice = f"./stockwire up runs a private one ({server})" if server else INSTALL_OPTIONS
+        raise BrokerUnavailable(f"RabbitMQ does not answer at {settings.amqp_url}; {advice}") from error
 
 
 def _describe_queue(connection: Connection, queue: str) -> str:
     waiting = count_messages(connection, queue)
     if waiting is None:
-        return f"{queue} is not there yet: its consumer declares it when it first runs"
+        return f"{queue} does not exist yet: its consumer declares it at its first start"
     dead = count_messages(connection, dead_queue_name(queue)) or 0
     look = f" (./stockwire dead list {queue})" if dead else ""
     consumers = count_consumers(connection, queue)
@@ -120,11 +120,11 @@ def _check_database(url: DatabaseUrl) -> Iterator[str]:
 
 
 def _check_provider(name: str, settings: Settings) -> Iterator[str]:
-    """One quote of the first symbol, paid for as any other; a provider that was left alone gets another try."""
+    """Request one quote of the first symbol, and close the provider's circuit breaker before that."""
     symbol = watch_list(settings, VAR)[0]
-    with tempfile.TemporaryDirectory() as aside:
-        # A recording must not move on for having been looked at.
-        provider = make_provider(name, settings, Path(aside) if name == ReplayProvider.name else VAR)
+    with tempfile.TemporaryDirectory() as temporary:
+        # A check must not advance the position of a recording.
+        provider = make_provider(name, settings, Path(temporary) if name == ReplayProvider.name else VAR)
         if isinstance(provider, HttpProvider):
             with open_state(VAR) as engine, writing(engine) as connection:
                 reset_circuit_breaker(connection, provider.account_name)
@@ -142,5 +142,5 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _shown(value: object) -> str:
+def _format_setting(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value or "")

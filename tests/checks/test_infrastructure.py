@@ -108,7 +108,7 @@ class TestCompose:
             assert service["environment"][f"STOCKWIRE_{setting}_URL"].startswith("sqlite:///var/")
 
     @pytest.mark.parametrize("name", OURS)
-    def test_ours_wait_for_the_broker_come_back_and_have_time_to_finish(
+    def test_our_services_wait_for_the_broker_restart_and_have_time_to_finish(
         self, name: str, compose: dict[str, Any]
     ) -> None:
         service = compose["services"][name]
@@ -145,7 +145,7 @@ class TestCompose:
 
 
 class TestTheImage:
-    def test_hadolint_has_nothing_to_say(self) -> None:
+    def test_hadolint_finds_nothing(self) -> None:
         run_tool("hadolint", "--failure-threshold", "info", str(DOCKERFILE))
 
     def test_what_it_copies_exists_and_is_not_ignored(self) -> None:
@@ -154,7 +154,7 @@ class TestTheImage:
             assert (ROOT / source).exists(), source
             assert f"!{source}" in taken, source
 
-    def test_it_holds_every_package_there_is(self) -> None:
+    def test_it_copies_every_package(self) -> None:
         packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
         assert {source.rstrip("/") for source in copied()} == packages | {"requirements.txt", "requirements-market.txt"}
 
@@ -162,7 +162,7 @@ class TestTheImage:
         ("market", "installed"),
         [("", ["requirements.txt"]), ("XNYS", ["requirements.txt", "requirements-market.txt"])],
     )
-    def test_it_installs_the_calendars_where_a_market_is_set(self, market: str, installed: list[str]) -> None:
+    def test_it_installs_the_calendars_if_a_market_is_set(self, market: str, installed: list[str]) -> None:
         command = re.search(r"^RUN pip (.*\\\n.*)$", DOCKERFILE.read_text(), re.MULTILINE)
         assert command
         shell = f"pip() {{ printf '%s\\n' \"$@\"; }}; pip {command[1]}"
@@ -200,18 +200,18 @@ class TestTheImage:
 class TestExampleOfSettings:
     @pytest.fixture
     def uncommented(self, tmp_path: Path) -> Path:
-        """The example with every setting in force."""
+        """Write the example with every setting uncommented, and return its path."""
         file = tmp_path / ".env"
         file.write_text(re.sub(r"^# (STOCKWIRE_\w+=)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
         return file
 
-    def test_it_names_every_setting_there_is(self, uncommented: Path) -> None:
+    def test_it_names_every_setting(self, uncommented: Path) -> None:
         assert set(dotenv_values(uncommented)) == KNOWN
 
     def test_it_says_the_defaults(self, uncommented: Path) -> None:
         assert load_settings({}, uncommented) == Settings()
 
-    def test_as_it_stands_it_changes_nothing(self) -> None:
+    def test_unchanged_it_sets_nothing(self) -> None:
         assert dotenv_values(EXAMPLE) == {}
 
 
@@ -219,7 +219,7 @@ class TestExampleOfSettings:
     "path", [COMPOSE, DOCKERFILE, EXAMPLE, *sorted((ROOT / "infra/rabbitmq").iterdir())], ids=lambda path: path.name
 )
 def test_no_file_holds_a_secret(path: Path) -> None:
-    """RabbitMQ's own guest is no secret, and the only credentials that any of them names."""
+    """The only credentials in these files are those of RabbitMQ's guest, which are not a secret."""
     text = path.read_text()
     assert not re.search(r"(?i)(pass(word|wd)?|secret|token|api_?key)\s*[:=]\s*\S", text)
     credentials = re.findall(r"://([^/@\s]+)@", text)

@@ -1,4 +1,4 @@
-"""Where RabbitMQ can be neither found nor installed, every way to get it is named."""
+"""An error names every way to install RabbitMQ if it is missing and cannot be installed."""
 
 import pytest
 
