@@ -1,4 +1,4 @@
-"""What is pure in the benchmarks: the figures, how they are told, and the events. No test runs a benchmark."""
+"""The pure parts of the benchmarks: figures, their output, and the events. No test runs a benchmark."""
 
 import json
 from importlib import import_module
