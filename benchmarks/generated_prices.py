@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import count, islice, product
 from string import ascii_uppercase
 
-from shared.events import StockData, stock_data_id
+from shared.events import StockData
 from shared.messaging.messages import Message, price_message
 
 PROVIDER = "benchmark"
@@ -28,8 +28,7 @@ def _prices() -> Iterator[StockData]:
 
 def _price(symbol: str, second: int, place: int) -> StockData:
     as_of = _START + timedelta(seconds=second)
-    return StockData(
-        id=stock_data_id(PROVIDER, symbol, as_of),
+    return StockData.create(
         symbol=symbol,
         price=Decimal(10_000 + (31 * second + 97 * place) % 5_000).scaleb(-2),
         currency="USD",

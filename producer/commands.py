@@ -130,7 +130,7 @@ def wait_for_sync_lock(folder: Path) -> Iterator[None]:
 
 
 def _print_published(report: SyncReport) -> None:
-    rows = (event.data() for event in report.published.values())
+    rows = (event.fields() for event in report.published.values())
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()

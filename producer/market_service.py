@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from shared.errors import (
     RateLimited,
     SettingsError,
 )
-from shared.events import StockData, stock_data_id
+from shared.events import StockData
 from shared.locks import file_lock
 from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
@@ -131,15 +131,8 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
     """Return the event of a quote. Raises ProviderError if there is no quote, or the event would be invalid."""
     if isinstance(answer, ProviderError):
         raise answer
-    event = StockData(
-        id=stock_data_id(provider, symbol, answer.as_of),
-        symbol=symbol,
-        provider=provider,
-        observed_at=observed_at,
-        **asdict(answer),
-    )
     try:
-        return StockData.decode(event.encode(), observed_at)
+        return StockData.create(symbol=symbol, provider=provider, observed_at=observed_at, **vars(answer))
     except InvalidEvent as error:
         raise InvalidResponse(f"{provider} sent an invalid quote: {error}") from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from producer.providers.recordings import InvalidRow, RecordedPrice, Recording
 from shared.errors import PublishError, SettingsError
-from shared.events import StockData, stock_data_id
+from shared.events import StockData
 from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
@@ -85,8 +85,7 @@ class Replay:
 
 def to_event(row: RecordedPrice) -> StockData:
     """Return the event of a recorded price."""
-    return StockData(
-        id=stock_data_id(PROVIDER, row.symbol, row.as_of),
+    return StockData.create(
         symbol=row.symbol,
         price=row.price,
         currency=row.currency,

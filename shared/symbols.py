@@ -1,4 +1,4 @@
-"""Ticker symbols, and how one travels in a routing key."""
+"""Ticker symbols, and their spelling in a routing key."""
 
 import re
 from collections.abc import Collection
@@ -6,23 +6,28 @@ from itertools import islice
 
 from shared.errors import InvalidEvent
 
-_SYMBOL = re.compile(r"[A-Z0-9.\-^=:/_]{1,32}")
+# The end is `(?![\s\S])` because `$` also matches before a final newline, and JSON Schema does not know `\Z`.
+SYMBOL_PATTERN = r"^[A-Z0-9.\-^=:/_&]{1,32}(?![\s\S])"
+
+_SYMBOL = re.compile(SYMBOL_PATTERN)
 
 
 def check_symbol(symbol: object) -> str:
-    """The symbol as the exchange writes it, upper case; raises InvalidEvent for any other form."""
-    if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
-        shown = repr(symbol)[:40]
-        raise InvalidEvent(f"symbol {shown} is not 1-32 characters of A-Z 0-9 . - ^ = : / _")
+    """Return the symbol, which must be spelled as the exchange spells it, in upper case.
+
+    Raises InvalidEvent for any other form.
+    """
+    if not isinstance(symbol, str) or not _SYMBOL.match(symbol):
+        raise InvalidEvent(f"symbol {repr(symbol)[:40]} is not 1-32 characters of A-Z 0-9 . - ^ = : / _ &")
     return symbol
 
 
 def routing_token(symbol: str) -> str:
-    """The symbol as one word of a topic key, in which a dot would separate words: `BRK.B` is `BRK-B`."""
+    """Return the symbol as one word of a routing key: `BRK.B` becomes `BRK-B`, because a dot separates words."""
     return symbol.replace(".", "-")
 
 
-def join_names(symbols: Collection[str], most: int = 10) -> str:
-    """`AAPL, MSFT and 3 more`: as many as a line has room for."""
-    named = ", ".join(islice(symbols, most))
-    return named if len(symbols) <= most else f"{named} and {len(symbols) - most} more"
+def join_names(names: Collection[str], most: int = 10) -> str:
+    """Return the names on one line, at most `most` of them: `AAPL, MSFT and 3 more`."""
+    line = ", ".join(islice(names, most))
+    return line if len(names) <= most else f"{line} and {len(names) - most} more"

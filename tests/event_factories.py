@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from hypothesis import settings
 
-from shared.events import PriceAlert, StockData, price_alert_id, stock_data_id
-from shared.events.envelope import CONTENT_TYPE
+from shared.events import CONTENT_TYPE, PriceAlert, StockData
 from shared.messaging.messages import Delivery, Message, price_message
 from shared.messaging.topology import EXCHANGE, price_key
+from shared.prices import format_price
+from shared.times import format_instant, format_sortable
 
 AS_OF = datetime(2024, 11, 20, 9, 59, 58, tzinfo=UTC)
 NOW = datetime(2024, 11, 20, 10, 0, 3, 120000, tzinfo=UTC)
@@ -28,6 +29,29 @@ class Missing:
 MISSING = Missing()
 
 
+EventOfEitherType = TypeVar("EventOfEitherType", StockData, PriceAlert)
+
+
+def changed(event: EventOfEitherType, **fields: Any) -> EventOfEitherType:
+    """Return a copy of the event with other fields, which are not checked."""
+    texts = {name: _as_text(value) for name, value in fields.items()}
+    if "observed_at" in fields:
+        texts["time"] = format_sortable(fields["observed_at"])
+    if "triggered_at" in fields:
+        texts["time"] = texts["triggered_at"] = format_sortable(fields["triggered_at"])
+    if "symbol" in texts:
+        texts["subject"] = texts["symbol"]
+    data = {name: value for name, value in texts.items() if name in event.data.__struct_fields__}
+    envelope = {name: value for name, value in texts.items() if name in event.__struct_fields__}
+    return msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, **data), **envelope)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format_price(value)
+    return format_instant(value) if isinstance(value, datetime) else value
+
+
 def stock_data(
     symbol: str = "AAPL",
     price: str | Decimal = "187.44",
@@ -36,8 +60,7 @@ def stock_data(
     **fields: Any,
 ) -> StockData:
     """Return a STOCK_DATA event observed 5.12 s after `as_of`, with the id that the contract demands."""
-    event = StockData(
-        id=stock_data_id(provider, symbol, as_of),
+    event = StockData.create(
         symbol=symbol,
         price=Decimal(price),
         currency="USD",
@@ -45,7 +68,7 @@ def stock_data(
         provider=provider,
         observed_at=as_of + (NOW - AS_OF),
     )
-    return replace(event, **fields)
+    return changed(event, **fields)
 
 
 # An event with every optional field.
@@ -73,8 +96,7 @@ def price_series(
 def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
     """Return the PRICE_ALERT that rule 1, `AAPL crossing up 187`, raises on `event`."""
     event = event or stock_data()
-    alert = PriceAlert(
-        id=price_alert_id(1, "target", event.id),
+    alert = PriceAlert.create(
         rule_id=1,
         rule_name="target",
         condition="crossing_up",
@@ -86,7 +108,7 @@ def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
         triggered_at=event.observed_at + timedelta(milliseconds=2),
         event_id=event.id,
     )
-    return replace(alert, **fields)
+    return changed(alert, **fields)
 
 
 def stock_body(envelope: dict[str, Any] | None = None, **data: Any) -> bytes:

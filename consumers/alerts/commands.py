@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
 from shared.database import opened, reading
 from shared.errors import SettingsError
-from shared.events import PriceAlert
+from shared.events import ALERT_FIELDS
 from shared.schema import create_schema
 from shared.settings import load_settings
 from shared.times import format_sortable, utc_now
@@ -26,7 +25,7 @@ from shared.times import format_sortable, utc_now
 _EFFECT = "a running alerts consumer applies this within 2 seconds"
 _RULE_COLUMNS = ("id", "name", "rule", "created_at")
 # The fields of PRICE_ALERT's data, in order.
-_ALERT_COLUMNS = tuple(field.name for field in fields(PriceAlert) if field.name != "id")
+_ALERT_COLUMNS = ALERT_FIELDS
 # The columns that fit on a terminal.
 _TABLE_COLUMNS = ("as_of", "symbol", "price", "rule_name", "condition", "threshold", "previous_price", "triggered_at")
 _NUMBERS = ("id", "price", "threshold", "previous_price")
@@ -95,7 +94,7 @@ def alerts(
     """
     columns = _TABLE_COLUMNS if output is Format.TABLE else _ALERT_COLUMNS
     with _database() as engine, reading(engine) as connection:
-        rows = (alert.data() for alert in read_alerts(connection, since, limit))
+        rows = (alert.fields() for alert in read_alerts(connection, since, limit))
         print_rows(columns, rows, output, right=_NUMBERS, empty="no alerts in this time range")
 
 

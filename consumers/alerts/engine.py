@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from consumers.alerts.conditions.base import Interval
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
-from shared.events import PriceAlert, StockData, price_alert_id
+from shared.events import PriceAlert, StockData
 
 # Lower than the revision of any rule.
 _NEVER_EVALUATED = -1
@@ -58,8 +58,7 @@ class RuleIndex:
 
 def make_alert(rule: Rule, event: StockData, previous: Watermark | None, triggered_at: datetime) -> PriceAlert:
     """Return the alert of a rule that an event fired; the same rule and event always give the same id."""
-    return PriceAlert(
-        id=price_alert_id(rule.id, rule.name, event.id),
+    return PriceAlert.create(
         rule_id=rule.id,
         rule_name=rule.name,
         condition=rule.condition.operator.name,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Executable, RowMapping, select, update
 
 from consumers.alerts.engine import Watermark
 from consumers.alerts.tables import alerts, counters, watermarks
-from shared.events import PriceAlert, price_alert_id
+from shared.events import ALERT_FIELDS, PriceAlert
 from shared.schema import insert_into
 
 _ROWS_PER_FETCH = 10_000
@@ -90,9 +90,8 @@ def _upsert(dialect: str) -> Executable:
 
 
 def _fields(alert: PriceAlert) -> dict[str, Any]:
-    return {name: value for name, value in vars(alert).items() if name != "id"}
+    return {name: getattr(alert, name) for name in ALERT_FIELDS}
 
 
 def _alert(row: RowMapping) -> PriceAlert:
-    fields: dict[str, Any] = {name: value for name, value in row.items() if name not in ("id", "published_at")}
-    return PriceAlert(id=price_alert_id(row["rule_id"], row["rule_name"], row["event_id"]), **fields)
+    return PriceAlert.create(**{name: row[name] for name in ALERT_FIELDS})

@@ -81,5 +81,6 @@ def _upsert(dialect: str) -> ClauseElement:
 
 def _row(event: StockData, series_id: int) -> Row:
     """Return the values of the columns of `price`, in order."""
+    data = event.data
     as_of = to_micros(event.as_of)
-    return series_id, as_of, float(event.price), event.currency, event.volume, to_micros(event.observed_at) - as_of
+    return series_id, as_of, float(data.price), data.currency, data.volume, to_micros(event.observed_at) - as_of

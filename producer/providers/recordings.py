@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from shared.errors import InvalidEvent, SettingsError
 from shared.events import CLOCK_TOLERANCE
-from shared.events.fields import is_currency
+from shared.events.currencies import is_currency
 from shared.prices import read_price
 from shared.symbols import check_symbol
 from shared.times import utc_now

@@ -1,7 +1,9 @@
 """The two events, STOCK_DATA and PRICE_ALERT: what a consumer receives and what goes on the wire."""
 
 from shared.events.models import (
+    ALERT_FIELDS,
     CLOCK_TOLERANCE,
+    CONTENT_TYPE,
     Event,
     PriceAlert,
     StockData,
@@ -11,7 +13,9 @@ from shared.events.models import (
 )
 
 __all__ = [
+    "ALERT_FIELDS",
     "CLOCK_TOLERANCE",
+    "CONTENT_TYPE",
     "Event",
     "PriceAlert",
     "StockData",

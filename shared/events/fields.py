@@ -1,82 +1,60 @@
-"""Reading the fields of an event: each function takes one by name, or raises InvalidEvent with the reason."""
+"""The types of the fields of an event, as they travel in JSON.
 
-import re
-from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+Prices and times travel as text: exact decimals in canonical form, and RFC 3339 with an offset. msgspec checks each
+field against its type here, and writes the same rule into the JSON Schema.
+"""
 
-from shared.errors import InvalidEvent
-from shared.prices import parse_price
-from shared.times import parse_instant
+from typing import Annotated, Any, Literal
 
-_CURRENCY = re.compile(r"[A-Z]{3}")
-_MAX_VOLUME = 2**63 - 1
-_MAX_TEXT = 128
+from msgspec import Meta, field
 
+from shared.prices import PRICE_PATTERN
+from shared.symbols import SYMBOL_PATTERN
+from shared.times import INTERVAL_PATTERN, RFC3339_PATTERN
 
-def read_text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        raise InvalidEvent(f"{name} is missing")
-    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or not value.isprintable():
-        raise InvalidEvent(f"{name} is not a printable text of 1-{_MAX_TEXT} characters")
-    return value
+MAX_TEXT = 128
 
-
-def read_optional_text(fields: Mapping[str, Any], name: str) -> str | None:
-    return None if fields.get(name) is None else read_text(fields, name)
-
-
-def read_price(fields: Mapping[str, Any], name: str) -> Decimal:
-    value = fields.get(name)
-    if value is None:
-        raise InvalidEvent(f"{name} is missing")
-    try:
-        return parse_price(value)
-    except ValueError as error:
-        raise InvalidEvent(f"{name} {error}") from error
-
-
-def read_optional_price(fields: Mapping[str, Any], name: str) -> Decimal | None:
-    return None if fields.get(name) is None else read_price(fields, name)
-
-
-def read_instant(fields: Mapping[str, Any], name: str) -> datetime:
-    value = fields.get(name)
-    if value is None:
-        raise InvalidEvent(f"{name} is missing")
-    if not isinstance(value, str):
-        raise InvalidEvent(f"{name} is not text")
-    try:
-        return parse_instant(value)
-    except ValueError as error:
-        raise InvalidEvent(f"{name} {error}") from error
-
-
-def is_currency(value: object) -> bool:
-    """Whether it is written as ISO 4217 does: three capital letters."""
-    return isinstance(value, str) and _CURRENCY.fullmatch(value) is not None
+Text = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_TEXT,
+        description=f"Printable text of 1 to {MAX_TEXT} characters, without control characters.",
+    ),
+]
+Symbol = Annotated[
+    str,
+    Meta(
+        pattern=SYMBOL_PATTERN,
+        description="The symbol as the exchange writes it.",
+        examples=["AAPL", "BRK.B", "M&M.NS"],
+    ),
+]
+PriceText = Annotated[
+    str,
+    Meta(
+        pattern=PRICE_PATTERN,
+        description="A decimal above 0 of at most 15 significant digits, without exponent and trailing zeros.",
+        examples=["412.35", "200"],
+    ),
+]
+TimeText = Annotated[
+    str,
+    Meta(
+        pattern=RFC3339_PATTERN,
+        description="An instant by RFC 3339, with an offset.",
+        examples=["2026-11-20T09:59:58Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+IntervalText = Annotated[
+    str, Meta(pattern=INTERVAL_PATTERN, description="The length of a bar.", examples=["1d", "1h", "5m"])
+]
+Volume = Annotated[int, Meta(ge=0, le=2**63 - 1, description="Whole shares.")]
+RuleId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+SpecVersion = Literal["1.0"]
 
 
-def read_currency(data: Mapping[str, Any]) -> str | None:
-    value = data.get("currency")
-    if value is not None and not is_currency(value):
-        raise InvalidEvent(f"currency {str(value)[:40]!r} is not three capital letters (ISO 4217)")
-    return value
-
-
-def read_volume(data: Mapping[str, Any]) -> int | None:
-    value = data.get("volume")
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_VOLUME:
-        raise InvalidEvent(f"volume {str(value)[:40]!r} is not a whole number of 0 or more")
-    return value
-
-
-def read_optional_flag(data: Mapping[str, Any], name: str) -> bool | None:
-    value = data.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidEvent(f"{name} is neither true nor false")
-    return value
+def null() -> Any:
+    """Declare that a field is null unless set, and is written even then."""
+    return field(default_factory=lambda: None)

@@ -6,8 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from shared.events import Event, PriceAlert, StockData
-from shared.events.envelope import CONTENT_TYPE
+from shared.events import CONTENT_TYPE, Event, PriceAlert, StockData
 from shared.messaging.topology import EXCHANGE, alert_key, backfill_key, price_key
 
 APP_ID = "stockwire"

@@ -37,7 +37,8 @@ def test_sync_prints_what_was_published(run: Run, broker: BrokerAddress) -> None
     assert header == ["symbol", "price", "currency", "as_of", "provider"]
     events = [StockData.decode(delivery.body, utc_now()) for delivery in taken(broker, queue, 2)]
     assert lines == [
-        [data["symbol"], data["price"], "USD", data["as_of"], "simulated"] for data in (each.data() for each in events)
+        [data["symbol"], data["price"], "USD", data["as_of"], "simulated"]
+        for data in (each.fields() for each in events)
     ]
 
 

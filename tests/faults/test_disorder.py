@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +9,7 @@ import pytest
 
 from shared.events import StockData
 from shared.messaging.messages import price_message
+from tests.event_factories import changed
 from tests.faults.ledger import Alerted, Ledger, assert_none, read_alerts
 from tests.faults.load import prices
 from tests.faults.markers import control, fault
@@ -31,7 +31,7 @@ def disordered(events: Sequence[StockData], chaos: random.Random) -> list[StockD
         versions = [event] * TIMES
         if place % CORRECTED == 0:
             later = event.observed_at + timedelta(seconds=1)
-            versions += [replace(event, price=event.price + 1, observed_at=later)] * TIMES
+            versions += [changed(event, price=event.price + 1, observed_at=later)] * TIMES
         for each in versions:
             longest = len(events) if chaos.randrange(MISLAID) == 0 else DELAY
             arrivals.append((place + chaos.uniform(0, longest), each))

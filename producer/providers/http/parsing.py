@@ -10,7 +10,7 @@ from typing import Any
 from producer.providers.base import Quote
 from producer.providers.http.apis.base import Json
 from shared.errors import InvalidResponse, ProviderError
-from shared.events.fields import is_currency
+from shared.events.currencies import is_currency
 from shared.prices import parse_price
 from shared.prices import read_price as read_decimal
 from shared.times import EPOCH, from_micros, to_micros

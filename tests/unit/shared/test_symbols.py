@@ -4,7 +4,7 @@ from shared.errors import InvalidEvent
 from shared.symbols import check_symbol, join_names, routing_token
 
 
-@pytest.mark.parametrize("symbol", ["A", "BRK.B", "^GSPC", "EURUSD=X", "SBIN:NSE", "BTC/USD", "X" * 32])
+@pytest.mark.parametrize("symbol", ["A", "BRK.B", "^GSPC", "EURUSD=X", "SBIN:NSE", "BTC/USD", "M&M.NS", "X" * 32])
 def test_a_symbol_as_the_exchange_writes_it_is_taken(symbol: str) -> None:
     assert check_symbol(symbol) == symbol
 

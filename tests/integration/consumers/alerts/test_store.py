@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,7 +17,7 @@ from shared.database import open_engine, reading, writing
 from shared.errors import SettingsError, StorageError
 from shared.events import PriceAlert
 from shared.schema import create_schema
-from tests.event_factories import AS_OF, NOW, price_alert, price_series
+from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series
 
 RULE = parse_condition("AAPL crossing up 200")
 
@@ -70,7 +69,7 @@ def test_a_taken_or_unknown_name_is_an_error_and_changes_nothing(engine: Engine)
 def test_an_alert_is_stored_once_per_event_and_rule(engine: Engine) -> None:
     alert = price_alert()
     save(engine, alert)
-    save(engine, replace(alert, price=Decimal(1)), replace(alert, rule_id=2))
+    save(engine, changed(alert, price=Decimal(1)), changed(alert, rule_id=2))
     with reading(engine) as connection:
         assert [(each.rule_id, each.price) for each in read_alerts(connection)] == [(1, alert.price), (2, alert.price)]
         assert next(iter(pending_alerts(connection, 10).values())) == alert
@@ -84,12 +83,12 @@ def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:
         assert load_watermarks(connection, {"BRK.B", "NONE"}) == {"BRK.B": Watermark(AS_OF, exact, 7)}
         [alert] = read_alerts(connection)
     assert (alert.price, alert.previous_price) == (exact, None)
-    assert alert.data()["threshold"] == "0.000000123456789012345"
+    assert alert.fields()["threshold"] == "0.000000123456789012345"
 
 
 def test_since_and_limit_select_the_newest_alerts_oldest_first(engine: Engine) -> None:
     alerts = [
-        replace(price_alert(event), triggered_at=event.as_of) for event in price_series(["201", "202", "203", "204"])
+        changed(price_alert(event), triggered_at=event.as_of) for event in price_series(["201", "202", "203", "204"])
     ]
     save(engine, *alerts)
     with reading(engine) as connection:
@@ -100,7 +99,7 @@ def test_since_and_limit_select_the_newest_alerts_oldest_first(engine: Engine) -
 
 def test_the_view_shows_readable_times_that_sort(engine: Engine) -> None:
     early = price_alert(as_of=AS_OF.replace(year=1962, microsecond=123_456))
-    save(engine, early, replace(early, rule_id=2, as_of=AS_OF))
+    save(engine, early, changed(early, rule_id=2, as_of=AS_OF))
     with reading(engine) as connection:
         rows = connection.execute(text("select * from price_alerts order by as_of")).mappings().all()
     assert dict(rows[0]) == {

@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +22,7 @@ from shared.events import StockData
 from shared.reader import Reader, open_reader
 from shared.schema import create_schema
 from shared.settings import Settings
-from tests.event_factories import AS_OF, price_series, stock_data
+from tests.event_factories import AS_OF, changed, price_series, stock_data
 
 
 @pytest.fixture
@@ -94,13 +93,13 @@ def test_a_price_keeps_every_digit(store: PriceStore, price: str, reader: Reader
 def test_a_redelivery_changes_nothing(store: PriceStore, reader: Reader) -> None:
     event = stock_data(price="10")
     store.save([event, event])
-    store.save([replace(event, price=Decimal(11))])
+    store.save([changed(event, price=Decimal(11))])
     assert [row["price"] for row in read_prices(reader, "AAPL")] == ["10"]
 
 
 def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(store: PriceStore, reader: Reader) -> None:
     first = stock_data(price="10")
-    corrected = replace(first, price=Decimal(12), volume=7, observed_at=first.observed_at + timedelta(seconds=1))
+    corrected = changed(first, price=Decimal(12), volume=7, observed_at=first.observed_at + timedelta(seconds=1))
     store.save([corrected, first])
     store.save([first])
     [row] = read_prices(reader, "AAPL")
@@ -148,7 +147,7 @@ def test_stored_symbols_have_first_and_last_time_and_number_of_rows(store: Price
 
 def test_a_failed_batch_stores_nothing_and_the_next_batch_is_stored(store: PriceStore, reader: Reader) -> None:
     with pytest.raises(StorageError):
-        store.save([stock_data("NEW", "10"), replace(stock_data("NEW2"), price=Decimal(-1))])
+        store.save([stock_data("NEW", "10"), changed(stock_data("NEW2"), price=Decimal(-1))])
     store.save([stock_data("NEW", "10")])
     assert [row["symbol"] for row in stored_symbols(reader)] == ["NEW"]
 

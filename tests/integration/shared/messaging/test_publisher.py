@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.errors import BrokerUnavailable, PublishError
-from shared.events.envelope import CONTENT_TYPE
+from shared.events import CONTENT_TYPE
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message, alert_message
 from shared.messaging.publisher import Publisher

@@ -73,7 +73,7 @@ def test_an_alert_carries_both_prices_and_a_deterministic_id() -> None:
     previous = Watermark(AS_OF - timedelta(days=1), Decimal("199.5"), 1)
     alert = make_alert(rule("* crossing up 200", 7), event, previous, NOW)
     assert alert.id == price_alert_id(7, "rule 7", event.id)
-    assert alert.data() == {
+    assert alert.fields() == {
         "rule_id": 7,
         "rule_name": "rule 7",
         "condition": "crossing_up",
