@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.events.models import EVENT_TYPES
+from shared.events.event_types import EVENT_TYPES
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:

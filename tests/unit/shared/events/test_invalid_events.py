@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidEvent
-from shared.events import PriceAlert, StockData, decode_event
-from shared.events.models import MAX_BODY
+from shared.events import MAX_BODY, PriceAlert, StockData, decode_event
 from tests.event_factories import FULL_STOCK_DATA, MISSING, NOW, changed_body, price_alert, property_test, stock_body
 
 DEEP = "nested"

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidEvent
-from shared.events import PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
+from shared.events import MAX_BODY, PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
 from shared.events.currencies import ACTIVE_CURRENCIES
-from shared.events.models import MAX_BODY
 from tests.event_factories import (
     AS_OF,
     FULL_STOCK_DATA,

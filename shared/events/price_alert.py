@@ -1,0 +1,157 @@
+"""PRICE_ALERT: a rule that came true. The structs are the message as it travels, as in `stock_data`."""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from shared.events.envelope import Message, check_subject, create, decode, impossible_time, to_decimal, unprintable
+from shared.events.fields import PriceText, RuleId, SpecVersion, Symbol, Text, TimeText
+from shared.prices import format_price
+from shared.times import format_instant, format_sortable, to_utc
+
+_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "stockwire:PRICE_ALERT")
+
+
+class PriceAlertFields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The `data` of a PRICE_ALERT event: a rule that came true.
+
+    `event_id` is the id of the STOCK_DATA event that made the rule true, `triggered_at` the instant at which we saw it.
+    """
+
+    rule_id: RuleId
+    rule_name: Text
+    condition: Text
+    symbol: Symbol
+    price: PriceText
+    previous_price: PriceText | None = None
+    threshold: PriceText
+    as_of: TimeText
+    triggered_at: TimeText
+    event_id: Text
+
+
+class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
+    """A PRICE_ALERT event: a rule that came true. `time` is the instant at which we saw it."""
+
+    TYPE: ClassVar[str] = "PRICE_ALERT"
+
+    specversion: SpecVersion
+    id: Text
+    source: str = "/stockwire/alerts"
+    type: Literal["PRICE_ALERT"]
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    time: TimeText
+    datacontenttype: str = "application/json"
+    data: PriceAlertFields
+
+    @staticmethod
+    def create(
+        *,
+        rule_id: int,
+        rule_name: str,
+        condition: str,
+        symbol: str,
+        price: Decimal,
+        previous_price: Decimal | None,
+        threshold: Decimal,
+        as_of: datetime,
+        triggered_at: datetime,
+        event_id: str,
+    ) -> "PriceAlert":
+        """Return the alert of a rule on an event, under the id that the two always give. Raises InvalidEvent."""
+        data = {
+            "rule_id": rule_id,
+            "rule_name": rule_name,
+            "condition": condition,
+            "symbol": symbol,
+            "price": format_price(price),
+            "previous_price": previous_price and format_price(previous_price),
+            "threshold": format_price(threshold),
+            "as_of": format_instant(as_of),
+            "triggered_at": format_sortable(triggered_at),
+            "event_id": event_id,
+        }
+        alert_id = price_alert_id(rule_id, rule_name, event_id)
+        return create(PriceAlert, alert_id, format_sortable(triggered_at), data, triggered_at)
+
+    @staticmethod
+    def decode(body: bytes, now: datetime) -> "PriceAlert":
+        """Return the event in `body`. Raises InvalidEvent with the reason."""
+        return decode(_DECODER, PriceAlert, body, now)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of `data` as they travel in JSON."""
+        fields: dict[str, Any] = msgspec.to_builtins(self.data)
+        return fields
+
+    @property
+    def rule_id(self) -> int:
+        return self.data.rule_id
+
+    @property
+    def rule_name(self) -> str:
+        return self.data.rule_name
+
+    @property
+    def condition(self) -> str:
+        return self.data.condition
+
+    @property
+    def symbol(self) -> str:
+        return self.data.symbol
+
+    @property
+    def price(self) -> Decimal:
+        return Decimal(self.data.price)
+
+    @property
+    def previous_price(self) -> Decimal | None:
+        return to_decimal(self.data.previous_price)
+
+    @property
+    def threshold(self) -> Decimal:
+        return Decimal(self.data.threshold)
+
+    @property
+    def as_of(self) -> datetime:
+        return to_utc(self.data.as_of)
+
+    @property
+    def triggered_at(self) -> datetime:
+        return to_utc(self.data.triggered_at)
+
+    @property
+    def observed_at(self) -> datetime:
+        return self.triggered_at
+
+    @property
+    def event_id(self) -> str:
+        return self.data.event_id
+
+    def check(self, now: datetime) -> None:  # noqa: ARG002 - every event is checked with the same arguments
+        """Raise InvalidEvent for what the types of the fields cannot express."""
+        data = self.data
+        texts = {"id": self.id, "rule_name": data.rule_name, "condition": data.condition, "event_id": data.event_id}
+        times = {"time": self.time, "as_of": data.as_of, "triggered_at": data.triggered_at}
+        if not all(map(str.isprintable, texts.values())):
+            raise unprintable(**texts)
+        check_subject(self.subject, data.symbol)
+        try:
+            for time in times.values():
+                to_utc(time)
+        except ValueError as error:
+            raise impossible_time(**times) from error
+
+
+def price_alert_id(rule_id: int, rule_name: str, event_id: str) -> str:
+    """Return the id of the alert that this event raises under this rule."""
+    return str(uuid.uuid5(_IDS, f"{rule_id}\n{rule_name}\n{event_id}"))
+
+
+# The names of the fields of an alert's `data`, in order.
+ALERT_FIELDS = PriceAlertFields.__struct_fields__
+
+_DECODER = msgspec.json.Decoder(PriceAlert)
