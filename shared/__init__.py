@@ -1,1 +1,1 @@
-"""What the producer and the consumers have in common: the event, the settings, the messaging."""
+"""The parts that the producer and the consumers share: events, settings, messaging and storage."""

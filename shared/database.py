@@ -1,4 +1,4 @@
-"""Engines on SQLite (or what a URL names) set up so that what is committed survives a power loss."""
+"""SQLAlchemy engines on SQLite and PostgreSQL, set up so that committed rows survive a power loss."""
 
 import sqlite3
 import time
@@ -17,11 +17,11 @@ from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error, first_line, primar
 
 
 def open_engine(url: URL) -> Engine:
-    """An engine for readers and writers. Raises StorageError where the database cannot be opened.
+    """Return an engine for readers and writers. Raises StorageError if the database cannot be opened.
 
-    On SQLite: WAL, so that readers never block the writer nor it them; `synchronous=FULL`, without which a power loss
-    takes back what was committed; and `BEGIN IMMEDIATE`, since a transaction that reads first fails when it writes.
-    On PostgreSQL no statement waits longer for a lock than it does there.
+    SQLite is set to WAL, so that readers and the writer do not block each other; to `synchronous=FULL`, without which a
+    power loss undoes commits; and to `BEGIN IMMEDIATE`, because a transaction that reads before it writes can fail as
+    locked. On PostgreSQL a statement waits for a lock as long as on SQLite.
     """
     try:
         if url.get_backend_name() != "sqlite":
@@ -42,7 +42,7 @@ def open_engine(url: URL) -> Engine:
 
 @contextmanager
 def opened(url: URL) -> Iterator[Engine]:
-    """An engine for one block, whose connections are closed behind it. Raises StorageError."""
+    """Yield an engine, and close its connections at the end of the block. Raises StorageError."""
     engine = open_engine(url)
     try:
         yield engine
@@ -51,30 +51,30 @@ def opened(url: URL) -> Iterator[Engine]:
 
 
 def redact(url: URL) -> str:
-    """A database URL for people, without its password."""
+    """Return the text of a database URL without its password."""
     return url.render_as_string(hide_password=True)
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that commits at the end of the block.
+    """Yield a connection in a transaction that commits at the end of the block.
 
-    Raises StorageUnavailable for what passes (locked, full, away) and StorageError for what does not.
+    Raises StorageUnavailable if the database is locked, full or not reachable, and StorageError for other errors.
     """
-    with translated(engine.url), engine.begin() as connection:
+    with translate_errors(engine.url), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees the database as it is at its first statement, and takes no lock a writer would feel."""
-    with translated(engine.url), engine.connect() as connection:
+    """Yield a connection that sees the database as of its first statement, and never blocks a writer."""
+    with translate_errors(engine.url), engine.connect() as connection:
         yield connection.execution_options(stockwire_reading=True)
 
 
 @contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """SQLAlchemy's errors as ours, at the edge."""
+def translate_errors(url: URL) -> Iterator[None]:
+    """Raise StorageError in place of SQLAlchemy's errors."""
     try:
         yield
     except DBAPIError as error:
@@ -90,31 +90,31 @@ def _make_folder(url: URL) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"folder {folder} cannot be made: {error.strerror}") from error
+        raise StorageError(f"folder {folder} cannot be created: {error.strerror}") from error
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
-    # By itself it would wait for ever, and hear nothing of a request to stop.
+    # Without a limit, a statement would wait for ever and ignore a request to stop.
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT:g}s'")
     connection.commit()
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # SQLAlchemy begins transactions itself, by the event below; sqlite3 must not do so too.
+    # SQLAlchemy begins transactions in the event `begin`. sqlite3 must not begin them too.
     connection.isolation_level = None
     try:
         _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
     except sqlite3.Error:
-        # SQLAlchemy does not know of it yet, and would leave it open.
+        # SQLAlchemy does not know this connection yet, and would not close it.
         connection.close()
         raise
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """SQLite does not wait by itself where several processes switch the same new file at once."""
+    """Switch to WAL, with retries: SQLite does not wait if several processes switch one new file at once."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     backoff = Backoff(first=0.01, cap=0.1)
     while True:

@@ -1,15 +1,15 @@
-"""Every error Stockwire raises on purpose; each message is one line that says what to do.
+"""The errors that Stockwire raises. Each message is one line that says what is wrong and what to do.
 
 StockwireError
-├── SettingsError            a setting, an argument or a file that cannot be used as it is
-├── InvalidEvent             bytes that are no event by the contract; also prices and symbols on their own
+├── SettingsError            a setting, an argument or a file is unusable
+├── InvalidEvent             a message, a price or a symbol breaks the contract of events
 ├── BrokerError
-│   ├── BrokerUnavailable    nothing answers, or the connection was lost: worth trying again
-│   ├── BrokerRefused        RabbitMQ answered and said no: credentials, virtual host, permissions
+│   ├── BrokerUnavailable    RabbitMQ does not answer, or the connection was lost: try again later
+│   ├── BrokerRefused        RabbitMQ rejected the credentials, the virtual host or a permission
 │   ├── TopologyConflict     a queue or exchange exists with other arguments
-│   └── PublishError         events that RabbitMQ did not confirm, each with why
-├── StorageError             a database that cannot be used as it is
-│   └── StorageUnavailable   locked, full or away for now: worth trying again
+│   └── PublishError         RabbitMQ did not confirm some events; the error has a reason for each
+├── StorageError             a database is unusable
+│   └── StorageUnavailable   the database is locked, full or not reachable: try again later
 ├── ProviderError            a provider cannot deliver a price, or anything at all; see each kind below
 │   ├── UnknownSymbol        the provider does not know the symbol, or the plan does not include it
 │   │   └── NoPrices         the provider knows the symbol, but has no prices in the requested time range
@@ -18,7 +18,7 @@ StockwireError
 │   ├── RateLimited          the provider's rate limit or the plan's quota is used up: try again at `retry_at`
 │   └── AuthenticationFailed the provider rejected the key: no retry will help
 ├── SyncRunning              another sync holds the lock
-└── ProcessError             a process of the stack that could not be started or kept running
+└── ProcessError             a process of the pipeline did not start, or keeps ending
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from typing import ClassVar
 
 
 class StockwireError(Exception):
-    """The root: whatever is raised below it reaches a user as its message alone."""
+    """The root of the tree. A user sees the message of such an error, and no traceback."""
 
 
 class SettingsError(StockwireError):
@@ -55,7 +55,7 @@ class TopologyConflict(BrokerError):
 
 
 class PublishError(BrokerError):
-    """`failures` maps the id of each event that was not confirmed to the reason."""
+    """The reason of each event that was not confirmed, by event id, is in `failures`."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)
@@ -80,7 +80,10 @@ class StorageUnavailable(StorageError):
 
 
 class ProviderError(StockwireError):
-    """`transient` is True if a retry may succeed. The message is a whole sentence with the provider's name."""
+    """A provider failed. The message is a whole sentence with the provider's name.
+
+    `transient` is True if a retry may succeed.
+    """
 
     transient: ClassVar[bool] = True
 
@@ -102,7 +105,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """`retry_at` (UTC) is the time of the next request that may succeed."""
+    """A limit is reached. `retry_at` (UTC) is the time from which a request may succeed again."""
 
     def __init__(self, message: str, retry_at: datetime) -> None:
         self.retry_at = retry_at

@@ -1,4 +1,4 @@
-"""A lock between processes that dies with its holder: no stale lock is ever left to clean up."""
+"""File locks between processes. The kernel releases a lock when its holder ends, so no lock is ever stale."""
 
 import fcntl
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds the lock right now."""
+    """Return True if another process holds the lock now."""
     if not path.exists():
         return False
     with path.open() as file:
@@ -21,7 +21,7 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def file_lock(path: Path, *, wait: float = 0) -> Iterator[bool]:
-    """Hold the lock for the block, waiting up to `wait` seconds for it; yields whether it was had."""
+    """Hold the lock during the block, waiting up to `wait` seconds for it. Yield True if the lock was acquired."""
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait
     with path.open("a") as file:

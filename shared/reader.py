@@ -27,7 +27,7 @@ class Reader(Protocol):
 def open_reader(url: DatabaseUrl) -> Iterator[Reader]:
     """Open a database for reading. A SQLite file must exist. Raises StorageError."""
     if url.sqlite_file:
-        with _translated(url), closing(sqlite3.connect(url.sqlite_file, timeout=BUSY_TIMEOUT)) as connection:
+        with _translate_errors(url), closing(sqlite3.connect(url.sqlite_file, timeout=BUSY_TIMEOUT)) as connection:
             yield _SqliteReader(connection, url)
     else:
         from shared.database import opened
@@ -42,7 +42,7 @@ class _SqliteReader:
         self._url = url
 
     def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
-        with _translated(self._url):
+        with _translate_errors(self._url):
             yield from self._connection.execute(sql, parameters or {})
 
     def has_table(self, name: str) -> bool:
@@ -72,7 +72,7 @@ class _EngineReader:
 
 
 @contextmanager
-def _translated(url: DatabaseUrl) -> Iterator[None]:
+def _translate_errors(url: DatabaseUrl) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Tables with a view over them that people read, made where they are missing, on SQLite and PostgreSQL alike."""
+"""Schemas: tables and a readable view over them, created if they are missing, on SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from shared.database import reading, redact, writing
 from shared.errors import StorageError
 
-# The two dialects whose INSERT has ON CONFLICT, in the same words.
+# Both dialects support INSERT ... ON CONFLICT with the same methods.
 _INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
-# Whole microseconds since 1970 as ISO 8601 in UTC, always with six digits of fraction, so that the text sorts.
+# SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {
-    # Rounded down by hand, since SQLite's division rounds towards zero, also before 1970.
+    # SQLite's division rounds towards zero, which is up before 1970, so the SQL rounds down by itself.
     "sqlite": "strftime('%Y-%m-%dT%H:%M:%S', ({0} - (({0} % 1000000) + 1000000) % 1000000) / 1000000, 'unixepoch')"
     " || printf('.%06dZ', (({0} % 1000000) + 1000000) % 1000000)",
     "postgresql": "to_char(timestamp 'epoch' + {0} * interval '1 microsecond', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
@@ -24,9 +24,10 @@ _INSTANTS = {
 
 @dataclass(frozen=True)
 class Schema:
-    """`view` is the name of the view, `select` its SELECT, in which `{instant[COLUMN]}` stands for readable text.
+    """Tables and one view.
 
-    `first_rows` is run once, when the tables are made.
+    `select` is the view's SELECT, in which `{instant[COLUMN]}` becomes SQL that formats an instant as text. The
+    statements `first_rows` are run once, after the tables are created.
     """
 
     name: str
@@ -37,12 +38,10 @@ class Schema:
 
 
 def create_schema(engine: Engine, schema: Schema) -> None:
-    """Make what is missing; several processes may do so at once. Raises StorageError."""
+    """Create the schema if it is missing. Several processes may call this at once. Raises StorageError."""
     dialect = engine.dialect.name
     if dialect not in _INSTANTS:
-        raise StorageError(
-            f"database {redact(engine.url)}: {schema.name} is kept in SQLite or PostgreSQL, not in {dialect}"
-        )
+        raise StorageError(f"database {redact(engine.url)}: Stockwire supports SQLite and PostgreSQL, not {dialect}")
     with reading(engine) as connection:
         if is_complete(connection, schema):
             return
@@ -59,17 +58,17 @@ def create_schema(engine: Engine, schema: Schema) -> None:
 
 
 def is_complete(connection: Connection, schema: Schema) -> bool:
-    """Whether the schema has been made: the view comes last, in the same transaction."""
+    """Return True if the schema exists. The view is created last, in the same transaction as the tables."""
     return inspect(connection).has_table(schema.view)
 
 
 def insert_into(table: Table, dialect: str) -> Any:
-    """An INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    """Return an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     return _INSERTS[dialect](table)
 
 
 class _Instants:
-    """`instants["as_of"]` is SQL that shows the column `as_of` as text; any expression may stand for the column."""
+    """SQL that formats an instant as text: `instants["as_of"]` for a column, or any expression in its place."""
 
     def __init__(self, dialect: str) -> None:
         self._template = _INSTANTS[dialect]

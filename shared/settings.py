@@ -1,4 +1,4 @@
-"""The settings: one frozen object, read once from the environment and `.env`, and passed on."""
+"""Settings: one frozen object, built once from the environment and `.env`, and passed on."""
 
 import os
 import re
@@ -20,16 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 PREFIX = "STOCKWIRE_"
 
-# A running `up` holds the lock, and writes down in what its settings differ, so that commands beside it have the same.
+# A running `up` holds the lock, and writes its options into the file, so that commands beside it use the same settings.
 UP_LOCK = VAR / "up.lock"
 UP_SETTINGS = VAR / "up.env"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a process needs to know; field `symbols` is the setting `STOCKWIRE_SYMBOLS`, and so on.
+    """The settings of a process. The field `symbols` is the setting `STOCKWIRE_SYMBOLS`, and so on.
 
-    Relative SQLite paths are below the project's folder, whatever folder the process was started in.
+    Relative SQLite paths are relative to the project's folder, not to the folder that the process was started in.
     """
 
     amqp_url: BrokerAddress = field(default_factory=lambda: BrokerAddress.parse("amqp://guest:guest@localhost:5672/"))
@@ -41,14 +41,15 @@ class Settings:
     schedule: Schedule = field(default_factory=lambda: Schedule.parse("5m"))
     replay_file: Path | None = None
     market: str | None = None
-    # By provider; each of their fields is a setting, such as STOCKWIRE_TWELVEDATA_KEY.
+    # Keyed by provider. Each field of an account is a setting, such as STOCKWIRE_TWELVEDATA_KEY.
     accounts: Mapping[str, Account] = field(default_factory=lambda: dict(ACCOUNTS))
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT / ".env") -> Settings:
-    """The settings of this process; the environment goes before those of a running `up`, and they before `.env`.
+    """Return the settings of this process.
 
-    Raises SettingsError, naming the setting, for a value that cannot be used and for an unknown `STOCKWIRE_*` name.
+    The environment overrides the options of a running `up`, and these override `.env`. Raises SettingsError, with the
+    name of the setting, for an invalid value and for an unknown `STOCKWIRE_*` name.
     """
     environ = os.environ if environ is None else environ
     values = {**_read_dotenv(dotenv), **_read_running(), **environ}
@@ -64,22 +65,23 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
             key = name.removeprefix(PREFIX)
             arguments[key.lower()] = _parse(name, value, _PARSERS[key])
         else:
-            raise SettingsError(f"{name} is no setting of Stockwire: use one of {_setting_names()}")
+            raise SettingsError(f"{name} is not a setting of Stockwire: use one of {_setting_names()}")
     return Settings(**arguments, accounts=accounts)
 
 
 def write_running(values: Mapping[str, str]) -> None:
-    """Show commands beside a running `up` its settings: values by the names they have in the environment.
+    """Write the options of a running `up`, by setting name, for the commands that run beside it.
 
-    The file is whole at every moment, and its owner's alone, since a URL may hold a password. Raises SettingsError.
+    The file is replaced as a whole, and only its owner can read it, because a URL may hold a password. Raises
+    SettingsError.
     """
-    beside = UP_SETTINGS.with_suffix(".new")
+    new_file = UP_SETTINGS.with_suffix(".new")
     lines = (f"{name}='{value.translate(_QUOTED)}'\n" for name, value in values.items())
     try:
-        beside.unlink(missing_ok=True)
-        beside.touch(mode=0o600)
-        beside.write_text("".join(lines))
-        beside.replace(UP_SETTINGS)
+        new_file.unlink(missing_ok=True)
+        new_file.touch(mode=0o600)
+        new_file.write_text("".join(lines))
+        new_file.replace(UP_SETTINGS)
     except OSError as error:
         raise SettingsError(f"{UP_SETTINGS} cannot be written: {error.strerror}") from error
 
@@ -90,7 +92,7 @@ def parse_database_url(text: str) -> DatabaseUrl:
 
 
 def parse_symbols(text: str) -> tuple[str, ...]:
-    """`AAPL,BRK.B`, spaces and repetitions dropped, lower case raised. Raises ValueError."""
+    """Return the symbols of `aapl, BRK.B, AAPL`: in upper case, each one once. Raises ValueError."""
     symbols = [part.upper() for part in re.split(r"[,\s]+", text) if part]
     if not symbols:
         raise ValueError("names no symbol")
@@ -112,7 +114,7 @@ def parse_replay_file(text: str) -> Path | None:
 
 
 def parse_market(text: str) -> str | None:
-    """A market's identifier, by ISO 10383 or as the calendars call it; nothing means none. Raises ValueError."""
+    """Return a market's code (ISO 10383, or a name of the calendars), or None for empty text. Raises ValueError."""
     market = text.strip().upper()
     if not re.fullmatch(r"[A-Z0-9_/.]{0,20}", market):
         raise ValueError(f"{text[:40]!r} is not a market such as XNYS")
@@ -133,7 +135,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 _ACCOUNT_FIELDS = {
     f"{PREFIX}{provider.upper()}_{field_name}": (provider, field_name) for provider in ACCOUNTS for field_name in FIELDS
 }
-# What a value in single quotes has a backslash before.
+# A value in single quotes needs a backslash before these characters.
 _QUOTED = str.maketrans({"\\": "\\\\", "'": "\\'"})
 
 

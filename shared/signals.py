@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM, SIGINT and SIGHUP: the signal only asks, the work in hand is finished first."""
+"""Stopping on SIGTERM, SIGINT and SIGHUP. A signal only requests the stop; the current work is finished first."""
 
 import queue
 import signal
@@ -8,9 +8,9 @@ from types import FrameType
 
 
 class Stop:
-    """A request to stop that a signal handler may make at any moment.
+    """A request to stop, which a signal handler may make at any moment.
 
-    It is built on SimpleQueue, whose `put` is reentrant; an Event or a Condition can deadlock when a signal arrives
+    The class uses SimpleQueue because its `put` is reentrant. An Event or a Condition can deadlock if a signal arrives
     while the main thread holds its lock.
     """
 
@@ -27,7 +27,10 @@ class Stop:
 
     @contextmanager
     def calling(self, listener: Callable[[], None]) -> Iterator[None]:
-        """Call `listener` when a stop is requested; at once where it was before. It may run in a signal handler."""
+        """Call `listener` as soon as a stop is requested, or at once if it already is.
+
+        The listener may run in a signal handler.
+        """
         self._listeners = [*self._listeners, listener]
         if self.requested:
             listener()
@@ -37,7 +40,7 @@ class Stop:
             self._listeners = [each for each in self._listeners if each is not listener]
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, but not past a request to stop; says whether there is one."""
+        """Sleep until a stop is requested, at most `seconds`. Return True if a stop is requested."""
         if not self.requested:
             with suppress(queue.Empty):
                 self._token.get(timeout=seconds)
@@ -46,9 +49,9 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A Stop that signals request for as long as the block runs; only the main thread can have one.
+    """Yield a Stop that SIGTERM, SIGINT and SIGHUP request while the block runs. Only the main thread can use this.
 
-    They are SIGTERM, SIGINT, and SIGHUP (the terminal was closed) where nohup does not keep it away.
+    SIGHUP (the terminal was closed) is left alone if nohup ignores it.
     """
     stop = Stop()
 

@@ -26,7 +26,7 @@ def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
     if code == sqlite3.SQLITE_READONLY:
         return StorageError(f"database {database} is read-only: give this user write permission on file and folder")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StorageError(f"database {database} is damaged or no SQLite file ({reason}): put back a copy of it")
+        return StorageError(f"database {database} is damaged or not a SQLite file ({reason}): put back a copy of it")
     if code == sqlite3.SQLITE_CANTOPEN:
         return StorageError(f"database {database} cannot be opened: check that folder and file can be written")
     return StorageError(f"database {database}: {reason}")

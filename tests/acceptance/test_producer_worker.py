@@ -202,7 +202,7 @@ def test_worker_and_beat_come_back_with_the_broker(start: Start, checkout: Path,
     ("settings", "line"),
     [
         ({"SCHEDULE": "5 minutes"}, "stockwire: STOCKWIRE_SCHEDULE: "),
-        ({"SYMBOL": "AAPL"}, "stockwire: STOCKWIRE_SYMBOL is no setting of Stockwire"),
+        ({"SYMBOL": "AAPL"}, "stockwire: STOCKWIRE_SYMBOL is not a setting of Stockwire"),
         ({"PROVIDER": "yahooo"}, "stockwire: STOCKWIRE_PROVIDER: 'yahooo' is not a provider"),
         ({"PROVIDER": "replay"}, "stockwire: STOCKWIRE_REPLAY_FILE is not set"),
         ({"RESULTS_URL": "sqlite:////proc/version"}, "stockwire: database sqlite:////proc/version "),

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
 from shared import database
-from shared.database import open_engine, reading, redact, translated, writing
+from shared.database import open_engine, reading, redact, translate_errors, writing
 from shared.errors import StorageError, StorageUnavailable
 
 
@@ -109,7 +109,7 @@ def test_a_full_disk_passes_and_the_same_connection_goes_on(engine: Any) -> None
         pages = connection.exec_driver_sql("pragma page_count").scalar()
     with engine.connect() as held:
         held.exec_driver_sql(f"pragma max_page_count={pages}")
-        with pytest.raises(StorageUnavailable, match="full"), translated(engine.url):
+        with pytest.raises(StorageUnavailable, match="full"), translate_errors(engine.url):
             held.exec_driver_sql("insert into numbers values (?)", [(number,) for number in range(10_000)])
         held.rollback()
         held.exec_driver_sql("pragma max_page_count=1000000")
@@ -124,7 +124,7 @@ def test_a_read_only_database_says_what_to_do(engine: Any, url: URL) -> None:
     with reading(engine) as connection:
         connection.exec_driver_sql("pragma query_only=1")
         refused = pytest.raises(StorageError, match="is read-only: give this user write permission")
-        with refused as caught, translated(engine.url):
+        with refused as caught, translate_errors(engine.url):
             connection.exec_driver_sql("insert into numbers values (2)")
         connection.exec_driver_sql("pragma query_only=0")
     assert not isinstance(caught.value, StorageUnavailable)
@@ -134,13 +134,13 @@ def test_a_read_only_database_says_what_to_do(engine: Any, url: URL) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_says_what_to_do(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match="cannot be made"):
+    with pytest.raises(StorageError, match="cannot be created"):
         open_engine(make_url(f"sqlite:///{tmp_path}/below/x.db"))
 
 
 def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot be made"):
+    with pytest.raises(StorageError, match="cannot be created"):
         open_engine(make_url(f"sqlite:///{tmp_path}/file/below/x.db"))
 
 
@@ -153,7 +153,7 @@ def test_a_path_that_is_a_folder_says_so(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("this is no database, but it is as long as the header of one would be" * 20)
     engine = open_engine(make_url(f"sqlite:///{tmp_path}/x.db"))
-    with pytest.raises(StorageError, match="damaged or no SQLite file"), writing(engine):
+    with pytest.raises(StorageError, match="damaged or not a SQLite file"), writing(engine):
         pass
     engine.dispose()
 

@@ -103,7 +103,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_named(name: str, tmp_
     file = tmp_path / ".env"
     file.write_text(f"{name}=1\n")
     for environ, dotenv in (({name: "1"}, NOWHERE), ({}, file)):
-        with pytest.raises(SettingsError, match=rf"^{name} is no setting.*STOCKWIRE_SYMBOLS"):
+        with pytest.raises(SettingsError, match=rf"^{name} is not a setting.*STOCKWIRE_SYMBOLS"):
             load_settings(environ, dotenv)
 
 

@@ -222,7 +222,7 @@ def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: py
 def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:
     assert sqlite_url.database
     Path(sqlite_url.database).write_text("this is not a database, but it is as long as one. " * 20)
-    with pytest.raises(StorageError, match="no SQLite file"), open_history(history_at(sqlite_url)):
+    with pytest.raises(StorageError, match="not a SQLite file"), open_history(history_at(sqlite_url)):
         pass
 
 
