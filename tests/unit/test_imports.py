@@ -1,6 +1,8 @@
-"""The arrows between the packages, read from their source: producer -> shared <- consumers, infra -> all of them.
+"""The arrows between the packages, read from their source.
 
-Benchmarks stand on top: they may import every package, and the libraries that they are compared with.
+producer -> shared <- consumers.history, consumers.alerts <- consumers.web, and infra -> all of them. In the producer:
+commands and tasks -> market_service, backfill, replay, plan -> providers. The benchmarks may import every package, and
+the libraries that they compare with Stockwire.
 """
 
 import ast
@@ -15,13 +17,23 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("producer", "consumers", "shared", "infra", "benchmarks")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-# Whoever is named first must not import who is named behind.
+PRODUCER_ENTRY_POINTS = ("producer.commands", "producer.watch_commands", "producer.plan.command", "producer.tasks")
+PRODUCER_SERVICES = ("producer.market_service", "producer.backfill", "producer.replay", "producer.plan")
+
+# A package must not import the packages beside it. A rule for a room that does not exist yet waits for the room.
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "shared": ("producer", "consumers", "infra", "tests", "benchmarks", "examples"),
     "producer": ("consumers", "infra", "tests", "benchmarks", "examples"),
     "consumers": ("producer", "infra", "tests", "benchmarks", "examples"),
-    "consumers.history": ("consumers.alerts",),
-    "consumers.alerts": ("consumers.history",),
+    "consumers.history": ("consumers.alerts", "consumers.web"),
+    "consumers.alerts": ("consumers.history", "consumers.web"),
+    "consumers.alerts.notifications": ("consumers.alerts.engine",),
+    "consumers.history.queries": ("consumers.history.store", "consumers.history.handler", "consumers.history.commands"),
+    "producer.market_service": PRODUCER_ENTRY_POINTS,
+    "producer.backfill": PRODUCER_ENTRY_POINTS,
+    "producer.replay": PRODUCER_ENTRY_POINTS,
+    "producer.plan.forecast": (*PRODUCER_ENTRY_POINTS, "producer.providers"),
+    "producer.providers": (*PRODUCER_ENTRY_POINTS, *PRODUCER_SERVICES, "producer.celery_app", "producer.beat"),
     "infra": ("tests", "benchmarks", "examples"),
     "benchmarks": ("tests", "examples"),
 }
@@ -29,8 +41,14 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 ONLY = {"consumers.alerts.conditions": ("consumers.alerts.conditions", "shared")}
 LIBRARIES_OF_MESSAGING = ("amqpstorm", "pamqp")
 PEERS = ("pika", "aio_pika", "aiormq", "faststream")
-# Who may import which libraries.
-KEPT = {LIBRARIES_OF_MESSAGING: ("shared.messaging.amqp", "benchmarks"), PEERS: ("benchmarks",)}
+# The packages that alone may import these libraries.
+KEPT = {
+    LIBRARIES_OF_MESSAGING: ("shared.messaging.amqp", "benchmarks"),
+    PEERS: ("benchmarks",),
+    ("requests", "urllib3"): ("producer.providers.http", "benchmarks"),
+    ("celery", "kombu"): ("producer", "shared.schedule"),
+    ("exchange_calendars",): ("shared.market_calendar",),
+}
 
 
 def module_name(path: Path) -> str:
@@ -93,6 +111,16 @@ def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
         ("consumers.alerts.conditions.above", "from consumers.alerts.rules.models import Rule"),
         ("consumers.alerts.conditions.above", "from consumers.alerts import engine"),
         ("consumers.alerts.conditions.registry", "from consumers.registry import find_consumer"),
+        ("consumers.history.queries.prices", "from consumers.history.store import PriceStore"),
+        ("consumers.alerts.handler", "from consumers.web import app"),
+        ("consumers.alerts.notifications.webhook", "from consumers.alerts.engine import RuleIndex"),
+        ("producer.market_service", "from producer.tasks import sync_watch_list"),
+        ("producer.backfill.run", "from producer import commands"),
+        ("producer.plan.forecast", "from producer.providers.registry import make_providers"),
+        ("producer.providers.registry", "from producer.market_service import SyncReport"),
+        ("producer.market_service", "import requests"),
+        ("consumers.tail", "from celery import Celery"),
+        ("infra.doctor", "import exchange_calendars"),
         ("shared.events", "from producer import providers"),
         ("shared.events", "import importlib\nimportlib.import_module('consumers.tail')"),
         ("shared.events", "import amqpstorm"),
