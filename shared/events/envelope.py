@@ -12,7 +12,7 @@ import msgspec
 
 from shared.errors import InvalidEvent
 from shared.events.fields import MAX_TEXT
-from shared.events.invalid import decode_slowly, explain
+from shared.events.invalid_events import decode_slowly, explain
 from shared.times import to_utc
 
 CONTENT_TYPE = "application/cloudevents+json"

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.errors import InvalidEvent
 from shared.events.envelope import MAX_BODY
-from shared.events.invalid import load_json
+from shared.events.invalid_events import load_json
 from shared.events.price_alert import PriceAlert
 from shared.events.stock_data import StockData
 

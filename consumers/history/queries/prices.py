@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.errors import StorageError
 from shared.prices import format_price, from_float
-from shared.reader import Reader, open_reader
 from shared.settings import Settings
+from shared.sql_reader import Reader, open_reader
 from shared.times import format_sortable, from_micros, to_micros
 
 PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")

@@ -19,9 +19,9 @@ from shared.database import open_engine, opened, reading, writing
 from shared.database_url import DatabaseUrl
 from shared.errors import StorageError, StorageUnavailable
 from shared.events import StockData
-from shared.reader import Reader, open_reader
 from shared.schema import create_schema
 from shared.settings import Settings
+from shared.sql_reader import Reader, open_reader
 from tests.event_factories import AS_OF, changed, price_series, stock_data
 
 
