@@ -25,25 +25,25 @@ def bench() -> None:
 
 @cli.command()
 def publish(as_json: AsJson = False) -> None:
-    """50,000 confirmed persistent events into one queue, one process."""
+    """Publish 50,000 confirmed persistent events to one queue from one process."""
     show(publishing.measure(), as_json=as_json)
 
 
 @cli.command()
 def persist(as_json: AsJson = False) -> None:
-    """100,000 queued events committed to SQLite and acknowledged, one process."""
+    """Commit 100,000 queued events to SQLite and acknowledge them in one process."""
     show(persisting.measure(), as_json=as_json)
 
 
 @cli.command()
 def latency(as_json: AsJson = False) -> None:
-    """From publishing an event to its committed row, at 200 events/s."""
+    """Time each event from its publication to its committed row, at 200 events/s."""
     show(delay.measure(), as_json=as_json)
 
 
 @cli.command()
 def sync(as_json: AsJson = False) -> None:
-    """500 symbols fetched from a provider that takes 100 ms a call, and published."""
+    """Fetch 500 symbols from a provider that takes 100 ms per call, and publish them."""
     show(syncing.measure(), as_json=as_json)
 
 

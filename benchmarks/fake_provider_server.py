@@ -28,7 +28,7 @@ async def serve() -> None:
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Request after request on one connection, until the client closes it."""
+    """Answer the requests of one connection until the client closes the connection."""
     try:
         while request := await reader.readuntil(b"\r\n\r\n"):
             await asyncio.sleep(DELAY)
@@ -57,13 +57,13 @@ def _quote(symbol: str) -> bytes:
 
 @contextmanager
 def fake_provider_server() -> Iterator[str]:
-    """The URL of one in a process of its own, for one block."""
+    """Run a fake provider in a process of its own for one block, and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.fake_provider_server"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().strip() if process.stdout else ""
             if not url:
-                raise ProcessError("the provider of the bench could not be started")
+                raise ProcessError("the fake provider of the benchmark did not start: run ./stockwire bench sync again")
             yield url
         finally:
             process.kill()

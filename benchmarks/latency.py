@@ -1,4 +1,4 @@
-"""The bench `latency`: the time from the publishing of an event to its committed row, at a steady pace.
+"""The bench `latency`: the time from the publishing of an event to its committed row, at a steady rate.
 
 One process publishes, with one call per event that waits for the confirm. Another process consumes. Both read the same
 monotonic clock: just before the call, and just after the commit.
@@ -38,7 +38,7 @@ def _latencies(environment: BenchEnvironment, name: str) -> list[float]:
             if consumer.poll() is not None:
                 result(consumer, name)
             time.sleep(0.1)
-        with started(send, replace(job, pace=PACES[name])) as publisher:
+        with started(send, replace(job, rate=RATES[name])) as publisher:
             sent: Moments = result(publisher, "the publisher")
         committed: Moments = result(consumer, name)
         environment.expect(job.queue, 0)
@@ -50,14 +50,14 @@ def _percentiles(latencies: Sequence[float]) -> Figures:
 
 
 def send(job: Job) -> Moments:
-    """Publish at the job's pace, and return the time of each call by event id."""
+    """Publish at the job's rate, and return the time of each call by event id."""
     sent: Moments = {}
     messages = price_messages(job.events)
     with Publisher(job.address, "bench") as publisher:
         publisher.publish(())  # connects
         began = time.monotonic()
         for number, message in enumerate(messages):
-            time.sleep(max(0.0, began + number / job.pace - time.monotonic()))
+            time.sleep(max(0.0, began + number / job.rate - time.monotonic()))
             sent[message.id] = time.monotonic()
             publisher.publish([message])
     return sent
@@ -83,7 +83,7 @@ def tutorial_consumer(job: Job) -> Moments:
 
 SIDES = {
     "ours": Side("the history consumer, 200 events/s", 2_000, ours),
-    "tutorial": Side("prefetch 1, commit and ack a message, 200 events/s: it falls behind", 400, tutorial_consumer),
-    "tutorial at 50/s": Side("the same, 50 events/s, which it can take", 300, tutorial_consumer),
+    "tutorial": Side("one commit and ack per message, 200 events/s: it falls behind", 400, tutorial_consumer),
+    "tutorial at 50/s": Side("the same, 50 events/s: it keeps up", 300, tutorial_consumer),
 }
-PACES = {"ours": 200, "tutorial": 200, "tutorial at 50/s": 50}
+RATES = {"ours": 200, "tutorial": 200, "tutorial at 50/s": 50}

@@ -1,4 +1,4 @@
-"""One side of a bench in its own interpreter: `python -m benchmarks.side_process MODULE FUNCTION JOB`."""
+"""A side of a bench in its own interpreter: `python -m benchmarks.side_process MODULE FUNCTION JOB`."""
 
 import asyncio
 import gc
@@ -23,14 +23,14 @@ TIMEOUT = 120
 class Job:
     """The number of events, their queue on the broker at `url`, and the path of a database to create.
 
-    `pace` is in events per second. `provider_url` is the URL of the provider to fetch prices from.
+    `rate` is in events per second. `provider_url` is the URL of the provider to fetch prices from.
     """
 
     url: str
     queue: str
     events: int
     database: str
-    pace: float = 0
+    rate: float = 0
     provider_url: str = ""
 
     @property

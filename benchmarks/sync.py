@@ -85,6 +85,6 @@ def _timed(job: Job, provider: Provider) -> float:
 
 
 SIDES = {
-    "ours": Side(f"a sync of 500 symbols, {DELAY * 1000:.0f} ms a call", 500, ours),
+    "ours": Side(f"a sync of 500 symbols, {DELAY * 1000:.0f} ms per call", 500, ours),
     "one by one": Side("one request after the other, published the same way", 50, one_by_one),
 }

@@ -79,15 +79,15 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], share: f
     assert percentile(values, share) == expected
 
 
-def test_the_sides_take_turns_and_the_median_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    turns: list[str] = []
+def test_the_sides_run_alternately_and_the_median_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[str] = []
 
     def once(side: str) -> tuple[float, float]:
-        turns.append(side)
-        return len(turns), -len(turns)
+        calls.append(side)
+        return len(calls), -len(calls)
 
     assert run_rounds("publish", ("ours", "pika"), once) == {"ours": (3, -3), "pika": (4, -4)}
-    assert turns == ["ours", "pika"] * ROUNDS
+    assert calls == ["ours", "pika"] * ROUNDS
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "publish: round 2 of 3: pika … 4 -4\n" in printed.err
@@ -134,7 +134,7 @@ def test_the_benchmarks_are_listed_with_a_line_each(words: list[str], status: in
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == status
     listed = " ".join(done.output.split())
-    for line in ("publish 50,000 confirmed", "persist 100,000 queued", "latency From publishing"):
+    for line in ("publish Publish 50,000 confirmed", "persist Commit 100,000 queued", "latency Time each event"):
         assert line in listed
 
 
