@@ -90,7 +90,7 @@ def test_up_says_that_prices_wait_and_sync_asks_all_the_same(
     start: Start, closed: MarketCalendar, checkout: Path, broker: BrokerAddress
 ) -> None:
     with start(closed.name, str(checkout / "stockwire"), "up") as up:
-        up.wait_for(f"{closed.describe(utc_now())}, and syncs wait for that; ./stockwire sync asks at once", 60)
+        up.wait_for(f"{closed.describe(utc_now())}, and syncs wait until then; ./stockwire sync fetches prices now", 60)
         settings = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_MARKET": closed.name}
         assert stockwire("sync", "MSFT", environment=settings, folder=checkout).returncode == 0
         up.wait_for("MSFT")

@@ -88,7 +88,7 @@ def test_a_running_up_takes_up_what_is_changed_beside_it(checkout: Path, broker:
     run("watch", "remove", "TSLA")
     options = ("--every", "1s", "--symbols", "AAPL,MSFT,IBM,TSLA")
     with running("./stockwire", "up", *options, environment={}, folder=checkout) as up:
-        up.wait_for("left out, since ./stockwire watch remove took it off the list: TSLA")
+        up.wait_for("not watched, because ./stockwire watch remove removed them: TSLA")
         up.wait_for("syncing AAPL, MSFT, IBM from simulated, every 1s")
         # Other commands use the list that `up` was given.
         assert "IBM     setting" in run("watch", "list")

@@ -152,6 +152,6 @@ def test_an_unsupported_database_is_named_in_the_error() -> None:
         url = make_url("mysql://me:secret@db/alerts")
         dialect = type("Dialect", (), {"name": "mysql"})
 
-    with pytest.raises(StorageError, match="SQLite or PostgreSQL, not in mysql") as caught:
+    with pytest.raises(StorageError, match="SQLite and PostgreSQL, not mysql") as caught:
         create_schema(FakeMySQLEngine(), SCHEMA)  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)
