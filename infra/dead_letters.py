@@ -54,7 +54,7 @@ def list_(
             print_rows(("queue", "dead"), _counts(connection), output, right=("dead",), empty="no consumer has run yet")
             return
         name = full_queue_name(connection, queue)
-        rows = [_row(delivery) for delivery in dead_letters.look(connection, name, limit)]
+        rows = [_row(delivery) for delivery in dead_letters.peek(connection, name, limit)]
     columns = ("died_at", "routing_key", "message_id", "reason")
     print_rows(columns, rows, output, empty=f"{name} has no dead letters")
 
@@ -64,11 +64,11 @@ def show(queue: Queue, limit: Limit = 10) -> None:
     """Show dead letters in full, with properties, headers and body, and keep them."""
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
-        found = dead_letters.look(connection, name, limit)
+        found = dead_letters.peek(connection, name, limit)
     if not found:
         typer.echo(f"{name} has no dead letters", err=True)
     for number, delivery in enumerate(found, 1):
-        print(f"--- {number} of {len(found)}: {dead_letters.reason_of(delivery)}")
+        print(f"--- {number} of {len(found)}: {dead_letters.death_reason(delivery)}")
         for key, value in {**delivery.properties, **delivery.headers}.items():
             if key != "headers":
                 print(f"{key}: {value}")
@@ -101,7 +101,7 @@ def _broker() -> Iterator[tuple[Connection, Publisher]]:
 
 
 def _counts(connection: Connection) -> list[Mapping[str, Any]]:
-    counted = {name: dead_letters.count(connection, name) for name in map(queue_name, BUILT_IN)}
+    counted = {name: dead_letters.count_dead_letters(connection, name) for name in map(queue_name, BUILT_IN)}
     return [{"queue": name, "dead": count} for name, count in counted.items() if count is not None]
 
 
@@ -111,7 +111,7 @@ def _row(delivery: Delivery) -> Mapping[str, Any]:
         "died_at": format_instant(died_at) if isinstance(died_at, datetime) else died_at,
         "routing_key": delivery.headers.get(dead_letters.ROUTING_KEY, delivery.routing_key),
         "message_id": delivery.properties.get("message_id"),
-        "reason": dead_letters.reason_of(delivery),
+        "reason": dead_letters.death_reason(delivery),
     }
 
 

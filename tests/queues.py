@@ -11,7 +11,7 @@ from shared.messaging.amqp.connection import connected
 from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.amqp.subscription import Subscription
-from shared.messaging.dead_letters import look
+from shared.messaging.dead_letters import peek
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE, QueueSpec, queue_name
@@ -76,4 +76,4 @@ def taken(broker: BrokerAddress, queue: str, count: int) -> list[Delivery]:
 
 def dead_letters(broker: BrokerAddress, queue: str) -> list[Delivery]:
     with connected(broker, "test") as connection:
-        return look(connection, queue, 1000)
+        return peek(connection, queue, 1000)

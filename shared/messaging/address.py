@@ -1,4 +1,4 @@
-"""Where the broker is: an AMQP URL taken apart, whose password no text of it shows."""
+"""The address of the broker: the parts of an AMQP URL, printed without its password."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ DEFAULT_HEARTBEAT = 10
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """`heartbeat` is in seconds; `tls` is None for plain `amqp://`.
+    """The parts of an AMQP URL. `heartbeat` is in seconds; `tls` is None for `amqp://`.
 
     Source: https://www.rabbitmq.com/docs/uri-spec and https://www.rabbitmq.com/docs/uri-query-parameters
     """
@@ -27,10 +27,10 @@ class BrokerAddress:
 
     @classmethod
     def parse(cls, url: str) -> "BrokerAddress":
-        """An `amqp://` or `amqps://` URL; what it leaves out is guest, guest, localhost, 5672 (5671) and `/`.
+        """Parse an `amqp://` or `amqps://` URL. Defaults: guest, guest, localhost, port 5672 (with TLS 5671) and `/`.
 
-        Query parameters: `heartbeat` and, with TLS, `cacertfile`, `certfile`, `keyfile`, `verify`
-        (`verify_peer` or `verify_none`) and `server_name_indication`. Raises ValueError, without the password.
+        Query parameters: `heartbeat` and, with TLS, `cacertfile`, `certfile`, `keyfile`, `verify` (`verify_peer` or
+        `verify_none`) and `server_name_indication`. Raises ValueError without quoting the password.
         """
         try:
             parts = urlsplit(url)
@@ -40,14 +40,14 @@ class BrokerAddress:
         if parts.scheme not in ("amqp", "amqps") or not url.startswith(f"{parts.scheme}://"):
             raise ValueError("is not an AMQP URL such as amqp://user:password@host:5672/")
         if "#" in url or "@" in parts.path + parts.query:
-            # Most likely a password: read on, and a piece of it would pass for the host, or show in a message.
+            # Most likely a part of a password, which would otherwise be read as the host and shown in a message.
             raise ValueError("has a / ? # or @ that must be percent-encoded: %2F %3F %23 %40")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         heartbeat = _parse_heartbeat(query.pop("heartbeat", str(DEFAULT_HEARTBEAT)))
         secure = parts.scheme == "amqps"
         tls = TlsOptions.take(query) if secure else None
         if query:
-            raise ValueError(f"has a query parameter that is not known: {next(iter(query))}")
+            raise ValueError(f"has an unknown query parameter: {next(iter(query))}")
         return cls(
             host=parts.hostname or "localhost",
             port=port or (5671 if secure else 5672),
@@ -59,13 +59,13 @@ class BrokerAddress:
         )
 
     def __str__(self) -> str:
-        """For people: scheme, host, port and virtual host, without credentials."""
+        """Return scheme, host, port and virtual host, without the credentials."""
         scheme = "amqps" if self.tls else "amqp"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}/{quote(self.virtual_host, safe='') if self.virtual_host != '/' else ''}"
 
     def url(self, scheme: str = "amqp") -> str:
-        """A URL with the credentials in it, for libraries that connect by themselves."""
+        """Return a URL with the credentials, for libraries that connect by themselves."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
         return f"{scheme}://{credentials}@{host}:{self.port}/{quote(self.virtual_host, safe='')}"
@@ -73,7 +73,7 @@ class BrokerAddress:
 
 @dataclass(frozen=True)
 class TlsOptions:
-    """How to check the broker's certificate, and which one to show; the system's authorities by default."""
+    """The TLS options of a connection. By default, the system's certificate authorities are trusted."""
 
     cacertfile: str | None = None
     certfile: str | None = None
@@ -83,7 +83,7 @@ class TlsOptions:
 
     @classmethod
     def take(cls, query: dict[str, str]) -> "TlsOptions":
-        """Take the TLS parameters out of a URL's query. Raises ValueError."""
+        """Remove the TLS parameters from a URL's query and return them. Raises ValueError."""
         verify = query.pop("verify", "verify_peer")
         if verify not in ("verify_peer", "verify_none"):
             raise ValueError(f"has verify={verify}: use verify_peer or verify_none")
@@ -96,7 +96,7 @@ class TlsOptions:
         )
 
     def context(self) -> "ssl.SSLContext":
-        """Raises OSError (ssl.SSLError is one) for a file that cannot be used."""
+        """Return an SSL context with these options. Raises OSError (or its subclass SSLError) for an unusable file."""
         import ssl
 
         context = ssl.create_default_context(cafile=self.cacertfile)

@@ -1,4 +1,4 @@
-"""What a consumer is: a name, routing patterns, and a handler of batches of events."""
+"""The definition of a consumer: a name, routing patterns, and a handler of batches of events."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -21,17 +21,20 @@ def decode_stock_data(delivery: Delivery, now: datetime) -> StockData:
 
 @dataclass(frozen=True)
 class Consumer:
-    """A named consumer, on the queue `stockwire.<name>` bound by `patterns`.
+    """A consumer of the queue `stockwire.<name>`, which is bound by `patterns`.
 
-    `open` gives the handler for as long as the process runs: a function of a batch of decoded events, in order of
-    arrival, that returns when they are dealt with for good. What it returns from is acknowledged; after a crash it may
-    come again, so a handler must not mind seeing an event twice. It raises InvalidEvent to reject an event (a batch is
-    then tried event by event), StorageUnavailable or BrokerUnavailable to be called again later, and any other
-    StockwireError to stop the process; any other exception is tried 5 times and then dead-letters the event.
+    `open` is a context manager that yields the handler for as long as the process runs. A handler is a function of a
+    batch of decoded events in order of arrival. When the handler returns, the batch is acknowledged. After a crash
+    events may come again, so the handler must accept an event twice. It may raise:
 
-    `decode` turns a delivery into what the handler gets, or raises InvalidEvent. `max_batch` is the most that it gets
-    at once, where so much is waiting; a stop waits for the batch in work. With `single_active`, one of several
-    processes on the queue works and another takes over. A `transient` queue goes with its process.
+    - InvalidEvent to reject an event, which is then dead-lettered; a batch is tried again event by event
+    - StorageUnavailable or BrokerUnavailable to be called again later with the same batch
+    - another StockwireError to stop the process
+    - any other exception, after which each event is tried 5 times and then dead-lettered
+
+    `decode` returns the value that the handler gets for a delivery, or raises InvalidEvent. `max_batch` limits a batch;
+    a stop request waits for the current batch. With `single_active`, one of several processes on the queue works, and
+    another takes over if it ends. A `transient` queue is deleted with its process.
     """
 
     name: str
@@ -44,7 +47,7 @@ class Consumer:
 
 
 def consumer(name: str, *patterns: str) -> Callable[[Handler], Consumer]:
-    """Make a consumer of a plain function of a batch of STOCK_DATA events; without patterns, of all live prices."""
+    """Decorate a function of a batch of STOCK_DATA events, to make it a consumer. Without patterns: all live prices."""
 
     def decorate(handler: Handler) -> Consumer:
         @contextmanager

@@ -1,4 +1,4 @@
-"""Dead letters: how one is written, and how they are looked at, replayed and dropped."""
+"""Dead letters: writing, reading, requeueing and dropping them."""
 
 import time
 from collections.abc import Callable
@@ -19,74 +19,80 @@ QUEUE = "x-stockwire-queue"
 ROUTING_KEY = "x-stockwire-routing-key"
 DIED_AT = "x-stockwire-died-at"
 
-_MAX_REASON = 1000
-_QUIET = 2.0
+_MAX_REASON = 1000  # characters
+_QUIET = 2.0  # seconds without a message after which the queue counts as read
 _BATCH = 200
 _MAX_PREFETCH = 65_535
 
 
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
-    """What goes to the dead letters of `queue` in place of a delivery: the same body, and why in the headers."""
-    theirs = encodable_headers(delivery.headers)
+    """Return the message that replaces a delivery in the dead letters of `queue`, with the reason in its headers."""
+    original = encodable_headers(delivery.headers)
     headers = {
-        **theirs,
+        **original,
         REASON: reason[:_MAX_REASON],
         QUEUE: queue,
-        ROUTING_KEY: str(theirs.get(ROUTING_KEY, delivery.routing_key)),
+        ROUTING_KEY: str(original.get(ROUTING_KEY, delivery.routing_key)),
         DIED_AT: format_instant(now),
     }
     properties = {**delivery.properties, "headers": headers, "delivery_mode": 2}
     return Message(DEAD_EXCHANGE, queue, delivery.body, properties)
 
 
-def reason_of(delivery: Delivery) -> str:
-    """Why it is dead: our reason, or RabbitMQ's where it set the message aside by itself."""
-    ours = delivery.headers.get(REASON)
-    if ours:
-        return str(ours)
-    theirs = delivery.headers.get("x-first-death-reason", "not said")
-    return "its consumers died of it, again and again" if theirs == "delivery_limit" else str(theirs)
+def death_reason(delivery: Delivery) -> str:
+    """Return the consumer's reason, or RabbitMQ's reason if RabbitMQ dead-lettered the message by itself."""
+    if reason := delivery.headers.get(REASON):
+        return str(reason)
+    reason = str(delivery.headers.get("x-first-death-reason", "unknown"))
+    return "the consumer crashed on this message too often" if reason == "delivery_limit" else reason
 
 
-def count(connection: Connection, queue: str) -> int | None:
-    """How many dead letters `queue` has; None where it has never had a place for them. Raises BrokerError."""
+def count_dead_letters(connection: Connection, queue: str) -> int | None:
+    """Return the number of dead letters of `queue`, or None if its dead letter queue does not exist."""
     return count_messages(connection, dead_queue_name(queue))
 
 
-def look(connection: Connection, queue: str, limit: int) -> list[Delivery]:
-    """Dead letters of `queue`, the oldest first, at most `limit` and 65,535, which stay where they are."""
+def peek(connection: Connection, queue: str, limit: int) -> list[Delivery]:
+    """Return dead letters of `queue` without removing them, oldest first, at most `limit` and at most 65,535."""
     found: list[Delivery] = []
-    there = _checked_count(connection, queue)
-    wanted = min(limit, there, _MAX_PREFETCH)
+    stored = _require_count(connection, queue)
+    wanted = min(limit, stored, _MAX_PREFETCH)
     _read(connection, queue, wanted, wanted, lambda batch, _: found.extend(batch))
-    # A quorum queue takes a moment to have back what a closed channel gives back; whoever looks next should find it.
+    # A quorum queue needs a moment to take the messages back after the channel is closed. Wait, so that the next reader
+    # finds them.
     deadline = time.monotonic() + _QUIET
-    while (count(connection, queue) or 0) < there and time.monotonic() < deadline:
+    while (count_dead_letters(connection, queue) or 0) < stored and time.monotonic() < deadline:
         time.sleep(0.02)
-    # What has been looked at before may have gone back to another place.
+    # Messages that were read before may have gone back in another order.
     return sorted(found, key=lambda delivery: str(delivery.headers.get(DIED_AT, "")))
 
 
 def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:
-    """Send what lies dead now back to `queue` itself, each removed once RabbitMQ has confirmed it; says how many."""
+    """Send the present dead letters back to `queue`, and return their number.
+
+    A dead letter is removed once RabbitMQ has confirmed the message that replaces it.
+    """
 
     def send_back(batch: list[Delivery], subscription: Subscription) -> None:
-        publisher.publish(_revived(delivery, queue) for delivery in batch)
+        publisher.publish(_restored(delivery, queue) for delivery in batch)
         subscription.acknowledge(batch[-1], and_all_before=True)
 
-    return _read(connection, queue, _checked_count(connection, queue), _BATCH, send_back)
+    return _read(connection, queue, _require_count(connection, queue), _BATCH, send_back)
 
 
 def drop(connection: Connection, queue: str) -> int:
-    """Throw the dead letters of `queue` away; says how many."""
-    _checked_count(connection, queue)
+    """Delete the dead letters of `queue`, and return their number."""
+    _require_count(connection, queue)
     return purge_queue(connection, dead_queue_name(queue))
 
 
 def _read(
     connection: Connection, queue: str, wanted: int, prefetch: int, use: Callable[[list[Delivery], Subscription], None]
 ) -> int:
-    """Pass so many dead letters to `use` in batches; what it does not acknowledge stays. Says how many there were."""
+    """Pass up to `wanted` dead letters to `use` in batches, and return the number read.
+
+    Messages that `use` does not acknowledge stay in the queue.
+    """
     read = 0
     subscription = Subscription(connection, connection.open_channel())
     if wanted:
@@ -101,15 +107,17 @@ def _read(
     return read
 
 
-def _checked_count(connection: Connection, queue: str) -> int:
-    there = count(connection, queue)
-    if there is None:
-        raise SettingsError(f"no queue {dead_queue_name(queue)} exists: {queue}'s consumer declares it when it runs")
-    return there
+def _require_count(connection: Connection, queue: str) -> int:
+    stored = count_dead_letters(connection, queue)
+    if stored is None:
+        raise SettingsError(
+            f"queue {dead_queue_name(queue)} does not exist; the consumer of {queue} declares it when it first runs"
+        )
+    return stored
 
 
-def _revived(delivery: Delivery, queue: str) -> Message:
-    """The message as it was, but for its routing key, which is the queue's name now and the old one in a header."""
+def _restored(delivery: Delivery, queue: str) -> Message:
+    """Return the original message, addressed to the queue, with its old routing key in a header."""
     headers = encodable_headers({name: value for name, value in delivery.headers.items() if not name.startswith("x-")})
     headers[ROUTING_KEY] = str(delivery.headers.get(ROUTING_KEY, delivery.routing_key))
     return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})

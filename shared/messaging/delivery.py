@@ -1,4 +1,4 @@
-"""What becomes of each delivery: done, acknowledged; invalid, dead-lettered with why; a passing fault, tried again."""
+"""The policy per delivery: acknowledge it when handled, dead-letter it if invalid, retry after a transient error."""
 
 import logging
 from collections.abc import Sequence
@@ -22,49 +22,51 @@ Decoded = tuple[Delivery, Any]
 
 
 class DeliveryPolicy:
+    """Handles batches of deliveries for one consumer."""
+
     def __init__(self, consumer: Consumer, queue: str, handler: Handler, publisher: Publisher, stop: Stop) -> None:
         self._decode = consumer.decode
-        self._dead_letters = not consumer.transient
+        self._has_dead_letters = not consumer.transient
         self._queue = queue
         self._handler = handler
         self._publisher = publisher
         self._stop = stop
 
     def process(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
-        """Deal with every delivery of a batch, and acknowledge each when that is done for good.
+        """Handle or dead-letter every delivery of a batch, and acknowledge it.
 
-        Raises StopRequested in the middle of waiting for a passing fault, BrokerError where the connection is lost,
-        and any StockwireError of the handler that is neither.
+        Raises StopRequested while it waits after a transient error, BrokerError if the connection is lost, and the
+        handler's StockwireError if that is not transient.
         """
         now = utc_now()
-        good: list[Decoded] = []
+        decoded: list[Decoded] = []
         for delivery in batch:
             try:
-                good.append((delivery, self._decode(delivery, now)))
+                decoded.append((delivery, self._decode(delivery, now)))
             except InvalidEvent as error:
-                self._set_aside(delivery, str(error), subscription)
+                self._dead_letter(delivery, str(error), subscription)
             except Exception as error:
                 log.debug("the decoder failed", exc_info=True)
-                self._set_aside(delivery, f"cannot be decoded: {type(error).__name__}: {error}", subscription)
-        if good:
-            self._handle(good, subscription)
+                self._dead_letter(delivery, f"cannot be decoded: {type(error).__name__}: {error}", subscription)
+        if decoded:
+            self._handle(decoded, subscription)
 
-    def _handle(self, good: Sequence[Decoded], subscription: Subscription) -> None:
-        events = [event for _, event in good]
+    def _handle(self, batch: Sequence[Decoded], subscription: Subscription) -> None:
+        events = [event for _, event in batch]
         backoff = Backoff(cap=30)
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                self._when_able(events)
+                self._call_handler(events)
             except (StockwireError, StopRequested, BrokenPipeError) as error:
                 if not isinstance(error, InvalidEvent):
                     raise
-                return self._blame(good, str(error), subscription)
+                return self._reject(batch, str(error), subscription)
             except Exception as error:
                 log.debug("the handler failed", exc_info=True)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                if len(good) > 1 or attempt == MAX_ATTEMPTS:
-                    return self._blame(good, f"the handler failed: {reason}", subscription)
-                failed = good[0][0]
+                if len(batch) > 1 or attempt == MAX_ATTEMPTS:
+                    return self._reject(batch, f"the handler failed: {reason}", subscription)
+                failed = batch[0][0]
                 log.warning(
                     "the handler failed on %s of %s (%s); try %d of %d",
                     failed.id,
@@ -75,32 +77,32 @@ class DeliveryPolicy:
                 )
                 self._pause(backoff)
             else:
-                # Deliveries before the last one are handled, or were set aside and acknowledged on their own.
-                return subscription.acknowledge(good[-1][0], and_all_before=True)
+                # All deliveries before the last one are handled, or already dead-lettered and acknowledged.
+                return subscription.acknowledge(batch[-1][0], and_all_before=True)
         return None
 
-    def _when_able(self, events: Sequence[Any]) -> None:
-        """Call the handler, again and again for as long as what it needs is away."""
+    def _call_handler(self, events: Sequence[Any]) -> None:
+        """Call the handler, and call it again for as long as the database or RabbitMQ is unavailable."""
         backoff = Backoff(cap=30)
         while True:
             try:
                 return self._handler(events)
             except (StorageUnavailable, BrokerUnavailable, PublishError) as error:
-                log.warning("%s; %d events wait unacknowledged, trying again", error, len(events))
+                log.warning("%s; trying again, %d events wait unacknowledged", error, len(events))
                 self._pause(backoff)
 
-    def _blame(self, good: Sequence[Decoded], reason: str, subscription: Subscription) -> None:
-        """Find who is to blame: one event alone is, several are tried one by one."""
-        if len(good) > 1:
-            for each in good:
+    def _reject(self, batch: Sequence[Decoded], reason: str, subscription: Subscription) -> None:
+        """Dead-letter a single event. Handle the events of a larger batch one by one, to find the invalid one."""
+        if len(batch) > 1:
+            for each in batch:
                 self._handle([each], subscription)
         else:
-            self._set_aside(good[0][0], reason, subscription)
+            self._dead_letter(batch[0][0], reason, subscription)
 
-    def _set_aside(self, delivery: Delivery, reason: str, subscription: Subscription) -> None:
-        done = "dead-lettered" if self._dead_letters else "passed over"
-        log.warning("%s %s of %s: %s", done, delivery.id, delivery.routing_key, reason)
-        if self._dead_letters:
+    def _dead_letter(self, delivery: Delivery, reason: str, subscription: Subscription) -> None:
+        outcome = "dead-lettered" if self._has_dead_letters else "skipped"
+        log.warning("%s %s of %s: %s", outcome, delivery.id, delivery.routing_key, reason)
+        if self._has_dead_letters:
             self._publisher.publish([dead_letter(delivery, self._queue, reason, utc_now())])
         subscription.acknowledge(delivery)
 

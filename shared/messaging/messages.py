@@ -1,4 +1,4 @@
-"""A message on its way out, and a delivery on its way in."""
+"""Messages to publish, and deliveries that were received."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ NO_ID = "(without id)"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What to publish where; a `mandatory` one that no queue takes is an error.
+    """A message to publish. If it is `mandatory`, it is an error that no queue takes it.
 
-    `properties` are AMQP's own, by their names in the specification (`message_id`, `type`, `timestamp`, …).
+    `properties` have their names in the AMQP specification: `message_id`, `type`, `timestamp` and so on.
     """
 
     exchange: str
@@ -33,7 +33,7 @@ class Message:
 
 
 class Delivery(NamedTuple):
-    """A message as it arrived; `tag` acknowledges it on the channel it came by."""
+    """A received message; `tag` acknowledges it on the channel that delivered it."""
 
     tag: int
     exchange: str
@@ -52,7 +52,7 @@ class Delivery(NamedTuple):
 
     @property
     def attempts(self) -> int:
-        """How often a quorum queue has delivered it before, in vain."""
+        """Return the number of earlier deliveries by a quorum queue that were not acknowledged."""
         if not self.redelivered:
             return 0
         count = self.headers.get("x-delivery-count", 0)
@@ -60,13 +60,13 @@ class Delivery(NamedTuple):
 
 
 def price_message(event: StockData, *, backfill: bool = False) -> Message:
-    """A STOCK_DATA event, live or fetched later; mandatory, since a price that no queue takes would be lost."""
+    """Return the message of a live or a past price. It is mandatory: a price that no queue takes would be lost."""
     key = backfill_key(event.symbol) if backfill else price_key(event.symbol)
     return Message(EXCHANGE, key, event.encode(), _properties(event, event.observed_at))
 
 
 def alert_message(alert: PriceAlert) -> Message:
-    """A PRICE_ALERT event; not mandatory, since it is stored already and nobody needs to listen."""
+    """Return the message of an alert. It is not mandatory: the alert is stored, and no queue has to take it."""
     key = alert_key(alert.symbol, alert.condition)
     return Message(EXCHANGE, key, alert.encode(), _properties(alert, alert.triggered_at), mandatory=False)
 

@@ -1,4 +1,4 @@
-"""The loop that runs a consumer, through every loss of the broker, until it is asked to stop."""
+"""The loop that runs a consumer until a stop is requested, and connects again after every loss of the broker."""
 
 import logging
 import time
@@ -23,17 +23,18 @@ from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-# So many batches are under way to us or in work: the broker never waits for an acknowledgement.
-BATCHES = 2
-# RabbitMQ counts a crash against everything that was delivered, not only against what caused it. What has come back
-# this often is worked on in smaller and smaller pieces, so that what is healthy before the cause gets done ...
-SUSPICIOUS = 3
-# ... and what has come back this often is taken one at a time, so that a crash counts against its cause alone. Not
-# sooner: of messages given back by a lost connection, one that is given back once more goes behind the others.
-DANGEROUS = 10
-# In seconds.
+# The prefetch in batches. With two, RabbitMQ sends the next batch while the consumer works on the first.
+PREFETCH_BATCHES = 2
+# A crash of the consumer counts as a failed attempt of every message that was delivered, not only of its cause.
+# Messages with this many attempts are handled in smaller and smaller pieces, so that the healthy ones before the cause
+# are done.
+ATTEMPTS_BEFORE_SPLITTING = 3
+# Messages with this many attempts are taken one at a time, so that a crash counts against its cause alone. Not sooner,
+# because a message that goes back to the queue a second time goes behind the others.
+ATTEMPTS_BEFORE_ISOLATION = 10
+# Seconds.
 DEAD_LETTER_TIMEOUT = 5.0
-DECLARE_EVERY = 2.0
+REDECLARE_INTERVAL = 2.0
 
 
 def run_consumer(
@@ -41,8 +42,8 @@ def run_consumer(
 ) -> None:
     """Consume until `stop` is requested; `queue` and `patterns` replace the consumer's own.
 
-    Raises BrokerError where the broker cannot be reached at the start, TopologyConflict, and what the handler raises
-    that is neither a fault of an event nor passing.
+    Raises BrokerError if the first connection fails, TopologyConflict, and an error of the handler that is neither
+    transient nor about one event.
     """
     own = f"{queue_name(consumer.name)}.{uuid.uuid4().hex[:8]}" if consumer.transient else queue_name(consumer.name)
     spec = QueueSpec(
@@ -70,6 +71,8 @@ def run_consumer(
 
 
 class _Runner:
+    """One consumer and its present connection."""
+
     def __init__(
         self, address: BrokerAddress, consumer: Consumer, spec: QueueSpec, policy: DeliveryPolicy, stop: Stop
     ) -> None:
@@ -79,7 +82,7 @@ class _Runner:
         self._spec = spec
         self._policy = policy
         self._stop = stop
-        self._prefetch = BATCHES * consumer.max_batch
+        self._prefetch = PREFETCH_BATCHES * consumer.max_batch
         self._one_by_one = False
         self._backoff = Backoff()
 
@@ -91,10 +94,13 @@ class _Runner:
             log.info("stopped")
 
     def _consume(self, connection: Connection) -> Connection:
-        """Work until the connection or the subscription ends; returns the next connection, or raises StopRequested."""
+        """Consume until the connection or the subscription ends, and return the next connection.
+
+        Raises StopRequested.
+        """
         try:
             self._subscribe_and_work(connection)
-            # With the whole connection, unlike a channel alone, messages go back in their order.
+            # Closing the connection, unlike a channel, gives messages back in their order.
             connection.close_gracefully()
         except StopRequested:
             connection.close_gracefully()
@@ -112,12 +118,12 @@ class _Runner:
             try:
                 return connect(self._address, self._name)
             except BrokerError as error:
-                # Refusals too: a broker that is starting up may not know its users yet.
+                # BrokerRefused too: while RabbitMQ starts, it may not know its users yet.
                 log.warning("%s; trying again", error)
         raise StopRequested
 
     def _subscribe_and_work(self, connection: Connection) -> None:
-        """Declare everything, consume, and return when messages should come one by one on another connection."""
+        """Declare the queue and consume. Return to take messages one at a time on another connection."""
         channel = connection.open_channel()
         with translate_errors(connection):
             declare_queue(channel, self._spec)
@@ -129,8 +135,11 @@ class _Runner:
             for batch in self._take(subscription, lambda: redeclare_queue(connection, channel, self._spec)):
                 if self._one_by_one:
                     self._work_on_one(batch, subscription)
-                elif batch[0].attempts >= DANGEROUS:
-                    log.warning("messages have come back %d times or more: taking them one at a time", DANGEROUS)
+                elif batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION:
+                    log.warning(
+                        "messages were delivered %d times or more without success; taking them one at a time",
+                        ATTEMPTS_BEFORE_ISOLATION,
+                    )
                     self._one_by_one = True
                     return
                 else:
@@ -138,7 +147,7 @@ class _Runner:
                         self._policy.process(piece, subscription)
 
     def _work_on_one(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
-        self._one_by_one = batch[0].attempts >= DANGEROUS
+        self._one_by_one = batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION
         if self._one_by_one:
             self._policy.process(batch, subscription)
         else:
@@ -147,26 +156,26 @@ class _Runner:
             subscription.start(self._spec.name, self._prefetch)
 
     def _take(self, subscription: Subscription, declare: Callable[[], None]) -> Iterator[list[Delivery]]:
-        due = time.monotonic() + DECLARE_EVERY
+        due = time.monotonic() + REDECLARE_INTERVAL
         while True:
             batch = subscription.take(self._max_batch, timeout=max(0.0, due - time.monotonic()))
             if time.monotonic() >= due:
-                # RabbitMQ does not tell when a binding is deleted: without this we would sit there deaf.
+                # RabbitMQ does not tell a consumer that its binding was deleted.
                 declare()
-                due = time.monotonic() + DECLARE_EVERY
+                due = time.monotonic() + REDECLARE_INTERVAL
             if batch:
                 yield batch
 
 
 def _pieces(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:
-    """A batch in pieces of messages that have come back equally often: a quarter as many each time, down to one."""
+    """Split a batch by the messages' attempts; each attempt above the limit makes the pieces four times smaller."""
     for attempts, together in groupby(batch, key=_attempts):
         deliveries = list(together)
-        size = max(1, max_batch >> 2 * max(0, attempts - SUSPICIOUS + 1))
+        size = max(1, max_batch >> 2 * max(0, attempts - ATTEMPTS_BEFORE_SPLITTING + 1))
         for start in range(0, len(deliveries), size):
             yield deliveries[start : start + size]
 
 
 def _attempts(delivery: Delivery) -> int:
-    """How often it came back, as far as that matters: a few times happens to anybody."""
-    return delivery.attempts if delivery.attempts >= SUSPICIOUS else 0
+    """Return the number of attempts, or 0 if it is too low to be suspicious."""
+    return delivery.attempts if delivery.attempts >= ATTEMPTS_BEFORE_SPLITTING else 0

@@ -105,7 +105,7 @@ class FailingDisk:
         self.mount()
 
     def _writes(self) -> str:
-        """How many sectors the kernel has written to the image."""
+        """Return the number of sectors that the kernel has written to the image."""
         source = subprocess.run(
             ["findmnt", "--noheadings", "--output", "SOURCE", self.folder], check=True, capture_output=True, text=True
         )

@@ -58,7 +58,7 @@ def unsuspecting(consumer: Consumer) -> Consumer:
 
     @contextmanager
     def open_unsuspecting(settings: Settings) -> Iterator[Handler]:
-        runner.SUSPICIOUS = runner.DANGEROUS = sys.maxsize
+        runner.ATTEMPTS_BEFORE_SPLITTING = runner.ATTEMPTS_BEFORE_ISOLATION = sys.maxsize
         with consumer.open(settings) as handler:
             yield handler
 

@@ -10,7 +10,7 @@ import pytest
 from amqpstorm.exception import AMQPChannelError
 
 from infra.up.rabbitmq import PrivateBroker
-from shared.messaging.runner import DECLARE_EVERY
+from shared.messaging.runner import REDECLARE_INTERVAL
 from shared.messaging.topology import DEAD_EXCHANGE, EXCHANGE, LIVE_PRICES, dead_queue_name, queue_name
 from tests.event_factories import raw_message
 from tests.faults import naive_clients
@@ -29,7 +29,7 @@ HISTORY = queue_name("history")
 DEAD = dead_queue_name(HISTORY)
 POISON = "poison"
 # In seconds: until everything is declared again and prices arrive, with room for a busy machine.
-GOES_ON = DECLARE_EVERY + 10
+GOES_ON = REDECLARE_INTERVAL + 10
 
 
 @pytest.fixture

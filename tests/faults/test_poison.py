@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared.messaging.dead_letters import reason_of
+from shared.messaging.dead_letters import death_reason
 from shared.messaging.delivery import MAX_ATTEMPTS
 from shared.messaging.messages import Message, price_message
 from shared.messaging.topology import DELIVERY_LIMIT, EXCHANGE, dead_queue_name, queue_name
@@ -37,7 +37,7 @@ BAD_BODIES = {
     "a negative price": (stock_body(price="-3.5"), "negative"),
     "a price of zero": (stock_body(price="0"), "more than zero"),
     "a price of NaN": (stock_body(price="NaN"), "not a decimal number"),
-    "a price of NaN without quotes": (stock_body(price=float("nan")), "no JSON number"),
+    "a price of NaN without quotes": (stock_body(price=float("nan")), "not a JSON number"),
     "an infinite price": (stock_body(price="Infinity"), "not a decimal number"),
     "too many digits": (stock_body(price="1.234567890123456"), "15 significant digits"),
     "a float": (stock_body(price=412.35), "decimal string"),
@@ -86,8 +86,8 @@ def check_set_aside(pipeline: Pipeline, name: str, reasons: Mapping[str, str], d
     if sorted(each.id for each in found) != sorted(reasons):
         raise PromiseBroken(f"{len(found)} messages are set aside, where {len(reasons)} should be")
     for each in found:
-        if reasons[each.id] not in reason_of(each):
-            raise PromiseBroken(f"{each.id} is set aside for {reason_of(each)!r}, not for {reasons[each.id]!r}")
+        if reasons[each.id] not in death_reason(each):
+            raise PromiseBroken(f"{each.id} is set aside for {death_reason(each)!r}, not for {reasons[each.id]!r}")
 
 
 def feed_bad_bodies(pipeline: Pipeline, name: str, consumer: str, deadline: float = DEADLINE) -> None:

@@ -39,7 +39,7 @@ class ConfirmTimeout(BrokerError):
 
 @dataclass(frozen=True)
 class WaitPolicy:
-    """How long to wait for confirms: until `stop` is requested, or until `timeout` seconds pass without a confirm.
+    """The end of the wait for confirms: a `stop` request, or `timeout` seconds without a confirm.
 
     With `wait_while_blocked`, the time in which RabbitMQ blocks all publishers (a memory or disk alarm) does not count.
     """

@@ -12,11 +12,11 @@ from shared.messaging.dead_letters import (
     QUEUE,
     REASON,
     ROUTING_KEY,
-    count,
+    count_dead_letters,
     dead_letter,
+    death_reason,
     drop,
-    look,
-    reason_of,
+    peek,
     requeue,
 )
 from shared.messaging.publisher import Publisher
@@ -61,7 +61,7 @@ def test_a_dead_letter_is_the_same_body_with_why_in_its_headers() -> None:
     assert dead.id == delivery().properties["message_id"]
 
 
-def test_a_reason_of_any_length_fits_into_a_header() -> None:
+def test_a_death_reason_any_length_fits_into_a_header() -> None:
     headers = dead_letter(delivery(), TEST, "x" * 100_000, NOW).properties["headers"]
     assert len(headers[REASON]) == 1000
 
@@ -74,26 +74,26 @@ def test_headers_that_cannot_be_sent_again_are_left_out() -> None:
 
 
 def test_they_are_counted_and_there_is_no_count_without_a_queue(broker: BrokerAddress, connection: Connection) -> None:
-    assert count(connection, TEST) is None
+    assert count_dead_letters(connection, TEST) is None
     bury(broker, 3)
-    assert count(connection, TEST) == 3
+    assert count_dead_letters(connection, TEST) == 3
 
 
 def test_looking_leaves_them_in_place_and_in_order(broker: BrokerAddress, connection: Connection) -> None:
     bury(broker, 450)
     for _ in range(3):
-        found = look(connection, TEST, 300)
+        found = peek(connection, TEST, 300)
         assert bodies([each.body for each in found]) == list(range(300))
-    assert [reason_of(each) for each in found[:2]] == ["reason 0", "reason 1"]
-    eventually(lambda: count(connection, TEST) == 450)
+    assert [death_reason(each) for each in found[:2]] == ["reason 0", "reason 1"]
+    eventually(lambda: count_dead_letters(connection, TEST) == 450)
 
 
 def test_looking_often_drops_none(broker: BrokerAddress, connection: Connection) -> None:
     """A quorum queue counts each look as a delivery, and RabbitMQ 4 drops what was delivered 20 times."""
     bury(broker, 2)
     for _ in range(21):
-        assert len(look(connection, TEST, 10)) == 2
-        eventually(lambda: count(connection, TEST) == 2)
+        assert len(peek(connection, TEST, 10)) == 2
+        eventually(lambda: count_dead_letters(connection, TEST) == 2)
 
 
 def test_looking_at_more_than_a_prefetch_can_say_is_fine(
@@ -103,13 +103,13 @@ def test_looking_at_more_than_a_prefetch_can_say_is_fine(
     bury(broker, 2)
     monkeypatch.setattr("shared.messaging.dead_letters.count_messages", lambda *_: 70_000)
     monkeypatch.setattr("shared.messaging.dead_letters._QUIET", 0.2)
-    assert len(look(connection, TEST, 1_000_000)) == 2
+    assert len(peek(connection, TEST, 1_000_000)) == 2
 
 
 def test_looking_at_none_and_where_there_are_none(broker: BrokerAddress, connection: Connection) -> None:
     bury(broker, 0)
-    assert look(connection, TEST, 10) == []
-    assert look(connection, TEST, 0) == []
+    assert peek(connection, TEST, 10) == []
+    assert peek(connection, TEST, 0) == []
 
 
 def test_requeued_ones_go_back_to_their_queue_alone_and_remember_their_routing_key(
@@ -119,7 +119,7 @@ def test_requeued_ones_go_back_to_their_queue_alone_and_remember_their_routing_k
     other = declare(broker, name="other")
     with Publisher(broker, "test") as publisher:
         assert requeue(connection, publisher, TEST) == 450
-    assert (count(connection, TEST), waiting(broker, TEST), waiting(broker, other)) == (0, 450, 0)
+    assert (count_dead_letters(connection, TEST), waiting(broker, TEST), waiting(broker, other)) == (0, 450, 0)
     back = taken(broker, TEST, 450)
     assert bodies([each.body for each in back]) == list(range(450))
     assert back[0].headers == {ROUTING_KEY: "stock.AAPL.price"}
@@ -129,10 +129,10 @@ def test_requeued_ones_go_back_to_their_queue_alone_and_remember_their_routing_k
 def test_what_dies_again_is_not_requeued_twice_in_one_go(broker: BrokerAddress, connection: Connection) -> None:
     with running(Recorder(), broker):
         publish(broker, *(raw_message(b"?", message_id=str(number)) for number in range(5)))
-        eventually(lambda: count(connection, TEST) == 5)
+        eventually(lambda: count_dead_letters(connection, TEST) == 5)
         with Publisher(broker, "test") as publisher:
             assert requeue(connection, publisher, TEST) == 5
-        eventually(lambda: count(connection, TEST) == 5)
+        eventually(lambda: count_dead_letters(connection, TEST) == 5)
 
 
 def test_headers_that_cannot_be_sent_again_are_left_out_of_what_is_requeued(
@@ -148,7 +148,7 @@ def test_headers_that_cannot_be_sent_again_are_left_out_of_what_is_requeued(
         for kind, payload in ((2, header), (3, b"?")):
             frames += struct.pack(">BHI", kind, channel.channel_id, len(payload)) + payload + b"\xce"
         channel._connection._io.write_to_socket(frames)
-        eventually(lambda: count(connection, TEST) == 1)
+        eventually(lambda: count_dead_letters(connection, TEST) == 1)
     with Publisher(broker, "test") as publisher:
         assert requeue(connection, publisher, TEST) == 1
     assert taken(broker, TEST, 1)[0].body == b"?"
@@ -167,18 +167,18 @@ def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, co
 def test_dropping_throws_all_away_and_says_how_many(broker: BrokerAddress, connection: Connection) -> None:
     bury(broker, 7)
     assert drop(connection, TEST) == 7
-    assert count(connection, TEST) == 0
+    assert count_dead_letters(connection, TEST) == 0
     assert drop(connection, TEST) == 0
 
 
 def test_a_queue_that_never_had_any_is_named(broker: BrokerAddress, connection: Connection) -> None:
     with Publisher(broker, "test") as publisher:
         for attempt in (
-            lambda: look(connection, "stockwire.nobody", 10),
+            lambda: peek(connection, "stockwire.nobody", 10),
             lambda: requeue(connection, publisher, "stockwire.nobody"),
             lambda: drop(connection, "stockwire.nobody"),
         ):
-            with pytest.raises(SettingsError, match=r"no queue stockwire\.nobody\.dead exists"):
+            with pytest.raises(SettingsError, match=r"queue stockwire\.nobody\.dead does not exist"):
                 attempt()
 
 
@@ -188,7 +188,7 @@ def test_a_connection_that_is_lost_is_said_to_be_lost(broker: BrokerAddress) -> 
         lost = connect(between.address, "test")
         between.cut()
         eventually(lambda: lost.errors)
-        for attempt in (lambda: count(lost, TEST), lambda: look(lost, TEST, 1), lambda: drop(lost, TEST)):
+        for attempt in (lambda: count_dead_letters(lost, TEST), lambda: peek(lost, TEST, 1), lambda: drop(lost, TEST)):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 attempt()
         lost.abort()
@@ -201,9 +201,9 @@ def test_what_rabbitmq_sets_aside_by_itself_has_a_reason_too(broker: BrokerAddre
         rejected = channel.basic.get(queue, auto_decode=False)
         assert rejected
         rejected.reject(requeue=False)
-    eventually(lambda: count(connection, TEST) == 1)
-    (dead,) = look(connection, TEST, 10)
-    assert reason_of(dead) == "rejected"
+    eventually(lambda: count_dead_letters(connection, TEST) == 1)
+    (dead,) = peek(connection, TEST, 10)
+    assert death_reason(dead) == "rejected"
 
 
 def test_a_message_that_kills_its_consumer_again_and_again_says_so(
@@ -225,9 +225,9 @@ def test_a_message_that_kills_its_consumer_again_and_again_says_so(
         for _ in range(2):
             again = eventually(lambda: channel.basic.get("killing", auto_decode=False))
             again.reject(requeue=True)
-    eventually(lambda: count(connection, TEST) == 1)
-    assert reason_of(look(connection, TEST, 1)[0]) == "its consumers died of it, again and again"
+    eventually(lambda: count_dead_letters(connection, TEST) == 1)
+    assert death_reason(peek(connection, TEST, 1)[0]) == "the consumer crashed on this message too often"
 
 
 def test_a_reason_that_nobody_gave_is_said_to_be_missing() -> None:
-    assert reason_of(delivery()) == "not said"
+    assert death_reason(delivery()) == "unknown"

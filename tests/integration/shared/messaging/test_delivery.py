@@ -13,7 +13,7 @@ from shared.errors import BrokerUnavailable, InvalidEvent, StorageError, Storage
 from shared.messaging import delivery as policy
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
-from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, reason_of
+from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, death_reason
 from shared.messaging.messages import Delivery
 from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import AS_OF, message, messages, raw_message, stock_body, stock_data
@@ -78,7 +78,7 @@ class TestInvalidEvents:
             "price is missing": stock_body(price=None),
             "is negative": stock_body(price="-1"),
             "must be a decimal string": stock_body(price=1.5),
-            "no JSON number": stock_body(price=float("nan")),
+            "not a JSON number": stock_body(price=float("nan")),
             "15 significant digits": stock_body(price="9" * 16),
             "is not a time": stock_body(as_of="2024-11-20T09:59:58"),
             "in the future": stock_body(as_of="2999-01-01T00:00:00Z"),
@@ -98,7 +98,7 @@ class TestInvalidEvents:
         assert waiting(broker, queue) == 0
         dead = dead_letters(broker, queue)
         for number, (delivery, (reason, body)) in enumerate(zip(dead, bodies.items(), strict=True)):
-            assert reason in reason_of(delivery)
+            assert reason in death_reason(delivery)
             assert delivery.body == body
             assert delivery.properties["message_id"] == f"bad-{number}"
             assert delivery.headers[QUEUE] == queue
@@ -127,7 +127,7 @@ class TestInvalidEvents:
             for properties in strange:
                 publish(broker, replace(raw_message(b"?"), properties=properties))
             eventually(lambda: waiting(broker, f"{queue}.dead") == len(strange))
-        assert {reason_of(delivery)[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
+        assert {death_reason(delivery)[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
 
     def test_headers_nested_to_any_depth_do_not_matter(self, broker: BrokerAddress) -> None:
         """They end neither the connection that reads them nor the publisher that sends them on."""
@@ -139,7 +139,7 @@ class TestInvalidEvents:
             eventually(lambda: not run.alive or waiting(broker, f"{queue}.dead") == len(depths))
         dead = dead_letters(broker, queue)
         assert len(dead) == len(depths)
-        assert {reason_of(delivery)[:8] for delivery in dead} == {"not JSON"}
+        assert {death_reason(delivery)[:8] for delivery in dead} == {"not JSON"}
 
     def test_a_handler_may_reject_an_event_that_decoded(self, broker: BrokerAddress) -> None:
         def choosy(events: Sequence[Any]) -> None:
@@ -153,7 +153,7 @@ class TestInvalidEvents:
         with running(handler, broker):
             eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
             eventually(lambda: len(handler.ids) == 5)
-        assert [reason_of(delivery) for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
+        assert [death_reason(delivery) for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
 
     def test_a_decoder_that_fails_in_another_way_sets_the_event_aside_too(self, broker: BrokerAddress) -> None:
         """A consumer of somebody's own must not die of one message, again and again."""
@@ -170,7 +170,7 @@ class TestInvalidEvents:
             eventually(lambda: len(seen) == 2)
         (dead,) = dead_letters(broker, queue)
         assert dead.properties["message_id"] == bad.id
-        assert "KeyError: 'MSFT'" in reason_of(dead)
+        assert "KeyError: 'MSFT'" in death_reason(dead)
 
 
 class TestHeaders:
@@ -185,7 +185,7 @@ class TestHeaders:
             publish(broker, message())
             eventually(lambda: recorder.batches)
             [dead] = eventually(lambda: dead_letters(broker, run.queue))
-        assert "not JSON" in reason_of(dead)
+        assert "not JSON" in death_reason(dead)
 
 
 class TestFailingHandlers:
@@ -217,7 +217,7 @@ class TestFailingHandlers:
         assert tries["MSFT"] == policy.MAX_ATTEMPTS
         (dead,) = dead_letters(broker, queue)
         assert dead.properties["message_id"] == bad.id
-        assert reason_of(dead) == "the handler failed: KeyError: 'no such rule'"
+        assert death_reason(dead) == "the handler failed: KeyError: 'no such rule'"
         assert waiting(broker, queue) == 0
 
     def test_an_event_that_fails_twice_is_handled_the_third_time(self, broker: BrokerAddress) -> None:

@@ -267,7 +267,7 @@ class TestTheQueue:
     def test_a_binding_that_is_deleted_under_it_is_made_again(
         self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("shared.messaging.runner.DECLARE_EVERY", 0.2)
+        monkeypatch.setattr("shared.messaging.runner.REDECLARE_INTERVAL", 0.2)
         recorder = Recorder()
         with running(recorder, broker) as run:
             with channel_to(broker) as channel:
@@ -278,7 +278,7 @@ class TestTheQueue:
     def test_all_that_is_deleted_around_it_is_declared_again(
         self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("shared.messaging.runner.DECLARE_EVERY", 0.2)
+        monkeypatch.setattr("shared.messaging.runner.REDECLARE_INTERVAL", 0.2)
         recorder = Recorder()
         with running(recorder, broker) as run, channel_to(broker) as channel:
             channel.exchange.delete("market_data")
@@ -292,7 +292,7 @@ class TestTheQueue:
         self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Long enough to do both below before it comes in between.
-        monkeypatch.setattr("shared.messaging.runner.DECLARE_EVERY", 2.0)
+        monkeypatch.setattr("shared.messaging.runner.REDECLARE_INTERVAL", 2.0)
         run = Running(Consumer("test", ("#",), opened(Recorder())), broker)
         eventually(lambda: run.error or consumers_of(broker, run.queue))
         with channel_to(broker) as channel:
