@@ -45,7 +45,7 @@ class Running:
     def _run(self, wanted: Consumer, address: BrokerAddress, patterns: Sequence[str]) -> None:
         try:
             run_consumer(wanted, replace(Settings(), amqp_url=address), self.stop, patterns=patterns)
-        except BaseException as error:  # noqa: BLE001 - whoever looks at the thread wants all of them
+        except BaseException as error:  # noqa: BLE001 - the test that reads `error` wants every error
             self.error = error
 
     @property

@@ -19,10 +19,10 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class Proxy:
     """A proxy that takes connections at `address` and passes them on to the first broker that answers.
 
-    `silent`: it swallows what comes. `stuck`: it reads no more, ends of connections included, and passes on what was
-    held back as soon as it is not stuck any more, as a network does that loses packets for a while; `stuck_out` and
-    `stuck_in` are the same one way alone, to the broker and from it. `cuts`: so many connections end as soon as the
-    bytes `cut_on` come by.
+    While `silent` is set, the proxy drops all data. While `stuck` is set, the proxy reads nothing, not even the end of
+    a connection, and passes the data on afterwards, like a network that loses packets for a while. `stuck_out` and
+    `stuck_in` do the same for one direction, to the broker and from the broker. `cuts` is the number of connections
+    that the proxy ends as soon as it sees the bytes `cut_on`.
     """
 
     def __init__(self, *targets: BrokerAddress) -> None:

@@ -1,4 +1,4 @@
-"""One private RabbitMQ node for a whole run of pytest, whichever of its workers starts it."""
+"""A private RabbitMQ node for a whole run of pytest, started by the first worker that needs it."""
 
 import json
 import os

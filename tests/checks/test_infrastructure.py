@@ -148,7 +148,7 @@ class TestTheImage:
     def test_hadolint_finds_nothing(self) -> None:
         run_tool("hadolint", "--failure-threshold", "info", str(DOCKERFILE))
 
-    def test_what_it_copies_exists_and_is_not_ignored(self) -> None:
+    def test_every_copied_file_exists_and_is_not_ignored(self) -> None:
         taken = (ROOT / ".dockerignore").read_text().split("\n")
         for source in copied():
             assert (ROOT / source).exists(), source
@@ -183,7 +183,7 @@ class TestTheImage:
                 ignored = not wanted
         assert ignored
 
-    def test_it_runs_as_a_user_who_may_write_only_where_the_databases_are(self) -> None:
+    def test_it_runs_as_a_user_who_may_write_only_to_the_folder_of_the_databases(self) -> None:
         text = DOCKERFILE.read_text()
         user = re.search(r"^USER (\d+)$", text, re.MULTILINE)
         assert user

@@ -39,7 +39,7 @@ def any_json(names: Sequence[str]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def broken(draw: st.DrawFn, good: Any, names: Sequence[str]) -> Any:
+def corrupted(draw: st.DrawFn, good: Any, names: Sequence[str]) -> Any:
     """Generate a valid answer with up to three values changed or removed."""
     answer = copy.deepcopy(good)
     for _ in range(draw(st.integers(1, 3))):

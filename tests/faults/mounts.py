@@ -70,7 +70,7 @@ def fill(folder: Path) -> None:
 class FailingDisk:
     """A file system in an image file, mounted at `folder`, that can be reset to what survives a power loss.
 
-    What was written and not flushed is in the memory of the mounted file system alone. The image has the rest.
+    Unflushed data is only in the memory of the mounted file system. The image has all other data.
     """
 
     def __init__(self, folder: Path, image: Path, megabytes: int) -> None:
@@ -82,7 +82,7 @@ class FailingDisk:
         subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
 
     def mount(self) -> None:
-        # The file system flushes by itself every 300 s, not 5 s, so that only flushed files are safe.
+        # The file system flushes every 300 s, not 5 s, so that only flushed files are safe.
         mount(self.folder, "-o", "loop,commit=300", self._image)
 
     def settle(self) -> None:

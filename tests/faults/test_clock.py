@@ -100,7 +100,7 @@ def beat_by_crontab(pipeline: Pipeline, *options: str) -> None:
 
 
 @fault
-def test_syncs_by_crontab_follow_the_clock_where_it_is_set(pipeline: Pipeline) -> None:
+def test_syncs_by_crontab_follow_a_clock_that_is_set(pipeline: Pipeline) -> None:
     beat_by_crontab(pipeline)
 
 
@@ -132,7 +132,7 @@ def wait_through_jumps(pipeline: Pipeline, chaos: random.Random, consumer: str) 
 
 
 @fault
-def test_nobody_waits_for_the_time_that_was(pipeline: Pipeline, chaos: random.Random) -> None:
+def test_no_process_waits_for_the_time_before_the_clock_was_set(pipeline: Pipeline, chaos: random.Random) -> None:
     wait_through_jumps(pipeline, chaos, f"{DELIVERY_LOG}:history")
 
 
@@ -162,7 +162,7 @@ def refuse_the_future(pipeline: Pipeline, consumer: str) -> None:
 
 
 @fault
-def test_what_a_slow_clock_takes_for_the_future_is_kept_and_can_be_sent_back(pipeline: Pipeline) -> None:
+def test_prices_that_a_slow_clock_takes_for_future_ones_are_kept_and_can_be_requeued(pipeline: Pipeline) -> None:
     refuse_the_future(pipeline, f"{DELIVERY_LOG}:history")
 
 

@@ -166,13 +166,13 @@ def test_history_goes_on_without_a_loss(owner: Owner, chaos: random.Random, deed
 
 
 @fault
-def test_what_is_published_after_its_queue_was_deleted_is_not_lost(owner: Owner, chaos: random.Random) -> None:
+def test_an_event_published_after_its_queue_was_deleted_is_not_lost(owner: Owner, chaos: random.Random) -> None:
     aftermath = meddle(owner, chaos, Owner.delete_queue)
     check(owner.pipeline, aftermath.ledger, aftermath.before)
 
 
 @fault
-def test_beside_another_queue_it_misses_no_more_than_what_comes_until_it_is_bound_again(
+def test_beside_another_queue_it_misses_only_the_events_before_it_is_bound_again(
     owner: Owner, chaos: random.Random
 ) -> None:
     """RabbitMQ confirms a message if any queue takes it."""
@@ -182,7 +182,7 @@ def test_beside_another_queue_it_misses_no_more_than_what_comes_until_it_is_boun
 
 
 @fault
-def test_dead_letters_that_have_nowhere_to_go_get_a_place_again(owner: Owner, chaos: random.Random) -> None:
+def test_the_deleted_queue_of_dead_letters_is_declared_again(owner: Owner, chaos: random.Random) -> None:
     ledger = poison(owner, chaos)
     owner.pipeline.check_history(ledger, [POISON])
 

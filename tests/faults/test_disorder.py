@@ -92,7 +92,7 @@ def test_disorder_and_duplicates_change_nothing(pipeline: Pipeline, chaos: rando
 
 
 @control
-@pytest.mark.parametrize("broken", ["history_without_dedupe", "alerts_without_watermarks"])
-def test_control(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
-    name = broken.partition("_")[0]
-    arrive_in_disorder(pipeline, 300, chaos, **{name: f"{SABOTAGED}:{broken}"})
+@pytest.mark.parametrize("sabotage", ["history_without_dedupe", "alerts_without_watermarks"])
+def test_control(pipeline: Pipeline, chaos: random.Random, sabotage: str) -> None:
+    name = sabotage.partition("_")[0]
+    arrive_in_disorder(pipeline, 300, chaos, **{name: f"{SABOTAGED}:{sabotage}"})

@@ -135,15 +135,15 @@ def test_a_second_alerts_consumer_stands_by_and_takes_over(pipeline: Pipeline, c
 
 
 @control
-@pytest.mark.parametrize("broken", ["history_acknowledging_first", "history_without_dedupe"])
-def test_control(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
-    kill_history(pipeline, 10, chaos, f"{SABOTAGED}:{broken}")
+@pytest.mark.parametrize("sabotage", ["history_acknowledging_first", "history_without_dedupe"])
+def test_control(pipeline: Pipeline, chaos: random.Random, sabotage: str) -> None:
+    kill_history(pipeline, 10, chaos, f"{SABOTAGED}:{sabotage}")
 
 
 @control
-@pytest.mark.parametrize("broken", ["alerts_acknowledging_first", "alerts_without_watermarks"])
-def test_control_of_alerts(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
-    kill_alerts(pipeline, 10, chaos, f"{SABOTAGED}:{broken}")
+@pytest.mark.parametrize("sabotage", ["alerts_acknowledging_first", "alerts_without_watermarks"])
+def test_control_of_alerts(pipeline: Pipeline, chaos: random.Random, sabotage: str) -> None:
+    kill_alerts(pipeline, 10, chaos, f"{SABOTAGED}:{sabotage}")
 
 
 @control

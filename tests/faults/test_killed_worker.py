@@ -140,9 +140,9 @@ def test_a_sync_that_hangs_in_a_killed_worker_is_done_by_the_next(pipeline: Pipe
 
 
 @control
-@pytest.mark.parametrize("broken", ["acknowledging_first", "giving_up_lost_processes"])
-def test_control_of_killed_processes(pipeline: Pipeline, chaos: random.Random, broken: str) -> None:
-    kill(pipeline, chaos, 0, 8, f"{SABOTAGED_WORKER}:{broken}")
+@pytest.mark.parametrize("sabotage", ["acknowledging_first", "giving_up_lost_processes"])
+def test_control_of_killed_processes(pipeline: Pipeline, chaos: random.Random, sabotage: str) -> None:
+    kill(pipeline, chaos, 0, 8, f"{SABOTAGED_WORKER}:{sabotage}")
 
 
 @control
@@ -152,12 +152,12 @@ def test_control_of_killed_workers(pipeline: Pipeline, chaos: random.Random) -> 
 
 @control
 @pytest.mark.parametrize(
-    ("scenario", "broken"),
+    ("scenario", "sabotage"),
     [
         (hand_over, "leaving_processes_behind"),
         (hand_over, "alone_by_its_name"),
         (wait_for_the_lock, "without_patience"),
     ],
 )
-def test_control_of_syncs_that_hang(pipeline: Pipeline, scenario: Scenario, broken: str) -> None:
-    scenario(pipeline, f"{SABOTAGED_WORKER}:{broken}")
+def test_control_of_syncs_that_hang(pipeline: Pipeline, scenario: Scenario, sabotage: str) -> None:
+    scenario(pipeline, f"{SABOTAGED_WORKER}:{sabotage}")

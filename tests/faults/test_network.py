@@ -49,14 +49,14 @@ def behind(pipeline: Pipeline) -> Iterator[Proxy]:
 
 
 @contextmanager
-def lasting(*holes: Event) -> Iterator[None]:
-    for hole in holes:
-        hole.set()
+def switched_on(*failures: Event) -> Iterator[None]:
+    for failure in failures:
+        failure.set()
     try:
         yield
     finally:
-        for hole in holes:
-            hole.clear()
+        for failure in failures:
+            failure.clear()
 
 
 def reset(
@@ -108,7 +108,7 @@ def fall_silent(
         until(lambda: pipeline.stored() > RATE, "prices to be stored")
         time.sleep(chaos.uniform(0, HEARTBEAT))
         begun, accepted = time.monotonic(), before.accepted
-        with lasting(getattr(between, way)):
+        with switched_on(getattr(between, way)):
             assert_eventually(lambda: before.accepted > accepted, "the publisher to notice", NOTICED)
             assert_eventually(lambda: LOST in stores.output, "history to notice", NOTICED)
             assert_eventually(lambda: LOST in alerts.output or TRYING in alerts.output, "alerts to notice", NOTICED)
@@ -133,7 +133,7 @@ def refund(pipeline: Pipeline, heartbeat: int = HEARTBEAT) -> None:
         proxy(replace(pipeline.address, heartbeat=heartbeat)) as between,
         holding(between.address, len(ledger.confirmed)),
         pipeline.consuming("history") as stores,
-        lasting(between.stuck),
+        switched_on(between.stuck),
     ):
         assert_eventually(
             lambda: pipeline.stored() == len(ledger.confirmed), "them to be stored by another", 2 * NOTICED
@@ -172,7 +172,7 @@ def hang_in_handshake(pipeline: Pipeline, chaos: random.Random) -> None:
             between.reset()
             until(lambda accepted=accepted: between.accepted > accepted, "a connection to be made")
             time.sleep(chaos.uniform(0, 0.05))
-            with lasting(between.stuck):
+            with switched_on(between.stuck):
                 time.sleep(seconds)
         ledger = load.stop()
         pipeline.drain("history", stores)
@@ -206,7 +206,7 @@ def test_a_connection_that_hangs_is_noticed_within_the_heartbeat_and_loses_nothi
 
 
 @fault
-def test_rabbitmq_takes_back_what_a_consumer_out_of_reach_holds(pipeline: Pipeline) -> None:
+def test_rabbitmq_takes_back_the_messages_of_an_unreachable_consumer(pipeline: Pipeline) -> None:
     refund(pipeline)
 
 

@@ -120,9 +120,9 @@ def test_every_kind_of_bad_message_is_set_aside_with_its_reason_and_its_neighbou
 
 
 @control
-@pytest.mark.parametrize("broken", ["dropping", "trying_for_ever"])
-def test_control_of_bad_messages(pipeline: Pipeline, broken: str) -> None:
-    feed_bad_bodies(pipeline, "history", f"{POISON_CONSUMERS}:{broken}", SOON)
+@pytest.mark.parametrize("sabotage", ["dropping", "trying_for_ever"])
+def test_control_of_bad_messages(pipeline: Pipeline, sabotage: str) -> None:
+    feed_bad_bodies(pipeline, "history", f"{POISON_CONSUMERS}:{sabotage}", SOON)
 
 
 def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE) -> None:
@@ -141,7 +141,7 @@ def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE)
 
 
 @fault
-def test_what_makes_the_handler_raise_each_time_is_tried_five_times_and_set_aside(pipeline: Pipeline) -> None:
+def test_an_event_that_makes_the_handler_raise_is_tried_five_times_and_dead_lettered(pipeline: Pipeline) -> None:
     upset_handler(pipeline, f"{POISON_CONSUMERS}:failing")
 
 
@@ -175,10 +175,10 @@ def is_over(pipeline: Pipeline) -> bool:
 
 
 @fault
-def test_what_kills_its_consumer_each_time_is_set_aside_alone(pipeline: Pipeline) -> None:
+def test_an_event_that_kills_its_consumer_is_dead_lettered_alone(pipeline: Pipeline) -> None:
     kill_each_time(pipeline, f"{POISON_CONSUMERS}:dying")
 
 
 @control
-def test_control_of_what_kills_its_consumer(pipeline: Pipeline) -> None:
+def test_control_of_an_event_that_kills_its_consumer(pipeline: Pipeline) -> None:
     kill_each_time(pipeline, f"{POISON_CONSUMERS}:dying_unsuspecting")

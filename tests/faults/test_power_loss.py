@@ -105,7 +105,7 @@ def wait_for_queue(broker: PrivateBroker, consuming: Restarting) -> None:
 
 
 @fault
-def test_what_was_confirmed_and_acknowledged_survives(
+def test_confirmed_and_acknowledged_events_survive(
     disk: FailingDisk, broker_on_disk: PrivateBroker, chaos: random.Random
 ) -> None:
     lose_power(disk, broker_on_disk, chaos)

@@ -113,7 +113,7 @@ def test_ours_comes_first_and_does_all_of_the_work(sides: dict[str, Side]) -> No
 
 
 @BENCHES
-def test_another_process_finds_what_a_side_does_by_its_name(sides: dict[str, Side]) -> None:
+def test_another_process_finds_the_function_of_a_side_by_name(sides: dict[str, Side]) -> None:
     for side in sides.values():
         assert getattr(import_module(side.work.__module__), side.work.__name__) is side.work
 

@@ -160,7 +160,7 @@ API_MODULES = [module for path in MODULES if within(module := module_name(path),
 
 
 def loaded_libraries(modules: list[str]) -> list[str]:
-    """Import the modules one by one in a new interpreter; return those after which an I/O library is loaded."""
+    """Import the modules in order in a new interpreter; return the modules after which an I/O library is loaded."""
     script = """
 import importlib, sys
 for module in sys.argv[1:]:

@@ -39,7 +39,7 @@ def add(connection: Any, number: int) -> None:
 
 
 def test_a_file_is_made_with_its_folder_and_survives_power_loss(engine: Any, url: URL) -> None:
-    """What is committed survives only with WAL and synchronous=FULL (2)."""
+    """Commits survive a power loss only with WAL and synchronous=FULL (2)."""
     with reading(engine) as connection:
         found = [
             connection.exec_driver_sql(f"pragma {name}").scalar()
@@ -49,7 +49,7 @@ def test_a_file_is_made_with_its_folder_and_survives_power_loss(engine: Any, url
     assert Path(str(url.database)).exists()
 
 
-def test_what_is_written_is_there_and_what_fails_is_not(engine: Any) -> None:
+def test_a_committed_row_is_there_and_a_rolled_back_row_is_not(engine: Any) -> None:
     with writing(engine) as connection:
         add(connection, 1)
     with contextlib.suppress(KeyError), writing(engine) as connection:
@@ -58,8 +58,8 @@ def test_what_is_written_is_there_and_what_fails_is_not(engine: Any) -> None:
     assert numbers(engine) == [1]
 
 
-def test_a_transaction_that_reads_first_can_write_though_another_wrote_before_it_did(engine: Any) -> None:
-    """Begun as a mere reader it would fail at once, whatever the time-out."""
+def test_a_transaction_that_reads_first_can_write_after_another_one_wrote(engine: Any) -> None:
+    """A transaction that begins as a reader would fail at once, even with a timeout."""
     order: list[str] = []
 
     def other() -> None:
@@ -79,7 +79,7 @@ def test_a_transaction_that_reads_first_can_write_though_another_wrote_before_it
     assert numbers(engine) == [1, 2]
 
 
-def test_readers_do_not_block_the_writer_nor_it_them(engine: Any) -> None:
+def test_readers_and_the_writer_do_not_block_each_other(engine: Any) -> None:
     with reading(engine) as reader:
         assert reader.execute(text("select count(*) from numbers")).scalar() == 0
         with writing(engine) as writer:
@@ -150,8 +150,8 @@ def test_a_path_that_is_a_folder_says_so(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
-    (tmp_path / "x.db").write_text("this is no database, but it is as long as the header of one would be" * 20)
+def test_a_file_that_is_not_a_database_is_named_in_the_error(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("this is not a database, but it is as long as the header of a database" * 20)
     engine = open_engine(make_url(f"sqlite:///{tmp_path}/x.db"))
     with pytest.raises(StorageError, match="damaged or not a SQLite file"), writing(engine):
         pass
@@ -182,7 +182,7 @@ def test_a_url_is_shown_without_its_password() -> None:
     assert redact(make_url("postgresql://u:s3cr3t@h/db")) == "postgresql://u:***@h/db"
 
 
-def test_a_copy_made_by_sqlite_while_it_is_written_is_whole(engine: Any, tmp_path: Path) -> None:
+def test_a_copy_made_by_sqlite_during_writes_is_complete(engine: Any, tmp_path: Path) -> None:
     with writing(engine) as connection:
         for number in range(100):
             add(connection, number)

@@ -8,9 +8,9 @@ from pathlib import Path
 from shared.locks import file_lock, is_locked
 
 
-def hold(path: Path, told: Connection) -> None:
-    with file_lock(path) as had:
-        told.send(had)
+def hold(path: Path, reply: Connection) -> None:
+    with file_lock(path) as acquired:
+        reply.send(acquired)
         time.sleep(60)
 
 
@@ -23,20 +23,20 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
         assert third
 
 
-def test_whether_a_lock_is_held_can_be_seen_without_taking_it(tmp_path: Path) -> None:
+def test_is_locked_tells_if_a_lock_is_held_without_taking_it(tmp_path: Path) -> None:
     assert not is_locked(tmp_path / "lock")
     with file_lock(tmp_path / "lock"):
         assert is_locked(tmp_path / "lock")
     assert not is_locked(tmp_path / "lock")
-    with file_lock(tmp_path / "lock") as had:
-        assert had
+    with file_lock(tmp_path / "lock") as acquired:
+        assert acquired
 
 
-def test_whoever_waits_gives_up_in_time(tmp_path: Path) -> None:
+def test_a_waiting_process_gives_up_in_time(tmp_path: Path) -> None:
     with file_lock(tmp_path / "lock"):
         before = time.monotonic()
-        with file_lock(tmp_path / "lock", wait=0.2) as had:
-            assert not had
+        with file_lock(tmp_path / "lock", wait=0.2) as acquired:
+            assert not acquired
         assert 0.2 <= time.monotonic() - before < 5
 
 
@@ -46,8 +46,8 @@ def test_an_error_in_the_block_frees_the_lock(tmp_path: Path) -> None:
             raise KeyError
     except KeyError:
         pass
-    with file_lock(tmp_path / "lock") as had:
-        assert had
+    with file_lock(tmp_path / "lock") as acquired:
+        assert acquired
 
 
 def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
     try:
         assert ours.poll(30)
         assert ours.recv()
-        with file_lock(tmp_path / "lock") as had:
-            assert not had
+        with file_lock(tmp_path / "lock") as acquired:
+            assert not acquired
         assert holder.pid
         os.kill(holder.pid, signal.SIGKILL)
-        with file_lock(tmp_path / "lock", wait=10) as had:
-            assert had
+        with file_lock(tmp_path / "lock", wait=10) as acquired:
+            assert acquired
     finally:
         holder.kill()
         holder.join()

@@ -186,7 +186,7 @@ def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.Mo
         load_market_calendar("XNYS")
 
 
-def test_nothing_of_it_is_loaded_where_no_market_is_set() -> None:
+def test_the_library_is_not_loaded_if_no_market_is_set() -> None:
     script = (
         "import sys; import infra.cli, infra.doctor, infra.up.command; from producer.celery_app import app;"
         "app.conf.beat_schedule; app.loader.import_default_modules();"

@@ -28,7 +28,7 @@ def test_any_other_form_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [1, 1.5, None, True, Decimal("1.5"), ["1"], b"1"])
-def test_a_price_that_is_no_text_is_refused(value: object) -> None:
+def test_a_price_that_is_not_text_is_rejected(value: object) -> None:
     with pytest.raises(ValueError, match="must be a decimal string"):
         parse_price(value)
 
@@ -48,13 +48,13 @@ def test_files_may_write_zeros_that_say_nothing(text: str, price: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "n/a", "1e3", "0.00", "1,234.5", "NaN", "$1", "1.2.3", "1234567890123456"])
-def test_what_is_no_price_in_a_file_is_refused(text: str) -> None:
+def test_a_text_in_a_file_that_is_not_a_price_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_price(text)
 
 
 @pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "-1.5e33", "0e-999999999", "NaN", "Infinity"])
-def test_what_is_far_from_any_price_is_written_in_few_letters_that_nobody_reads_as_one(number: str) -> None:
+def test_a_number_far_from_any_price_is_printed_short_and_does_not_parse_as_a_price(number: str) -> None:
     text = format_price(Decimal(number))
     assert len(text) < 20
     with pytest.raises(ValueError, match=r"."):
@@ -77,6 +77,6 @@ def test_every_price_survives_a_float_digit_for_digit(price: Decimal) -> None:
 
 
 def test_16_digits_would_not_survive_a_float() -> None:
-    """Why the limit is where it is."""
+    """The limit of 15 digits exists because a float is exact only up to 15 digits."""
     price = Decimal(9007199254740993)
     assert from_float(float(price)) != price

@@ -14,7 +14,7 @@ NOWHERE = Path("/nowhere/.env")
 
 @pytest.fixture(autouse=True)
 def _up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever runs on this machine, these tests see no `up` but their own."""
+    """Hide an `up` that runs on this machine from these tests."""
     monkeypatch.setattr(settings_module, "UP_LOCK", tmp_path / "up.lock")
     monkeypatch.setattr(settings_module, "UP_SETTINGS", tmp_path / "up.env")
 
@@ -158,7 +158,7 @@ def test_the_text_of_settings_shows_no_password() -> None:
     assert SECRET not in str(settings)
 
 
-def test_a_relative_sqlite_path_is_below_the_project_whatever_the_folder(
+def test_a_relative_sqlite_path_is_below_the_project_in_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

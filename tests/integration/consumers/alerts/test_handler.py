@@ -161,7 +161,7 @@ def test_duplicates_in_any_order_fire_nothing_twice(engine: Engine, fake_broker:
 
 
 @pytest.mark.usefixtures("crossing_up")
-def test_each_alert_is_raised_once_if_two_processes_take_turns(engine: Engine, fake_broker: FakeBroker) -> None:
+def test_each_alert_is_raised_once_if_two_processes_alternate(engine: Engine, fake_broker: FakeBroker) -> None:
     events = price_series(ZIGZAG)
     first, second = handler(engine, fake_broker), handler(engine, fake_broker)
     for index, event in enumerate(events):

@@ -76,9 +76,9 @@ def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(
     early = stock_data(as_of=AS_OF.replace(year=1962, microsecond=123_456))
     store.save([early])
     with reading(engine) as connection:
-        shown = connection.execute(text("select as_of, observed_at from price_history")).one()
+        stored = connection.execute(text("select as_of, observed_at from price_history")).one()
     [row] = read_prices(reader, "AAPL")
-    assert tuple(shown) == (row["as_of"], row["observed_at"])
+    assert tuple(stored) == (row["as_of"], row["observed_at"])
     assert row["as_of"] == "1962-11-20T09:59:58.123456Z"
 
 
@@ -234,7 +234,7 @@ def test_a_read_only_database_is_named(sqlite_url: URL) -> None:
         PriceStore(engine).save([stock_data()])
 
 
-def test_a_query_before_any_price_is_stored_says_what_to_run(sqlite_url: URL) -> None:
+def test_a_query_before_any_price_is_stored_names_the_command_to_run(sqlite_url: URL) -> None:
     settings = history_at(sqlite_url)
     with pytest.raises(StorageError, match="stockwire up"):
         history_reader(settings).__enter__()

@@ -196,7 +196,7 @@ def test_a_short_rate_limit_is_waited_for_and_printed(run: Make, broker: BrokerA
 
 def test_a_daily_limit_ends_the_part_of_the_provider(run: Make, broker: BrokerAddress) -> None:
     declare(broker)
-    tomorrow = RateLimited("the plan's 800 a day are used up", utc_now() + timedelta(hours=3))
+    tomorrow = RateLimited("the plan's 800 credits per day are used up", utc_now() + timedelta(hours=3))
     provider = FakeHistoricalProvider(before_answer=failing(tomorrow, ("AAPL", 6)))
     work = run(provider)
     assert len(provider.requested) == 2

@@ -170,7 +170,7 @@ def test_a_day_without_a_price_is_a_gap(days: str, expected: list[tuple[str, str
 
 
 def test_a_price_counts_for_the_session_around_it() -> None:
-    """As in Sydney, sessions begin on the evening before in UTC. The 21st is a holiday here."""
+    """Sessions begin on the evening before in UTC, as in Sydney. The 21st is a holiday here."""
     days = ("2024-11-19", "2024-11-20", "2024-11-22")
     sessions = [
         Session(date.fromisoformat(day), at(day) - timedelta(hours=1), at(day) + timedelta(hours=5)) for day in days

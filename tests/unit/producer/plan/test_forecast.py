@@ -109,7 +109,7 @@ def test_a_sync_with_more_credits_than_a_day_has_fits_at_no_interval() -> None:
         # A crontab at 14:30, 15:00 … of a session from 14:30 up to 21:00, and the one after its close.
         (SyncTimes(HOUR / 2, tuple(range(0, 1440, 30)), (SESSION,)), 13 + 1),
         (SyncTimes(DAY, (9 * 60,), (SESSION,)), 1),
-        # The busiest of a half day, a whole one, and one that goes on past midnight.
+        # A half day and a whole day, then sessions that go on past midnight: the busiest day counts.
         (every(HOUR, session(-75 * HOUR, -72 * HOUR), SESSION), 7 + 1),
         (every(HOUR, session(-2 * HOUR, 3 * HOUR)), 3 + 1),
         (every(HOUR, session(-2 * DAY, timedelta())), 24),

@@ -149,7 +149,7 @@ def test_a_bar_of_a_day_sums_up_its_bars_of_five_minutes() -> None:
     assert day.high > max(day.open or 0, day.price)
 
 
-def test_the_same_bars_come_again_whatever_range_is_asked_for() -> None:
+def test_every_requested_range_returns_the_same_bars() -> None:
     week, month = (history("AAPL", Interval.DAY, AT - timedelta(days=days), AT) for days in (7, 30))
     assert month[-len(week) :] == week
     assert [each.as_of for each in month] == [each.as_of.replace(hour=0, minute=0, second=0) for each in month]

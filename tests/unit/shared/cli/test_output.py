@@ -79,9 +79,9 @@ def test_a_terminal_shows_cells_as_they_are() -> None:
         "from shared.cli.output import print_rows\n"
         f"print_rows(['symbol', '[b]note'], [{{'symbol': cell, '[b]note': '1'}} for cell in {cells!r}])"
     )
-    shown = on_a_terminal(program)
+    output = on_a_terminal(program)
     for text in [*cells, "[b]note"]:
-        assert text in shown
+        assert text in output
 
 
 def on_a_terminal(program: str) -> str:

@@ -73,7 +73,7 @@ class TestTheMessage:
             },
         }
 
-    def test_what_a_provider_does_not_say_is_left_out_but_the_currency_is_null(self) -> None:
+    def test_missing_fields_are_left_out_but_a_missing_currency_is_null(self) -> None:
         data = json.loads(stock_data(currency=None).encode())["data"]
         assert data == {
             "symbol": "AAPL",
@@ -98,7 +98,7 @@ class TestTheMessage:
             assert PriceAlert.decode(alert.encode(), NOW) == alert
             assert decode_event(alert.encode(), NOW) == alert
 
-    def test_an_alert_says_what_fired_it(self) -> None:
+    def test_an_alert_names_the_event_and_the_rule_that_fired_it(self) -> None:
         alert = price_alert(stock_data())
         envelope = json.loads(alert.encode())
         assert (envelope["type"], envelope["subject"]) == ("PRICE_ALERT", "AAPL")
@@ -216,8 +216,8 @@ class TestWhatAReaderTakes:
         with pytest.raises(InvalidEvent, match="65537 bytes is over 64 KiB"):
             decoded(stock_body(note="x" * (room + 1)))
 
-    def test_of_a_key_that_comes_twice_the_last_one_counts(self) -> None:
-        """RFC 8259 leaves it open; what matters is that it is one of them, and checked."""
+    def test_the_last_of_two_equal_keys_counts(self) -> None:
+        """RFC 8259 leaves the choice open. The value that counts must be checked."""
         twice = stock_body().replace(b'"price"', b'"price": "1", "price"')
         assert decoded(twice).price == Decimal("187.44")
         with pytest.raises(InvalidEvent, match="price"):

@@ -51,7 +51,7 @@ BAD_BODIES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("body", "reason"), BAD_BODIES.values(), ids=BAD_BODIES)
-def test_a_body_that_is_no_event_is_refused(body: bytes, reason: str) -> None:
+def test_a_body_that_is_not_an_event_is_rejected_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(InvalidEvent, match=reason):
         decoded(body)
 
@@ -181,14 +181,14 @@ def test_one_event_is_not_read_as_the_other() -> None:
 
 @pytest.mark.parametrize("depth", [10, 500, *range(960, 1000, 3), 5000])
 @pytest.mark.parametrize("field", ["symbol", "price", "currency", "as_of", "volume"])
-def test_nesting_of_any_depth_is_refused_with_a_reason(field: str, depth: int) -> None:
-    """What the JSON reader just takes may be too deep for whatever shows it in the reason."""
+def test_nesting_of_any_depth_is_rejected_with_a_reason(field: str, depth: int) -> None:
+    """A nesting that the JSON reader accepts may still be too deep for the code that prints the reason."""
     with pytest.raises(InvalidEvent):
         decode_event(nested(depth, field), NOW)
 
 
-def test_a_reason_is_short_whatever_the_body() -> None:
-    """It goes into a header and into the log."""
+def test_a_reason_is_short_for_any_body() -> None:
+    """The reason goes into a header and into the log."""
     long = "x" * 60_000
     far = "0001-01-01T00:00:00." + "1" * 60_000 + "+05:00"
     changes: list[dict[str, Any]] = [

@@ -12,8 +12,8 @@ SCHEMAS = event_schemas()
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_published_schema_is_that_of_the_declaration(name: str) -> None:
-    """If this fails: .venv/bin/python -m shared.events.schemas docs/schemas."""
+def test_the_published_schema_matches_the_declaration(name: str) -> None:
+    """Compare the files; to write them again, run .venv/bin/python -m shared.events.schemas docs/schemas."""
     assert (ROOT / "docs" / "schemas" / name).read_text() == format_schema(SCHEMAS[name])
 
 
@@ -21,7 +21,7 @@ def validate(name: str, body: bytes) -> None:
     jsonschema.Draft202012Validator(SCHEMAS[name]).validate(json.loads(body))
 
 
-def test_what_stockwire_publishes_is_valid_by_its_schema() -> None:
+def test_published_events_are_valid_by_their_schema() -> None:
     for event in (stock_data(), FULL_STOCK_DATA, stock_data("M&M.NS", currency=None, interval="1d")):
         validate("stock_data.json", event.encode())
     for alert in (price_alert(), price_alert(previous_price=None)):
@@ -43,6 +43,6 @@ def test_what_stockwire_publishes_is_valid_by_its_schema() -> None:
         ("interval", "often"),
     ],
 )
-def test_the_schema_refuses_what_stockwire_refuses(field: str, value: Any) -> None:
+def test_the_schema_rejects_the_values_that_stockwire_rejects(field: str, value: Any) -> None:
     with pytest.raises(jsonschema.ValidationError):
         validate("stock_data.json", stock_body(**{field: value}))

@@ -49,7 +49,7 @@ def test_a_connection_error_is_retried_once_and_counts_as_a_retry() -> None:
     assert retries.after_response(503, None) is None
 
 
-def test_there_is_no_retry_without_credits_and_none_are_reserved_without_a_retry() -> None:
+def test_a_retry_needs_credits_and_credits_are_reserved_only_for_a_retry() -> None:
     assert Retries(no_credits).after_response(503, None) is None
     assert Retries(no_credits).after_connection_error() is None
     reserved: list[int] = []

@@ -14,7 +14,7 @@ from producer.providers.http.parsing import parse_json
 from shared.accounts import ACCOUNTS, Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
 from tests.event_factories import NOW, property_test
-from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
 from tests.fake_http_server import recorded
 
 FREE = AlphaVantage(ACCOUNTS["alphavantage"])
@@ -276,7 +276,7 @@ def test_there_are_no_five_minute_prices() -> None:
 
 VALID = [recorded_json(name) for name in ("global_quote.json", "bulk.json", "daily.json")]
 NAMES = sorted({"Information", "Note", "Error Message", *(name for good in VALID for name in names_in(good))})
-ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in VALID))
+ANSWERS = st.one_of(any_json(NAMES), *(corrupted(good, NAMES) for good in VALID))
 
 
 @property_test

@@ -24,7 +24,7 @@ from shared.errors import (
     UnknownSymbol,
 )
 from tests.event_factories import property_test
-from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
 from tests.fake_http_server import recorded
 
 FINNHUB: Api = Finnhub()
@@ -119,7 +119,7 @@ def test_the_key_is_in_a_header_and_there_is_no_history() -> None:
 VALID = recorded_json("quote.json")
 NAMES = names_in(VALID)
 ERRORS = [recorded_json(f"{name}.json") for name in ("unknown", "nulls", "no_access", "limit")]
-ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [VALID, *ERRORS]))
+ANSWERS = st.one_of(any_json(NAMES), *(corrupted(answer, NAMES) for answer in [VALID, *ERRORS]))
 
 
 @given(answer=ANSWERS, status=st.integers(200, 599))

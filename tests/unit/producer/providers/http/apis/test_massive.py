@@ -25,7 +25,7 @@ from shared.errors import (
     UnknownSymbol,
 )
 from tests.event_factories import property_test
-from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
 from tests.fake_http_server import recorded
 
 MASSIVE: HistoricalApi = Massive()
@@ -208,7 +208,7 @@ def test_the_requested_times_select_bars_by_their_beginning() -> None:
 VALID = [recorded_json(f"{name}.json") for name in ("snapshot", "snapshot_delayed", "past_days", "past_minutes")]
 ERRORS = [recorded_json(f"{name}.json") for name in ("unknown_key", "timeframe", "limit", "error")]
 NAMES = names_in(VALID)
-ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*VALID, *ERRORS]))
+ANSWERS = st.one_of(any_json(NAMES), *(corrupted(answer, NAMES) for answer in [*VALID, *ERRORS]))
 
 
 @given(answer=ANSWERS, status=st.integers(200, 599))

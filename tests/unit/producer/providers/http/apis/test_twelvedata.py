@@ -22,7 +22,7 @@ from shared.errors import (
     UnknownSymbol,
 )
 from tests.event_factories import NOW, property_test
-from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
 from tests.fake_http_server import recorded
 
 API = TwelveData()
@@ -259,7 +259,7 @@ VALID = [
     recorded_json(name) for name in ("quote.json", "quote_batch.json", "time_series_5min.json", "time_series_1day.json")
 ]
 NAMES = sorted({"status", "code", "message", *(name for good in VALID for name in names_in(good))})
-ANSWERS = st.one_of(any_json(NAMES), *(broken(good, NAMES) for good in VALID))
+ANSWERS = st.one_of(any_json(NAMES), *(corrupted(good, NAMES) for good in VALID))
 
 
 @property_test

@@ -24,7 +24,7 @@ from shared.errors import (
     UnknownSymbol,
 )
 from tests.event_factories import property_test
-from tests.fake_apis.malformed import any_json, broken, check_reading, names_in
+from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
 from tests.fake_http_server import recorded
 
 YAHOO: HistoricalApi = Yahoo()
@@ -349,7 +349,7 @@ ERRORS = [
     for name in ("chart_unknown", "spark_unknown", "unauthorized", "past_before_the_first")
 ]
 NAMES = names_in(VALID)
-ANSWERS = st.one_of(any_json(NAMES), *(broken(answer, NAMES) for answer in [*VALID, *ERRORS]))
+ANSWERS = st.one_of(any_json(NAMES), *(corrupted(answer, NAMES) for answer in [*VALID, *ERRORS]))
 
 
 @given(answer=ANSWERS, status=st.integers(200, 599))
