@@ -22,8 +22,8 @@ def describe(delivery: Delivery, now: datetime) -> str:
     try:
         event = decode_event(delivery.body, now)
     except InvalidEvent as error:
-        shown = delivery.body[:_MAX_SHOWN].decode(errors="replace")
-        return f"{delivery.routing_key}  invalid ({error}): {shown!r}"
+        text = delivery.body[:_MAX_SHOWN].decode(errors="replace")
+        return f"{delivery.routing_key}  invalid ({error}): {text!r}"
     return f"{delivery.routing_key}  {describe_event(event)}"
 
 

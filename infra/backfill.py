@@ -1,4 +1,4 @@
-"""`stockwire backfill`: publish past prices; with --gaps, only those that the stored history lacks."""
+"""`stockwire backfill`: publish past prices; with --gaps, only prices that the stored history lacks."""
 
 import sys
 import time

@@ -101,8 +101,8 @@ def _broker() -> Iterator[tuple[Connection, Publisher]]:
 
 
 def _counts(connection: Connection) -> list[Mapping[str, Any]]:
-    counted = {name: dead_letters.count_dead_letters(connection, name) for name in map(queue_name, BUILT_IN)}
-    return [{"queue": name, "dead": count} for name, count in counted.items() if count is not None]
+    counts = {name: dead_letters.count_dead_letters(connection, name) for name in map(queue_name, BUILT_IN)}
+    return [{"queue": name, "dead": count} for name, count in counts.items() if count is not None]
 
 
 def _row(delivery: Delivery) -> Mapping[str, Any]:

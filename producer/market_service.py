@@ -1,4 +1,4 @@
-"""One sync: quotes from the providers become events on the exchange."""
+"""A sync: quotes from the providers become events on the exchange."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -22,7 +22,7 @@ BATCHES_PER_SECOND = 20
 
 @dataclass
 class Replay:
-    """One replay of a recording; `published` counts confirmed events and `skipped` invalid rows.
+    """A replay of a recording; `published` counts confirmed events and `skipped` invalid rows.
 
     Only the rows of `symbols` are published, if given. `rate` is in events per second. `report` is called with each
     invalid row, `progress` after each batch with the number of bytes read.

@@ -66,7 +66,7 @@ def sync_watch_list(
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt: the outcome of all attempts so far, the symbols that a retry may help, and why they need one."""
+    """An attempt of a sync: the outcome of all attempts so far, the symbols to retry, and why they need a retry."""
 
     outcome: Mapping[str, Any]
     remaining: Sequence[str] = ()

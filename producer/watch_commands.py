@@ -52,7 +52,7 @@ def show(output: FormatOption = Format.TABLE) -> None:
 def _change(
     symbols: Sequence[str], change: Callable[[Connection, Sequence[str], str], bool], done: str, unchanged: str
 ) -> None:
-    """Apply the change to each symbol by itself, then print the result of each."""
+    """Apply the change to each symbol separately, then print the result of each."""
     settings = load_settings()
     valid, failed = check_symbols(symbols)
     changed: dict[str, bool] = {}

@@ -25,7 +25,7 @@ _NO_LIBRARY = (
 
 @dataclass(frozen=True)
 class Session:
-    """One day's regular trading, from `open` to before `close` (UTC), except for the lunch break if there is one."""
+    """The regular trading of a day, from `open` to before `close` (UTC), except for the lunch break if there is one."""
 
     date: date
     open: datetime

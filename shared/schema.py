@@ -15,7 +15,7 @@ _INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "post
 
 # SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {
-    # SQLite's division rounds towards zero, which is up before 1970, so the SQL rounds down by itself.
+    # SQLite's division rounds towards zero, which is up before 1970, so the SQL rounds down explicitly.
     "sqlite": "strftime('%Y-%m-%dT%H:%M:%S', ({0} - (({0} % 1000000) + 1000000) % 1000000) / 1000000, 'unixepoch')"
     " || printf('.%06dZ', (({0} % 1000000) + 1000000) % 1000000)",
     "postgresql": "to_char(timestamp 'epoch' + {0} * interval '1 microsecond', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",

@@ -13,7 +13,7 @@ _PRIMARY_CODE = 0xFF
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """Return the error's primary result code, or 0 if sqlite3 raised the error by itself."""
+    """Return the error's primary result code, or 0 if the error comes from the module sqlite3, not from SQLite."""
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
 
 

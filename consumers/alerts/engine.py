@@ -2,7 +2,7 @@
 
 When a price moves, a rule can change only if its threshold lies between the old price and the new. The rules of a
 symbol are sorted by threshold, and bisection finds that range. Rules with a state condition that were added since the
-symbol was last evaluated are checked one by one, because nothing is known about them yet.
+symbol was last evaluated are checked one after the other, because nothing is known about them yet.
 """
 
 from bisect import bisect_left, bisect_right

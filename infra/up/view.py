@@ -52,7 +52,7 @@ class EventSummary:
 
 
 class LineView:
-    """One line per event, for logs and pipes."""
+    """A line per event, for logs and pipes."""
 
     def show_event(self, event: Event) -> None:
         print(describe_event(event), flush=True)

@@ -18,7 +18,7 @@ from shared.signals import Stop
 from shared.symbols import join_names
 from shared.times import EPOCH, format_instant, utc_now
 
-# A rate limit that ends within this time is waited for, at most so many times for one window.
+# A backfill waits for a rate limit that ends within MAX_RATE_LIMIT_WAIT, at most MAX_RATE_LIMIT_WAITS times per window.
 MAX_RATE_LIMIT_WAIT = timedelta(minutes=2, seconds=5)
 MAX_RATE_LIMIT_WAITS = 10
 # Providers may add a bar until it is this old, so newer bars are fetched again by the next backfill.
@@ -27,7 +27,7 @@ LATE_BARS = timedelta(days=2)
 
 @dataclass
 class Backfill:
-    """One backfill; `remaining` has the time ranges of each symbol that are not published yet.
+    """A backfill; `remaining` has the time ranges of each symbol that are not published yet.
 
     Each provider is asked for what the providers before it could not deliver. `print_line` gets lines for people, and
     `on_progress` the time that was covered. With `state`, the progress is saved, so that an interrupted backfill can
@@ -120,7 +120,7 @@ class Backfill:
                 continue
             if quotes is None:
                 return
-            wanted = [each for each in quotes if any(each.as_of in span for span in self.remaining[symbol])]
+            wanted = [each for each in quotes if any(each.as_of in time_range for time_range in self.remaining[symbol])]
             if not self.history.publish(provider.name, symbol, wanted, stop):
                 return
             self._complete_window(provider, symbol, window)

@@ -108,7 +108,7 @@ class Forecast:
 
 
 def make_forecast(account: Account, pricing: Pricing, symbols: int, sync_times: SyncTimes) -> Forecast:
-    """Return the forecast for so many symbols at these times on this account."""
+    """Return the forecast for this number of symbols at these times on this account."""
     load = make_load(pricing, symbols, sync_times)
     return Forecast(
         load=load,
@@ -120,7 +120,7 @@ def make_forecast(account: Account, pricing: Pricing, symbols: int, sync_times: 
 
 
 def make_load(pricing: Pricing, symbols: int, sync_times: SyncTimes) -> Load:
-    """Return the load of so many symbols at these times."""
+    """Return the load of this number of symbols at these times."""
     return Load(pricing.credits(symbols), sync_times.syncs_per_day(), sync_times.interval)
 
 
@@ -142,7 +142,7 @@ def most_symbols(account: Account, pricing: Pricing, sync_times: SyncTimes) -> i
 
 
 def shortest_interval(account: Account, pricing: Pricing, symbols: int, sync_times: SyncTimes) -> timedelta | None:
-    """Return the first of STEPS at which so many symbols fit in the same sessions, or None."""
+    """Return the first of STEPS at which this number of symbols fits in the same sessions, or None."""
 
     def fits(interval: timedelta) -> bool:
         return not exceeded_limits(

@@ -72,9 +72,7 @@ def print_text(sync_plan: SyncPlan, plans: Plans) -> None:
     _print_entry("schedule", _describe_times(sync_plan))
     if len(plans) > 1:
         first, *later = plans
-        order = (
-            f"{first} is asked first, and for what it fails {', then '.join(later)}; each is shown as if it were alone"
-        )
+        order = f"{first} first, then {', then '.join(later)} for failed symbols; each is shown as if used alone"
         _print_entry("providers", order)
     for name, each in plans.items():
         print()

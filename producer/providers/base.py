@@ -12,7 +12,7 @@ from shared.errors import ProviderError
 
 @dataclass(frozen=True)
 class Quote:
-    """One price from a provider; `as_of` is the time of the price at the market, an aware datetime.
+    """A price from a provider; `as_of` is the time of the price at the market, an aware datetime.
 
     Prices are exact decimals in `currency` (ISO 4217, None if the provider does not name it). `volume` is in shares.
     """

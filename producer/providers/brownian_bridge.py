@@ -12,8 +12,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from statistics import NormalDist
 
-# All widths are powers of two, in seconds. The walk returns to zero after each span, so that it never drifts away.
-SPAN_SECONDS = 2**25  # a little over a year
+# All widths are powers of two, in seconds. The walk returns to zero after each period, so that it never drifts away.
+PERIOD_SECONDS = 2**25  # a little over a year
 SAMPLE_SECONDS = 2**6
 _BLOCK_SECONDS = 2**16
 
@@ -23,7 +23,7 @@ _DEVIATES_PER_HASH = 8
 
 
 class BrownianBridge:
-    """A standard Brownian bridge over each span, named by a text; seconds count from 1970-01-01T00:00:00Z."""
+    """A standard Brownian bridge over each period, named by a text; seconds count from 1970-01-01T00:00:00Z."""
 
     def __init__(self, name: str) -> None:
         self._hash = blake2b(name.encode(), digest_size=8 * _DEVIATES_PER_HASH)
@@ -32,7 +32,7 @@ class BrownianBridge:
     def at(self, second: int) -> float:
         """Return the value at this second."""
         left = right = 0.0
-        position, width = second - second % SPAN_SECONDS, SPAN_SECONDS
+        position, width = second - second % PERIOD_SECONDS, PERIOD_SECONDS
         while second % width:
             [deviate] = self._deviates(width, position // width, 1)
             middle = _middle(left, right, deviate, width)
@@ -54,7 +54,7 @@ class BrownianBridge:
         return found
 
     def _compute_block(self, number: int) -> Sequence[float]:
-        """Return every sample of one block; much faster than asking for them one by one."""
+        """Return every sample of one block; much faster than asking for one after the other."""
         start, width = number * _BLOCK_SECONDS, _BLOCK_SECONDS
         values = [self.at(start), self.at(start + width)]
         while width > SAMPLE_SECONDS:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownSymbol:
-    """The level that simulated prices move around, in `currency` and with so many `decimals`.
+    """The level that simulated prices move around, in `currency` and with `decimals` decimal places.
 
     `volume` is the average number of shares per day; `volatility` is per year, 0.25 being 25 %.
     """

@@ -30,7 +30,7 @@ _CACHE_SIZE = 1 << 16
 
 
 class RecordedPrice(NamedTuple):
-    """One recorded price: `as_of` in UTC, exact prices, and None for columns that the file does not have."""
+    """A recorded price: `as_of` in UTC, exact prices, and None for columns that the file does not have."""
 
     line: int
     symbol: str

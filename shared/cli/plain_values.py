@@ -1,6 +1,6 @@
 """Conversion of text, choices and lists of text without pydantic, whose import takes longer than a quick command.
 
-typer converts every argument and option with pydantic. Values that need no more than a type of their own skip that.
+typer converts every argument and option with pydantic. Values that need only a simple type skip that.
 """
 
 from enum import Enum

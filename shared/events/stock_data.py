@@ -103,7 +103,7 @@ class StockData(Message, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def decode(body: bytes, now: datetime) -> "StockData":
-        """Return the event in `body`. Raises InvalidEvent, with the reason, for whatever the contract does not allow.
+        """Return the event in `body`. Raises InvalidEvent, with the reason, if the contract does not allow it.
 
         `now` is the reader's clock: a price made more than 5 minutes ahead of it is invalid.
         """

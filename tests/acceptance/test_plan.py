@@ -82,7 +82,7 @@ def test_a_market_leaves_more_room_and_a_failover_list_shows_each_provider(run: 
     settings = {"PROVIDER": "twelvedata,yahoo,simulated", "SYMBOLS": watched, "MARKET": "XNYS"}
     done = run("plan", **settings)
     assert "5m while XNYS is open: up to 79 syncs per day" in done.stdout
-    order = "twelvedata is asked first, and for what it fails yahoo, then simulated"
+    order = "twelvedata first, then yahoo, then simulated for failed symbols"
     assert order in " ".join(done.stdout.split())
     assert "twelvedata   fits\n" in done.stdout
     assert "yahoo        fits: no known limit\n" in done.stdout

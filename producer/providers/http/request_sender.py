@@ -1,4 +1,4 @@
-"""One request to a provider, under its throttle and circuit breaker, with its errors as whole sentences."""
+"""A request to a provider, under its throttle and circuit breaker, with its errors as whole sentences."""
 
 import threading
 from collections.abc import Callable

@@ -37,8 +37,8 @@ class Retries:
     def after_response(self, status: int, retry_after: float | None) -> float | None:
         """Return the delay in seconds before the retry after this response, or None to accept the response.
 
-        `retry_after` is the response's own header in seconds. A 429 without it is not retried: nobody knows when the
-        limit ends.
+        `retry_after` is the response's own header in seconds. A 429 without it is not retried, because the
+        end of the limit is unknown.
         """
         if retry_after is None:
             return self._use_one(self._backoff.next_delay()) if status in _SERVER_ERRORS else None

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Request(Generic[Result]):
-    """One GET. `read` converts the JSON of its answer; it raises ProviderError if the whole answer is unusable."""
+    """A GET request. `read` converts the JSON of the answer; it raises ProviderError if the answer is unusable."""
 
     path: str
     query: Mapping[str, str]
@@ -69,7 +69,7 @@ class Api(Protocol):
 
     @property
     def credit_per_symbol(self) -> bool:
-        """True if a request costs one credit per symbol, False if it costs one credit."""
+        """Return True if a request costs one credit per symbol, False if it costs one credit."""
         ...
 
     @property

@@ -23,7 +23,7 @@ class Finnhub:
     display_name: ClassVar[str] = "Finnhub"
     batch_size: ClassVar[int] = 1
     credit_per_symbol: ClassVar[bool] = False
-    # On every plan, whatever the plan's limit per minute is.
+    # The limit of every plan, in addition to the plan's limit per minute.
     requests_per_second: ClassVar[float | None] = 30
 
     def authenticate(self, account: Account) -> RequestAuth:
