@@ -35,7 +35,7 @@ def install_server() -> Path:
     try:
         install_package("rabbitmq-server")
     except ProcessError as error:
-        raise ProcessError(f"no RabbitMQ answers, and {error}: {INSTALL_OPTIONS}") from error
+        raise ProcessError(f"RabbitMQ does not answer, and {error}: {INSTALL_OPTIONS}") from error
     server = find_server()
     if server is None:
         raise ProcessError(f"rabbitmq-server is installed but its start script was not found: {INSTALL_OPTIONS}")

@@ -1,1 +1,1 @@
-"""Events on RabbitMQ: publishing them, consuming them, and what becomes of those that fail."""
+"""Events on RabbitMQ: topology, publisher, consumers and dead letters."""

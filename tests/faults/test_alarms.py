@@ -32,7 +32,7 @@ EVENTS = 20_000
 RATE = 2500
 CELERY = ("python", "-m", "celery", "-A", "producer")
 BLOCKED = "RabbitMQ has blocked publishers"
-WAY_OUT = "free some, and publish again"
+WAY_OUT = "free memory or disk, then publish again"
 GOES_ON = "no longer blocks publishers"
 # The commands that raise and clear each alarm.
 ALARMS = {
@@ -189,13 +189,13 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
             assert_prints(worker, BLOCKED)
             given_up = time.monotonic() + CONFIRM_TIMEOUT + 2
             give_up(sync)
-            assert sync.output.splitlines()[1:] == [f"TSLA failed: {BLOCKED} (memory or disk alarm): {WAY_OUT}"]
+            assert sync.output.splitlines()[1:] == [f"TSLA failed: {BLOCKED} (memory or disk alarm); {WAY_OUT}"]
             assert own_pipeline.waiting("history") == 0
             # The worker gives up too, but can send the retry only when it is unblocked.
             time.sleep(max(0.0, given_up - time.monotonic()))
         assert_prints(worker, "Retry in")
         assert_prints(worker, "succeeded in", timeout=60)
-        assert f"{BLOCKED} (memory or disk alarm): {WAY_OUT}" in worker.output
+        assert f"{BLOCKED} (memory or disk alarm); {WAY_OUT}" in worker.output
     found = taken(own_pipeline.address, queue_name("history"), own_pipeline.waiting("history"))
     ids = {(each.routing_key, each.id) for each in found}
     assert {price_key("AAPL"), price_key("MSFT")} <= {key for key, _ in ids}

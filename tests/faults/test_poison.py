@@ -164,7 +164,7 @@ def kill_each_time(pipeline: Pipeline, consumer: str) -> None:
                 break
     else:
         raise PromiseBroken("it goes on killing its consumer")
-    check_set_aside(pipeline, "history", {poison.id: "its consumers died of it"}, DEADLINE)
+    check_set_aside(pipeline, "history", {poison.id: "the consumer crashed on this message too often"}, DEADLINE)
     pipeline.check_history(ledger, dead=[poison.id])
 
 

@@ -1,1 +1,1 @@
-"""AMQP by way of amqpstorm, which nothing outside this folder imports."""
+"""AMQP on amqpstorm. Nothing outside this folder imports amqpstorm or pamqp."""

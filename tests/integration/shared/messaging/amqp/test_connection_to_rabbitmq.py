@@ -1,4 +1,4 @@
-"""What needs a broker of one's own: certificates, an alarm, and a kill in the middle of everything."""
+"""Tests that need a broker of their own: TLS, an alarm, and a kill under load."""
 
 import logging
 import subprocess
@@ -161,7 +161,7 @@ def test_a_stop_ends_the_wait_for_a_broker_under_an_alarm(own_broker: PrivateBro
 
 @dataclass
 class Outage:
-    """What was seen when the broker was killed under a publisher and a consumer at work, and started again."""
+    """Observations of a publisher and a consumer at work while the broker is killed and started again."""
 
     sent: list[str] = field(default_factory=list)
     confirmed: int = 0
@@ -176,7 +176,7 @@ class Outage:
 
 
 class Warnings(logging.Handler):
-    """When a logger first warned, and how often."""
+    """The time of a logger's first warning, and the number of its warnings."""
 
     def __init__(self, name: str) -> None:
         super().__init__(logging.WARNING)
@@ -282,7 +282,7 @@ class TestABrokerThatIsKilledAndStartedAgain:
         assert set(outage.handled) <= set(outage.sent) | set(outage.permanent) | {message().id}
 
     def test_redelivery_is_the_exception(self, outage: Outage) -> None:
-        """What was confirmed and handled before the kill does not come again as a whole."""
+        """Messages that were confirmed and handled before the kill are not all delivered again."""
         again = [count for count in Counter(outage.handled).values() if count > 1]
         assert len(again) < 3000
 
