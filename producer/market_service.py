@@ -84,7 +84,7 @@ def fetch_and_publish(
 
     Each provider is asked for the symbols that the providers before it could not deliver. `at` is the instant of the
     sync (UTC): a retry with the same instant publishes the same events. Raises BrokerError if RabbitMQ cannot be
-    reached at all; every other failure is in the report.
+    reached; every other failure is in the report.
     """
     # Connect first: a quote that cannot be published must not cost a credit.
     publisher.publish(())

@@ -79,7 +79,7 @@ def parse_limit(text: str) -> int | None:
     if text.lower() == UNLIMITED:
         return None
     if not text.isdecimal() or not text.isascii() or not 0 < len(text) < 10 or not int(text):
-        raise ValueError(f"{text[:40]!r} is not a whole number of at least 1, nor {UNLIMITED!r}")
+        raise ValueError(f"{text[:40]!r} is neither a whole number of at least 1 nor {UNLIMITED!r}")
     return int(text)
 
 

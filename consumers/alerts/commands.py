@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -20,7 +21,7 @@ from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
 from shared.schema import create_schema
 from shared.settings import load_settings
-from shared.times import format_sortable, utc_now
+from shared.times import format_instant, format_sortable, utc_now
 
 _EFFECT = "a running alerts consumer applies this within 2 seconds"
 _RULE_COLUMNS = ("id", "name", "rule", "created_at")
@@ -95,7 +96,11 @@ def alerts(
     columns = _TABLE_COLUMNS if output is Format.TABLE else _ALERT_COLUMNS
     with _database() as engine, reading(engine) as connection:
         rows = (alert.fields() for alert in read_alerts(connection, since, limit))
-        print_rows(columns, rows, output, right=_NUMBERS, empty="no alerts in this time range")
+        print_rows(columns, rows, output, right=_NUMBERS, empty=_describe_no_alerts(since))
+
+
+def _describe_no_alerts(since: datetime | None) -> str:
+    return "no alerts" if since is None else f"no alerts since {format_instant(since)}"
 
 
 @contextmanager

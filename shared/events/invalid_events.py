@@ -27,9 +27,9 @@ _PATH = re.compile(r" - at `\$\.?([\w.]*)`$")
 
 
 def decode_slowly(body: bytes, cls: type[_Event], max_body: int) -> _Event:
-    """Return the event in a body that msgspec refuses, for the few that are JSON all the same.
+    """Return the event in a body that msgspec rejects but that is valid JSON for Python's `json`.
 
-    An example is a lone surrogate in a field that no reader uses. Raises InvalidEvent with the reason for all others.
+    An example is a lone surrogate in a field that no reader uses. Raises InvalidEvent with the reason otherwise.
     """
     message = load_json(body, max_body)
     try:

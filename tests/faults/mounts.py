@@ -34,7 +34,7 @@ def mount(folder: Path, *words: str | Path) -> None:
 
 
 def unmount(folder: Path) -> None:
-    """Unmount as soon as no process has a file open there. After 10 s the path is detached all the same."""
+    """Unmount as soon as no process has a file open there. After UNMOUNT_TIMEOUT, detach the path anyway."""
     deadline = time.monotonic() + UNMOUNT_TIMEOUT
     while subprocess.run(["umount", folder], check=False, capture_output=True).returncode:
         if time.monotonic() > deadline:

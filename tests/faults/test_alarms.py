@@ -61,11 +61,11 @@ def alarm(node: PrivateBroker, kind: str = "memory") -> Iterator[None]:
         node.rabbitmqctl(*down)
 
 
-def patient(address: BrokerAddress) -> Publisher:
+def waiting_publisher(address: BrokerAddress) -> Publisher:
     return Publisher(address, "load", wait_while_blocked=True)
 
 
-def impatient(address: BrokerAddress) -> Publisher:
+def publisher_with_timeout(address: BrokerAddress) -> Publisher:
     return Publisher(address, "load", timeout=2)
 
 
@@ -79,7 +79,7 @@ def block(
     said: Callable[[], str],
     *,
     kind: str = "memory",
-    publisher: OpenPublisher = patient,
+    publisher: OpenPublisher = waiting_publisher,
     history: OpenProcess = our_history,
 ) -> None:
     """Block publishers in the middle of a load, half of which then waits in the queue."""
@@ -90,7 +90,7 @@ def block(
             assert_eventually(lambda: said().count(BLOCKED) == 1, "the publisher to say that it waits")
             confirmed = load.confirmed
             with history(pipeline) as stores:
-                assert_eventually(lambda: pipeline.stored() >= confirmed, "history to go on all the same")
+                assert_eventually(lambda: pipeline.stored() >= confirmed, "history to go on")
                 pipeline.drain("history", stores)
             if load.retried:
                 raise PromiseBroken(f"{load.retried} events were given up")
@@ -206,7 +206,7 @@ def test_a_sync_gives_up_in_one_line_and_celery_tries_again_under_the_same_ids(
 def test_control_of_a_publisher_that_gives_up(
     node: PrivateBroker, own_pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    block(node, own_pipeline, lambda: caplog.text, publisher=impatient)
+    block(node, own_pipeline, lambda: caplog.text, publisher=publisher_with_timeout)
 
 
 @control

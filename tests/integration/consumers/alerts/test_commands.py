@@ -15,6 +15,7 @@ from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
 from shared.database import open_engine
 from shared.errors import SettingsError
+from shared.times import format_instant
 from tests.event_factories import NOW, price_series
 
 Command = Callable[..., str]
@@ -76,6 +77,13 @@ def test_without_rules_and_alerts_stdout_is_empty(stockwire: Command) -> None:
     assert stockwire("rules", "list") == ""
     assert stockwire("alerts") == ""
     assert json.loads(stockwire("alerts", "--format", "json")) == []
+
+
+@pytest.mark.usefixtures("url")
+def test_without_alerts_the_message_names_a_time_only_if_one_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    for since, words in ((None, "no alerts"), (NOW, f"no alerts since {format_instant(NOW)}")):
+        commands.alerts(since=since)
+        assert capsys.readouterr().err == f"{words}\n"
 
 
 @pytest.mark.parametrize(
