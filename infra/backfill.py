@@ -89,17 +89,13 @@ def publish_history(
         Publisher(settings.amqp_url, "backfill", wait_while_blocked=True, stop=stop) as publisher,
         progress_bar("backfilling", total_seconds) as progress,
     ):
-
-        def on_progress(covered: timedelta) -> None:
-            progress.advance(covered.total_seconds())
-
         work = Backfill(
             providers=providers,
             publisher=publisher,
             interval=interval,
             remaining={symbol: list(each) for symbol, each in wanted.items()},
             print_line=progress.print_line,
-            on_progress=on_progress,
+            on_progress=lambda covered: progress.advance(covered.total_seconds()),
             state=state if resumable else None,
         )
         try:

@@ -4,7 +4,7 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -122,8 +122,7 @@ def _run(
 ) -> None:
     _print(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_relative(VAR / 'log')}")
     symbols = watch_list(settings, VAR)
-    if gone := [symbol for symbol in settings.symbols if symbol not in symbols]:
-        _print(f"not watched, because ./stockwire watch remove removed them: {', '.join(gone)}")
+    _print_removed_symbols(settings, symbols)
     # Consumers first: the broker returns an event that no queue is bound for.
     stack.start(CONSUMERS)
     if not _wait_for_consumers(stack, settings.amqp_url, stop):
@@ -144,6 +143,11 @@ def _run(
             for notice in [*_restart_crashed(stack, private), *monitor.poll()]:
                 view.print_notice(notice)
     _print(f"stopping after {summary}")
+
+
+def _print_removed_symbols(settings: Settings, symbols: Sequence[str]) -> None:
+    if removed := [symbol for symbol in settings.symbols if symbol not in symbols]:
+        _print(f"not watched, because ./stockwire watch remove removed them: {', '.join(removed)}")
 
 
 def _next_events(events: "queue.SimpleQueue[Event]") -> Iterator[Event]:
