@@ -88,7 +88,7 @@ class DeliveryPolicy:
             try:
                 return self._handler(events)
             except (StorageUnavailable, BrokerUnavailable, PublishError) as error:
-                log.warning("%s; trying again, %d events wait unacknowledged", error, len(events))
+                log.warning("%s; %d events wait unacknowledged, trying again", error, len(events))
                 self._pause(backoff)
 
     def _reject(self, batch: Sequence[Decoded], reason: str, subscription: Subscription) -> None:
