@@ -89,7 +89,7 @@ def drop(queue: Queue) -> None:
     """Delete dead letters."""
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
-        dropped = dead_letters.drop(connection, name)
+        dropped = dead_letters.purge(connection, name)
     print(f"dropped {dropped} dead letters of {name}")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 if TYPE_CHECKING:
     import ssl
 
-DEFAULT_HEARTBEAT = 10
+DEFAULT_HEARTBEAT = 10  # seconds
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class BrokerAddress:
         if parts.scheme not in ("amqp", "amqps") or not url.startswith(f"{parts.scheme}://"):
             raise ValueError("is not an AMQP URL such as amqp://user:password@host:5672/")
         if "#" in url or "@" in parts.path + parts.query:
-            # Most likely a part of a password, which would otherwise be read as the host and shown in a message.
+            # This is most likely part of a password, which would be read as the host and printed in an error message.
             raise ValueError("has a / ? # or @ that must be percent-encoded: %2F %3F %23 %40")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         heartbeat = _parse_heartbeat(query.pop("heartbeat", str(DEFAULT_HEARTBEAT)))
@@ -65,7 +65,7 @@ class BrokerAddress:
         return f"{scheme}://{host}:{self.port}/{quote(self.virtual_host, safe='') if self.virtual_host != '/' else ''}"
 
     def url(self, scheme: str = "amqp") -> str:
-        """Return a URL with the credentials, for libraries that connect by themselves."""
+        """Return a URL with the credentials, for libraries that open their own connection."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
         return f"{scheme}://{credentials}@{host}:{self.port}/{quote(self.virtual_host, safe='')}"

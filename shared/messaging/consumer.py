@@ -23,18 +23,18 @@ def decode_stock_data(delivery: Delivery, now: datetime) -> StockData:
 class Consumer:
     """A consumer of the queue `stockwire.<name>`, which is bound by `patterns`.
 
-    `open` is a context manager that yields the handler for as long as the process runs. A handler is a function of a
-    batch of decoded events in order of arrival. When the handler returns, the batch is acknowledged. After a crash
-    events may come again, so the handler must accept an event twice. It may raise:
+    `open` is a context manager that yields the handler and stays open until the process stops. A handler is a function
+    of a batch of decoded events in order of arrival. When the handler returns, the batch is acknowledged. After a crash
+    events may be delivered again, so the handler must accept an event twice. The handler may raise:
 
-    - InvalidEvent to reject an event, which is then dead-lettered; a batch is tried again event by event
+    - InvalidEvent to dead-letter an event; a batch of several events is then handled event by event
     - StorageUnavailable or BrokerUnavailable to be called again later with the same batch
     - another StockwireError to stop the process
     - any other exception, after which each event is tried 5 times and then dead-lettered
 
     `decode` returns the value that the handler gets for a delivery, or raises InvalidEvent. `max_batch` limits a batch;
-    a stop request waits for the current batch. With `single_active`, one of several processes on the queue works, and
-    another takes over if it ends. A `transient` queue is deleted with its process.
+    a stop request waits for the current batch. With `single_active`, RabbitMQ delivers to one of several processes
+    on the queue, and to another if that process ends. A `transient` queue is deleted with its process.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Consumer:
 
 
 def consumer(name: str, *patterns: str) -> Callable[[Handler], Consumer]:
-    """Decorate a function of a batch of STOCK_DATA events, to make it a consumer. Without patterns: all live prices."""
+    """Turn a handler of STOCK_DATA events into a Consumer. Without patterns, it receives all live prices."""
 
     def decorate(handler: Handler) -> Consumer:
         @contextmanager

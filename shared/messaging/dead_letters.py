@@ -1,4 +1,4 @@
-"""Dead letters: writing, reading, requeueing and dropping them."""
+"""Dead letters: building, reading, requeueing and purging them."""
 
 import time
 from collections.abc import Callable
@@ -20,9 +20,9 @@ ROUTING_KEY = "x-stockwire-routing-key"
 DIED_AT = "x-stockwire-died-at"
 
 _MAX_REASON = 1000  # characters
-_QUIET = 2.0  # seconds without a message after which the queue counts as read
-_BATCH = 200
-_MAX_PREFETCH = 65_535
+_READ_TIMEOUT = 2.0  # seconds without a message, after which the queue counts as read
+_BATCH_SIZE = 200  # messages
+_MAX_PREFETCH = 65_535  # messages; AMQP has 16 bits for the prefetch
 
 
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
@@ -53,14 +53,17 @@ def count_dead_letters(connection: Connection, queue: str) -> int | None:
 
 
 def peek(connection: Connection, queue: str, limit: int) -> list[Delivery]:
-    """Return dead letters of `queue` without removing them, oldest first, at most `limit` and at most 65,535."""
+    """Return dead letters of `queue` without removing them, oldest first, at most `limit` and at most 65,535.
+
+    Raises SettingsError if the dead letter queue does not exist, and BrokerError.
+    """
     found: list[Delivery] = []
     stored = _require_count(connection, queue)
     wanted = min(limit, stored, _MAX_PREFETCH)
     _read(connection, queue, wanted, wanted, lambda batch, _: found.extend(batch))
     # A quorum queue needs a moment to take the messages back after the channel is closed. Wait, so that the next reader
     # finds them.
-    deadline = time.monotonic() + _QUIET
+    deadline = time.monotonic() + _READ_TIMEOUT
     while (count_dead_letters(connection, queue) or 0) < stored and time.monotonic() < deadline:
         time.sleep(0.02)
     # Messages that were read before may have gone back in another order.
@@ -70,18 +73,22 @@ def peek(connection: Connection, queue: str, limit: int) -> list[Delivery]:
 def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:
     """Send the present dead letters back to `queue`, and return their number.
 
-    A dead letter is removed once RabbitMQ has confirmed the message that replaces it.
+    A dead letter is removed after RabbitMQ has confirmed the message that replaces it. Raises SettingsError if the dead
+    letter queue does not exist, PublishError if RabbitMQ does not take a message, and BrokerError.
     """
 
     def send_back(batch: list[Delivery], subscription: Subscription) -> None:
         publisher.publish(_restored(delivery, queue) for delivery in batch)
         subscription.acknowledge(batch[-1], and_all_before=True)
 
-    return _read(connection, queue, _require_count(connection, queue), _BATCH, send_back)
+    return _read(connection, queue, _require_count(connection, queue), _BATCH_SIZE, send_back)
 
 
-def drop(connection: Connection, queue: str) -> int:
-    """Delete the dead letters of `queue`, and return their number."""
+def purge(connection: Connection, queue: str) -> int:
+    """Delete the dead letters of `queue`, and return their number.
+
+    Raises SettingsError if the dead letter queue does not exist, and BrokerError.
+    """
     _require_count(connection, queue)
     return purge_queue(connection, dead_queue_name(queue))
 
@@ -91,14 +98,14 @@ def _read(
 ) -> int:
     """Pass up to `wanted` dead letters to `use` in batches, and return the number read.
 
-    Messages that `use` does not acknowledge stay in the queue.
+    Messages that `use` does not acknowledge go back to the queue.
     """
     read = 0
     subscription = Subscription(connection, connection.open_channel())
     if wanted:
         subscription.start(dead_queue_name(queue), prefetch)
     while read < wanted:
-        batch = subscription.take(min(_BATCH, wanted - read), timeout=_QUIET)
+        batch = subscription.take(min(_BATCH_SIZE, wanted - read), timeout=_READ_TIMEOUT)
         if not batch:
             break
         use(batch, subscription)

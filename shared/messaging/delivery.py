@@ -16,7 +16,7 @@ from shared.times import utc_now
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 5  # calls of the handler with one event
 
 Decoded = tuple[Delivery, Any]
 
@@ -33,10 +33,10 @@ class DeliveryPolicy:
         self._stop = stop
 
     def process(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
-        """Handle or dead-letter every delivery of a batch, and acknowledge it.
+        """Handle or dead-letter every delivery of a batch, and acknowledge each.
 
-        Raises StopRequested while it waits after a transient error, BrokerError if the connection is lost, and the
-        handler's StockwireError if that is not transient.
+        Raises StopRequested if a stop is requested between two attempts, BrokerError if the connection is lost, and the
+        handler's StockwireError if that error is not transient.
         """
         now = utc_now()
         decoded: list[Decoded] = []
@@ -82,17 +82,17 @@ class DeliveryPolicy:
         return None
 
     def _call_handler(self, events: Sequence[Any]) -> None:
-        """Call the handler, and call it again for as long as the database or RabbitMQ is unavailable."""
+        """Call the handler, and retry while the database or RabbitMQ is unavailable."""
         backoff = Backoff(cap=30)
         while True:
             try:
                 return self._handler(events)
             except (StorageUnavailable, BrokerUnavailable, PublishError) as error:
-                log.warning("%s; %d events wait unacknowledged, trying again", error, len(events))
+                log.warning("%s; trying again (%d events unacknowledged)", error, len(events))
                 self._pause(backoff)
 
     def _reject(self, batch: Sequence[Decoded], reason: str, subscription: Subscription) -> None:
-        """Dead-letter a single event. Handle the events of a larger batch one by one, to find the invalid one."""
+        """Dead-letter a single event. Handle the events of a larger batch one by one, to find the event that fails."""
         if len(batch) > 1:
             for each in batch:
                 self._handle([each], subscription)

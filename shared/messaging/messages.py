@@ -1,4 +1,4 @@
-"""Messages to publish, and deliveries that were received."""
+"""Messages to publish, and received deliveries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from shared.events import CONTENT_TYPE, Event, PriceAlert, StockData
 from shared.messaging.topology import EXCHANGE, alert_key, backfill_key, price_key
 
 APP_ID = "stockwire"
-PERSISTENT = 2
+PERSISTENT = 2  # delivery mode: stored on disk
 NO_ID = "(without id)"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to publish. If it is `mandatory`, it is an error that no queue takes it.
+    """A message to publish. If a `mandatory` message reaches no queue, publishing it fails.
 
     `properties` have their names in the AMQP specification: `message_id`, `type`, `timestamp` and so on.
     """
@@ -60,13 +60,13 @@ class Delivery(NamedTuple):
 
 
 def price_message(event: StockData, *, backfill: bool = False) -> Message:
-    """Return the message of a live or a past price. It is mandatory: a price that no queue takes would be lost."""
+    """Return the message of a live or a past price. Mandatory, because a price without a queue would be lost."""
     key = backfill_key(event.symbol) if backfill else price_key(event.symbol)
     return Message(EXCHANGE, key, event.encode(), _properties(event, event.observed_at))
 
 
 def alert_message(alert: PriceAlert) -> Message:
-    """Return the message of an alert. It is not mandatory: the alert is stored, and no queue has to take it."""
+    """Return the message of an alert. Not mandatory: the alert is already stored in the database."""
     key = alert_key(alert.symbol, alert.condition)
     return Message(EXCHANGE, key, alert.encode(), _properties(alert, alert.triggered_at), mandatory=False)
 

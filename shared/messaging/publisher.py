@@ -19,7 +19,8 @@ from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-# RabbitMQ confirms in bursts. More messages in flight only add latency, and may fill the socket during an alarm.
+# Messages. RabbitMQ confirms in bursts. More messages in flight only add latency, and may fill the socket during an
+# alarm.
 MAX_IN_FLIGHT = 1000
 CHUNK_SIZE = 100
 # Seconds.
@@ -38,11 +39,11 @@ class Publisher:
         wait_while_blocked: bool = False,
         stop: Stop | None = None,
     ) -> None:
-        """Prepare a publisher; RabbitMQ's tools show it as `stockwire <name>`.
+        """Prepare a publisher; RabbitMQ's tools show its connection as `stockwire <name>`.
 
-        It gives up after `timeout` seconds without a confirm. With `wait_while_blocked`, the time in which RabbitMQ
-        blocks all publishers (a memory or disk alarm) does not count. After a `stop` request it waits at most a second
-        for each further confirm.
+        Publishing fails after `timeout` seconds without a confirm. With `wait_while_blocked`, the time in which
+        RabbitMQ blocks all publishers (a memory or disk alarm) does not count. After a `stop` request, publishing fails
+        after a second without a confirm.
         """
         self._address = address
         self._name = name
@@ -53,12 +54,12 @@ class Publisher:
     def publish(self, messages: Iterable[Message]) -> int:
         """Publish all messages, wait until RabbitMQ has confirmed them, and return their number.
 
-        Takes 100 messages at a time from the iterable and keeps at most 1000 in flight. After a lost connection or a
-        nack, it connects again and sends the unconfirmed messages again, with the same ids. Each new confirm starts the
-        timeout again.
+        Takes CHUNK_SIZE messages at a time from the iterable and keeps at most MAX_IN_FLIGHT in flight. After a lost
+        connection or a nack, opens a new connection and sends the unconfirmed messages again, with the same ids. Each
+        confirm starts the timeout again.
 
         Raises PublishError with the id of every message that was returned or not confirmed. After a timeout, a stop
-        request or a closed channel, it leaves the rest in the iterable. Raises BrokerError if the first connection
+        request or a closed channel, the rest of the iterable is not read. Raises BrokerError if the first connection
         fails.
         """
         queue = _SendQueue(messages)

@@ -23,14 +23,14 @@ from shared.signals import Stop
 
 log = logging.getLogger(__name__)
 
-# The prefetch in batches. With two, RabbitMQ sends the next batch while the consumer works on the first.
+# The prefetch, in batches. With two, RabbitMQ sends the next batch while the consumer handles the first.
 PREFETCH_BATCHES = 2
-# A crash of the consumer counts as a failed attempt of every message that was delivered, not only of its cause.
-# Messages with this many attempts are handled in smaller and smaller pieces, so that the healthy ones before the cause
-# are done.
+# A crash of the consumer counts as a failed attempt of every message that was delivered, not only of the message that
+# caused the crash. Messages with this many attempts are handled in smaller and smaller parts, so that the healthy
+# messages before the cause are acknowledged.
 ATTEMPTS_BEFORE_SPLITTING = 3
-# Messages with this many attempts are taken one at a time, so that a crash counts against its cause alone. Not sooner,
-# because a message that goes back to the queue a second time goes behind the others.
+# Messages with this many attempts are taken one at a time, so that a crash counts only against its cause. This does not
+# happen sooner, because a message that goes back to the queue a second time goes behind the others.
 ATTEMPTS_BEFORE_ISOLATION = 10
 # Seconds.
 DEAD_LETTER_TIMEOUT = 5.0
@@ -40,7 +40,7 @@ REDECLARE_INTERVAL = 2.0
 def run_consumer(
     consumer: Consumer, settings: Settings, stop: Stop, *, queue: str | None = None, patterns: Sequence[str] = ()
 ) -> None:
-    """Consume until `stop` is requested; `queue` and `patterns` replace the consumer's own.
+    """Consume until `stop` is requested. `queue` and `patterns` replace those of the consumer.
 
     Raises BrokerError if the first connection fails, TopologyConflict, and an error of the handler that is neither
     transient nor about one event.
@@ -71,7 +71,7 @@ def run_consumer(
 
 
 class _Runner:
-    """One consumer and its present connection."""
+    """The consume loop of one consumer, over one connection after another."""
 
     def __init__(
         self, address: BrokerAddress, consumer: Consumer, spec: QueueSpec, policy: DeliveryPolicy, stop: Stop
@@ -99,7 +99,7 @@ class _Runner:
         Raises StopRequested.
         """
         try:
-            self._subscribe_and_work(connection)
+            self._subscribe_and_process(connection)
             # Closing the connection, unlike a channel, gives messages back in their order.
             connection.close_gracefully()
         except StopRequested:
@@ -118,12 +118,12 @@ class _Runner:
             try:
                 return connect(self._address, self._name)
             except BrokerError as error:
-                # BrokerRefused too: while RabbitMQ starts, it may not know its users yet.
+                # Includes BrokerRefused: while RabbitMQ starts, it may not know its users yet.
                 log.warning("%s; trying again", error)
         raise StopRequested
 
-    def _subscribe_and_work(self, connection: Connection) -> None:
-        """Declare the queue and consume. Return to take messages one at a time on another connection."""
+    def _subscribe_and_process(self, connection: Connection) -> None:
+        """Declare the queue and consume. Returns if messages must be taken one at a time, over a new connection."""
         channel = connection.open_channel()
         with translate_errors(connection):
             declare_queue(channel, self._spec)
@@ -132,9 +132,9 @@ class _Runner:
             subscription.start(self._spec.name, 1 if self._one_by_one else self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            for batch in self._take(subscription, lambda: redeclare_queue(connection, channel, self._spec)):
+            for batch in self._receive_batches(subscription, lambda: redeclare_queue(connection, channel, self._spec)):
                 if self._one_by_one:
-                    self._work_on_one(batch, subscription)
+                    self._process_single(batch, subscription)
                 elif batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION:
                     log.warning(
                         "messages were delivered %d times or more without success; taking them one at a time",
@@ -143,10 +143,10 @@ class _Runner:
                     self._one_by_one = True
                     return
                 else:
-                    for piece in _pieces(batch, self._max_batch):
-                        self._policy.process(piece, subscription)
+                    for part in _split_by_attempts(batch, self._max_batch):
+                        self._policy.process(part, subscription)
 
-    def _work_on_one(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
+    def _process_single(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
         self._one_by_one = batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION
         if self._one_by_one:
             self._policy.process(batch, subscription)
@@ -155,7 +155,7 @@ class _Runner:
             self._policy.process(batch, subscription)
             subscription.start(self._spec.name, self._prefetch)
 
-    def _take(self, subscription: Subscription, declare: Callable[[], None]) -> Iterator[list[Delivery]]:
+    def _receive_batches(self, subscription: Subscription, declare: Callable[[], None]) -> Iterator[list[Delivery]]:
         due = time.monotonic() + REDECLARE_INTERVAL
         while True:
             batch = subscription.take(self._max_batch, timeout=max(0.0, due - time.monotonic()))
@@ -167,15 +167,18 @@ class _Runner:
                 yield batch
 
 
-def _pieces(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:
-    """Split a batch by the messages' attempts; each attempt above the limit makes the pieces four times smaller."""
-    for attempts, together in groupby(batch, key=_attempts):
-        deliveries = list(together)
+def _split_by_attempts(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:
+    """Yield the batch in parts of equal attempts.
+
+    From ATTEMPTS_BEFORE_SPLITTING on, each attempt makes the parts four times smaller.
+    """
+    for attempts, group in groupby(batch, key=_attempts_if_many):
+        deliveries = list(group)
         size = max(1, max_batch >> 2 * max(0, attempts - ATTEMPTS_BEFORE_SPLITTING + 1))
         for start in range(0, len(deliveries), size):
             yield deliveries[start : start + size]
 
 
-def _attempts(delivery: Delivery) -> int:
-    """Return the number of attempts, or 0 if it is too low to be suspicious."""
+def _attempts_if_many(delivery: Delivery) -> int:
+    """Return the number of attempts, or 0 below ATTEMPTS_BEFORE_SPLITTING."""
     return delivery.attempts if delivery.attempts >= ATTEMPTS_BEFORE_SPLITTING else 0

@@ -15,10 +15,10 @@ LIVE_PRICES = "stock.*.price"
 BACKFILLED_PRICES = "stock.*.backfill"
 EVERYTHING = "#"
 
-# RabbitMQ dead-letters a message after this many deliveries that killed the consumer. The consumer takes such messages
-# one at a time long before, so that healthy messages delivered together with them stay far below the limit.
+# RabbitMQ dead-letters a message after this many deliveries without an acknowledgement. The consumer takes such
+# messages one at a time long before, so that healthy messages delivered with them stay far below the limit.
 DELIVERY_LIMIT = 20
-# Peeking at a dead letter counts as a delivery, and RabbitMQ 4 has a default limit of 20.
+# Peeking at a dead letter counts as a delivery, and RabbitMQ 4 drops a message after 20 deliveries by default.
 DEAD_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
 
 
@@ -26,9 +26,9 @@ DEAD_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-li
 class QueueSpec:
     """The declaration of a consumer's queue and the routing patterns bound to it.
 
-    Its dead letters go to `<name>.dead`. `unwanted_patterns` were bound by an earlier run; they are unbound unless
-    another process consumes the queue. A `transient` queue belongs to one connection, is deleted with it, and has no
-    dead letters.
+    The queue's dead letters go to `<name>.dead`. `unwanted_patterns` were bound by an earlier run, and are unbound
+    unless another process consumes the queue. A `transient` queue belongs to one connection, is deleted with that
+    connection, and has no dead letters.
     """
 
     name: str
@@ -49,7 +49,7 @@ class QueueSpec:
             "x-queue-type": "quorum",
             "x-dead-letter-exchange": DEAD_EXCHANGE,
             "x-dead-letter-routing-key": self.name,
-            # Dead-lettering that survives a crash needs both of these.
+            # With both, a message on its way to the dead letters survives a crash of RabbitMQ.
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
             "x-delivery-limit": DELIVERY_LIMIT,

@@ -132,7 +132,7 @@ def end_blocked(
         *_, how_far, why = process.output.splitlines()
         assert how_far == "published 0 events, skipped 0 rows"
         assert why.startswith("stockwire: 1000 events were not published; the first is ")
-        assert why.endswith(": stopped before RabbitMQ had confirmed it")
+        assert why.endswith(": stopped before RabbitMQ had confirmed the message")
 
 
 def give_up(process: Process) -> None:

@@ -1,7 +1,7 @@
-"""AMQP frames from bytes and to bytes.
+"""Encoding and decoding of AMQP frames.
 
-The frames that every message takes are decoded and encoded here; pamqp does all others. For a message, pamqp takes
-about eight times as long, because it makes an object with every property for each frame.
+The frames of every message are encoded and decoded here, all other frames by pamqp. For a message, pamqp takes about
+eight times as long, because it builds an object with every property for each frame.
 Source: https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 and 4.2
 """
 
@@ -40,7 +40,7 @@ class Ack:
     multiple: bool
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        """Yield the fields for amqpstorm, which logs a frame that it does not expect as a dictionary."""
+        """Yield the fields, because amqpstorm logs an unexpected frame as a dictionary."""
         yield from (("delivery_tag", self.delivery_tag), ("multiple", self.multiple))
 
 
@@ -64,7 +64,7 @@ class Body:
 def split_frames(data: bytes) -> Iterator[tuple[int, int, Any]]:
     """Yield every whole frame in `data` as (offset of its end, channel, frame). Raises ValueError for malformed data.
 
-    amqpstorm's own splitter takes a frame that it cannot decode for an incomplete frame, and waits for ever.
+    amqpstorm's own splitter treats an undecodable frame as an incomplete frame, and waits forever for the rest.
     """
     start, size = 0, len(data)
     while size - start > _FRAME.size:

@@ -1,4 +1,4 @@
-"""A channel in confirm mode that keeps many messages in flight and accounts for each.
+"""A channel in confirm mode that keeps many messages in flight and records the outcome of each.
 
 Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
 """
@@ -34,7 +34,7 @@ class Nacked(BrokerUnavailable):
 
 
 class ConfirmTimeout(BrokerError):
-    """RabbitMQ has confirmed nothing for as long as the publisher waits."""
+    """RabbitMQ has not confirmed any message within the timeout."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class WaitPolicy:
     stop: Stop = field(default_factory=Stop)
 
     def extends_deadline(self, connection: Connection) -> bool:
-        """Return True if the time that passes now does not count."""
+        """Return True if the timeout does not run at the moment, because RabbitMQ blocks publishers."""
         return self.wait_while_blocked and connection.is_blocked and not self.stop.requested
 
 
 class ConfirmChannel:
-    """Sends messages and records which were confirmed, nacked or returned. For one thread.
+    """Sends messages and records which were confirmed, nacked or returned. Use it from one thread only.
 
-    `in_flight` and `nacked` have the message's number as key. Messages are numbered from 1, as RabbitMQ does.
-    `returned` maps the id of each message that no queue took to the reason.
+    The keys of `in_flight` and `nacked` are delivery tags, which RabbitMQ counts from 1 per channel.
+    `returned` maps the id of each message that reached no queue to the reason.
 
     Send nacked messages again on a new channel: RabbitMQ 3.10 sends a nack for everything on a channel that was opened
     just after the leader of a queue had died.
@@ -74,7 +74,7 @@ class ConfirmChannel:
         self._channel = connection.open_channel()
         with translate_errors(connection):
             declare_exchanges(self._channel)
-            # Not confirm_deliveries(), after which amqpstorm waits for each confirm by itself.
+            # Not confirm_deliveries(), because amqpstorm would then wait for the confirm of each message.
             self._channel.rpc_request(commands.Confirm.Select())
         self._frames = FrameQueue(connection, self._channel, _make_returned)
 
@@ -88,8 +88,8 @@ class ConfirmChannel:
         return [message for _, message in sorted((self.nacked | self.in_flight).items(), key=itemgetter(0))]
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Send without waiting for confirms. Raises BrokerError; the messages may have arrived nevertheless."""
-        # Encode all before numbering any: a message that cannot be encoded must not shift the numbers of the others.
+        """Send without waiting for confirms. Raises BrokerError, after which the messages may still have arrived."""
+        # Encode all messages before counting them: a message that cannot be encoded must not shift the delivery tags.
         data = b"".join(self._encode(message) for message in messages)
         for message in messages:
             self._sent += 1
@@ -114,8 +114,8 @@ class ConfirmChannel:
     def wait_for_confirms(self, max_in_flight: int, policy: WaitPolicy) -> None:
         """Wait until at most `max_in_flight` messages are in flight.
 
-        Raises Nacked if RabbitMQ nacked a message, as soon as no message is in flight; ConfirmTimeout as the policy
-        says; ChannelClosed; BrokerUnavailable.
+        Raises Nacked if RabbitMQ nacked a message, when no message is in flight; ConfirmTimeout at the end of the
+        policy's timeout or after a stop request; ChannelClosed; BrokerUnavailable.
         """
         deadline = time.monotonic() + policy.timeout
         while len(self.in_flight) > (0 if self.nacked else max_in_flight):
@@ -128,12 +128,12 @@ class ConfirmChannel:
             raise Nacked("RabbitMQ sent a nack, because a queue is full or has failed")
 
     def _receive(self, timeout: float, policy: WaitPolicy) -> bool:
-        """Handle the frames that arrive within `timeout` seconds; return True if the deadline moves."""
+        """Handle the frames that arrive within `timeout` seconds. Return True if the timeout starts again."""
         arrived = self._frames.take(len(self.in_flight), timeout)
         if not arrived or self._block_logged:
             self._log_blocking()
         if not arrived and policy.stop.requested:
-            raise ConfirmTimeout("stopped before RabbitMQ had confirmed it")
+            raise ConfirmTimeout("stopped before RabbitMQ had confirmed the message")
         progress = False
         for item in arrived:
             progress |= self._handle(item)
@@ -162,15 +162,15 @@ class ConfirmChannel:
     def _log_blocking(self) -> None:
         blocked = self.connection.is_blocked
         if blocked and not self._block_logged:
-            log.warning("RabbitMQ has blocked publishers (memory or disk alarm); waiting until it takes messages again")
+            log.warning("RabbitMQ has blocked publishers (memory or disk alarm); waiting")
         elif self._block_logged and not blocked:
-            log.warning("RabbitMQ no longer blocks publishers; going on")
+            log.warning("RabbitMQ no longer blocks publishers; publishing again")
         self._block_logged = blocked
 
     def _timeout_reason(self, policy: WaitPolicy) -> str:
         if self.connection.is_blocked:
             return "RabbitMQ has blocked publishers (memory or disk alarm); free memory or disk, then publish again"
-        return f"RabbitMQ did not confirm it within {policy.timeout:g} s"
+        return f"RabbitMQ did not confirm the message within {policy.timeout:g} s"
 
     def _encode(self, message: Message) -> bytes:
         method = encode_publish(message.exchange, message.routing_key, mandatory=message.mandatory)
@@ -179,7 +179,7 @@ class ConfirmChannel:
 
 
 class _Returned(NamedTuple):
-    """A message that no queue took. RabbitMQ returns it before it confirms it."""
+    """A message that reached no queue. RabbitMQ returns a message before it confirms the message."""
 
     event_id: str
     routing_key: str

@@ -1,7 +1,7 @@
 """A connection that reports its loss at once and never hangs.
 
 This module and `transport` close gaps of amqpstorm 3.1.4: it appends socket errors to a list that `open` has replaced,
-and a full socket blocks the writer, the heartbeat and `close` for ever.
+and a full socket blocks the writer, the heartbeat and `close` forever.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _NOT_ALLOWED = 530
 
 
 class Connection(amqpstorm.Connection):
-    """An open connection to RabbitMQ. `connect` makes it."""
+    """A connection to RabbitMQ; `connect` returns an open one."""
 
     def __init__(self, address: BrokerAddress, name: str) -> None:
         """Prepare a connection. Raises OSError for a TLS file that cannot be used."""
@@ -56,7 +56,7 @@ class Connection(amqpstorm.Connection):
         )
         self._io: TimedIO = TimedIO(self.parameters, self.errors, self._read_buffer)
         self.heartbeat.send_heartbeat_impl = self._send_heartbeat
-        # Otherwise a thread that a full socket blocks would learn of the error last.
+        # Wake threads that are blocked by a full socket.
         self.errors.listeners.append(lambda _: self._io.shut_down())
 
     @property
@@ -65,10 +65,10 @@ class Connection(amqpstorm.Connection):
 
     @_exceptions.setter
     def _exceptions(self, _replacement: list[Exception]) -> None:
-        """Keep the one list that the socket, the heartbeat and the channels all append to."""
+        """Ignore the new list, because the socket, the heartbeat and the channels append to the first list."""
 
     def lost(self, error: Exception | None = None) -> BrokerError:
-        """Return the error that tells a user why this connection has ended."""
+        """Return the error with the reason why this connection has ended, in words for a user."""
         frame = self.close_frame
         reason = frame.reply_text if frame else next(iter(self.errors), None) or error or "connection closed"
         user = f"user {self.address.username!r}"
@@ -94,7 +94,7 @@ class Connection(amqpstorm.Connection):
             return self.channel(rpc_timeout=RPC_TIMEOUT)
 
     def write(self, data: bytes) -> None:
-        """Send frames that are encoded already."""
+        """Send encoded frames."""
         self.heartbeat.register_write()
         self._io.write_to_socket(data)
 
@@ -103,11 +103,11 @@ class Connection(amqpstorm.Connection):
         self.set_state(self.CLOSED)
         self.heartbeat.stop()
         self._io.shut_down()
-        # `close` joins the reader thread, which ends by itself; nothing needs to wait for that.
+        # `close` joins the reader thread, which ends by itself, so nothing needs to wait for `close`.
         threading.Thread(target=self._close_quietly, name="amqp-close", daemon=True).start()
 
     def close_gracefully(self) -> None:
-        """Close the connection with RabbitMQ's answer, or abort it if that takes more than CLOSE_TIMEOUT seconds."""
+        """Close the connection and wait for RabbitMQ's answer; abort it after CLOSE_TIMEOUT seconds."""
         closing = threading.Thread(target=self._close_quietly, name="amqp-close", daemon=True)
         closing.start()
         closing.join(CLOSE_TIMEOUT)
@@ -117,7 +117,7 @@ class Connection(amqpstorm.Connection):
     def _send_heartbeat(self) -> None:
         """Send a heartbeat unless another send is under way.
 
-        If the timer waited for that send, it could not notice that RabbitMQ is silent.
+        If the heartbeat's timer waited for that send, it could not detect that RabbitMQ is silent.
         """
         if not self._io.is_sending:
             self._channel0.send_heartbeat()
@@ -127,11 +127,11 @@ class Connection(amqpstorm.Connection):
             self.close()
 
     def _wait_for_connection_state(self, state: int = Stateful.OPEN, rpc_timeout: float = HANDSHAKE_TIMEOUT) -> None:
-        """Wait for the handshake, but no longer than a stop request may take."""
+        """Wait for the handshake at most HANDSHAKE_TIMEOUT seconds, because a stop request waits for it too."""
         super()._wait_for_connection_state(state, rpc_timeout)
 
     def _read_buffer(self, data_in: bytes) -> bytes:
-        """Hand every whole frame to its channel, and return the bytes after the last one."""
+        """Hand every whole frame to its channel, and return the bytes after the last whole frame."""
         read = 0
         for end, channel_id, frame in split_frames(data_in):
             read = end
@@ -151,10 +151,10 @@ class Connection(amqpstorm.Connection):
 
 
 def connect(address: BrokerAddress, name: str) -> Connection:
-    """Open a connection; RabbitMQ's tools show it as `stockwire <name>`.
+    """Open a connection; RabbitMQ's tools show the connection as `stockwire <name>`.
 
-    Raises BrokerUnavailable if nothing answers, and BrokerRefused if RabbitMQ refuses the user or its certificate
-    cannot be trusted.
+    Raises BrokerUnavailable if nothing answers, and BrokerRefused if RabbitMQ refuses the user or if its certificate is
+    not trusted.
     """
     try:
         connection = Connection(address, name)
@@ -176,7 +176,7 @@ def connect(address: BrokerAddress, name: str) -> Connection:
 
 @contextlib.contextmanager
 def connected(address: BrokerAddress, name: str) -> Iterator[Connection]:
-    """Open a connection for one block: closed gracefully at its end, aborted if the block raises."""
+    """Open a connection for one block. Close it at the end of the block, or abort it if the block raises."""
     connection = connect(address, name)
     try:
         yield connection

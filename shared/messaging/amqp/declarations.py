@@ -1,4 +1,4 @@
-"""Declaring the topology: exchanges, queues and bindings."""
+"""Declarations of the topology: exchanges, queues and bindings."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -37,7 +37,7 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
     if not spec.transient:
         _declare_dead_queue(channel, spec.name)
     if not declared["consumer_count"]:
-        # Another process that consumes the queue still needs the patterns that it has bound.
+        # If another process consumes the queue, that process still needs the patterns it has bound.
         for pattern in spec.unwanted_patterns:
             channel.queue.unbind(spec.name, EXCHANGE, pattern)
     for pattern in spec.patterns:
@@ -45,9 +45,10 @@ def declare_queue(channel: Channel, spec: QueueSpec) -> None:
 
 
 def redeclare_queue(connection: Connection, channel: Channel, spec: QueueSpec) -> None:
-    """Declare again all that `declare_queue` declares, without waiting for an answer.
+    """Send the declarations of `declare_queue` again, without waiting for an answer.
 
-    RabbitMQ makes again what was deleted. If something exists with other arguments, RabbitMQ closes the channel.
+    RabbitMQ restores deleted exchanges, queues and bindings. If one exists with other arguments, RabbitMQ closes the
+    channel.
     """
     connection.write(b"".join(frame.marshal(method, int(channel)) for method in _declarations(spec)))
 

@@ -1,6 +1,6 @@
-"""Frames of one channel: messages put together from their frames, in order, for a thread that waits for them.
+"""A queue of one channel's messages, assembled from their frames, for a thread that waits for messages.
 
-amqpstorm lets a waiting thread sleep 10 ms at a time. Here a frame wakes the thread at once.
+In amqpstorm, a waiting thread sleeps 10 ms at a time. Here, a frame wakes the thread at once.
 """
 
 import queue
@@ -14,7 +14,7 @@ from shared.errors import BrokerError
 from shared.messaging.amqp.codec import Ack, Body, Deliver, Header
 from shared.messaging.amqp.connection import Connection
 
-# The method that announces a message, its content header, and its body.
+# Arguments: the method that announces a message, the content header, and the body.
 MakeMessage = Callable[[Any, Header, bytes], Any]
 
 
@@ -23,14 +23,14 @@ class ChannelClosed(BrokerError):
 
 
 class ConsumerCancelled(BrokerError):
-    """RabbitMQ cancelled the consumer, as it does when the queue is deleted."""
+    """RabbitMQ cancelled the consumer, for example because the queue was deleted."""
 
 
 class FrameQueue:
     """The messages and publisher confirms of one channel in order of arrival, and then the error that ended it.
 
-    amqpstorm's reader thread puts them in; one other thread takes them out. `make_message` turns a message's method,
-    header and body into the item to put in. All other frames go to amqpstorm.
+    amqpstorm's reader thread puts items in; one other thread takes items out. `make_message` returns the item for a
+    message's method, header and body. All other frames go to amqpstorm.
     """
 
     def __init__(self, connection: Connection, channel: Channel, make_message: MakeMessage) -> None:
@@ -45,10 +45,10 @@ class FrameQueue:
             self._on_connection_error(connection.errors[0])
 
     def take(self, limit: int, timeout: float | None) -> list[Any]:
-        """Wait for an item and return it with those that have arrived after it, at most `limit`.
+        """Wait for an item, and return all items that have arrived, at most `limit`.
 
-        Return an empty list after `timeout` seconds without an item. Raises the error that was put in, once the items
-        before it are taken: ChannelClosed, ConsumerCancelled, another BrokerError if the connection is lost.
+        Returns an empty list after `timeout` seconds without an item. Raises the error that was put in, after the items
+        before the error are taken: ChannelClosed, ConsumerCancelled, another BrokerError if the connection is lost.
         """
         taken: list[Any] = []
         if self._error is not None:
@@ -68,11 +68,11 @@ class FrameQueue:
         raise item
 
     def put_error(self, error: Exception) -> None:
-        """Make `take` raise this error after the items that are already there; safe in a signal handler."""
+        """Make `take` raise this error after the items that have already arrived. Safe in a signal handler."""
         self._items.put(error)
 
     def detach(self) -> None:
-        """Stop listening to the errors of the connection, which goes on without this channel."""
+        """Stop listening to the errors of the connection, which stays open."""
         self._connection.errors.listeners.remove(self._on_connection_error)
 
     def _on_connection_error(self, error: Exception) -> None:
@@ -89,7 +89,7 @@ class FrameQueue:
 def _message_assembler(
     make_message: MakeMessage, put: Callable[[Any], None], put_other: Callable[[Any], None]
 ) -> Callable[[Any], None]:
-    """Return a frame handler that puts whole messages and confirms, and hands every other frame to `put_other`.
+    """Return a frame handler that passes whole messages and confirms to `put`, and other frames to `put_other`.
 
     A closure rather than a class, because it runs for every frame and local variables are faster than attributes.
     """

@@ -1,4 +1,4 @@
-"""Properties of a message: reading them from a content header, and writing them into one.
+"""Encoding and decoding of a message's properties in its content header.
 
 Source: https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, section 4.2.6
 """
@@ -18,16 +18,17 @@ _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, struct.err
 
 _CONTENT_HEADER = struct.Struct(">HHQH")
 _BASIC_CLASS = 60
-# Bytes. All headers travel in one frame, and ours must fit in beside them.
+# Bytes. All headers must fit into one frame (128 KiB by default), together with the headers of a dead letter.
 _MAX_HEADERS = 64 * 1024
-# Stack depth to leave for the publisher, which may encode headers deeper in the stack than `encodable_headers` does.
+# Levels of recursion to spare, because the publisher encodes the headers deeper in the stack than `encodable_headers`.
 _SPARE_DEPTH = 20
 
 
 class Properties(Mapping[str, Any]):
-    """A received message's properties by their names in the specification; only those that a consumer can use.
+    """A received message's properties by their names in the specification. Holds only the names in _READ.
 
-    They are decoded on first access. Properties that cannot be decoded read as empty, because the body is still of use.
+    The properties are decoded on first access. If they cannot be decoded, they are empty, because the body may still be
+    valid.
     """
 
     __slots__ = ("_decoded", "_payload")
@@ -78,7 +79,7 @@ def encode_properties(properties: Mapping[str, Any], body_size: int) -> bytes:
 
 
 def encodable_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the headers that can be sent again; none of them if together they are too large for a frame.
+    """Return the headers that can be sent again, or an empty dictionary if together they are too large for a frame.
 
     pamqp decodes some types that it cannot encode, and tables that are nested too deeply to be encoded.
     """
@@ -106,11 +107,11 @@ def _octet(number: int) -> bytes:
     return number.to_bytes(1, "big")
 
 
-# Return a name of at most 255 bytes as AMQP's short string. Cached, because the same names come with every message.
+# Return a name of at most 255 bytes as AMQP's short string. Cached, because every message has the same names.
 encode_name = lru_cache(maxsize=4096)(_short_string)
 
 
-# Name in the specification, flag that says that the property is set, encoder; in the order of the wire.
+# Name in the specification, flag that marks the property as set, and encoder; in the order on the wire.
 _ENCODERS: tuple[tuple[str, int, Callable[[Any], bytes]], ...] = (
     ("content_type", 1 << 15, encode_name),
     ("content_encoding", 1 << 14, encode_name),
@@ -127,7 +128,7 @@ _ENCODERS: tuple[tuple[str, int, Callable[[Any], bytes]], ...] = (
     ("app_id", 1 << 3, encode_name),
     ("cluster_id", 1 << 2, _short_string),
 )
-# Name in the specification, and pamqp's name.
+# Name in the specification, and name in pamqp.
 _READ = {
     "content_type": "content_type",
     "content_encoding": "content_encoding",

@@ -1,4 +1,4 @@
-"""Counting what a queue holds, and emptying it."""
+"""Counts of a queue's messages and consumers, and purging of a queue."""
 
 from amqpstorm.exception import AMQPChannelError
 
@@ -8,19 +8,19 @@ _NOT_FOUND = 404
 
 
 def count_messages(connection: Connection, queue: str) -> int | None:
-    """Return the number of messages that `queue` holds ready, or None if it does not exist. Raises BrokerError."""
+    """Return the number of ready messages in `queue`, or None if `queue` does not exist. Raises BrokerError."""
     declared = _declare_passively(connection, queue)
     return declared["message_count"] if declared else None
 
 
 def count_consumers(connection: Connection, queue: str) -> int:
-    """Return the number of consumers of `queue`, 0 if it does not exist. Raises BrokerError."""
+    """Return the number of consumers of `queue`, or 0 if `queue` does not exist. Raises BrokerError."""
     declared = _declare_passively(connection, queue)
     return declared["consumer_count"] if declared else 0
 
 
 def purge_queue(connection: Connection, queue: str) -> int:
-    """Delete the messages that `queue` holds ready, and return their number. Raises BrokerError."""
+    """Delete the ready messages of `queue`, and return their number. Raises BrokerError."""
     with translate_errors(connection):
         channel = connection.open_channel()
         purged = channel.queue.purge(queue)

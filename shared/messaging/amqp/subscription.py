@@ -1,4 +1,4 @@
-"""Receiving: deliveries that wake their consumer as they arrive, in batches if several are there."""
+"""A subscription to a queue, which returns deliveries in batches as soon as they arrive."""
 
 from typing import cast
 
@@ -11,7 +11,7 @@ from shared.messaging.messages import Delivery
 
 
 class StopRequested(Exception):
-    """Raised to end the work of a consumer that was asked to stop."""
+    """Raised to end a consumer after a stop request."""
 
 
 class Subscription:
@@ -25,16 +25,16 @@ class Subscription:
         self._cancel_with_next_ack = False
 
     def start(self, queue_name: str, prefetch: int) -> None:
-        """Start to consume, with at most `prefetch` messages unacknowledged. Raises BrokerError."""
+        """Start consuming, with at most `prefetch` messages unacknowledged. Raises BrokerError."""
         with translate_errors(self._connection):
             self._channel.basic.qos(prefetch_count=prefetch)
             self._consumer_tag = self._channel.basic.consume(queue=queue_name)
         self._cancel_with_next_ack = False
 
     def take(self, limit: int, timeout: float | None = None) -> list[Delivery]:
-        """Wait for a delivery and return it with those that have arrived after it, at most `limit`.
+        """Wait for a delivery, and return all deliveries that have arrived, at most `limit`.
 
-        Return an empty list after `timeout` seconds without a delivery. Raises the error that ended the subscription:
+        Returns an empty list after `timeout` seconds without a delivery. Raises the error that ended the subscription:
         StopRequested, ChannelClosed, ConsumerCancelled or BrokerUnavailable.
         """
         return cast(list[Delivery], self._frames.take(limit, timeout))
@@ -44,22 +44,22 @@ class Subscription:
         self._frames.put_error(StopRequested())
 
     def cancel_with_next_ack(self) -> None:
-        """Receive no further messages from the next acknowledgement on, so that `start` can set another prefetch."""
+        """Cancel the consumer together with the next acknowledgement, so that `start` can set another prefetch."""
         self._cancel_with_next_ack = True
 
     def acknowledge(self, delivery: Delivery, *, and_all_before: bool = False) -> None:
-        """Acknowledge a delivery. Raises BrokerError; RabbitMQ delivers unacknowledged messages again."""
+        """Acknowledge a delivery. Raises BrokerError, after which RabbitMQ delivers the message again."""
         with translate_errors(self._connection):
             if self._cancel_with_next_ack:
-                # Before the acknowledgement, which makes room for another delivery.
+                # Cancel before the acknowledgement, because RabbitMQ answers an acknowledgement with another delivery.
                 self._channel.basic.cancel(self._consumer_tag)
             self._channel.basic.ack(delivery.tag, multiple=and_all_before)
 
     def end(self) -> None:
         """Close the channel, so that unacknowledged messages go back to the queue. Raises BrokerError.
 
-        A quorum queue may deliver these messages in another order. Messages that a lost connection gives back keep
-        their order.
+        A quorum queue may then deliver these messages in another order. Messages that go back because the connection
+        was closed or lost keep their order.
         """
         self._frames.detach()
         with translate_errors(self._connection):

@@ -1,4 +1,4 @@
-"""amqpstorm's socket with errors that are reported at once and sends that time out."""
+"""amqpstorm's socket, with errors that are reported at once and sends that time out."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ from amqpstorm.io import IO
 
 
 class ConnectionErrors(list[Exception]):
-    """amqpstorm's list of a connection's errors. Calls each listener with every new error, in any thread."""
+    """amqpstorm's list of a connection's errors. Each listener is called with every new error, in any thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class ConnectionErrors(list[Exception]):
 
 
 class TimedIO(IO):
-    """amqpstorm's socket. A send fails after the connection's timeout; amqpstorm tries again for ever."""
+    """amqpstorm's socket. A send fails after the connection's timeout; amqpstorm would try again forever."""
 
     @property
     def is_sending(self) -> bool:
@@ -36,7 +36,7 @@ class TimedIO(IO):
                     raise OSError("not connected")
                 self.socket.sendall(frame_data)
             except OSError as error:
-                # A part of a frame may be sent already, so this connection is of no more use.
+                # A part of a frame may be sent already, so this connection can no longer be used.
                 self._exceptions.append(AMQPConnectionError(f"could not send: {error}"))
                 self.shut_down()
 

@@ -15,8 +15,8 @@ from shared.messaging.dead_letters import (
     count_dead_letters,
     dead_letter,
     death_reason,
-    drop,
     peek,
+    purge,
     requeue,
 )
 from shared.messaging.publisher import Publisher
@@ -102,7 +102,7 @@ def test_looking_at_more_than_a_prefetch_can_say_is_fine(
     """AMQP says it in 16 bits."""
     bury(broker, 2)
     monkeypatch.setattr("shared.messaging.dead_letters.count_messages", lambda *_: 70_000)
-    monkeypatch.setattr("shared.messaging.dead_letters._QUIET", 0.2)
+    monkeypatch.setattr("shared.messaging.dead_letters._READ_TIMEOUT", 0.2)
     assert len(peek(connection, TEST, 1_000_000)) == 2
 
 
@@ -166,9 +166,9 @@ def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, co
 
 def test_dropping_throws_all_away_and_says_how_many(broker: BrokerAddress, connection: Connection) -> None:
     bury(broker, 7)
-    assert drop(connection, TEST) == 7
+    assert purge(connection, TEST) == 7
     assert count_dead_letters(connection, TEST) == 0
-    assert drop(connection, TEST) == 0
+    assert purge(connection, TEST) == 0
 
 
 def test_a_queue_that_never_had_any_is_named(broker: BrokerAddress, connection: Connection) -> None:
@@ -176,7 +176,7 @@ def test_a_queue_that_never_had_any_is_named(broker: BrokerAddress, connection: 
         for attempt in (
             lambda: peek(connection, "stockwire.nobody", 10),
             lambda: requeue(connection, publisher, "stockwire.nobody"),
-            lambda: drop(connection, "stockwire.nobody"),
+            lambda: purge(connection, "stockwire.nobody"),
         ):
             with pytest.raises(SettingsError, match=r"queue stockwire\.nobody\.dead does not exist"):
                 attempt()
@@ -188,7 +188,7 @@ def test_a_connection_that_is_lost_is_said_to_be_lost(broker: BrokerAddress) -> 
         lost = connect(between.address, "test")
         between.cut()
         eventually(lambda: lost.errors)
-        for attempt in (lambda: count_dead_letters(lost, TEST), lambda: peek(lost, TEST, 1), lambda: drop(lost, TEST)):
+        for attempt in (lambda: count_dead_letters(lost, TEST), lambda: peek(lost, TEST, 1), lambda: purge(lost, TEST)):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 attempt()
         lost.abort()

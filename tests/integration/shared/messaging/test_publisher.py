@@ -171,7 +171,7 @@ def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: Broke
         publisher.publish(messages(1))
         between.silent.set()
         before = time.monotonic()
-        with pytest.raises(PublishError, match="did not confirm it within 1 s") as caught:
+        with pytest.raises(PublishError, match="did not confirm the message within 1 s") as caught:
             publisher.publish(sent)
         assert time.monotonic() - before < 5
         assert set(caught.value.failures) == {each.id for each in sent}
