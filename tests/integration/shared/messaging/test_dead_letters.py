@@ -36,18 +36,18 @@ def connection(broker: BrokerAddress) -> Iterator[Connection]:
         yield open_connection
 
 
-def bury(broker: BrokerAddress, number: int) -> None:
-    """So many dead letters of the queue `stockwire.test`, numbered in their bodies."""
+def publish_dead_letters(broker: BrokerAddress, number: int) -> None:
+    """Publish dead letters of the queue `stockwire.test`, with their numbers from 0 as bodies."""
     declare(broker)
-    buried = (dead_letter(delivery(str(index).encode()), TEST, f"reason {index}", NOW) for index in range(number))
-    publish(broker, *buried)
+    dead = (dead_letter(delivery(str(index).encode()), TEST, f"reason {index}", NOW) for index in range(number))
+    publish(broker, *dead)
 
 
 def bodies(found: list[bytes]) -> list[int]:
     return [int(body) for body in found]
 
 
-def test_a_dead_letter_is_the_same_body_with_why_in_its_headers() -> None:
+def test_a_dead_letter_has_the_same_body_and_the_reason_in_its_headers() -> None:
     dead = dead_letter(delivery(b"?", headers={"trace": "1"}), TEST, "not JSON", NOW)
     assert (dead.exchange, dead.routing_key, dead.body) == ("market_data.dead", TEST, b"?")
     assert dead.properties["headers"] == {
@@ -61,26 +61,26 @@ def test_a_dead_letter_is_the_same_body_with_why_in_its_headers() -> None:
     assert dead.id == delivery().properties["message_id"]
 
 
-def test_a_death_reason_any_length_fits_into_a_header() -> None:
+def test_a_long_reason_is_cut_to_1000_characters() -> None:
     headers = dead_letter(delivery(), TEST, "x" * 100_000, NOW).properties["headers"]
     assert len(headers[REASON]) == 1000
 
 
 def test_headers_that_cannot_be_sent_again_are_left_out() -> None:
-    """Types that pamqp decodes and does not encode, and a key that is too long."""
+    """Bytes and large integers can be decoded by pamqp, but not encoded."""
     dead = dead_letter(delivery(headers={"good": 1, "bytes": b"\xff", "far": 2**70, "when": NOW}), TEST, "?", NOW)
     assert dead.properties["headers"].keys() >= {"good", "when", REASON}
     assert not dead.properties["headers"].keys() & {"bytes", "far"}
 
 
-def test_they_are_counted_and_there_is_no_count_without_a_queue(broker: BrokerAddress, connection: Connection) -> None:
+def test_the_count_is_none_without_a_dead_letter_queue(broker: BrokerAddress, connection: Connection) -> None:
     assert count_dead_letters(connection, TEST) is None
-    bury(broker, 3)
+    publish_dead_letters(broker, 3)
     assert count_dead_letters(connection, TEST) == 3
 
 
-def test_looking_leaves_them_in_place_and_in_order(broker: BrokerAddress, connection: Connection) -> None:
-    bury(broker, 450)
+def test_peeking_leaves_dead_letters_in_place_and_in_order(broker: BrokerAddress, connection: Connection) -> None:
+    publish_dead_letters(broker, 450)
     for _ in range(3):
         found = peek(connection, TEST, 300)
         assert bodies([each.body for each in found]) == list(range(300))
@@ -88,34 +88,36 @@ def test_looking_leaves_them_in_place_and_in_order(broker: BrokerAddress, connec
     eventually(lambda: count_dead_letters(connection, TEST) == 450)
 
 
-def test_looking_often_drops_none(broker: BrokerAddress, connection: Connection) -> None:
-    """A quorum queue counts each look as a delivery, and RabbitMQ 4 drops what was delivered 20 times."""
-    bury(broker, 2)
+def test_peeking_often_loses_no_dead_letter(broker: BrokerAddress, connection: Connection) -> None:
+    """A quorum queue counts each peek as a delivery, and by default RabbitMQ 4 drops a message after 20 deliveries."""
+    publish_dead_letters(broker, 2)
     for _ in range(21):
         assert len(peek(connection, TEST, 10)) == 2
         eventually(lambda: count_dead_letters(connection, TEST) == 2)
 
 
-def test_looking_at_more_than_a_prefetch_can_say_is_fine(
+def test_peeking_at_more_than_the_largest_prefetch_works(
     broker: BrokerAddress, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AMQP says it in 16 bits."""
-    bury(broker, 2)
+    """The prefetch of AMQP is at most 65,535."""
+    publish_dead_letters(broker, 2)
     monkeypatch.setattr("shared.messaging.dead_letters.count_messages", lambda *_: 70_000)
     monkeypatch.setattr("shared.messaging.dead_letters._READ_TIMEOUT", 0.2)
     assert len(peek(connection, TEST, 1_000_000)) == 2
 
 
-def test_looking_at_none_and_where_there_are_none(broker: BrokerAddress, connection: Connection) -> None:
-    bury(broker, 0)
+def test_peeking_at_zero_dead_letters_or_an_empty_queue_returns_an_empty_list(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    publish_dead_letters(broker, 0)
     assert peek(connection, TEST, 10) == []
     assert peek(connection, TEST, 0) == []
 
 
-def test_requeued_ones_go_back_to_their_queue_alone_and_remember_their_routing_key(
+def test_requeued_messages_go_only_to_their_queue_and_keep_their_routing_key(
     broker: BrokerAddress, connection: Connection
 ) -> None:
-    bury(broker, 450)
+    publish_dead_letters(broker, 450)
     other = declare(broker, name="other")
     with Publisher(broker, "test") as publisher:
         assert requeue(connection, publisher, TEST) == 450
@@ -126,7 +128,9 @@ def test_requeued_ones_go_back_to_their_queue_alone_and_remember_their_routing_k
     assert back[0].properties["message_id"] == message().id
 
 
-def test_what_dies_again_is_not_requeued_twice_in_one_go(broker: BrokerAddress, connection: Connection) -> None:
+def test_a_message_that_dies_again_is_not_requeued_twice_by_one_call(
+    broker: BrokerAddress, connection: Connection
+) -> None:
     with running(Recorder(), broker):
         publish(broker, *(raw_message(b"?", message_id=str(number)) for number in range(5)))
         eventually(lambda: count_dead_letters(connection, TEST) == 5)
@@ -135,10 +139,10 @@ def test_what_dies_again_is_not_requeued_twice_in_one_go(broker: BrokerAddress, 
         eventually(lambda: count_dead_letters(connection, TEST) == 5)
 
 
-def test_headers_that_cannot_be_sent_again_are_left_out_of_what_is_requeued(
+def test_headers_that_cannot_be_sent_again_are_left_out_of_requeued_messages(
     broker: BrokerAddress, connection: Connection
 ) -> None:
-    """A text that is no UTF-8, in a message that RabbitMQ set aside by itself."""
+    """The header is not UTF-8, in a message that was published to the dead letter exchange directly."""
     declare(broker)
     table = b"\x01kS\x00\x00\x00\x02\xff\xfe"
     with channel_to(broker) as channel:
@@ -154,8 +158,8 @@ def test_headers_that_cannot_be_sent_again_are_left_out_of_what_is_requeued(
     assert taken(broker, TEST, 1)[0].body == b"?"
 
 
-def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, connection: Connection) -> None:
-    bury(broker, 3)
+def test_requeueing_to_a_deleted_queue_keeps_the_dead_letters(broker: BrokerAddress, connection: Connection) -> None:
+    publish_dead_letters(broker, 3)
     with channel_to(broker) as channel:
         channel.queue.delete(TEST)
     with Publisher(broker, "test") as publisher, pytest.raises(PublishError, match="no queue is bound"):
@@ -164,14 +168,16 @@ def test_requeueing_to_a_queue_that_is_gone_keeps_them(broker: BrokerAddress, co
     eventually(lambda: waiting(broker, DEAD) == 3)
 
 
-def test_dropping_throws_all_away_and_says_how_many(broker: BrokerAddress, connection: Connection) -> None:
-    bury(broker, 7)
+def test_purging_deletes_all_dead_letters_and_returns_their_number(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    publish_dead_letters(broker, 7)
     assert purge(connection, TEST) == 7
     assert count_dead_letters(connection, TEST) == 0
     assert purge(connection, TEST) == 0
 
 
-def test_a_queue_that_never_had_any_is_named(broker: BrokerAddress, connection: Connection) -> None:
+def test_an_error_names_a_dead_letter_queue_that_does_not_exist(broker: BrokerAddress, connection: Connection) -> None:
     with Publisher(broker, "test") as publisher:
         for attempt in (
             lambda: peek(connection, "stockwire.nobody", 10),
@@ -182,8 +188,8 @@ def test_a_queue_that_never_had_any_is_named(broker: BrokerAddress, connection: 
                 attempt()
 
 
-def test_a_connection_that_is_lost_is_said_to_be_lost(broker: BrokerAddress) -> None:
-    bury(broker, 1)
+def test_a_lost_connection_raises_broker_unavailable(broker: BrokerAddress) -> None:
+    publish_dead_letters(broker, 1)
     with proxy(broker) as between:
         lost = connect(between.address, "test")
         between.cut()
@@ -194,7 +200,9 @@ def test_a_connection_that_is_lost_is_said_to_be_lost(broker: BrokerAddress) -> 
         lost.abort()
 
 
-def test_what_rabbitmq_sets_aside_by_itself_has_a_reason_too(broker: BrokerAddress, connection: Connection) -> None:
+def test_a_message_that_rabbitmq_dead_letters_by_itself_has_a_reason(
+    broker: BrokerAddress, connection: Connection
+) -> None:
     queue = declare(broker)
     publish(broker, *messages(2))
     with channel_to(broker) as channel:
@@ -206,7 +214,7 @@ def test_what_rabbitmq_sets_aside_by_itself_has_a_reason_too(broker: BrokerAddre
     assert death_reason(dead) == "rejected"
 
 
-def test_a_message_that_kills_its_consumer_again_and_again_says_so(
+def test_a_message_over_the_delivery_limit_has_a_reason_in_plain_words(
     broker: BrokerAddress, connection: Connection
 ) -> None:
     declare_raw(
@@ -229,5 +237,5 @@ def test_a_message_that_kills_its_consumer_again_and_again_says_so(
     assert death_reason(peek(connection, TEST, 1)[0]) == "the consumer crashed on this message too often"
 
 
-def test_a_reason_that_nobody_gave_is_said_to_be_missing() -> None:
+def test_a_missing_reason_is_unknown() -> None:
     assert death_reason(delivery()) == "unknown"

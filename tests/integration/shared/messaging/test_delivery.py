@@ -24,7 +24,7 @@ QUEUE_NAME = "stockwire.test"
 
 
 def publish_nested(broker: BrokerAddress, depth: int) -> None:
-    """A message whose one header is a table in a table in a table, as no library would write it."""
+    """Publish a message with one header, a table nested to `depth`. pamqp cannot encode deep tables."""
 
     def table(value: bytes) -> bytes:
         return struct.pack(">I", len(value) + 2) + b"\x01k" + value
@@ -39,12 +39,12 @@ def publish_nested(broker: BrokerAddress, depth: int) -> None:
         for kind, payload in ((2, header), (3, b"?")):
             frames += struct.pack(">BHI", kind, channel.channel_id, len(payload)) + payload + b"\xce"
         channel._connection._io.write_to_socket(frames)
-        # Whatever is answered next is answered after it.
+        # RabbitMQ answers this declaration after it has taken the message.
         channel.queue.declare(QUEUE_NAME, passive=True)
 
 
 def publish_with_headers(broker: BrokerAddress, headers: dict[str, Any]) -> None:
-    """A message that is no event, with doubles among its headers, as other libraries write them."""
+    """Publish a message that is not an event, with headers that may hold doubles. pamqp cannot encode doubles."""
     table = b"".join(
         bytes([len(name)])
         + name.encode()
@@ -68,7 +68,7 @@ def publish_with_headers(broker: BrokerAddress, headers: dict[str, Any]) -> None
 
 
 class TestInvalidEvents:
-    def test_they_are_set_aside_with_the_reason_and_their_neighbours_are_handled(self, broker: BrokerAddress) -> None:
+    def test_they_are_dead_lettered_with_the_reason_and_valid_events_are_handled(self, broker: BrokerAddress) -> None:
         bodies = {
             "empty body": b"",
             "not JSON": b"AAPL 1",
@@ -105,10 +105,10 @@ class TestInvalidEvents:
             assert delivery.headers[ROUTING_KEY] == "stock.AAPL.price"
             assert delivery.headers[DIED_AT].endswith("Z")
 
-    def test_foreign_properties_do_not_matter(self, broker: BrokerAddress) -> None:
-        """Whoever publishes may send any properties, or none."""
+    def test_any_properties_are_accepted(self, broker: BrokerAddress) -> None:
+        """Other publishers may send any properties, or an empty set of properties."""
         queue = declare(broker)
-        strange = [
+        property_sets = [
             {},
             {
                 "headers": {
@@ -124,13 +124,13 @@ class TestInvalidEvents:
             {"headers": {REASON: 5, "x-death": "none", "x-delivery-count": "many"}, "reply_to": "somebody"},
         ]
         with running(Recorder(), broker):
-            for properties in strange:
+            for properties in property_sets:
                 publish(broker, replace(raw_message(b"?"), properties=properties))
-            eventually(lambda: waiting(broker, f"{queue}.dead") == len(strange))
+            eventually(lambda: waiting(broker, f"{queue}.dead") == len(property_sets))
         assert {death_reason(delivery)[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
 
-    def test_headers_nested_to_any_depth_do_not_matter(self, broker: BrokerAddress) -> None:
-        """They end neither the connection that reads them nor the publisher that sends them on."""
+    def test_headers_nested_to_any_depth_are_accepted(self, broker: BrokerAddress) -> None:
+        """Deep headers end neither the connection that reads them nor the publisher of the dead letter."""
         queue = declare(broker)
         depths = [1, 50, *range(100, 360, 10), 400, 5000]
         with running(Recorder(), broker) as run:
@@ -141,31 +141,31 @@ class TestInvalidEvents:
         assert len(dead) == len(depths)
         assert {death_reason(delivery)[:8] for delivery in dead} == {"not JSON"}
 
-    def test_a_handler_may_reject_an_event_that_decoded(self, broker: BrokerAddress) -> None:
-        def choosy(events: Sequence[Any]) -> None:
+    def test_a_handler_may_reject_a_decoded_event(self, broker: BrokerAddress) -> None:
+        def reject_msft(events: Sequence[Any]) -> None:
             if any(event.symbol == "MSFT" for event in events):
                 raise InvalidEvent("no MSFT here")
 
         queue = declare(broker)
         good, bad = messages(5), message(stock_data("MSFT"))
         publish(broker, *good[:2], bad, *good[2:])
-        handler = Recorder(choosy)
+        handler = Recorder(reject_msft)
         with running(handler, broker):
             eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
             eventually(lambda: len(handler.ids) == 5)
         assert [death_reason(delivery) for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
 
-    def test_a_decoder_that_fails_in_another_way_sets_the_event_aside_too(self, broker: BrokerAddress) -> None:
-        """A consumer of somebody's own must not die of one message, again and again."""
+    def test_an_event_is_dead_lettered_after_any_error_of_its_decoder(self, broker: BrokerAddress) -> None:
+        """A custom decoder may have bugs. One message must not crash the consumer again and again."""
 
-        def careless(delivery: Delivery, _now: datetime) -> Any:
+        def naive_decode(delivery: Delivery, _now: datetime) -> Any:
             return {"AAPL": delivery}[delivery.routing_key.split(".")[1]]
 
         queue = declare(broker)
         bad = message(stock_data("MSFT"))
         publish(broker, message(), bad, message(stock_data(price="188")))
         seen: list[Any] = []
-        with running(Consumer("test", ("#",), opened(seen.extend), decode=careless), broker):
+        with running(Consumer("test", ("#",), opened(seen.extend), decode=naive_decode), broker):
             eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
             eventually(lambda: len(seen) == 2)
         (dead,) = dead_letters(broker, queue)
@@ -175,10 +175,10 @@ class TestInvalidEvents:
 
 class TestHeaders:
     @pytest.mark.parametrize("headers", [{"number": 1e300}, {f"header-{index}": "x" * 1000 for index in range(120)}])
-    def test_headers_that_cannot_be_sent_on_do_not_stop_a_dead_letter(
+    def test_an_event_is_dead_lettered_without_headers_that_cannot_be_encoded(
         self, broker: BrokerAddress, headers: dict[str, Any]
     ) -> None:
-        """A double is more than the library can write, and RabbitMQ takes no headers over a frame's size."""
+        """A double cannot be encoded by pamqp, and RabbitMQ does not accept headers larger than a frame."""
         recorder = Recorder()
         with running(recorder, broker) as run:
             publish_with_headers(broker, headers)
@@ -191,18 +191,18 @@ class TestHeaders:
 class TestFailingHandlers:
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        class Soon(policy.Backoff):
+        class FakeBackoff(policy.Backoff):
             def next_delay(self) -> float:
                 return min(super().next_delay(), 0.02)
 
-        monkeypatch.setattr(policy, "Backoff", Soon)
+        monkeypatch.setattr(policy, "Backoff", FakeBackoff)
 
-    def test_one_event_that_always_fails_is_set_aside_alone_after_5_tries(self, broker: BrokerAddress) -> None:
-        tries: Counter[str] = Counter()
+    def test_only_the_event_that_always_fails_is_dead_lettered_after_5_attempts(self, broker: BrokerAddress) -> None:
+        attempts: Counter[str] = Counter()
 
         def fail(events: Sequence[Any]) -> None:
             if len(events) == 1:
-                tries[events[0].symbol] += 1
+                attempts[events[0].symbol] += 1
             if any(event.symbol == "MSFT" for event in events):
                 raise KeyError("no such rule")
 
@@ -214,33 +214,33 @@ class TestFailingHandlers:
             eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
             eventually(lambda: len(handler.ids) == 10)
         assert handler.ids == [each.id for each in good]
-        assert tries["MSFT"] == policy.MAX_ATTEMPTS
+        assert attempts["MSFT"] == policy.MAX_ATTEMPTS
         (dead,) = dead_letters(broker, queue)
         assert dead.properties["message_id"] == bad.id
         assert death_reason(dead) == "the handler failed: KeyError: 'no such rule'"
         assert waiting(broker, queue) == 0
 
-    def test_an_event_that_fails_twice_is_handled_the_third_time(self, broker: BrokerAddress) -> None:
+    def test_an_event_that_fails_twice_is_handled_at_the_third_attempt(self, broker: BrokerAddress) -> None:
         failures = iter([ValueError("once"), ValueError("twice")])
 
-        def stumble(_events: Sequence[Any]) -> None:
+        def fail_twice(_events: Sequence[Any]) -> None:
             for error in failures:
                 raise error
 
         queue = declare(broker)
-        handler = Recorder(stumble)
+        handler = Recorder(fail_twice)
         with running(handler, broker):
             publish(broker, message())
             eventually(lambda: handler.ids == [message().id])
         assert waiting(broker, f"{queue}.dead") == 0
 
     @pytest.mark.parametrize("error", [StorageUnavailable("locked"), BrokerUnavailable("away")])
-    def test_a_batch_waits_for_what_is_away_however_often_it_fails(
+    def test_a_batch_waits_for_an_unavailable_database_or_broker_however_often_it_fails(
         self, error: Exception, broker: BrokerAddress
     ) -> None:
         calls: list[int] = []
 
-        def away(events: Sequence[Any]) -> None:
+        def fail_ten_times(events: Sequence[Any]) -> None:
             calls.append(len(events))
             if len(calls) <= 2 * policy.MAX_ATTEMPTS:
                 raise error
@@ -248,19 +248,19 @@ class TestFailingHandlers:
         queue = declare(broker)
         sent = messages(20)
         publish(broker, *sent)
-        handler = Recorder(away)
+        handler = Recorder(fail_ten_times)
         with running(handler, broker):
             eventually(lambda: len(handler.ids) == 20)
         assert handler.ids == [each.id for each in sent]
         assert len(set(calls[: 2 * policy.MAX_ATTEMPTS + 1])) == 1
         assert (waiting(broker, queue), waiting(broker, f"{queue}.dead")) == (0, 0)
 
-    def test_a_database_that_cannot_be_used_ends_it_and_the_events_wait(self, broker: BrokerAddress) -> None:
-        def broken(_events: Sequence[Any]) -> None:
+    def test_an_unusable_database_stops_the_consumer_and_the_events_stay_queued(self, broker: BrokerAddress) -> None:
+        def fail_permanently(_events: Sequence[Any]) -> None:
             raise StorageError("database is read-only")
 
         queue = declare(broker)
         publish(broker, *messages(3))
-        run = Running(Consumer("test", ("#",), opened(Recorder(broken))), broker)
+        run = Running(Consumer("test", ("#",), opened(Recorder(fail_permanently))), broker)
         assert str(run.ended()) == "database is read-only"
         eventually(lambda: waiting(broker, queue) == 3)

@@ -17,18 +17,18 @@ from tests.polling import eventually
 from tests.proxy import proxy
 from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
 
-# Class 60, method 40: what every publish begins with on the wire.
+# Class 60, method 40: the first bytes of every Basic.Publish.
 BASIC_PUBLISH = b"\x00\x3c\x00\x28"
 
 
-def test_what_publish_returns_from_is_in_the_queue(broker: BrokerAddress) -> None:
+def test_every_message_is_in_the_queue_after_publish_returns(broker: BrokerAddress) -> None:
     queue = declare(broker)
     sent = messages(2500)
     assert publish(broker, *sent) == 2500
     assert [delivery.body for delivery in taken(broker, queue, 2500)] == [each.body for each in sent]
 
 
-def test_an_event_travels_with_the_properties_of_the_contract(broker: BrokerAddress) -> None:
+def test_an_event_has_the_documented_properties(broker: BrokerAddress) -> None:
     queue = declare(broker)
     event = stock_data("BRK.B", "412.35")
     publish(broker, message(event), message(event, backfill=True), alert_message(price_alert(event)))
@@ -55,14 +55,14 @@ def test_a_body_of_any_size_arrives_whole(size: int, broker: BrokerAddress) -> N
     assert taken(broker, queue, 1)[0].body == body
 
 
-def test_one_publisher_is_used_again_and_again(broker: BrokerAddress) -> None:
+def test_a_publisher_can_publish_many_times(broker: BrokerAddress) -> None:
     queue = declare(broker)
     with Publisher(broker, "test") as publisher:
         assert [publisher.publish(messages(count)) for count in (1, 0, 150, 1)] == [1, 0, 150, 1]
         assert waiting(broker, queue) == 152
 
 
-def test_events_that_no_queue_takes_are_named_and_the_others_are_published(broker: BrokerAddress) -> None:
+def test_events_without_a_queue_are_reported_and_the_others_are_published(broker: BrokerAddress) -> None:
     queue = declare(broker, "stock.AAPL.price")
     good, lost = message(stock_data("AAPL")), message(stock_data("MSFT"))
     with Publisher(broker, "test") as publisher:
@@ -73,11 +73,11 @@ def test_events_that_no_queue_takes_are_named_and_the_others_are_published(broke
     assert waiting(broker, queue) == 2
 
 
-def test_an_alert_that_nobody_listens_for_is_no_failure(broker: BrokerAddress) -> None:
+def test_an_alert_without_a_queue_is_not_a_failure(broker: BrokerAddress) -> None:
     assert publish(broker, alert_message(price_alert())) == 1
 
 
-def test_events_that_a_full_queue_refuses_are_named(broker: BrokerAddress) -> None:
+def test_events_that_a_full_queue_nacks_are_reported(broker: BrokerAddress) -> None:
     declare_raw(broker, "full", {"x-max-length": 10, "x-overflow": "reject-publish"})
     sent = messages(30)
     with Publisher(broker, "test", timeout=1) as publisher:
@@ -89,8 +89,8 @@ def test_events_that_a_full_queue_refuses_are_named(broker: BrokerAddress) -> No
         assert publisher.publish(sent[:1]) == 1
 
 
-def test_what_was_refused_is_published_again_until_it_is_taken(broker: BrokerAddress) -> None:
-    """By a new channel: RabbitMQ may refuse everything for good on one that was opened while a leader was away."""
+def test_nacked_messages_are_published_again_until_they_are_confirmed(broker: BrokerAddress) -> None:
+    """They are sent on a new channel. RabbitMQ may nack every message on a channel opened while a leader was away."""
     declare_raw(broker, "full", {"x-max-length": 10, "x-overflow": "reject-publish"})
     sent = messages(30)
     found: set[str] = set()
@@ -109,24 +109,26 @@ def test_what_was_refused_is_published_again_until_it_is_taken(broker: BrokerAdd
     assert found == {each.id for each in sent}
 
 
-def test_events_on_a_channel_that_rabbitmq_closes_are_named_and_the_next_publish_works(broker: BrokerAddress) -> None:
+def test_events_on_a_channel_that_rabbitmq_closes_are_reported_and_the_next_publish_works(
+    broker: BrokerAddress,
+) -> None:
     declare_raw(broker, "test", {})
     with channel_to(broker) as channel:
-        channel.exchange.declare("passing", "fanout")
-        channel.queue.bind("test", "passing", "")
-    sent = [Message("passing", "", b"", {"message_id": f"event-{number}"}) for number in range(3)]
+        channel.exchange.declare("temporary", "fanout")
+        channel.queue.bind("test", "temporary", "")
+    sent = [Message("temporary", "", b"", {"message_id": f"event-{number}"}) for number in range(3)]
     with Publisher(broker, "test") as publisher:
         assert publisher.publish(sent) == 3
         with channel_to(broker) as channel:
-            channel.exchange.delete("passing")
-        with pytest.raises(PublishError, match="no exchange 'passing'") as caught:
+            channel.exchange.delete("temporary")
+        with pytest.raises(PublishError, match="no exchange 'temporary'") as caught:
             publisher.publish(sent)
         assert set(caught.value.failures) == {"event-0", "event-1", "event-2"}
         assert publisher.publish(messages(3)) == 3
 
 
-def test_a_channel_closed_while_the_caller_is_still_making_events_is_one_failure(broker: BrokerAddress) -> None:
-    """And no lost connection, after which all of it would be tried again."""
+def test_a_channel_closed_while_the_iterable_is_read_fails_at_once(broker: BrokerAddress) -> None:
+    """A closed channel is not a lost connection, after which the publisher would try again."""
 
     def slowly() -> Iterator[Message]:
         for number in range(1000):
@@ -141,7 +143,7 @@ def test_a_channel_closed_while_the_caller_is_still_making_events_is_one_failure
         assert "event-0" in caught.value.failures
 
 
-def test_an_exchange_that_was_deleted_is_declared_again(broker: BrokerAddress) -> None:
+def test_a_deleted_exchange_is_declared_again(broker: BrokerAddress) -> None:
     with Publisher(broker, "test") as publisher:
         declare(broker)
         publisher.publish(messages(1))
@@ -155,7 +157,7 @@ def test_an_exchange_that_was_deleted_is_declared_again(broker: BrokerAddress) -
         assert publisher.publish(messages(1)) == 1
 
 
-def test_without_a_broker_the_first_publish_says_so(broker: BrokerAddress) -> None:
+def test_without_a_broker_the_first_publish_raises_broker_unavailable(broker: BrokerAddress) -> None:
     with proxy(broker) as between:
         address = between.address
     publisher = Publisher(address, "test", timeout=1)
@@ -164,7 +166,7 @@ def test_without_a_broker_the_first_publish_says_so(broker: BrokerAddress) -> No
     publisher.close()
 
 
-def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: BrokerAddress) -> None:
+def test_publishing_to_a_silent_broker_fails_after_the_timeout(broker: BrokerAddress) -> None:
     declare(broker)
     sent = messages(3)
     with proxy(broker) as between, Publisher(between.address, "test", timeout=1) as publisher:
@@ -179,7 +181,7 @@ def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: Broke
         assert publisher.publish(sent) == 3
 
 
-def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(broker: BrokerAddress) -> None:
+def test_a_cut_connection_is_opened_again_and_no_message_is_lost(broker: BrokerAddress) -> None:
     queue = declare(broker)
     with proxy(broker) as between, Publisher(between.address, "test", timeout=20) as publisher:
         between.cut_on = BASIC_PUBLISH
@@ -196,7 +198,7 @@ def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(broker: Brok
     assert set(stored) == {each.id for each in sent}
 
 
-def test_what_was_returned_before_a_cut_is_named_after_it(broker: BrokerAddress) -> None:
+def test_a_message_returned_before_a_cut_is_reported_after_it(broker: BrokerAddress) -> None:
     declare(broker, "stock.AAPL.price")
     lost = message(stock_data("NOBODY"))
     with proxy(broker) as between, Publisher(between.address, "test", timeout=20) as publisher:
@@ -215,18 +217,18 @@ def test_what_was_returned_before_a_cut_is_named_after_it(broker: BrokerAddress)
         assert set(caught.value.failures) == {lost.id}
 
 
-def test_a_message_that_cannot_be_encoded_does_not_confuse_the_confirms(broker: BrokerAddress) -> None:
+def test_a_message_that_cannot_be_encoded_does_not_shift_the_delivery_tags(broker: BrokerAddress) -> None:
     queue = declare(broker)
-    impossible = replace(message(), properties={"message_id": "x", "headers": {"number": 1e300}})
+    unencodable = replace(message(), properties={"message_id": "x", "headers": {"number": 1e300}})
     with Publisher(broker, "test", timeout=3) as publisher:
         with pytest.raises(OverflowError):
-            publisher.publish([impossible])
+            publisher.publish([unencodable])
         assert publisher.publish(messages(3)) == 3
     assert waiting(broker, queue) == 3
 
 
-def test_a_connection_that_breaks_at_every_publish_is_given_up_after_the_time_out(broker: BrokerAddress) -> None:
-    """It can be made again each time, so that only the lack of progress ends it."""
+def test_publishing_fails_after_the_timeout_if_the_connection_breaks_at_every_publish(broker: BrokerAddress) -> None:
+    """The connection can be opened again each time, so only the lack of confirms ends the attempts."""
     declare(broker)
     sent = messages(3)
     with proxy(broker) as between, Publisher(between.address, "test", timeout=1) as publisher:

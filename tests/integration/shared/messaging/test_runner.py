@@ -36,7 +36,7 @@ from shared.settings import Settings
 from shared.signals import stop_on_signals
 
 url, folder, way = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-owed = []
+unstored = []
 
 def write(name, events):
     with (folder / name).open("a") as file:
@@ -51,10 +51,10 @@ def stores_first(events):
 
 @consumer("test", "#")
 def acknowledges_first(events):
-    owed.extend(events)
+    unstored.extend(events)
     write("seen", events)
-    if len(owed) >= 1000:
-        write("stored", owed)
+    if len(unstored) >= 1000:
+        write("stored", unstored)
 
 with stop_on_signals() as stop:
     chosen = acknowledges_first if way == "acknowledges first" else stores_first
@@ -64,7 +64,7 @@ with stop_on_signals() as stop:
 
 @contextmanager
 def process(broker: BrokerAddress, folder: Path, way: str = "stores first") -> Iterator[subprocess.Popen[str]]:
-    """A consumer as a process of its own, which writes the ids it has handled to `folder`/stored."""
+    """A consumer in its own process, which writes the ids of handled events to `folder`/stored."""
     url = f"{broker.url()}?heartbeat=5"
     command = [sys.executable, "-c", PROGRAM, url, str(folder), way]
     started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -92,14 +92,14 @@ class TestEvents:
         assert handler.ids == [each.id for each in sent]
         assert waiting(broker, run.queue) == 0
 
-    def test_one_reaches_it_by_itself_without_waiting_for_a_batch(self, broker: BrokerAddress) -> None:
+    def test_one_reaches_the_handler_without_waiting_for_a_full_batch(self, broker: BrokerAddress) -> None:
         handler = Recorder()
         with running(handler, broker):
             publish(broker, message())
             eventually(lambda: handler.batches, timeout=5)
         assert [len(batch) for batch in handler.batches] == [1]
 
-    def test_a_backlog_comes_in_batches(self, broker: BrokerAddress) -> None:
+    def test_a_backlog_is_delivered_in_batches(self, broker: BrokerAddress) -> None:
         queue = declare(broker)
         sent = messages(3000)
         publish(broker, *sent)
@@ -110,7 +110,7 @@ class TestEvents:
         assert max(len(batch) for batch in handler.batches) > 50
         assert waiting(broker, queue) == 0
 
-    def test_what_came_while_it_was_away_is_caught_up_with(self, broker: BrokerAddress) -> None:
+    def test_events_published_while_no_consumer_runs_are_handled_later(self, broker: BrokerAddress) -> None:
         handler = Recorder()
         with running(handler, broker):
             publish(broker, *messages(1))
@@ -132,13 +132,13 @@ class TestEvents:
 
 
 class TestAcknowledging:
-    def test_nothing_is_acknowledged_before_the_handler_has_returned(self, broker: BrokerAddress) -> None:
-        """A connection that is cut in the middle of a batch gives all of it back to the queue."""
-        let_go, entered = threading.Event(), threading.Event()
+    def test_no_event_is_acknowledged_before_the_handler_has_returned(self, broker: BrokerAddress) -> None:
+        """After a connection is cut in the middle of a batch, the whole batch goes back to the queue."""
+        released, entered = threading.Event(), threading.Event()
 
         def hold(_events: Sequence[Any]) -> None:
             entered.set()
-            assert let_go.wait(30)
+            assert released.wait(30)
 
         queue = declare(broker)
         publish(broker, *messages(3))
@@ -148,17 +148,17 @@ class TestAcknowledging:
             assert waiting(broker, queue) == 0
             between.cut()
             eventually(lambda: waiting(broker, queue) == 3)
-            let_go.set()
+            released.set()
             eventually(lambda: len(handler.ids) >= 6)
             eventually(lambda: waiting(broker, queue) == 0)
 
-    def test_losing_the_connection_often_sets_nothing_aside_and_changes_no_order(self, broker: BrokerAddress) -> None:
-        """RabbitMQ counts each loss against every message that was under way, and sets aside what has 20 of them."""
+    def test_losing_the_connection_often_dead_letters_no_event_and_keeps_the_order(self, broker: BrokerAddress) -> None:
+        """A loss counts as a delivery of every unacknowledged message. RabbitMQ dead-letters after 20 deliveries."""
         declare(broker)
         sent = messages(2000)
         publish(broker, *sent)
         handled: list[str] = []
-        # How many are handled before each loss.
+        # Number of the connection, and number of events handled before the connection is lost.
         goals = {1: 0, 2: 0, 3: 0, 4: 0, 5: 200, 6: 400, 7: 600, 8: 800}
         lost = set()
 
@@ -174,7 +174,7 @@ class TestAcknowledging:
         assert list(dict.fromkeys(handled)) == [each.id for each in sent]
         assert not dead_letters(broker, QUEUE_NAME)
 
-    def test_a_process_killed_in_the_middle_of_a_batch_loses_nothing(
+    def test_a_process_killed_in_the_middle_of_a_batch_loses_no_event(
         self, broker: BrokerAddress, tmp_path: Path
     ) -> None:
         declare(broker)
@@ -192,7 +192,7 @@ class TestAcknowledging:
     def test_a_handler_that_returns_before_it_has_stored_loses_events(
         self, broker: BrokerAddress, tmp_path: Path
     ) -> None:
-        """The control: what the test above would see if the acknowledgement came first."""
+        """Negative control: the test above must be able to fail if events are acknowledged first."""
         queue = declare(broker)
         with process(broker, tmp_path, "acknowledges first") as killed:
             for each in messages(20):
@@ -208,7 +208,7 @@ class TestAcknowledging:
 
 class TestStopping:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_a_signal_ends_it_with_0_and_all_that_was_handled_is_acknowledged(
+    def test_a_signal_ends_it_with_exit_code_0_and_all_handled_events_are_acknowledged(
         self, number: signal.Signals, broker: BrokerAddress, tmp_path: Path
     ) -> None:
         queue = declare(broker)
@@ -240,16 +240,14 @@ class TestStopping:
             assert time.monotonic() - before < 5
         eventually(lambda: waiting(broker, run.queue) == 1)
 
-    def test_it_stops_while_it_looks_for_a_broker(
-        self, broker: BrokerAddress, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_it_stops_while_it_reconnects(self, broker: BrokerAddress, caplog: pytest.LogCaptureFixture) -> None:
         with proxy(broker) as between, running(Recorder(), broker, through=between.address) as run:
             between.close()
             eventually(lambda: "trying again" in caplog.text)
             run.stop.request()
             assert run.ended() is None
 
-    def test_it_stops_while_it_connects_to_a_broker_that_says_nothing(self, broker: BrokerAddress) -> None:
+    def test_it_stops_while_it_connects_to_a_silent_broker(self, broker: BrokerAddress) -> None:
         with proxy(broker) as between:
             between.silent.set()
             run = Running(Consumer("test", ("#",), opened(Recorder())), between.address)
@@ -257,25 +255,23 @@ class TestStopping:
             run.stop.request()
             assert run.ended(15) is None
 
-    def test_a_stop_that_was_asked_for_before_the_start_is_heard(self, broker: BrokerAddress) -> None:
+    def test_it_stops_if_the_stop_was_requested_before_the_start(self, broker: BrokerAddress) -> None:
         run = Running(Consumer("test", ("#",), opened(Recorder())), broker)
         run.stop.request()
         assert run.ended() is None
 
 
 class TestTheQueue:
-    def test_a_binding_that_is_deleted_under_it_is_made_again(
-        self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_deleted_binding_is_restored(self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shared.messaging.runner.REDECLARE_INTERVAL", 0.2)
         recorder = Recorder()
         with running(recorder, broker) as run:
             with channel_to(broker) as channel:
                 channel.queue.unbind(run.queue, "market_data", "#")
-            eventually(lambda: publish_if_heard(broker))
+            eventually(lambda: publish_if_bound(broker))
             eventually(lambda: recorder.batches)
 
-    def test_all_that_is_deleted_around_it_is_declared_again(
+    def test_deleted_exchanges_and_dead_letter_queues_are_declared_again(
         self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("shared.messaging.runner.REDECLARE_INTERVAL", 0.2)
@@ -284,14 +280,14 @@ class TestTheQueue:
             channel.exchange.delete("market_data")
             channel.exchange.delete("market_data.dead")
             channel.queue.delete(f"{run.queue}.dead")
-            eventually(lambda: publish_if_heard(broker))
+            eventually(lambda: publish_if_bound(broker))
             eventually(lambda: recorder.batches)
             eventually(lambda: waiting(broker, f"{run.queue}.dead") == 0)
 
-    def test_an_exchange_that_comes_back_as_something_else_stops_it_with_a_clear_error(
+    def test_an_exchange_that_returns_with_another_type_stops_the_consumer_with_a_clear_error(
         self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # Long enough to do both below before it comes in between.
+        # Long enough to delete and declare the exchange before the consumer declares it.
         monkeypatch.setattr("shared.messaging.runner.REDECLARE_INTERVAL", 2.0)
         run = Running(Consumer("test", ("#",), opened(Recorder())), broker)
         eventually(lambda: run.error or consumers_of(broker, run.queue))
@@ -302,7 +298,7 @@ class TestTheQueue:
         assert isinstance(error, TopologyConflict)
         assert "exchange market_data exists with other arguments" in str(error)
 
-    def test_other_patterns_take_nothing_from_a_process_that_shares_the_queue(self, broker: BrokerAddress) -> None:
+    def test_other_patterns_unbind_no_pattern_of_a_process_that_shares_the_queue(self, broker: BrokerAddress) -> None:
         recorder = Recorder()
         with running(recorder, broker):
             run = Running(Consumer("test", ("#",), opened(recorder)), broker, patterns=["stock.MSFT.price"])
@@ -312,7 +308,7 @@ class TestTheQueue:
             run.stop.request()
             assert run.ended() is None
 
-    def test_it_is_declared_again_when_it_is_deleted_under_the_consumer(self, broker: BrokerAddress) -> None:
+    def test_a_deleted_queue_is_declared_again(self, broker: BrokerAddress) -> None:
         handler = Recorder()
         with running(handler, broker) as run:
             publish(broker, message())
@@ -323,17 +319,17 @@ class TestTheQueue:
             publish(broker, message())
             eventually(lambda: len(handler.ids) == 2)
 
-    def test_its_dead_letters_are_declared_again_when_they_are_deleted(self, broker: BrokerAddress) -> None:
+    def test_a_deleted_dead_letter_queue_is_declared_again_before_it_is_needed(self, broker: BrokerAddress) -> None:
         with running(Recorder(), broker) as run:
             with channel_to(broker) as channel:
                 channel.queue.delete(f"{run.queue}.dead")
             publish(broker, raw_message(b"?"))
             eventually(lambda: waiting(broker, f"{run.queue}.dead") == 1)
 
-    def test_a_transient_one_goes_with_its_consumer(self, broker: BrokerAddress) -> None:
+    def test_a_transient_queue_is_deleted_with_its_consumer(self, broker: BrokerAddress) -> None:
         handler = Recorder()
         run = Running(Consumer("test", ("#",), opened(handler), transient=True), broker)
-        eventually(lambda: publish_if_heard(broker) or run.error)
+        eventually(lambda: publish_if_bound(broker) or run.error)
         eventually(lambda: handler.ids)
         publish(broker, *messages(2))
         run.stop.request()
@@ -342,7 +338,7 @@ class TestTheQueue:
         assert waiting(broker, f"{run.queue}.dead") is None
 
 
-def publish_if_heard(broker: BrokerAddress) -> int:
+def publish_if_bound(broker: BrokerAddress) -> int:
     try:
         return publish(broker, message())
     except PublishError:
@@ -350,7 +346,7 @@ def publish_if_heard(broker: BrokerAddress) -> int:
 
 
 class TestHangingConnections:
-    def test_a_connection_that_falls_silent_is_noticed_within_the_heartbeat(self, broker: BrokerAddress) -> None:
+    def test_a_silent_connection_is_detected_by_the_heartbeat(self, broker: BrokerAddress) -> None:
         handler = Recorder()
         with proxy(replace(broker, heartbeat=1)) as between, running(handler, broker, through=between.address):
             publish(broker, message())

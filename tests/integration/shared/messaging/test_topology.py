@@ -19,12 +19,12 @@ from tests.event_factories import message, stock_data
 from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
 
 
-def test_symbols_travel_as_one_word_of_the_key() -> None:
+def test_a_symbol_is_one_word_of_the_routing_key() -> None:
     keys = (price_key("BRK.B"), backfill_key("BRK.B"), alert_key("BRK.B", "crossing_up"), price_key("AAPL"))
     assert keys == ("stock.BRK-B.price", "stock.BRK-B.backfill", "alert.BRK-B.crossing_up", "stock.AAPL.price")
 
 
-def test_a_symbol_with_a_dot_reaches_whoever_listens_for_every_price(broker: BrokerAddress) -> None:
+def test_a_symbol_with_a_dot_matches_the_pattern_of_all_prices(broker: BrokerAddress) -> None:
     live, late = declare(broker, LIVE_PRICES, name="live"), declare(broker, BACKFILLED_PRICES, name="late")
     publish(broker, message(stock_data("BRK.B")), message(stock_data("BRK.B"), backfill=True))
     assert [delivery.routing_key for delivery in taken(broker, live, 1)] == ["stock.BRK-B.price"]
@@ -32,8 +32,8 @@ def test_a_symbol_with_a_dot_reaches_whoever_listens_for_every_price(broker: Bro
     assert (waiting(broker, live), waiting(broker, late)) == (0, 0)
 
 
-def test_exchanges_and_queues_are_what_the_contract_says(broker: BrokerAddress) -> None:
-    """RabbitMQ refuses to declare what exists with any other properties: that is the question asked here."""
+def test_exchanges_and_queues_have_the_documented_arguments(broker: BrokerAddress) -> None:
+    """RabbitMQ raises an error if a declaration differs from an existing exchange or queue."""
     queue = declare(broker)
     with channel_to(broker) as channel:
         channel.exchange.declare("market_data", "topic", durable=True)
@@ -53,12 +53,12 @@ def test_exchanges_and_queues_are_what_the_contract_says(broker: BrokerAddress) 
         )
 
 
-def test_declaring_the_same_again_is_fine(broker: BrokerAddress) -> None:
+def test_a_queue_can_be_declared_twice(broker: BrokerAddress) -> None:
     for _ in range(2):
         declare(broker, LIVE_PRICES)
 
 
-def test_rejects_go_to_the_queues_own_dead_letters(broker: BrokerAddress) -> None:
+def test_rejected_messages_go_to_the_queues_own_dead_letters(broker: BrokerAddress) -> None:
     one, other = declare(broker, name="one"), declare(broker, name="other")
     publish(broker, message())
     with channel_to(broker) as channel:
@@ -69,7 +69,7 @@ def test_rejects_go_to_the_queues_own_dead_letters(broker: BrokerAddress) -> Non
     assert (waiting(broker, other), waiting(broker, f"{other}.dead")) == (1, 0)
 
 
-def test_a_pattern_that_is_no_longer_wanted_is_unbound(broker: BrokerAddress) -> None:
+def test_an_unwanted_pattern_is_unbound(broker: BrokerAddress) -> None:
     declare(broker, "stock.AAPL.price", "stock.MSFT.price")
     with channel_to(broker) as channel:
         declare_queue(
@@ -80,7 +80,7 @@ def test_a_pattern_that_is_no_longer_wanted_is_unbound(broker: BrokerAddress) ->
         publish(broker, message(stock_data("MSFT")))
 
 
-def test_counts_are_those_of_the_queue_and_none_where_there_is_none(broker: BrokerAddress) -> None:
+def test_messages_and_consumers_are_counted_if_the_queue_exists(broker: BrokerAddress) -> None:
     queue = declare(broker)
     publish(broker, message())
     with connected(broker, "test") as connection:
@@ -90,7 +90,9 @@ def test_counts_are_those_of_the_queue_and_none_where_there_is_none(broker: Brok
 
 
 @pytest.mark.parametrize("queue", ["stockwire.test", "stockwire.test.dead"])
-def test_a_queue_with_other_arguments_is_named_with_the_way_out(queue: str, broker: BrokerAddress) -> None:
+def test_the_error_for_a_queue_with_other_arguments_names_it_and_the_solution(
+    queue: str, broker: BrokerAddress
+) -> None:
     declare_raw(broker, queue, {"x-max-length": 5})
     run = Running(_consumer(), broker)
     error = run.ended()
@@ -101,7 +103,7 @@ def test_a_queue_with_other_arguments_is_named_with_the_way_out(queue: str, brok
 
 
 @pytest.mark.parametrize("name", ["market_data", "market_data.dead"])
-def test_an_exchange_of_another_kind_is_named_with_the_way_out(name: str, broker: BrokerAddress) -> None:
+def test_the_error_for_an_exchange_of_another_type_names_it_and_the_solution(name: str, broker: BrokerAddress) -> None:
     with channel_to(broker) as channel:
         channel.exchange.declare(name, "fanout")
     with pytest.raises(TopologyConflict, match=f"exchange {name} exists with other arguments: delete it"):
@@ -109,7 +111,7 @@ def test_an_exchange_of_another_kind_is_named_with_the_way_out(name: str, broker
     assert isinstance(Running(_consumer(), broker).ended(), TopologyConflict)
 
 
-def test_a_publisher_needs_no_more_than_the_exchanges(broker: BrokerAddress) -> None:
+def test_a_publisher_declares_the_exchanges(broker: BrokerAddress) -> None:
     with connected(broker, "test") as connection, translate_errors(connection):
         ConfirmChannel(connection)
     with channel_to(broker) as channel:

@@ -31,13 +31,13 @@ words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
         ("amqp://127.0.0.1:5672/?heartbeat=5", "127.0.0.1", 5672, "guest", "/"),
     ],
 )
-def test_a_url_is_taken_apart(url: str, host: str, port: int, username: str, virtual_host: str) -> None:
+def test_a_url_is_parsed_into_its_parts(url: str, host: str, port: int, username: str, virtual_host: str) -> None:
     address = BrokerAddress.parse(url)
     assert (address.host, address.port, address.username, address.virtual_host) == (host, port, username, virtual_host)
     assert (address.tls is not None) == url.startswith("amqps")
 
 
-def test_a_password_may_hold_anything_when_it_is_percent_encoded() -> None:
+def test_a_percent_encoded_password_may_contain_any_character() -> None:
     assert BrokerAddress.parse("amqp://u:p%40%2F%3A%3F%23%25@h/").password == "p@/:?#%"
 
 
@@ -64,13 +64,13 @@ def test_a_password_may_hold_anything_when_it_is_percent_encoded() -> None:
         "amqps://h/?fail_if_no_peer_cert=true",
     ],
 )
-def test_any_other_url_is_refused(url: str) -> None:
+def test_any_other_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(is not|has)"):
         BrokerAddress.parse(url)
 
 
 @pytest.mark.parametrize("sign", ["/", "?", "#"])
-def test_a_password_that_should_be_percent_encoded_is_neither_misread_nor_shown(sign: str) -> None:
+def test_a_password_that_is_not_percent_encoded_is_neither_misread_nor_shown(sign: str) -> None:
     """`u:12/s3cr3t@h` reads as host u, port 12 and virtual host s3cr3t@h."""
     for start in ("12", "p"):
         with pytest.raises(ValueError, match=r".") as caught:
@@ -78,7 +78,7 @@ def test_a_password_that_should_be_percent_encoded_is_neither_misread_nor_shown(
         assert SECRET not in str(caught.value)
 
 
-def test_tls_checks_the_brokers_certificate_unless_told_otherwise() -> None:
+def test_tls_verifies_the_brokers_certificate_by_default() -> None:
     tls = BrokerAddress.parse("amqps://h/").tls
     assert tls
     assert (tls.context().verify_mode, tls.context().check_hostname) == (ssl.CERT_REQUIRED, True)
@@ -87,7 +87,7 @@ def test_tls_checks_the_brokers_certificate_unless_told_otherwise() -> None:
     assert (tls.context().verify_mode, tls.context().check_hostname) == (ssl.CERT_NONE, False)
 
 
-def test_tls_takes_its_files_and_its_name_from_the_query() -> None:
+def test_tls_files_and_server_name_are_read_from_the_query() -> None:
     url = "amqps://h/?cacertfile=/ca.pem&certfile=/c.pem&keyfile=/k.pem&server_name_indication=rabbit.local&heartbeat=7"
     address = BrokerAddress.parse(url)
     tls = address.tls
@@ -96,7 +96,7 @@ def test_tls_takes_its_files_and_its_name_from_the_query() -> None:
     assert (tls.server_name, tls.verify, address.heartbeat) == ("rabbit.local", True, 7)
 
 
-def test_a_tls_file_that_is_not_there_is_an_os_error() -> None:
+def test_a_missing_tls_file_raises_an_os_error() -> None:
     tls = BrokerAddress.parse("amqps://h/?cacertfile=/nowhere/ca.pem").tls
     assert tls
     with pytest.raises(OSError, match=r"."):
@@ -104,25 +104,27 @@ def test_a_tls_file_that_is_not_there_is_an_os_error() -> None:
 
 
 @pytest.mark.parametrize("url", [f"amqp://u:{SECRET}@h:1/v", f"amqps://u:{SECRET}@[::1]/"])
-def test_its_text_shows_where_but_not_the_password(url: str) -> None:
+def test_the_text_of_an_address_shows_the_host_and_no_password(url: str) -> None:
     address = BrokerAddress.parse(url)
     for text in (str(address), repr(address), f"{address}", f"{[address]}"):
         assert SECRET not in text
         assert address.host in text
 
 
-def test_its_text_is_what_people_write() -> None:
+def test_the_text_of_an_address_is_a_url() -> None:
     texts = [str(BrokerAddress.parse(url)) for url in ("amqp://", "amqps://u:p@h/a%2Fb", "amqp://[::1]:1/v")]
     assert texts == ["amqp://localhost:5672/", "amqps://h:5671/a%2Fb", "amqp://[::1]:1/v"]
 
 
 @property_test
 @given(words, words, words)
-def test_the_url_for_other_libraries_names_the_same_place(username: str, password: str, virtual_host: str) -> None:
+def test_the_url_for_other_libraries_parses_to_the_same_address(
+    username: str, password: str, virtual_host: str
+) -> None:
     address = BrokerAddress("::1", 1234, username, password, virtual_host)
     assert BrokerAddress.parse(address.url()) == address
 
 
-def test_it_travels_to_another_process() -> None:
+def test_an_address_can_be_pickled() -> None:
     address = BrokerAddress.parse(f"amqps://u:{SECRET}@h/v?verify=verify_none")
     assert pickle.loads(pickle.dumps(address)) == address

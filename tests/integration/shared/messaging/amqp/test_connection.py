@@ -22,7 +22,7 @@ def refusal(address: BrokerAddress) -> BrokerError:
     return caught.value
 
 
-def test_a_broker_that_is_away_says_how_to_get_one(broker: BrokerAddress) -> None:
+def test_the_error_for_an_unavailable_broker_says_how_to_start_one(broker: BrokerAddress) -> None:
     error = refusal(replace(broker, port=free_port(), password=SECRET))
     assert isinstance(error, BrokerUnavailable)
     assert "RabbitMQ does not answer at amqp://127.0.0.1:" in str(error)
@@ -30,32 +30,32 @@ def test_a_broker_that_is_away_says_how_to_get_one(broker: BrokerAddress) -> Non
     assert "STOCKWIRE_AMQP_URL" in str(error)
 
 
-def test_a_host_that_has_no_address_is_a_broker_that_is_away(broker: BrokerAddress) -> None:
+def test_a_host_without_an_address_is_an_unavailable_broker(broker: BrokerAddress) -> None:
     error = refusal(replace(broker, host="rabbit.invalid", password=SECRET))
     assert isinstance(error, BrokerUnavailable)
     assert "rabbit.invalid" in str(error)
 
 
-def test_something_that_is_no_rabbitmq_is_a_broker_that_is_away(broker: BrokerAddress, rabbitmq: PrivateBroker) -> None:
+def test_a_server_that_is_not_rabbitmq_is_an_unavailable_broker(broker: BrokerAddress, rabbitmq: PrivateBroker) -> None:
     error = refusal(replace(broker, port=rabbitmq.epmd_port, password=SECRET))
     assert isinstance(error, BrokerUnavailable)
 
 
-def test_a_wrong_password_says_which_setting_to_check(broker: BrokerAddress) -> None:
+def test_the_error_for_a_wrong_password_names_the_setting(broker: BrokerAddress) -> None:
     error = refusal(replace(broker, password=SECRET))
     assert isinstance(error, BrokerRefused)
     assert "'guest'" in str(error)
     assert "STOCKWIRE_AMQP_URL" in str(error)
 
 
-def test_a_virtual_host_that_is_not_there_says_which_setting_to_check(broker: BrokerAddress) -> None:
+def test_the_error_for_a_missing_virtual_host_names_the_setting(broker: BrokerAddress) -> None:
     error = refusal(replace(broker, virtual_host="nowhere"))
     assert isinstance(error, BrokerRefused)
     assert "virtual host" in str(error)
     assert "STOCKWIRE_AMQP_URL" in str(error)
 
 
-def test_a_loss_is_reported_to_whoever_listens_as_soon_as_the_socket_shows_it(broker: BrokerAddress) -> None:
+def test_listeners_are_told_of_a_lost_connection_at_once(broker: BrokerAddress) -> None:
     with proxy(broker) as between:
         connection = connect(between.address, "test")
         told = threading.Event()
@@ -66,8 +66,8 @@ def test_a_loss_is_reported_to_whoever_listens_as_soon_as_the_socket_shows_it(br
         connection.abort()
 
 
-def test_a_send_that_nobody_reads_gives_up(broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker under an alarm reads no more; what is sent then must not hang for ever."""
+def test_a_send_that_is_not_read_times_out(broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker under an alarm stops reading. A send must not hang forever then."""
     monkeypatch.setattr("shared.messaging.amqp.connection.CONNECT_TIMEOUT", 1)
     with proxy(broker) as between:
         connection = connect(between.address, "test")
@@ -81,7 +81,7 @@ def test_a_send_that_nobody_reads_gives_up(broker: BrokerAddress, monkeypatch: p
         between.stuck.clear()
 
 
-def test_silence_is_noticed_within_the_heartbeat_while_a_full_socket_holds_up_a_send(broker: BrokerAddress) -> None:
+def test_the_heartbeat_detects_silence_while_a_full_socket_blocks_a_send(broker: BrokerAddress) -> None:
     with proxy(replace(broker, heartbeat=1)) as between:
         connection = connect(between.address, "test")
         between.stuck.set()
@@ -93,7 +93,7 @@ def test_silence_is_noticed_within_the_heartbeat_while_a_full_socket_holds_up_a_
         connection.abort()
 
 
-def test_a_connection_that_is_finished_is_gone_from_the_broker(broker: BrokerAddress) -> None:
+def test_a_connection_is_closed_at_the_end_of_its_block(broker: BrokerAddress) -> None:
     with proxy(broker) as between:
         with connected(between.address, "test") as connection:
             assert connection.is_open
@@ -101,13 +101,13 @@ def test_a_connection_that_is_finished_is_gone_from_the_broker(broker: BrokerAdd
         assert threading.active_count() < 20
 
 
-def test_its_name_shows_in_rabbitmqs_tools(broker: BrokerAddress) -> None:
+def test_the_connection_name_is_sent_to_rabbitmq(broker: BrokerAddress) -> None:
     with connected(broker, "history") as connection:
         sent = connection.parameters["client_properties"]
         assert sent["connection_name"] == "stockwire history"
 
 
-def test_frames_that_are_no_amqp_end_the_connection(broker: BrokerAddress) -> None:
+def test_malformed_frames_end_the_connection(broker: BrokerAddress) -> None:
     with proxy(broker) as between:
         connection = connect(between.address, "test")
         between.answer(b"\x01\x00\x01\x00\x00\x00\x04\xff\xff\xff\xff\xce")
@@ -115,7 +115,7 @@ def test_frames_that_are_no_amqp_end_the_connection(broker: BrokerAddress) -> No
         connection.abort()
 
 
-def test_many_channels_come_and_go_on_one_connection(broker: BrokerAddress) -> None:
+def test_many_channels_can_be_opened_and_closed_on_one_connection(broker: BrokerAddress) -> None:
     with channel_to(broker) as channel, connected(broker, "test") as connection:
         assert channel.is_open
         for _ in range(50):

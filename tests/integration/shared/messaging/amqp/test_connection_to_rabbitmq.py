@@ -1,4 +1,4 @@
-"""Tests that need a broker of their own: TLS, an alarm, and a kill under load."""
+"""Tests that need their own broker: TLS, an alarm, and a kill under load."""
 
 import logging
 import subprocess
@@ -32,7 +32,7 @@ EC_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
 def make_certificates(folder: Path) -> None:
-    """An authority (ca.pem) and a certificate for localhost that it signed (server.pem, server.key)."""
+    """Create an authority (ca.pem) and a certificate for localhost that it has signed (server.pem, server.key)."""
 
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
@@ -63,7 +63,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Itera
         f"listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.cacertfile = {folder}/ca.pem\n"
         f"ssl_options.certfile = {folder}/server.pem\nssl_options.keyfile = {folder}/server.key\n"
     )
-    # Along with them, the configuration that docker-compose.yml mounts: this node shows that RabbitMQ takes it.
+    # Includes the configuration that docker-compose.yml mounts, to test that RabbitMQ accepts it.
     broker = PrivateBroker(folder, server, extra_config=COMPOSE_CONFIG.read_text() + tls)
     broker.start()
     try:
@@ -86,27 +86,27 @@ class TestTls:
             eventually(lambda: len(handler.ids) == 3000)
         assert handler.ids == [each.id for each in sent]
 
-    def test_a_certificate_that_nobody_vouches_for_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+    def test_a_certificate_of_an_unknown_authority_is_rejected(self, own_broker: PrivateBroker, tls_port: int) -> None:
         with pytest.raises(BrokerRefused, match="certificate") as caught:
             connect(over_tls(own_broker, tls_port, ""), "test")
         assert "cacertfile" in str(caught.value)
         assert "\n" not in str(caught.value)
 
-    def test_a_certificate_for_another_host_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+    def test_a_certificate_for_another_host_is_rejected(self, own_broker: PrivateBroker, tls_port: int) -> None:
         trusted = f"cacertfile={own_broker.folder}/ca.pem"
         with pytest.raises(BrokerRefused, match="certificate"):
             connect(over_tls(own_broker, tls_port, trusted, host="127.0.0.1"), "test")
         named = f"{trusted}&server_name_indication=localhost"
         connect(over_tls(own_broker, tls_port, named, host="127.0.0.1"), "test").close_gracefully()
 
-    def test_checking_can_be_switched_off_by_name(self, own_broker: PrivateBroker, tls_port: int) -> None:
+    def test_verify_none_accepts_any_certificate(self, own_broker: PrivateBroker, tls_port: int) -> None:
         connect(over_tls(own_broker, tls_port, "verify=verify_none"), "test").close_gracefully()
 
-    def test_a_file_that_is_not_there_is_refused(self, own_broker: PrivateBroker, tls_port: int) -> None:
+    def test_a_missing_tls_file_is_an_error(self, own_broker: PrivateBroker, tls_port: int) -> None:
         with pytest.raises(BrokerRefused, match="TLS files"):
             connect(over_tls(own_broker, tls_port, "cacertfile=/nowhere/ca.pem"), "test")
 
-    def test_the_wrong_scheme_for_a_port_is_one_line(self, own_broker: PrivateBroker, tls_port: int) -> None:
+    def test_the_error_for_the_wrong_scheme_has_one_line(self, own_broker: PrivateBroker, tls_port: int) -> None:
         secure = over_tls(own_broker, own_broker.amqp_port, "verify=verify_none")
         for address in (secure, replace(own_broker.address, port=tls_port)):
             with pytest.raises(BrokerError) as caught:
@@ -114,12 +114,12 @@ class TestTls:
             assert "\n" not in str(caught.value)
 
 
-def test_the_configuration_for_containers_lets_guest_in_from_other_hosts(own_broker: PrivateBroker) -> None:
+def test_the_configuration_for_containers_lets_guest_connect_from_other_hosts(own_broker: PrivateBroker) -> None:
     found = own_broker.rabbitmqctl("eval", "application:get_env(rabbit, loopback_users).")
     assert found.strip() == "{ok,[]}"
 
 
-def test_a_broker_under_an_alarm_is_named_and_publishing_goes_on_after_it(
+def test_the_error_names_an_alarm_and_publishing_continues_after_the_alarm(
     own_broker: PrivateBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = declare(own_broker.address, name="alarm")
@@ -168,9 +168,9 @@ class Outage:
     handled: list[str] = field(default_factory=list)
     noticed_after: float = 0.0
     back_after: float = 0.0
-    gave_up: PublishError | None = None
-    gave_up_after: float = 0.0
-    permanent: list[str] = field(default_factory=list)
+    timeout_error: PublishError | None = None
+    timed_out_after: float = 0.0
+    sent_while_down: list[str] = field(default_factory=list)
     reconnections: int = 0
     left: int | None = None
 
@@ -195,13 +195,13 @@ class Warnings(logging.Handler):
 
 @pytest.fixture(scope="module")
 def outage(own_broker: PrivateBroker) -> Outage:
-    seen = Outage()
+    observed = Outage()
     address = own_broker.address
     queue = declare(address, name="outage")
     handler = Recorder()
     run = Running(consumer("outage", "#")(handler), address)
     eventually(lambda: run.error or consumers_of(address, queue))
-    # RabbitMQ writes down a new queue within some seconds; one that is killed before has half of it when it comes back.
+    # RabbitMQ stores a new queue within some seconds. If killed before, it restarts with an incomplete queue.
     own_broker.rabbitmqctl("eval", "catch mnesia:sync_log().")
     everything = messages(6000)
     underway, killed = threading.Event(), threading.Event()
@@ -211,14 +211,14 @@ def outage(own_broker: PrivateBroker) -> Outage:
             if number == 3000:
                 underway.set()
             if number == 3300:
-                # Some are sent and unconfirmed, or confirmed and unhandled, when it dies.
+                # Some messages are sent and unconfirmed, or confirmed and unhandled, when RabbitMQ is killed.
                 killed.wait(30)
-            seen.sent.append(each.id)
+            observed.sent.append(each.id)
             yield each
 
     def publish_all() -> None:
         with Publisher(address, "persistent", timeout=60) as publisher:
-            seen.confirmed = publisher.publish(events())
+            observed.confirmed = publisher.publish(events())
 
     noticing, publishing = Warnings("shared.messaging.runner"), Warnings("shared.messaging.publisher")
     persistent = threading.Thread(target=publish_all)
@@ -230,19 +230,19 @@ def outage(own_broker: PrivateBroker) -> Outage:
             own_broker.kill()
             died = time.monotonic()
             killed.set()
-            permanent = [message(stock_data("MSFT")), message(stock_data("GOOG")), message(stock_data("IBM"))]
-            seen.permanent = [each.id for each in permanent]
+            sent_while_down = [message(stock_data("MSFT")), message(stock_data("GOOG")), message(stock_data("IBM"))]
+            observed.sent_while_down = [each.id for each in sent_while_down]
             try:
-                impatient.publish(permanent)
+                impatient.publish(sent_while_down)
             except PublishError as error:
-                seen.gave_up = error
-            seen.gave_up_after = time.monotonic() - died
+                observed.timeout_error = error
+            observed.timed_out_after = time.monotonic() - died
         eventually(lambda: noticing.first, timeout=10)
-        seen.noticed_after = noticing.first - died
+        observed.noticed_after = noticing.first - died
         own_broker.start()
         back, before = time.monotonic(), len(handler.ids)
         eventually(lambda: len(handler.ids) > before, timeout=30)
-        seen.back_after = time.monotonic() - back
+        observed.back_after = time.monotonic() - back
         persistent.join(60)
         eventually(lambda: len(set(handler.ids)) >= 6000, timeout=30)
     finally:
@@ -254,39 +254,39 @@ def outage(own_broker: PrivateBroker) -> Outage:
         if not own_broker.running:
             own_broker.start()
         persistent.join(60)
-    seen.handled = handler.ids
-    seen.reconnections = publishing.count
-    seen.left = waiting(address, queue)
-    return seen
+    observed.handled = handler.ids
+    observed.reconnections = publishing.count
+    observed.left = waiting(address, queue)
+    return observed
 
 
 class TestABrokerThatIsKilledAndStartedAgain:
     def test_the_consumer_notices_within_2_seconds(self, outage: Outage) -> None:
         assert outage.noticed_after < 2
 
-    def test_the_consumer_goes_on_when_it_is_back(self, outage: Outage) -> None:
+    def test_the_consumer_continues_after_the_restart(self, outage: Outage) -> None:
         assert outage.back_after < 15
         assert outage.left == 0
 
-    def test_a_publisher_that_gives_up_names_every_event(self, outage: Outage) -> None:
-        assert outage.gave_up is not None
-        assert set(outage.gave_up.failures) == set(outage.permanent)
-        assert 1 <= outage.gave_up_after < 5
+    def test_a_publisher_that_times_out_reports_every_event(self, outage: Outage) -> None:
+        assert outage.timeout_error is not None
+        assert set(outage.timeout_error.failures) == set(outage.sent_while_down)
+        assert 1 <= outage.timed_out_after < 5
 
-    def test_a_publisher_that_does_not_give_up_has_everything_confirmed(self, outage: Outage) -> None:
+    def test_a_publisher_with_a_longer_timeout_gets_every_event_confirmed(self, outage: Outage) -> None:
         assert outage.confirmed == 6000
         assert outage.reconnections >= 2
 
-    def test_every_confirmed_event_is_handled_under_the_id_it_was_given(self, outage: Outage) -> None:
+    def test_every_confirmed_event_is_handled_with_its_id(self, outage: Outage) -> None:
         assert set(outage.handled) >= set(outage.sent)
-        assert set(outage.handled) <= set(outage.sent) | set(outage.permanent) | {message().id}
+        assert set(outage.handled) <= set(outage.sent) | set(outage.sent_while_down) | {message().id}
 
-    def test_redelivery_is_the_exception(self, outage: Outage) -> None:
+    def test_most_events_are_delivered_once(self, outage: Outage) -> None:
         """Messages that were confirmed and handled before the kill are not all delivered again."""
         again = [count for count in Counter(outage.handled).values() if count > 1]
         assert len(again) < 3000
 
 
-def test_a_consumer_that_finds_no_broker_at_its_start_says_so(own_broker: PrivateBroker) -> None:
+def test_a_consumer_without_a_broker_at_its_start_raises_broker_unavailable(own_broker: PrivateBroker) -> None:
     run = Running(consumer("away", "#")(Recorder()), replace(own_broker.address, port=free_port()))
     assert isinstance(run.ended(), BrokerUnavailable)

@@ -1,4 +1,4 @@
-"""Frames by hand are the frames that pamqp makes and reads."""
+"""The codec's frames, compared with the frames of pamqp."""
 
 import struct
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from shared.messaging.amqp.properties import encode_properties
 from tests.event_factories import property_test
 
 EXCHANGES = st.text("abc._-", max_size=60)
-# pamqp leaves out what is set but empty.
+# Not empty, because pamqp omits empty properties.
 SHORT = st.text(min_size=1, max_size=60)
 PROPERTIES = st.fixed_dictionaries(
     {},
@@ -39,18 +39,18 @@ PROPERTIES = st.fixed_dictionaries(
 )
 
 
-def in_pamqps_words(properties: dict[str, Any]) -> commands.Basic.Properties:
-    words = {("message_type" if name == "type" else name): value for name, value in properties.items()}
-    return commands.Basic.Properties(**words)
+def pamqp_properties(properties: dict[str, Any]) -> commands.Basic.Properties:
+    renamed = {("message_type" if name == "type" else name): value for name, value in properties.items()}
+    return commands.Basic.Properties(**renamed)
 
 
 @property_test
 @given(exchange=EXCHANGES, key=SHORT, mandatory=st.booleans(), properties=PROPERTIES, body=st.binary(max_size=300))
-def test_a_publish_is_what_pamqp_makes_of_it(
+def test_a_publish_is_encoded_as_pamqp_encodes_it(
     exchange: str, key: str, mandatory: bool, properties: dict[str, Any], body: bytes
 ) -> None:
     publish = commands.Basic.Publish(exchange=exchange, routing_key=key, mandatory=mandatory)
-    header = ContentHeader(body_size=len(body), properties=in_pamqps_words(properties))
+    header = ContentHeader(body_size=len(body), properties=pamqp_properties(properties))
     parts = [ContentBody(body[start : start + 92]) for start in range(0, len(body), 92)]
     expected = b"".join(frame.marshal(each, 7) for each in (publish, header, *parts))
     method = encode_publish(exchange, key, mandatory=mandatory)
@@ -67,11 +67,11 @@ def test_a_publish_is_what_pamqp_makes_of_it(
     body=st.binary(min_size=1, max_size=300),
     cut=st.integers(0, 1000),
 )
-def test_a_delivery_is_read_as_pamqp_writes_it_wherever_the_data_is_cut(
+def test_a_delivery_from_pamqp_is_decoded_wherever_the_data_is_cut(
     exchange: str, key: str, tag: int, again: bool, properties: dict[str, Any], body: bytes, cut: int
 ) -> None:
     deliver = commands.Basic.Deliver("consumer", tag, again, exchange, key)
-    header = ContentHeader(body_size=len(body), properties=in_pamqps_words(properties))
+    header = ContentHeader(body_size=len(body), properties=pamqp_properties(properties))
     data = b"".join(frame.marshal(each, 7) for each in (deliver, header, ContentBody(body), Heartbeat()))
     first = list(split_frames(data[:cut]))
     rest = data[first[-1][0] if first else 0 :]
@@ -88,19 +88,19 @@ def test_a_delivery_is_read_as_pamqp_writes_it_wherever_the_data_is_cut(
 
 
 @pytest.mark.parametrize("multiple", [True, False])
-def test_an_acknowledgement_is_read_as_pamqp_writes_it(multiple: bool) -> None:
+def test_an_acknowledgement_from_pamqp_is_decoded(multiple: bool) -> None:
     [(_, channel_id, ack)] = split_frames(frame.marshal(commands.Basic.Ack(2**40, multiple), 3))
     assert (channel_id, ack.name, ack.delivery_tag, ack.multiple) == (3, "Basic.Ack", 2**40, multiple)
     assert dict(ack) == {"delivery_tag": 2**40, "multiple": multiple}
 
 
-def test_a_routing_key_that_is_no_utf_8_does_not_end_the_connection() -> None:
+def test_a_routing_key_that_is_not_utf_8_is_decoded_with_replacement_characters() -> None:
     data = frame.marshal(commands.Basic.Deliver("c", 1, False, "market_data", "stock.X.price"), 1)
     [(_, _, deliver)] = split_frames(data.replace(b"stock.X", b"stock.\xff"))
     assert deliver.routing_key == "stock.\N{REPLACEMENT CHARACTER}.price"
 
 
-def test_properties_that_cannot_be_decoded_are_none() -> None:
+def test_properties_that_cannot_be_decoded_are_empty() -> None:
     payload = struct.pack(">HHQH", 60, 0, 5, 1 << 13) + b"\x00\x00\x00\x05nonsense"
     [(_, _, header)] = split_frames(struct.pack(">BHI", 2, 1, len(payload)) + payload + b"\xce")
     assert header.body_size == 5
@@ -118,12 +118,12 @@ def test_properties_that_cannot_be_decoded_are_none() -> None:
     ],
     ids=["unknown method", "delivery cut short", "header cut short", "unknown kind", "no end"],
 )
-def test_what_is_no_amqp_is_refused(data: bytes) -> None:
+def test_a_malformed_frame_is_rejected(data: bytes) -> None:
     with pytest.raises(ValueError, match="undecodable frame"):
         list(split_frames(data + b"\0" * 20))
 
 
 @pytest.mark.parametrize("properties", [{"message_id": "x" * 256}, {"delivery_mode": 256}, {"unheard_of": 1}])
-def test_a_property_that_amqp_has_no_room_for_is_refused(properties: dict[str, Any]) -> None:
+def test_a_property_that_amqp_cannot_hold_is_rejected(properties: dict[str, Any]) -> None:
     with pytest.raises((ValueError, OverflowError)):
         encode_properties(properties, 0)
