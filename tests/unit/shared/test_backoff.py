@@ -26,6 +26,6 @@ def test_delays_start_again_after_a_success() -> None:
     assert backoff.next_delay() <= 1
 
 
-def test_any_number_of_retries_gives_a_delay() -> None:
+def test_any_number_of_retries_has_a_delay() -> None:
     backoff = Backoff(cap=5)
     assert all(0 < backoff.next_delay() <= 5 for _ in range(5000))

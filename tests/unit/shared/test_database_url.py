@@ -1,4 +1,4 @@
-"""Database URLs: a plain SQLite path is read without SQLAlchemy, and means what SQLAlchemy takes it for."""
+"""Database URLs: the file of a SQLite URL is found without SQLAlchemy, and is the file that SQLAlchemy opens."""
 
 from pathlib import Path
 

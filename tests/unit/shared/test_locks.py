@@ -14,7 +14,7 @@ def hold(path: Path, reply: Connection) -> None:
         time.sleep(60)
 
 
-def test_one_holder_at_a_time(tmp_path: Path) -> None:
+def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     with file_lock(tmp_path / "var" / "sync.lock") as first:
         assert first
         with file_lock(tmp_path / "var" / "sync.lock") as second:
@@ -23,7 +23,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
         assert third
 
 
-def test_is_locked_tells_if_a_lock_is_held_without_taking_it(tmp_path: Path) -> None:
+def test_is_locked_does_not_acquire_the_lock(tmp_path: Path) -> None:
     assert not is_locked(tmp_path / "lock")
     with file_lock(tmp_path / "lock"):
         assert is_locked(tmp_path / "lock")
@@ -32,7 +32,7 @@ def test_is_locked_tells_if_a_lock_is_held_without_taking_it(tmp_path: Path) -> 
         assert acquired
 
 
-def test_a_waiting_process_gives_up_in_time(tmp_path: Path) -> None:
+def test_a_waiting_process_times_out(tmp_path: Path) -> None:
     with file_lock(tmp_path / "lock"):
         before = time.monotonic()
         with file_lock(tmp_path / "lock", wait=0.2) as acquired:
@@ -40,7 +40,7 @@ def test_a_waiting_process_gives_up_in_time(tmp_path: Path) -> None:
         assert 0.2 <= time.monotonic() - before < 5
 
 
-def test_an_error_in_the_block_frees_the_lock(tmp_path: Path) -> None:
+def test_an_error_in_the_block_releases_the_lock(tmp_path: Path) -> None:
     try:
         with file_lock(tmp_path / "lock"):
             raise KeyError
@@ -50,7 +50,7 @@ def test_an_error_in_the_block_frees_the_lock(tmp_path: Path) -> None:
         assert acquired
 
 
-def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
+def test_a_lock_is_released_when_its_holder_is_killed(tmp_path: Path) -> None:
     ours, theirs = multiprocessing.Pipe()
     holder = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path / "lock", theirs))
     holder.start()

@@ -1,4 +1,4 @@
-"""The hours of real markets, by their exchanges' calendars."""
+"""The hours of real markets, from the calendars of their exchanges."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def market(name: str) -> MarketCalendar:
 
 
 def at(text: str) -> datetime:
-    """`2024-11-29 18:00` in UTC."""
+    """Return the instant of a text such as `2024-11-29 18:00`, in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -59,7 +59,7 @@ class TestSessions:
     def test_a_session_belongs_to_a_time_that_it_overlaps(self, since: str, until: str, days: list[int]) -> None:
         assert [each.date.day for each in market("XNYS").sessions(at(since), at(until))] == days
 
-    def test_they_are_known_from_1990_to_next_year_however_little_was_asked_for_before(self) -> None:
+    def test_they_are_known_from_1990_to_next_year_after_a_smaller_request_too(self) -> None:
         new_york = load_market_calendar("XNYS")
         new_york.sessions(at("2024-11-25"), at("2024-12-01"))
         ahead = datetime.now(UTC) + timedelta(days=365)
@@ -69,7 +69,7 @@ class TestSessions:
         assert len({each.date for each in sessions}) == len(sessions)
 
     @pytest.mark.parametrize(("name", "first"), [("XTKS", date(1997, 1, 6)), ("XSAU", date(2021, 1, 3))])
-    def test_those_before_the_calendar_begins_are_left_out(self, name: str, first: date) -> None:
+    def test_sessions_before_the_start_of_the_calendar_are_left_out(self, name: str, first: date) -> None:
         assert market(name).sessions(at("1980-01-01"), at("2024-01-01"))[0].date == first
         assert market(name).sessions(at("1980-01-01"), at("1990-01-01")) == []
 
@@ -95,9 +95,7 @@ class TestHours:
             ("24/5", "2024-11-25 00:00", "2024-11-30 00:00"),
         ],
     )
-    def test_it_is_open_from_the_instant_of_the_open_until_before_that_of_the_close(
-        self, name: str, opens: str, closes: str
-    ) -> None:
+    def test_the_open_is_inclusive_and_the_close_is_exclusive(self, name: str, opens: str, closes: str) -> None:
         is_open = market(name).is_open
         assert [is_open(at(opens) - SECOND), is_open(at(opens))] == [False, True]
         assert [is_open(at(closes) - SECOND), is_open(at(closes))] == [True, False]
@@ -123,15 +121,15 @@ class TestHours:
             ("ASEX", "2015-07-15 12:00", "2015-06-26 14:20", "2015-08-03 07:00"),  # five weeks of capital controls
         ],
     )
-    def test_it_knows_the_close_before_and_the_next_open(self, name: str, now: str, close: str, opens: str) -> None:
+    def test_the_last_close_and_the_next_open_are_found(self, name: str, now: str, close: str, opens: str) -> None:
         assert market(name).last_close(at(now)) == at(close)
         assert market(name).next_open(at(now)) == at(opens)
 
-    def test_it_says_so_in_words(self) -> None:
+    def test_the_description_says_if_the_market_is_open(self) -> None:
         said = [market("XNYS").describe(at(f"2024-11-29 {time}")) for time in ("17:59", "18:00")]
         assert said == ["XNYS is open", "XNYS is closed until 2024-12-02 14:30 UTC"]
 
-    def test_one_that_was_loaded_years_ago_is_still_right(self) -> None:
+    def test_a_calendar_that_was_loaded_years_ago_is_still_correct(self) -> None:
         with time_machine.travel(at("2024-11-29"), tick=False):
             new_york = load_market_calendar("XNYS")
         assert [new_york.is_open(at(day)) for day in ("2027-07-02 15:00", "2027-07-05 15:00")] == [True, False]
@@ -139,14 +137,14 @@ class TestHours:
 
 
 class TestCalendarsThatEnd:
-    def test_a_market_that_is_known_only_as_it_was_is_refused(self) -> None:
+    def test_a_calendar_that_has_ended_is_rejected(self) -> None:
         with (
             time_machine.travel(at("2099-01-05"), tick=False),
             pytest.raises(SettingsError, match=r"of XSHG .* to 20\d\d-12-31: .*--upgrade exchange_calendars"),
         ):
             load_market_calendar("XSHG")
 
-    def test_beyond_its_end_nothing_is_made_up(self) -> None:
+    def test_a_time_after_the_end_of_the_calendar_is_an_error(self) -> None:
         shanghai = market("XSHG")
         last = shanghai.sessions(at("2020-01-01"), at("2099-01-01"))[-1]
         assert shanghai.is_open(last.close - SECOND)
@@ -156,31 +154,31 @@ class TestCalendarsThatEnd:
         with pytest.raises(SettingsError, match="STOCKWIRE_MARKET: the installed calendar of XSHG"):
             shanghai.next_open(last.close - SECOND)
 
-    def test_nor_before_its_beginning(self) -> None:
+    def test_a_time_before_the_start_of_the_calendar_is_an_error(self) -> None:
         with pytest.raises(SettingsError, match="the installed calendar of XTKS covers 1997-01-01"):
             market("XTKS").last_close(parse_instant("1990-01-01T00:00:00Z"))
 
 
 class TestNames:
     @pytest.mark.parametrize("name", ["XNYS", "xnys", "NASDAQ", "NYSE"])
-    def test_an_exchange_has_several(self, name: str) -> None:
+    def test_an_exchange_has_several_names(self, name: str) -> None:
         assert load_market_calendar(name).is_open(at("2024-11-29 17:00"))
         assert load_market_calendar(name).name == name
 
-    def test_one_that_is_not_in_capitals_is_found_as_settings_have_it(self) -> None:
+    def test_a_name_with_lower_case_letters_is_found_in_capitals(self) -> None:
         assert load_market_calendar("US_FUTURES").is_open(at("2024-11-26 17:00"))
 
     @pytest.mark.parametrize(
         ("name", "near"), [("XNYE", "XNYS"), ("NASDQ", "NASDAQ"), ("LONDON", "XLON"), ("?", "XNYS")]
     )
-    def test_one_that_is_unknown_is_refused_with_some_that_are_near(self, name: str, near: str) -> None:
+    def test_the_error_for_an_unknown_name_suggests_similar_names(self, name: str, near: str) -> None:
         with pytest.raises(SettingsError) as caught:
             load_market_calendar(name)
         assert f"STOCKWIRE_MARKET: {name!r} is not a known market: use one such as " in str(caught.value)
         assert near in str(caught.value)
 
 
-def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "exchange_calendars", None)
     with pytest.raises(SettingsError, match=r"\.venv/bin/pip install -r requirements-market\.txt"):
         load_market_calendar("XNYS")

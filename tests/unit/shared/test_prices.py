@@ -14,7 +14,7 @@ prices = st.integers(1, 10**15 - 1).flatmap(
 
 
 @pytest.mark.parametrize("text", ["412.5", "200", "0.5", "0.0000001", "999999999999999", "0.123456789012345", "1"])
-def test_a_canonical_price_is_taken_and_written_as_it_was(text: str) -> None:
+def test_a_canonical_price_is_accepted_and_printed_unchanged(text: str) -> None:
     assert parse_price(text) == Decimal(text)
     assert format_price(parse_price(text)) == text
 
@@ -22,7 +22,7 @@ def test_a_canonical_price_is_taken_and_written_as_it_was(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["412.50", "0412", "200.", ".5", "2e2", "-1", "0", "0.0", "", "1 ", "NaN", "1\n", "\uff11"]
 )
-def test_any_other_form_is_refused(text: str) -> None:
+def test_any_other_form_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_price(text)
 
@@ -34,7 +34,7 @@ def test_a_price_that_is_not_text_is_rejected(value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["1234567890123456", "1.234567890123456", "0.00001234567890123456"])
-def test_a_16th_significant_digit_is_refused(text: str) -> None:
+def test_a_16th_significant_digit_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="more than 15 significant digits"):
         parse_price(text)
 
@@ -43,7 +43,7 @@ def test_a_16th_significant_digit_is_refused(text: str) -> None:
     ("text", "price"),
     [("412.50", "412.5"), ("200.00", "200"), (" 3 ", "3"), ("007.10", "7.1"), ("0.10", "0.1"), ("75.0875", "75.0875")],
 )
-def test_files_may_write_zeros_that_say_nothing(text: str, price: str) -> None:
+def test_a_price_in_a_file_may_have_redundant_zeros(text: str, price: str) -> None:
     assert format_price(read_price(text)) == price
 
 
@@ -54,7 +54,7 @@ def test_a_text_in_a_file_that_is_not_a_price_is_rejected(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "-1.5e33", "0e-999999999", "NaN", "Infinity"])
-def test_a_number_far_from_any_price_is_printed_short_and_does_not_parse_as_a_price(number: str) -> None:
+def test_a_number_outside_the_range_of_prices_is_printed_short_and_is_not_a_price(number: str) -> None:
     text = format_price(Decimal(number))
     assert len(text) < 20
     with pytest.raises(ValueError, match=r"."):
@@ -63,7 +63,7 @@ def test_a_number_far_from_any_price_is_printed_short_and_does_not_parse_as_a_pr
 
 @property_test
 @given(prices)
-def test_every_price_reads_back_as_it_is_written(price: Decimal) -> None:
+def test_every_price_survives_a_round_trip_through_text(price: Decimal) -> None:
     text = format_price(price)
     assert parse_price(text) == price
     assert format_price(parse_price(text)) == text

@@ -7,7 +7,7 @@ from shared.schedule import Schedule
 
 
 @pytest.mark.parametrize("text", ["5m", "1s", "90s", "1h", "1d"])
-def test_a_duration_runs_every_so_often(text: str) -> None:
+def test_a_duration_is_the_interval_of_a_schedule(text: str) -> None:
     parsed = Schedule.parse(text)
     assert str(parsed) == text
     assert isinstance(parsed.as_celery(), schedule)
@@ -15,14 +15,14 @@ def test_a_duration_runs_every_so_often(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0 * * * *", "*/5 9-16 * * 1-5", "0 0 1 1 *", "15,45 * * * mon-fri"])
-def test_a_crontab_of_five_fields_is_taken(text: str) -> None:
+def test_a_crontab_of_five_fields_is_accepted(text: str) -> None:
     parsed = Schedule.parse(text)
     assert str(parsed) == text
     assert isinstance(parsed.as_celery(), crontab)
 
 
-def test_the_fields_stand_in_crontabs_own_order() -> None:
-    """minute, hour, day of month, month, day of week: Celery takes them in another order."""
+def test_the_fields_have_the_order_of_crontab() -> None:
+    """The order is minute, hour, day of month, month, day of week. Celery's arguments have another order."""
     every = Schedule.parse("1 2 3 4 5").as_celery()
     assert (every.minute, every.hour, every.day_of_month, every.month_of_year, every.day_of_week) == (
         {1},
@@ -61,12 +61,12 @@ def test_hourly_is_due_on_the_hour() -> None:
         "*/x * * * *",
     ],
 )
-def test_any_other_form_is_refused_with_a_reason(text: str) -> None:
+def test_any_other_form_is_rejected_with_a_reason(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration|crontab"):
         Schedule.parse(text)
 
 
-def test_blanks_around_it_do_not_matter() -> None:
+def test_blanks_around_a_schedule_are_ignored() -> None:
     assert Schedule.parse("  0   *  * * * ") == Schedule.parse("0 * * * *")
     assert Schedule.parse(" 5m ") == Schedule.parse("5m")
 

@@ -23,7 +23,7 @@ def loaded(**values: str) -> Settings:
     return load_settings({f"STOCKWIRE_{name}": value for name, value in values.items()}, NOWHERE)
 
 
-def test_the_defaults_are_the_contracts() -> None:
+def test_the_defaults_are_the_documented_values() -> None:
     settings = load_settings({}, NOWHERE)
     assert settings == Settings()
     assert settings.amqp_url.url() == "amqp://guest:guest@localhost:5672/%2F"
@@ -56,7 +56,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
     assert settings.replay_file == ROOT / "prices.csv.gz"
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
         "# a comment\nSTOCKWIRE_SCHEDULE=1h\nexport STOCKWIRE_PROVIDER='replay'\nSTOCKWIRE_SYMBOLS=\"IBM\"\nOTHER=1\n"
@@ -67,7 +67,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert settings.symbols == ("IBM",)
 
 
-def test_the_settings_of_a_running_up_go_before_the_file_and_behind_the_environment(tmp_path: Path) -> None:
+def test_the_settings_of_a_running_up_override_the_file_but_not_the_environment(tmp_path: Path) -> None:
     write_running({"STOCKWIRE_AMQP_URL": "amqp://guest:guest@127.0.0.1:1234/", "STOCKWIRE_SYMBOLS": "IBM"})
     file = tmp_path / ".env"
     file.write_text("STOCKWIRE_AMQP_URL=amqp://elsewhere/\nSTOCKWIRE_SCHEDULE=1h\n")
@@ -81,7 +81,7 @@ def test_the_settings_of_a_running_up_go_before_the_file_and_behind_the_environm
         assert load_settings({}, file).amqp_url.host == "elsewhere"
 
 
-def test_the_settings_of_a_running_up_are_read_as_they_were_written_and_by_their_owner_alone(tmp_path: Path) -> None:
+def test_the_settings_of_a_running_up_survive_a_round_trip_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
     password = r"${HOME}\'#"
     write_running({"STOCKWIRE_HISTORY_URL": f"postgresql+psycopg://u:{password}@db/history"})
     with file_lock(tmp_path / "up.lock"):
@@ -90,7 +90,7 @@ def test_the_settings_of_a_running_up_are_read_as_they_were_written_and_by_their
     assert [path.name for path in tmp_path.glob("up.*") if path.suffix != ".lock"] == ["up.env"]
 
 
-def test_settings_of_a_running_up_that_cannot_be_written_are_one_line(
+def test_the_error_for_settings_of_up_that_cannot_be_written_has_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings_module, "UP_SETTINGS", tmp_path / "nowhere" / "up.env")
@@ -99,7 +99,7 @@ def test_settings_of_a_running_up_that_cannot_be_written_are_one_line(
 
 
 @pytest.mark.parametrize("name", ["STOCKWIRE_SYMBOL", "STOCKWIRE_", "STOCKWIRE_amqp_url", "STOCKWIRE_LOG"])
-def test_an_unknown_name_is_refused_and_the_known_ones_are_named(name: str, tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_names(name: str, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(f"{name}=1\n")
     for environ, dotenv in (({name: "1"}, NOWHERE), ({}, file)):
@@ -127,7 +127,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_named(name: str, tmp_
         ("SCHEDULE", "99 * * * *"),
     ],
 )
-def test_a_bad_value_is_refused_by_name_in_one_line(name: str, value: str) -> None:
+def test_the_error_for_an_invalid_value_names_the_setting_in_one_line(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"^STOCKWIRE_{name}: [^\n]+$"):
         loaded(**{name: value})
 
@@ -145,7 +145,7 @@ def test_a_bad_value_is_refused_by_name_in_one_line(name: str, value: str) -> No
         ("HISTORY_URL", f"u:{SECRET}@h"),
     ],
 )
-def test_a_bad_value_is_refused_without_its_password(name: str, value: str) -> None:
+def test_the_error_for_an_invalid_value_shows_no_password(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded(**{name: value})
     assert SECRET not in str(caught.value)
@@ -158,7 +158,7 @@ def test_the_text_of_settings_shows_no_password() -> None:
     assert SECRET not in str(settings)
 
 
-def test_a_relative_sqlite_path_is_below_the_project_in_any_folder(
+def test_a_relative_sqlite_path_is_relative_to_the_project_in_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -167,17 +167,17 @@ def test_a_relative_sqlite_path_is_below_the_project_in_any_folder(
     assert loaded(HISTORY_URL="sqlite:///:memory:").history_url.text == "sqlite:///:memory:"
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_file_names_it(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"STOCKWIRE_SYMBOLS=\xff\xfe\n")
     with pytest.raises(SettingsError, match=r"\.env cannot be read"):
         load_settings({}, file)
 
 
-def test_nothing_of_a_settings_object_can_be_changed() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Settings().symbols = ()  # type: ignore[misc]
 
 
-def test_a_watch_list_may_be_written_as_people_write_it() -> None:
+def test_a_watch_list_may_have_blanks_lower_case_and_duplicates() -> None:
     assert parse_symbols(" aapl;".replace(";", ",") + "\nbrk.b\tAAPL,,^gspc ") == ("AAPL", "BRK.B", "^GSPC")

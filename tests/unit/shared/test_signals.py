@@ -21,7 +21,7 @@ print("finished", flush=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_that_is_told_to_stop_finishes_and_exits_0(number: signal.Signals) -> None:
+def test_a_process_finishes_after_a_signal_and_exits_with_0(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -32,7 +32,7 @@ def test_a_process_that_is_told_to_stop_finishes_and_exits_0(number: signal.Sign
         assert time.monotonic() - before < 10
 
 
-def test_a_signal_asks_and_the_handlers_from_before_come_back() -> None:
+def test_a_signal_requests_a_stop_and_the_earlier_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with stop_on_signals() as stop:
         assert not stop.requested
@@ -42,7 +42,7 @@ def test_a_signal_asks_and_the_handlers_from_before_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_waiting_ends_with_the_request_and_not_before() -> None:
+def test_a_wait_ends_with_the_request_and_not_before() -> None:
     stop = Stop()
     assert not stop.wait(0.01)
     threading.Timer(0.05, stop.request).start()
@@ -57,7 +57,7 @@ def test_every_wait_after_a_request_returns_at_once() -> None:
     assert all(stop.wait(60) for _ in range(3))
 
 
-def test_a_listener_is_called_by_each_request_for_as_long_as_it_listens() -> None:
+def test_a_listener_is_called_by_each_request_until_its_block_ends() -> None:
     stop = Stop()
     calls: list[str] = []
     with stop.calling(lambda: calls.append("one")):
@@ -68,7 +68,7 @@ def test_a_listener_is_called_by_each_request_for_as_long_as_it_listens() -> Non
     assert calls == ["one", "late"]
 
 
-def test_only_the_main_thread_can_take_signals() -> None:
+def test_only_the_main_thread_can_handle_signals() -> None:
     errors: list[Exception] = []
 
     def attempt() -> None:
