@@ -19,7 +19,7 @@ from tests.processes import DEADLINE, Process, running, until
 
 # More than the prefetch of a consumer: some are unacknowledged and some are not delivered.
 EVENTS = 1500
-TRYING = "wait unacknowledged, trying again"
+TRYING = "events unacknowledged"
 FULL = "database or disk is full"
 # In seconds: a statement waits 5 s for another transaction and cannot be interrupted.
 PROMPT = 15

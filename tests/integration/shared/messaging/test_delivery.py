@@ -44,7 +44,7 @@ def publish_nested(broker: BrokerAddress, depth: int) -> None:
 
 
 def publish_with_headers(broker: BrokerAddress, headers: dict[str, Any]) -> None:
-    """Publish a message that is not an event, with headers that may hold doubles. pamqp cannot encode doubles."""
+    """Publish a message that is not an event, with headers that may hold doubles. pamqp encodes single floats only."""
     table = b"".join(
         bytes([len(name)])
         + name.encode()
@@ -178,7 +178,7 @@ class TestHeaders:
     def test_an_event_is_dead_lettered_without_headers_that_cannot_be_encoded(
         self, broker: BrokerAddress, headers: dict[str, Any]
     ) -> None:
-        """A double cannot be encoded by pamqp, and RabbitMQ does not accept headers larger than a frame."""
+        """A float this large cannot be encoded by pamqp, and RabbitMQ does not accept headers larger than a frame."""
         recorder = Recorder()
         with running(recorder, broker) as run:
             publish_with_headers(broker, headers)
