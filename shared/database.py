@@ -94,7 +94,7 @@ def _make_folder(url: URL) -> None:
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
-    # Without a limit, a statement would wait for ever and ignore a request to stop.
+    # Without a limit, a statement would wait forever and ignore a request to stop.
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT:g}s'")
     connection.commit()
