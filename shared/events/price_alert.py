@@ -124,10 +124,6 @@ class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
         return to_utc(self.data.triggered_at)
 
     @property
-    def observed_at(self) -> datetime:
-        return self.triggered_at
-
-    @property
     def event_id(self) -> str:
         return self.data.event_id
 
