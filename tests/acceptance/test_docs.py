@@ -21,8 +21,9 @@ from infra.up.rabbitmq import PrivateBroker
 from shared.events import decode_event
 from shared.settings import load_settings
 from shared.times import utc_now
+from tests.celery_worker import results
 from tests.documents import PAGES, README, Block, blocks
-from tests.processes import Process, copy_checkout, running
+from tests.processes import Process, copy_checkout, running, until
 from tests.shared_rabbitmq import make_virtual_host
 
 # The reasons for which a block may stand in a page without being run, and what such a block must then contain.
@@ -67,7 +68,9 @@ def checkout(environment: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     [command] = next(block for block in blocks(README) if block.language == "sh").commands()
     assert command.startswith("./stockwire up")
     with running(*_words(command, folder), environment=environment, folder=folder) as up:
-        up.wait_for("AAPL", READY_TIMEOUT)  # the first price, so that no command waits for it
+        # The first price and the first result, so that no command comes before them.
+        up.wait_for("AAPL", READY_TIMEOUT)
+        until(lambda: results(folder), "the result of the first sync")
         yield folder
         assert up.stop() == 0
     assert "Traceback" not in up.output
