@@ -29,7 +29,8 @@ PREFETCH_BATCHES = 2
 # caused the crash. Messages with this many attempts are handled in smaller and smaller parts, so that the healthy
 # messages before the cause are acknowledged.
 ATTEMPTS_BEFORE_SPLITTING = 3
-# Messages with this many attempts are taken one at a time, so that a crash counts only against its cause. This does not
+# Messages with this many attempts are taken one at a time, so that a crash counts only against its cause. After each
+# success twice as many are taken, because a consumer that is killed often must get ahead of its kills. This does not
 # happen sooner, because a message that goes back to the queue a second time goes behind the others.
 ATTEMPTS_BEFORE_ISOLATION = 10
 # Seconds.
@@ -82,8 +83,8 @@ class _Runner:
         self._spec = spec
         self._policy = policy
         self._stop = stop
-        self._prefetch = PREFETCH_BATCHES * consumer.max_batch
-        self._one_by_one = False
+        self._whole_prefetch = PREFETCH_BATCHES * consumer.max_batch
+        self._prefetch = self._whole_prefetch  # smaller while messages are isolated
         self._backoff = Backoff()
 
     def run(self, connection: Connection) -> None:
@@ -129,31 +130,31 @@ class _Runner:
             declare_queue(channel, self._spec)
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
-            subscription.start(self._spec.name, 1 if self._one_by_one else self._prefetch)
+            subscription.start(self._spec.name, self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
             for batch in self._receive_batches(subscription, lambda: redeclare_queue(connection, channel, self._spec)):
-                if self._one_by_one:
-                    self._process_single(batch, subscription)
+                if self._prefetch < self._whole_prefetch:
+                    self._process_isolated(batch, subscription)
                 elif batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION:
                     log.warning(
                         "messages were delivered %d times or more without success; taking them one at a time",
                         ATTEMPTS_BEFORE_ISOLATION,
                     )
-                    self._one_by_one = True
+                    self._prefetch = 1
                     return
                 else:
                     for part in _split_by_attempts(batch, self._max_batch):
                         self._policy.process(part, subscription)
 
-    def _process_single(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
-        self._one_by_one = batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION
-        if self._one_by_one:
-            self._policy.process(batch, subscription)
+    def _process_isolated(self, batch: Sequence[Delivery], subscription: Subscription) -> None:
+        if batch[0].attempts < ATTEMPTS_BEFORE_ISOLATION:
+            self._prefetch = self._whole_prefetch
         else:
-            subscription.cancel_with_next_ack()
-            self._policy.process(batch, subscription)
-            subscription.start(self._spec.name, self._prefetch)
+            self._prefetch = min(2 * self._prefetch, self._max_batch)
+        subscription.cancel_with_next_ack()
+        self._policy.process(batch, subscription)
+        subscription.start(self._spec.name, self._prefetch)
 
     def _receive_batches(self, subscription: Subscription, declare: Callable[[], None]) -> Iterator[list[Delivery]]:
         due = time.monotonic() + REDECLARE_INTERVAL

@@ -16,6 +16,7 @@ from shared.errors import PublishError, StorageUnavailable, TopologyConflict
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.publisher import Publisher
+from shared.messaging.runner import ATTEMPTS_BEFORE_ISOLATION
 from shared.settings import ROOT
 from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import message, messages, raw_message
@@ -173,6 +174,21 @@ class TestAcknowledging:
             eventually(lambda: len(set(handled)) == 2000, 60)
         assert list(dict.fromkeys(handled)) == [each.id for each in sent]
         assert not dead_letters(broker, QUEUE_NAME)
+
+    def test_messages_with_many_attempts_are_taken_in_numbers_that_double(self, broker: BrokerAddress) -> None:
+        queue = declare(broker)
+        sent = messages(300)
+        publish(broker, *sent)
+        for _ in range(ATTEMPTS_BEFORE_ISOLATION):
+            with channel_to(broker) as channel:
+                for _ in sent:
+                    assert channel.basic.get(queue)
+        handler = Recorder(lambda _: time.sleep(0.02))
+        with running(handler, broker):
+            eventually(lambda: len(handler.ids) == 300)
+        assert [len(batch) for batch in handler.batches][:3] == [1, 2, 4]
+        assert max(len(batch) for batch in handler.batches) > 50
+        assert not dead_letters(broker, queue)
 
     def test_a_process_killed_in_the_middle_of_a_batch_loses_no_event(
         self, broker: BrokerAddress, tmp_path: Path
