@@ -59,7 +59,7 @@ def consumers_of(broker: BrokerAddress, queue: str) -> int:
         return count_consumers(connection, queue)
 
 
-def taken(broker: BrokerAddress, queue: str, count: int) -> list[Delivery]:
+def taken(broker: BrokerAddress, queue: str, count: int, *, acknowledge: bool = True) -> list[Delivery]:
     """Take `count` messages off the queue, in order. Fails if there are fewer."""
     found: list[Delivery] = []
     with connected(broker, "test") as connection:
@@ -69,7 +69,7 @@ def taken(broker: BrokerAddress, queue: str, count: int) -> list[Delivery]:
             batch = subscription.take(count - len(found), timeout=DEADLINE)
             assert batch, f"{queue} gave {len(found)} messages of {count}"
             found += batch
-        if found:
+        if found and acknowledge:
             subscription.acknowledge(found[-1], and_all_before=True)
     return found
 

@@ -22,7 +22,7 @@ from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import message, messages, raw_message
 from tests.polling import eventually
 from tests.proxy import proxy
-from tests.queues import channel_to, consumers_of, dead_letters, declare, publish, waiting
+from tests.queues import channel_to, consumers_of, dead_letters, declare, publish, taken, waiting
 
 QUEUE_NAME = "stockwire.test"
 
@@ -180,9 +180,7 @@ class TestAcknowledging:
         sent = messages(300)
         publish(broker, *sent)
         for _ in range(ATTEMPTS_BEFORE_ISOLATION):
-            with channel_to(broker) as channel:
-                for _ in sent:
-                    assert channel.basic.get(queue)
+            taken(broker, queue, 300, acknowledge=False)
         handler = Recorder(lambda _: time.sleep(0.02))
         with running(handler, broker):
             eventually(lambda: len(handler.ids) == 300)
