@@ -102,7 +102,9 @@ def publish_history(
             work.run(stop)
         finally:
             progress.close()
-            _print_published(work)
+            # An error before the first event speaks for itself.
+            if work.history.published or sys.exc_info()[0] is None:
+                _print_published(work)
         if work.is_finished and resumable:
             with writing(state) as connection:
                 forget_progress(connection, wanted, interval)

@@ -79,7 +79,9 @@ def replay(
             run.run(stop)
         finally:
             progress.close()
-            print(f"published {run.published} events, skipped {run.skipped} rows", flush=True)
+            # An error before the first row speaks for itself.
+            if run.published or run.skipped or sys.exc_info()[0] is None:
+                print(f"published {run.published} events, skipped {run.skipped} rows", flush=True)
     if run.skipped:
         raise typer.Exit(1)
 
