@@ -17,7 +17,7 @@ from tests.faults.load import Load, prices
 from tests.faults.markers import control, fault
 from tests.faults.pipeline import DELIVERY_LOG, Pipeline
 from tests.faults.test_storage import TRYING, locked
-from tests.faults.time_shift import CLOCK, JUMP
+from tests.faults.time_shift import CLOCK, JUMP, write_clock
 from tests.processes import DEADLINE, Process, copy_checkout, running, stockwire
 from tests.queues import dead_letters, publish, waiting
 
@@ -34,7 +34,7 @@ class Jumping:
         self._clock = clock
 
     def set_clock(self, ahead: float) -> None:
-        self._clock.write_text(str(ahead))
+        write_clock(self._clock, ahead)
         self.process.send(JUMP)
 
     def wait_for_syncs(self, count: int, timeout: float = DEADLINE) -> float:
@@ -47,7 +47,7 @@ class Jumping:
 @contextmanager
 def jumping(pipeline: Pipeline, *words: str, ahead: float = 0, **settings: str) -> Iterator[Jumping]:
     clock = pipeline.folder / "clock"
-    clock.write_text(str(ahead))
+    write_clock(clock, ahead)
     folder = pipeline.folder / "stockwire"
     if not folder.exists():
         copy_checkout(pipeline.folder)
@@ -159,6 +159,33 @@ def refuse_the_future(pipeline: Pipeline, consumer: str) -> None:
         assert_stops(consuming.process)
     ledger = Ledger({event.id: event for event in events}, {event.id for event in events})
     pipeline.check_history(ledger)
+
+
+# A program that prints by how many whole seconds its clock is ahead, whenever that has changed.
+PRINTS_ITS_CLOCK = """
+import os, pathlib, time, time_machine
+from tests.faults.time_shift import CLOCK, ShiftedClock
+ShiftedClock(pathlib.Path(os.environ[CLOCK])).follow()
+last = None
+while True:
+    ahead = round(time.time() - time_machine.escape_hatch.time.time())
+    if ahead != last:
+        print(f"{ahead} s ahead", flush=True)
+    last = ahead
+"""
+
+
+def test_a_clock_that_is_set_again_and_again_shows_the_last_time(tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    write_clock(clock, 0)
+    with running("python", "-c", PRINTS_ITS_CLOCK, environment={CLOCK: str(clock)}) as process:
+        process.wait_for("0 s ahead")
+        jumping = Jumping(process, clock)
+        for ahead in range(10, 5_000, 10):
+            jumping.set_clock(ahead)
+        process.wait_for("4990 s ahead")
+        seen = {int(line.split()[0]) for line in process.output.splitlines()}
+    assert seen <= set(range(0, 5_000, 10))
 
 
 @fault
