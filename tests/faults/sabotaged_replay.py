@@ -12,7 +12,7 @@ from tests.faults.sabotaged_consumers import UnconfirmedPublisher, without_confi
 
 
 class Careless:
-    """A publisher that reconnects after an error and goes on with the next message."""
+    """A publisher that reconnects after an error and continues with the next message."""
 
     def __init__(self, publisher: UnconfirmedPublisher) -> None:
         self._publisher = publisher

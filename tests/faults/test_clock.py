@@ -149,9 +149,7 @@ def refuse_the_future(pipeline: Pipeline, consumer: str) -> None:
         assert_prints(consuming.process, "consuming")
         publish(pipeline.address, *map(price_message, events))
         dead = dead_queue_name(queue)
-        assert_eventually(
-            lambda: waiting(pipeline.address, dead) == len(events), "all of it to be set aside", DEADLINE / 2
-        )
+        assert_eventually(lambda: waiting(pipeline.address, dead) == len(events), "all dead letters", DEADLINE / 2)
         assert {"in the future" in death_reason(each) for each in dead_letters(pipeline.address, queue)} == {True}
         consuming.set_clock(0)
         assert "sent 20 back" in stockwire("dead", "requeue", "history", environment=pipeline.environment).stdout

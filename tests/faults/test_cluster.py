@@ -96,7 +96,7 @@ def kill_leaders(
 def kill_majority(
     nodes: Cluster, folder: Path, chaos: random.Random, publisher: OpenPublisher = confirmed_publisher
 ) -> None:
-    """Kill two of three nodes: nothing may be confirmed until they are back, and then everything goes on."""
+    """Kill two of three nodes: nothing may be confirmed until they are back, and then everything continues."""
     with (
         proxy(*(node.address for node in nodes.nodes)) as balancer,
         loaded_pipeline(balancer, folder, publisher) as scene,

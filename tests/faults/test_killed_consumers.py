@@ -54,7 +54,7 @@ def kill_alerts(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: 
 
 
 def share_a_queue(pipeline: Pipeline, kills: int, chaos: random.Random, consumer: str = "history") -> None:
-    """Run two history consumers and kill one again and again: both store, and the other goes on."""
+    """Run two history consumers and kill one again and again: both store, and the other one continues."""
     pipeline.declare("history")
     with (
         Load(pipeline.address, prices(1_000_000), rate=4 * EVENTS) as load,

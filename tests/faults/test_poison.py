@@ -76,7 +76,7 @@ def publish_with_neighbours(pipeline: Pipeline, bad: Sequence[Message], count: i
     return Ledger({event.id: event for event in good}, {event.id for event in good})
 
 
-def check_set_aside(pipeline: Pipeline, name: str, reasons: Mapping[str, str], deadline: float) -> None:
+def check_dead_lettered(pipeline: Pipeline, name: str, reasons: Mapping[str, str], deadline: float) -> None:
     """Check that exactly these ids are dead letters, once each, with a reason that has these words."""
     dead = dead_queue_name(queue_name(name))
     assert_eventually(
@@ -84,10 +84,10 @@ def check_set_aside(pipeline: Pipeline, name: str, reasons: Mapping[str, str], d
     )
     found = dead_letters(pipeline.address, queue_name(name))
     if sorted(each.id for each in found) != sorted(reasons):
-        raise PromiseBroken(f"{len(found)} messages are set aside, where {len(reasons)} should be")
+        raise PromiseBroken(f"{len(found)} messages are dead letters instead of {len(reasons)}")
     for each in found:
         if reasons[each.id] not in death_reason(each):
-            raise PromiseBroken(f"{each.id} is set aside for {death_reason(each)!r}, not for {reasons[each.id]!r}")
+            raise PromiseBroken(f"{each.id} is a dead letter for {death_reason(each)!r}, not for {reasons[each.id]!r}")
 
 
 def feed_bad_bodies(pipeline: Pipeline, name: str, consumer: str, deadline: float = DEADLINE) -> None:
@@ -98,7 +98,7 @@ def feed_bad_bodies(pipeline: Pipeline, name: str, consumer: str, deadline: floa
         ledger = publish_with_neighbours(
             pipeline, [bad_message(number, body) for number, (body, _) in enumerate(BAD_BODIES.values())]
         )
-        check_set_aside(pipeline, name, bad, deadline)
+        check_dead_lettered(pipeline, name, bad, deadline)
         finish(pipeline, name, process)
     if name == "history":
         pipeline.check_history(ledger, dead=list(bad))
@@ -113,7 +113,7 @@ def finish(pipeline: Pipeline, name: str, process: Process) -> None:
 
 
 @pytest.mark.parametrize("name", ["history", pytest.param("alerts", marks=fault)])
-def test_every_kind_of_bad_message_is_set_aside_with_its_reason_and_its_neighbours_are_stored(
+def test_every_kind_of_bad_message_is_dead_lettered_with_its_reason_and_its_neighbours_are_stored(
     pipeline: Pipeline, name: str
 ) -> None:
     feed_bad_bodies(pipeline, name, name)
@@ -131,7 +131,7 @@ def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE)
     poison = price_message(stock_data(POISON))
     with pipeline.consuming(consumer) as process:
         ledger = publish_with_neighbours(pipeline, [poison])
-        check_set_aside(pipeline, "history", {poison.id: "LookupError: cannot digest it"}, deadline)
+        check_dead_lettered(pipeline, "history", {poison.id: "LookupError: cannot digest it"}, deadline)
         finish(pipeline, "history", process)
     pipeline.check_history(ledger, dead=[poison.id])
     # The first try is together with other events.
@@ -163,8 +163,8 @@ def kill_each_time(pipeline: Pipeline, consumer: str) -> None:
                 finish(pipeline, "history", process)
                 break
     else:
-        raise PromiseBroken("it goes on killing its consumer")
-    check_set_aside(pipeline, "history", {poison.id: "the consumer crashed on this message too often"}, DEADLINE)
+        raise PromiseBroken("it keeps killing its consumer")
+    check_dead_lettered(pipeline, "history", {poison.id: "the consumer crashed on this message too often"}, DEADLINE)
     pipeline.check_history(ledger, dead=[poison.id])
 
 

@@ -25,8 +25,8 @@ from tests.faults.markers import control, fault
 from tests.faults.pipeline import Pipeline
 
 AT = datetime(2024, 11, 20, 10, tzinfo=UTC)
-# In seconds.
-PATIENCE = 0.5
+# Seconds.
+READ_TIMEOUT = 0.5
 QUOTE = '{"c": 187.44, "h": 188.1, "l": 186, "o": 187, "pc": 186.5, "t": 1732096798}'
 PAGE = "<html><body><h1>Just a moment</h1>Ray id 8231.5, try again in 30 seconds</body></html>"
 
@@ -35,8 +35,8 @@ BAD: Mapping[str, Answer] = {
     "BROKEN": Answer('{"error": "internal", "code": 77}', 500),
     "AWAY": Answer(PAGE, 503),
     "MISSING": Answer("not found", 404),
-    "SLOW": Answer(QUOTE, delay=4 * PATIENCE),
-    "DRIPPING": Answer(QUOTE, drip=PATIENCE / 2),
+    "SLOW": Answer(QUOTE, delay=4 * READ_TIMEOUT),
+    "DRIPPING": Answer(QUOTE, drip=READ_TIMEOUT / 2),
     "GARBAGE": Answer(bytes(range(256))),
     "PAGE": Answer(PAGE),
     "TRUNCATED": Answer(QUOTE[:30]),
@@ -78,7 +78,7 @@ class CarelessProvider:
 
     def _quote(self, symbol: str, at: datetime) -> Quote | ProviderError:
         try:
-            text = requests.get(self.url, {"symbol": symbol}, timeout=PATIENCE).text
+            text = requests.get(self.url, {"symbol": symbol}, timeout=READ_TIMEOUT).text
         except requests.RequestException as error:
             return ProviderError(str(error))
         found = re.search(r"[0-9]+(\.[0-9]+)?", text)
@@ -110,7 +110,8 @@ def check_report(report: SyncReport, symbols: Sequence[str]) -> None:
 def test_a_bad_answer_fails_its_symbol_alone(pipeline: Pipeline, url: str, tmp_path: Path) -> None:
     account = Account(url, key="test-key")
     sync_badly(
-        pipeline, HttpProvider(Finnhub(), account, tmp_path / "state", Timeouts(PATIENCE, PATIENCE, 2 * PATIENCE))
+        pipeline,
+        HttpProvider(Finnhub(), account, tmp_path / "state", Timeouts(READ_TIMEOUT, READ_TIMEOUT, 2 * READ_TIMEOUT)),
     )
 
 

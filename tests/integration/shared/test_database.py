@@ -91,15 +91,15 @@ def test_readers_and_the_writer_do_not_block_each_other(engine: Any) -> None:
 
 def test_a_database_that_another_has_locked_passes(engine: Any, url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
-    impatient = open_engine(url)
+    short_timeout = open_engine(url)
     with writing(engine) as connection:
         add(connection, 1)
         locked = pytest.raises(StorageUnavailable, match="cannot be written for now: database is locked")
-        with locked, writing(impatient) as late:
+        with locked, writing(short_timeout) as late:
             add(late, 2)
-    with writing(impatient) as connection:
+    with writing(short_timeout) as connection:
         add(connection, 2)
-    impatient.dispose()
+    short_timeout.dispose()
     assert numbers(engine) == [1, 2]
 
 

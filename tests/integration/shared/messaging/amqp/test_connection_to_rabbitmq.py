@@ -223,8 +223,8 @@ def outage(own_broker: PrivateBroker) -> Outage:
     noticing, publishing = Warnings("shared.messaging.runner"), Warnings("shared.messaging.publisher")
     persistent = threading.Thread(target=publish_all)
     try:
-        with Publisher(address, "impatient", timeout=1) as impatient:
-            impatient.publish([message()])
+        with Publisher(address, "publisher", timeout=1) as publisher:
+            publisher.publish([message()])
             persistent.start()
             assert underway.wait(30)
             own_broker.kill()
@@ -233,7 +233,7 @@ def outage(own_broker: PrivateBroker) -> Outage:
             sent_while_down = [message(stock_data("MSFT")), message(stock_data("GOOG")), message(stock_data("IBM"))]
             observed.sent_while_down = [each.id for each in sent_while_down]
             try:
-                impatient.publish(sent_while_down)
+                publisher.publish(sent_while_down)
             except PublishError as error:
                 observed.timeout_error = error
             observed.timed_out_after = time.monotonic() - died
