@@ -4,7 +4,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
@@ -13,10 +13,12 @@ import msgspec
 from shared.errors import InvalidEvent
 from shared.events.fields import MAX_TEXT
 from shared.events.invalid_events import decode_slowly, explain
-from shared.times import to_utc
+from shared.times import format_instant, to_utc
 
 CONTENT_TYPE = "application/cloudevents+json"
 MAX_BODY = 64 * 1024
+# A publisher's clock may be ahead of the reader's clock by this much.
+CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _Event = TypeVar("_Event", bound="Message")
 
@@ -77,6 +79,14 @@ def check_subject(subject: object, symbol: str) -> None:
     """Raise InvalidEvent unless the subject is the symbol of the data, or is left out."""
     if subject != symbol and subject is not msgspec.UNSET:
         raise InvalidEvent(f"subject {str(subject)[:40]!r} is not the symbol {symbol!r} of the data")
+
+
+def check_not_in_future(now: datetime, **instants: datetime) -> None:
+    """Raise InvalidEvent if one of the instants is more than CLOCK_TOLERANCE after `now`."""
+    for name, instant in instants.items():
+        # In this order, because `now + CLOCK_TOLERANCE` costs more and could pass the year 9999.
+        if instant > now and instant - now > CLOCK_TOLERANCE:
+            raise InvalidEvent(f"{name} {format_instant(instant)} is in the future (now is {format_instant(now)})")
 
 
 def unprintable(**texts: str) -> InvalidEvent:

@@ -7,7 +7,16 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from shared.events.envelope import Message, check_subject, create, decode, impossible_time, to_decimal, unprintable
+from shared.events.envelope import (
+    Message,
+    check_not_in_future,
+    check_subject,
+    create,
+    decode,
+    impossible_time,
+    to_decimal,
+    unprintable,
+)
 from shared.events.fields import PriceText, RuleId, SpecVersion, Symbol, Text, TimeText
 from shared.prices import format_price
 from shared.times import format_instant, format_sortable, to_utc
@@ -127,7 +136,7 @@ class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
     def event_id(self) -> str:
         return self.data.event_id
 
-    def check(self, now: datetime) -> None:  # noqa: ARG002 - every event is checked with the same arguments
+    def check(self, now: datetime) -> None:
         """Raise InvalidEvent for what the types of the fields cannot express."""
         data = self.data
         texts = {"id": self.id, "rule_name": data.rule_name, "condition": data.condition, "event_id": data.event_id}
@@ -140,6 +149,7 @@ class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
                 to_utc(time)
         except ValueError as error:
             raise impossible_time(**times) from error
+        check_not_in_future(now, time=to_utc(self.time))
 
 
 def price_alert_id(rule_id: int, rule_name: str, event_id: str) -> str:

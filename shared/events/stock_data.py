@@ -5,20 +5,26 @@ and writes their JSON Schema. The properties return the same values as Python us
 """
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from shared.errors import InvalidEvent
 from shared.events.currencies import Currency
-from shared.events.envelope import Message, check_subject, create, decode, impossible_time, to_decimal, unprintable
+from shared.events.envelope import (
+    Message,
+    check_not_in_future,
+    check_subject,
+    create,
+    decode,
+    impossible_time,
+    to_decimal,
+    unprintable,
+)
 from shared.events.fields import IntervalText, PriceText, SpecVersion, Symbol, Text, TimeText, Volume, null
 from shared.prices import format_price
 from shared.times import canonical_interval, format_instant, format_sortable, to_utc
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "stockwire:STOCK_DATA")
 
@@ -105,7 +111,7 @@ class StockData(Message, frozen=True, kw_only=True, gc=False):
     def decode(body: bytes, now: datetime) -> "StockData":
         """Return the event in `body`. Raises InvalidEvent, with the reason, if the contract does not allow it.
 
-        `now` is the reader's clock: a price made more than 5 minutes ahead of it is invalid.
+        `now` is the reader's clock: a price made or observed more than 5 minutes ahead of it is invalid.
         """
         return decode(_DECODER, StockData, body, now)
 
@@ -178,11 +184,11 @@ class StockData(Message, frozen=True, kw_only=True, gc=False):
         check_subject(self.subject, data.symbol)
         try:
             as_of = to_utc(data.as_of)
-            to_utc(self.time)
+            time = to_utc(self.time)
         except ValueError as error:
             raise impossible_time(as_of=data.as_of, time=self.time) from error
-        if as_of > now and as_of - now > CLOCK_TOLERANCE:
-            raise InvalidEvent(f"as_of {format_instant(as_of)} is in the future (now is {format_instant(now)})")
+        if as_of > now or time > now:
+            check_not_in_future(now, as_of=as_of, time=time)
 
 
 def stock_data_id(provider: str, symbol: str, as_of: datetime, interval: str | None = None) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any
 
@@ -21,7 +22,7 @@ from shared.errors import BrokerUnavailable
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer, Handler
-from shared.messaging.messages import Message
+from shared.messaging.messages import Delivery, Message
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
 from shared.times import format_sortable, utc_now
@@ -105,6 +106,11 @@ def open_without_flushing(settings: Settings) -> Iterator[Handler]:
         yield handler
 
 
+def decode_without_clock(delivery: Delivery, _now: datetime) -> StockData:
+    """Decode an event whose `time` may be any time."""
+    return StockData.decode(delivery.body, datetime.max.replace(tzinfo=UTC))
+
+
 def _make_table(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(
@@ -132,6 +138,7 @@ history_acknowledging_first = log_deliveries(acknowledging_first(real_history))
 alerts_acknowledging_first = log_deliveries(acknowledging_first(real_alerts))
 history_without_dedupe = log_deliveries(replace(real_history, open=open_without_dedupe))
 history_not_flushed = log_deliveries(replace(real_history, open=open_without_flushing))
+history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock))
 alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
 alerts_all_at_once = log_deliveries(replace(real_alerts, single_active=False))
 

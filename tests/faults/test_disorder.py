@@ -1,4 +1,4 @@
-"""Events arrive three times and out of order: history ends as if sorted, and each alert is raised once."""
+"""Events arrive three times, out of order, or with a `time` far ahead: history ends as if all were right and sorted."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,6 +84,27 @@ def check_alerts(pipeline: Pipeline, expected: set[Alerted]) -> None:
     assert_none("alerts raised for nothing", set(raised) - expected)
     assert expected
     print(f"{len(expected)} alerts")
+
+
+def correct_after_a_far_time(pipeline: Pipeline, history: str = "history") -> None:
+    """Publish an event with a `time` in the year 9999, and then a correction of its price."""
+    pipeline.declare("history")
+    [event] = prices(1)
+    far = changed(event, time="9999-12-31T00:00:00Z")
+    correction = changed(event, price=event.price + 1, observed_at=event.observed_at + timedelta(seconds=1))
+    with pipeline.consuming(history) as storing:
+        publish(pipeline.address, *map(price_message, (far, event, correction)))
+        pipeline.drain("history", storing)
+    pipeline.check_history(Ledger({event.id: correction}, {event.id}))
+
+
+def test_an_event_with_a_time_far_ahead_does_not_beat_later_corrections(pipeline: Pipeline) -> None:
+    correct_after_a_far_time(pipeline)
+
+
+@control
+def test_control_of_a_time_far_ahead(pipeline: Pipeline) -> None:
+    correct_after_a_far_time(pipeline, f"{SABOTAGED}:history_without_clock")
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=fault)])

@@ -46,6 +46,7 @@ BAD_BODIES = {
     "as_of without offset": (stock_body(as_of="2026-01-01T00:00:00"), "as_of"),
     "as_of as a number": (stock_body(as_of=1732096798), "as_of"),
     "as_of in the future": (stock_body(as_of="2126-01-01T00:00:00Z"), "in the future"),
+    "a time in the future": (stock_body({"time": "9999-12-31T00:00:00Z"}), "time 9999-12-31T00:00:00Z is in"),
     "a symbol in lower case": (stock_body(symbol="aapl"), "symbol"),
     "over 64 KiB": (stock_body(note="x" * 70_000), "over 64 KiB"),
     "4 MiB": (b"x" * (4 << 20), "over 64 KiB"),

@@ -16,6 +16,7 @@ from tests.event_factories import (
     FULL_STOCK_DATA,
     MISSING,
     NOW,
+    changed_body,
     price_alert,
     property_test,
     stock_body,
@@ -199,6 +200,15 @@ class TestWhatAReaderTakes:
         assert decoded(stock_body(as_of=limit.isoformat())).as_of == limit
         with pytest.raises(InvalidEvent, match="in the future"):
             decoded(stock_body(as_of=(limit + timedelta(microseconds=1)).isoformat()))
+
+    def test_time_may_be_up_to_5_minutes_ahead(self) -> None:
+        limit = NOW + timedelta(minutes=5)
+        assert decoded(stock_body({"time": limit.isoformat()})).observed_at == limit
+        late = (limit + timedelta(microseconds=1)).isoformat()
+        with pytest.raises(InvalidEvent, match=r"time 2024-11-20T10:05:03\.120001Z is in the future"):
+            decoded(stock_body({"time": late}))
+        with pytest.raises(InvalidEvent, match=r"time 2024-11-20T10:05:03\.120001Z is in the future"):
+            PriceAlert.decode(changed_body(price_alert().encode(), {"time": late}, {}), NOW)
 
     def test_unknown_fields_are_ignored(self) -> None:
         body = stock_body({"traceparent": "00-1", "extra": [1, None]}, exchange="NASDAQ", bid=1.5, note="\ud800")
