@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from shared.cli.output import print_lines
 from shared.errors import InvalidEvent
 from shared.events import Event, StockData, decode_event
 from shared.messaging.consumer import Consumer, Handler
@@ -39,7 +40,7 @@ def describe_event(event: Event) -> str:
 
 
 def _print_lines(lines: Sequence[str]) -> None:
-    print("\n".join(lines), flush=True)
+    print_lines(*lines)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from producer.providers.historical import historical_provider_names, historical_
 from producer.providers.registry import make_providers
 from producer.state import open_state
 from shared.cli.options import TimeOption
+from shared.cli.output import print_lines
 from shared.cli.progress import progress_bar
 from shared.database import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
@@ -109,7 +110,7 @@ def publish_history(
             with writing(state) as connection:
                 forget_progress(connection, wanted, interval)
     if stop.requested and work.remaining:
-        print("stopped: run the same command again to resume", flush=True)
+        print_lines("stopped: run the same command again to resume")
     return work
 
 
@@ -134,7 +135,7 @@ def fill_gaps(
         for symbol, gap in find_gaps():
             wanted.setdefault(symbol, []).append(_range_to_fetch(gap, resolution))
         if not wanted:
-            print("no gaps")
+            print_lines("no gaps")
             _print_not_stored(symbols_without_prices(engine, symbols) if symbols else [])
             return None
         fetched = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
@@ -142,7 +143,9 @@ def fill_gaps(
         if stop.requested:
             return work
         if not wait_until_stored(engine, work.history.newest.values(), stop):
-            print("the history has not stored all prices yet: is ./stockwire consume history running?", file=sys.stderr)
+            print_lines(
+                "the history has not stored all prices yet: is ./stockwire consume history running?", error=True
+            )
         _print_remaining_gaps(find_gaps(), work.providers, settings.market)
         return work
 
@@ -176,7 +179,7 @@ def _print_published(work: Backfill) -> None:
     history = work.history
     skipped = f", skipped {history.skipped}" if history.skipped else ""
     plural = "" if len(history.newest) == 1 else "s"
-    print(f"published {history.published} events of {len(history.newest)} symbol{plural}{skipped}", flush=True)
+    print_lines(f"published {history.published} events of {len(history.newest)} symbol{plural}{skipped}")
 
 
 def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
@@ -184,14 +187,14 @@ def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
     reported = work.history.newest.keys() | work.symbol_errors.keys() | work.remaining.keys() | work.resumed
     if without_prices := [symbol for symbol in wanted if symbol not in reported]:
         names = ", ".join(each.name for each in work.providers)
-        print(f"{join_names(without_prices)}: {names} has no prices in that time range", file=sys.stderr)
+        print_lines(f"{join_names(without_prices)}: {names} has no prices in that time range", error=True)
 
 
 def _print_not_stored(symbols: Sequence[str]) -> None:
     if symbols:
         names = " ".join(symbols) if len(symbols) <= 10 else "SYMBOL..."
-        print(
-            f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T", file=sys.stderr
+        print_lines(
+            f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T", error=True
         )
 
 
@@ -199,12 +202,12 @@ def _print_remaining_gaps(
     gaps: Sequence[tuple[str, Gap]], providers: Sequence[HistoricalProvider], market: str | None
 ) -> None:
     if not gaps:
-        print("no gaps remain")
+        print_lines("no gaps remain")
         return
     missing = sum(gap.missing for _, gap in gaps)
     names = ", ".join(each.name for each in providers)
     advice = "" if market else "; set STOCKWIRE_MARKET, such as XNYS, to leave out the hours without trading"
-    print(
+    print_lines(
         f"{len(gaps)} gaps of {missing} prices remain: there was no trading at the time, or {names} has no prices"
         f" of it{advice}"
     )
@@ -214,7 +217,7 @@ def _report_failures(work: Backfill | None, invalid: Mapping[str, str], stop: St
     """Print the failures. Raises ProviderError if a provider's part ended early, and Exit if any symbol failed."""
     failed = {**invalid, **(work.failures() if work else {})}
     for symbol, reason in failed.items():
-        print(f"{symbol} failed: {reason}", file=sys.stderr)
+        print_lines(f"{symbol} failed: {reason}", error=True)
     if stop.requested:
         return
     if work and work.remaining and work.provider_errors:

@@ -10,8 +10,9 @@ import typer
 
 from consumers.registry import BUILT_IN
 from shared.cli.app import new_app
+from shared.cli.escaping import escape_json
 from shared.cli.options import FormatOption
-from shared.cli.output import Format, print_rows
+from shared.cli.output import Format, print_lines, print_rows
 from shared.messaging import dead_letters
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_messages
@@ -66,13 +67,13 @@ def show(queue: Queue, limit: Limit = 10) -> None:
         name = full_queue_name(connection, queue)
         found = dead_letters.peek(connection, name, limit)
     if not found:
-        typer.echo(f"{name} has no dead letters", err=True)
+        print_lines(f"{name} has no dead letters", error=True)
     for number, delivery in enumerate(found, 1):
-        print(f"--- {number} of {len(found)}: {dead_letters.death_reason(delivery)}")
+        print_lines(f"--- {number} of {len(found)}: {dead_letters.death_reason(delivery)}")
         for key, value in {**delivery.properties, **delivery.headers}.items():
             if key != "headers":
-                print(f"{key}: {value}")
-        print(f"\n{_format_body(delivery.body)}\n")
+                print_lines(f"{key}: {value}")
+        print_lines("", *_format_body(delivery.body), "")
 
 
 @dead.command()
@@ -81,7 +82,7 @@ def requeue(queue: Queue) -> None:
     with _broker() as (connection, publisher):
         name = full_queue_name(connection, queue)
         sent = dead_letters.requeue(connection, publisher, name)
-    print(f"sent {sent} back to {name}")
+    print_lines(f"sent {sent} back to {name}")
 
 
 @dead.command()
@@ -90,7 +91,7 @@ def drop(queue: Queue) -> None:
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
         dropped = dead_letters.purge(connection, name)
-    print(f"dropped {dropped} dead letters of {name}")
+    print_lines(f"dropped {dropped} dead letters of {name}")
 
 
 @contextmanager
@@ -108,15 +109,16 @@ def _counts(connection: Connection) -> list[Mapping[str, Any]]:
 def _row(delivery: Delivery) -> Mapping[str, Any]:
     died_at = delivery.headers.get(dead_letters.DIED_AT)
     return {
-        "died_at": format_instant(died_at) if isinstance(died_at, datetime) else died_at,
-        "routing_key": delivery.headers.get(dead_letters.ROUTING_KEY, delivery.routing_key),
+        "died_at": format_instant(died_at) if isinstance(died_at, datetime) else died_at and str(died_at),
+        "routing_key": str(delivery.headers.get(dead_letters.ROUTING_KEY, delivery.routing_key)),
         "message_id": delivery.properties.get("message_id"),
         "reason": dead_letters.death_reason(delivery),
     }
 
 
-def _format_body(body: bytes) -> str:
+def _format_body(body: bytes) -> list[str]:
+    """Return the lines of indented JSON, or one line of a body that is not JSON."""
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        return [escape_json(line) for line in json.dumps(json.loads(body), indent=2, ensure_ascii=False).split("\n")]
     except (ValueError, RecursionError):
-        return body.decode(errors="backslashreplace") or "(empty body)"
+        return [body.decode(errors="backslashreplace") or "(empty body)"]

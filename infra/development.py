@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.up.install import find_server, install_server
+from shared.cli.output import error_line, print_lines
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -29,7 +30,7 @@ def test(
         try:
             install_server()
         except ProcessError as error:
-            print(f"stockwire: {error}; tests that need RabbitMQ are skipped", file=sys.stderr)
+            print_lines(error_line(f"{error}; tests that need RabbitMQ are skipped"), error=True)
     os.chdir(ROOT)
     # Without bytecode, every process that a test starts would compile every module again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -16,6 +16,7 @@ from producer.providers.replay import ReplayProvider
 from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
+from shared.cli.output import print_coloured
 from shared.database import opened, reading, writing
 from shared.database_url import DatabaseUrl
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
@@ -66,8 +67,8 @@ def _passes(name: str, check: Check) -> bool:
 
 
 def _report(name: str, finding: str = "", fault: str = "") -> None:
-    mark = typer.style(f"{'FAULT' if fault else 'ok':<5}", fg="red" if fault else "green", bold=True)
-    typer.echo(f"{mark}  {name:<8}  {fault or finding}")  # without colour in a pipe
+    mark, colour = ("FAULT", "red") if fault else ("ok", "green")
+    print_coloured(f"{mark:<5}", f"  {name:<8}  {fault or finding}", colour=colour)
 
 
 def _check_settings(settings: Settings) -> Iterator[str]:

@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from producer.beat import beat_entry
 from producer.providers.registry import make_providers
 from producer.worker import connect_signals
+from shared.cli.output import error_line
 from shared.errors import SettingsError
 from shared.market_calendar import load_market_calendar
 from shared.messaging.address import TlsOptions
@@ -37,7 +38,7 @@ def configure() -> dict[str, Any]:
             load_market_calendar(settings.market)
         return configuration(settings)
     except SettingsError as error:
-        raise SystemExit(f"stockwire: {error}") from None
+        raise SystemExit(error_line(error)) from None
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from producer.providers.recordings import InvalidRow, Recording
 from producer.replay import Replay
 from producer.retry import delay_until, is_in_time
 from producer.watch_list import watch_list
-from shared.cli.output import print_rows
+from shared.cli.output import print_lines, print_rows
 from shared.cli.progress import progress_bar
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
 from shared.messaging.publisher import Publisher
@@ -41,7 +41,7 @@ def sync(
             failed |= report.failed
     finally:
         for symbol, reason in failed.items():
-            print(f"{symbol} failed: {reason}", file=sys.stderr)
+            print_lines(f"{symbol} failed: {reason}", error=True)
     if failed:
         raise typer.Exit(1)
 
@@ -81,7 +81,7 @@ def replay(
             progress.close()
             # An error before the first row speaks for itself.
             if run.published or run.skipped or sys.exc_info()[0] is None:
-                print(f"published {run.published} events, skipped {run.skipped} rows", flush=True)
+                print_lines(f"published {run.published} events, skipped {run.skipped} rows")
     if run.skipped:
         raise typer.Exit(1)
 
@@ -116,7 +116,7 @@ def sync_in_parts(settings: Settings, symbols: Sequence[str], folder: Path) -> I
         symbols = list(report.rate_limited)
         failed = {symbol: reason for symbol, reason in report.failed.items() if symbol not in report.rate_limited}
         yield replace(report, failed=failed)
-        print(f"{', '.join(symbols)}: waiting for a rate limit until {limit.retry_at:%H:%M:%S} UTC", file=sys.stderr)
+        print_lines(f"{', '.join(symbols)}: waiting for a rate limit until {limit.retry_at:%H:%M:%S} UTC", error=True)
         time.sleep(delay)
 
 
@@ -137,7 +137,7 @@ def _print_published(report: SyncReport) -> None:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
     for error in report.rejected_keys.values():
-        print(error, file=sys.stderr)
+        print_lines(error, error=True)
 
 
 def _parse_wanted(text: str) -> frozenset[str]:

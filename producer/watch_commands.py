@@ -1,6 +1,5 @@
 """`stockwire watch`: show and change the watch list; the next sync uses the changed list."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from producer.state import open_state
 from producer.watch_list import add_symbol, remove_symbol, watch_list
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
-from shared.cli.output import Format, print_rows
+from shared.cli.output import Format, print_lines, print_rows
 from shared.database import writing
 from shared.errors import SettingsError
 from shared.settings import VAR, load_settings
@@ -44,8 +43,8 @@ def show(output: FormatOption = Format.TABLE) -> None:
     rows = ({"symbol": each, "source": "setting" if each in settings.symbols else "added"} for each in watched)
     print_rows(("symbol", "source"), rows, output)
     if removed := [each for each in settings.symbols if each not in watched]:
-        print(
-            f"removed: {', '.join(removed)} (to add again: ./stockwire watch add {' '.join(removed)})", file=sys.stderr
+        print_lines(
+            f"removed: {', '.join(removed)} (to add again: ./stockwire watch add {' '.join(removed)})", error=True
         )
 
 
@@ -64,10 +63,10 @@ def _change(
                 except SettingsError as error:
                     failed[symbol] = str(error)
     if applied := [symbol for symbol, is_changed in changed.items() if is_changed]:
-        print(f"{done} {', '.join(applied)} ({_EFFECT})")
+        print_lines(f"{done} {', '.join(applied)} ({_EFFECT})")
     if ignored := [symbol for symbol, is_changed in changed.items() if not is_changed]:
-        print(f"{unchanged}: {', '.join(ignored)}")
+        print_lines(f"{unchanged}: {', '.join(ignored)}")
     for symbol, reason in failed.items():
-        print(f"{symbol} was not {done}: {reason}", file=sys.stderr)
+        print_lines(f"{symbol} was not {done}: {reason}", error=True)
     if failed:
         raise typer.Exit(1)

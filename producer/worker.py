@@ -10,6 +10,8 @@ from celery import signals
 from celery.platforms import SecurityWarning
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.cli.logs import EscapingFormatter
+from shared.cli.output import error_line
 from shared.database import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError
 from shared.messaging.amqp.connection import connected
@@ -26,6 +28,8 @@ def connect_signals() -> None:
     signals.beat_embedded_init.connect(follow_worker)
     signals.task_postrun.connect(remove_old_results)
     signals.after_setup_logger.connect(quieten_amqpstorm)
+    signals.after_setup_logger.connect(escape_logs)
+    signals.after_setup_task_logger.connect(escape_logs)
 
 
 def check_before_start(conf: Any, **_: Any) -> None:
@@ -36,7 +40,7 @@ def check_before_start(conf: Any, **_: Any) -> None:
         check_results(conf.stockwire)
         check_broker(conf.stockwire)
     except (StorageError, BrokerRefused) as error:
-        raise SystemExit(f"stockwire: {error}") from None
+        raise SystemExit(error_line(error)) from None
 
 
 def check_beat(sender: Any, **_: Any) -> None:
@@ -44,7 +48,7 @@ def check_beat(sender: Any, **_: Any) -> None:
     try:
         check_broker(sender.app.conf.stockwire)
     except BrokerRefused as error:
-        raise SystemExit(f"stockwire: {error}") from None
+        raise SystemExit(error_line(error)) from None
 
 
 def check_results(settings: Settings) -> None:
@@ -84,3 +88,9 @@ def remove_old_results(task: Any, **_: Any) -> None:
 def quieten_amqpstorm(**_: Any) -> None:
     """Silence amqpstorm's log: it repeats, with tracebacks, the errors that it raises and we report."""
     logging.getLogger("amqpstorm").setLevel(logging.CRITICAL)
+
+
+def escape_logs(logger: logging.Logger, **_: Any) -> None:
+    """Escape text from outside, such as the names of unknown tasks, in Celery's log."""
+    for handler in logger.handlers:
+        handler.setFormatter(EscapingFormatter(handler.formatter or logging.Formatter()))

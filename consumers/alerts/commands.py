@@ -15,7 +15,7 @@ from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption, LimitOption, TimeOption
-from shared.cli.output import Format, print_rows
+from shared.cli.output import Format, print_lines, print_rows
 from shared.database import opened, reading
 from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
@@ -59,7 +59,7 @@ def add(
         raise SettingsError(str(error)) from error
     with _database() as engine:
         rule = add_rule(engine, name, parsed, utc_now())
-    print(f"added rule {rule.name}: {rule.condition} ({_EFFECT})")
+    print_lines(f"added rule {rule.name}: {rule.condition} ({_EFFECT})")
 
 
 @rules.command("list")
@@ -81,7 +81,7 @@ def remove(
     """Remove a rule and keep its alerts."""
     with _database() as engine:
         rule = remove_rule(engine, name)
-    print(f"removed rule {rule.name}: {rule.condition} ({_EFFECT})")
+    print_lines(f"removed rule {rule.name}: {rule.condition} ({_EFFECT})")
 
 
 def alerts(

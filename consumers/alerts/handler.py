@@ -14,6 +14,7 @@ from consumers.alerts.rules.models import Condition
 from consumers.alerts.rules.store import load_rule_index
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
+from shared.cli.output import print_lines
 from shared.database import opened, redact, writing
 from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
@@ -53,7 +54,7 @@ class AlertHandler:
         Raises StorageError, PublishError and BrokerUnavailable; a call with the same events is then safe.
         """
         for alert in self._evaluate(events):
-            print(alert_line(alert), flush=True)
+            print_lines(alert_line(alert))
         relay_pending_alerts(self._engine, self._publish, self._clock)
 
     def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:

@@ -1,13 +1,12 @@
 """The command `stockwire gaps`, apart from the quick commands because it imports SQLAlchemy."""
 
-import sys
 from typing import Any
 
 from consumers.history.commands import Symbols, check_symbols
 from consumers.history.gap_detection import DAY, Gap, resolution_of
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, history_database, symbols_without_prices
 from shared.cli.options import FormatOption, IntervalOption, TimeOption
-from shared.cli.output import Format, print_rows
+from shared.cli.output import Format, print_lines, print_rows
 from shared.market_calendar import load_market_calendar
 from shared.settings import load_settings
 from shared.symbols import join_names
@@ -35,11 +34,11 @@ def gaps(
         daily_only = daily_only_symbols(engine, wanted) if resolution < DAY else []
     print_rows(_GAPS_COLUMNS, rows, output, right=("missing",), empty="no gaps")
     if without_prices:
-        print(_explain_without_prices(without_prices), file=sys.stderr)
+        print_lines(_explain_without_prices(without_prices), error=True)
     if daily_only:
-        print(_explain_daily_only(daily_only), file=sys.stderr)
+        print_lines(_explain_daily_only(daily_only), error=True)
     elif rows and not settings.market:
-        print(_NO_MARKET, file=sys.stderr)
+        print_lines(_NO_MARKET, error=True)
 
 
 def _gap_row(symbol: str, gap: Gap) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
 from shared.cli.logs import set_up_logs
 from shared.cli.options import DurationOption
+from shared.cli.output import print_lines
 from shared.errors import BrokerUnavailable, ProcessError
 from shared.events import Event
 from shared.locks import file_lock
@@ -189,4 +190,4 @@ def _relative(path: Path) -> str:
 
 
 def _print(notice: str) -> None:
-    print(f"stockwire: {notice}", flush=True)
+    print_lines(f"stockwire: {notice}")

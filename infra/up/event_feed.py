@@ -1,12 +1,12 @@
 """The events that RabbitMQ routes while `up` runs, for its view."""
 
 import queue
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from shared.cli.output import error_line, print_lines
 from shared.errors import BrokerError
 from shared.events import Event, decode_event
 from shared.messaging.consumer import Consumer, Handler
@@ -48,4 +48,4 @@ def _consume(consumer: Consumer, settings: Settings, stop: Stop) -> None:
     try:
         run_consumer(consumer, settings, stop)
     except BrokerError as error:
-        print(f"stockwire: the live view ends: {error}", file=sys.stderr)
+        print_lines(error_line(f"the live view ends: {error}"), error=True)

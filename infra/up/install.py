@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from shared.cli.output import print_lines
 from shared.errors import ProcessError
 from shared.locks import file_lock
 from shared.settings import VAR
@@ -52,7 +53,7 @@ def install_package(name: str) -> None:
     settings = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", name]
     with file_lock(VAR / "apt.lock", wait=APT_TIMEOUT):
-        print(f"stockwire: installing {name} with apt-get (once)", flush=True)
+        print_lines(f"stockwire: installing {name} with apt-get (once)")
         for words in (["update", "-qq"], install):
             command = [*prefix, *settings, apt_get, *words]
             done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from consumers.tail import describe_event
+from shared.cli.escaping import escape
+from shared.cli.output import print_lines
 from shared.events import Event, PriceAlert, StockData
 from shared.prices import format_price
 from shared.times import format_instant
@@ -55,10 +57,10 @@ class LineView:
     """A line per event, for logs and pipes."""
 
     def show_event(self, event: Event) -> None:
-        print(describe_event(event), flush=True)
+        print_lines(describe_event(event))
 
     def print_notice(self, notice: str) -> None:
-        print(f"stockwire: {notice}", flush=True)
+        print_lines(f"stockwire: {notice}")
 
     def refresh(self, summary: EventSummary) -> None:
         pass
@@ -75,7 +77,7 @@ class TableView:
         pass
 
     def print_notice(self, notice: str) -> None:
-        self._live.console.print(f"stockwire: {notice}", markup=False, highlight=False)
+        self._live.console.print(escape(f"stockwire: {notice}"), markup=False, highlight=False)
 
     def refresh(self, summary: EventSummary) -> None:
         self._live.update(_render(summary, self._title), refresh=True)
@@ -99,9 +101,9 @@ def _render(summary: EventSummary, title: str) -> Group:
         event = latest.event
         price = f"{format_price(event.price)} {event.currency or ''}"
         as_of = format_instant(event.as_of)
-        table.add_row(symbol, price, _change(latest), as_of, Text(event.provider), str(latest.count))
+        table.add_row(symbol, price, _change(latest), as_of, Text(escape(event.provider)), str(latest.count))
     waiting = [] if summary.prices else [Text("waiting for the first sync", style="dim")]
-    alerts = [Text(describe_event(alert), style="bold yellow") for alert in summary.alerts]
+    alerts = [Text(escape(describe_event(alert)), style="bold yellow") for alert in summary.alerts]
     return Group(table, *waiting, *alerts, Text("Press Ctrl-C to stop", style="dim"))
 
 

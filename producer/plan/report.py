@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-
 from producer.plan.forecast import MINUTE, PER_DAY, PER_MINUTE, Forecast, SyncTimes
 from shared.accounts import Account, describe_limits
-from shared.cli.output import Format, print_rows
+from shared.cli.output import Format, print_coloured, print_lines, print_rows
 from shared.schedule import Schedule
 from shared.symbols import join_names
 from shared.times import format_duration
@@ -75,7 +73,7 @@ def print_text(sync_plan: SyncPlan, plans: Plans) -> None:
         order = f"{first} first, then {', then '.join(later)} for failed symbols; each is shown as if used alone"
         _print_entry("providers", order)
     for name, each in plans.items():
-        print()
+        print_lines("")
         if each is None:
             _print_heading(name, "fits: it has no limits", good=True)
         else:
@@ -187,7 +185,7 @@ def _print_heading(name: str, verdict: str, *, good: bool) -> None:
 def _print_entry(label: str, text: str, colour: str | None = None) -> None:
     """Print the text after its label, in lines that fit a terminal."""
     width = min(_WIDEST, shutil.get_terminal_size().columns)
-    lines = textwrap.fill(
+    lines = textwrap.wrap(
         text,
         width,
         initial_indent=label.ljust(_LABEL),
@@ -195,7 +193,8 @@ def _print_entry(label: str, text: str, colour: str | None = None) -> None:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    typer.echo(typer.style(lines, fg=colour, bold=True) if colour else lines)
+    for line in lines:
+        print_coloured(line, colour=colour) if colour else print_lines(line)
 
 
 def _count(count: int, what: str) -> str:

@@ -111,7 +111,7 @@ class Recording:
             elif len(row) != columns.width:
                 reason = f"has {len(row)} fields, the header has {columns.width}"
                 yield InvalidRow(self._reader.line_num, reason)
-            elif wanted is None or wanted(row[columns.symbol], columns.time_text(row)):
+            elif wanted is None or wanted(columns.symbol_text(row), columns.time_text(row)):
                 yield _read_row(row, columns, self._reader.line_num, now)
 
     def _blank_unclosed_quotes(self, lines: Iterable[str]) -> Iterator[str]:
@@ -143,6 +143,10 @@ class _Columns(NamedTuple):
     currency: int
     volume: int
     optional: tuple[tuple[int, str], ...]
+
+    def symbol_text(self, row: Sequence[str]) -> str:
+        """Return the symbol without the ' that marks text in a spreadsheet, which our CSV has before = + - @."""
+        return row[self.symbol].strip().removeprefix("'")
 
     def time_text(self, row: Sequence[str]) -> str:
         return row[self.time] if self.date < 0 else f"{row[self.date].strip()}T{row[self.time].strip()}"
@@ -199,7 +203,7 @@ def _read_row(row: Sequence[str], columns: _Columns, line: int, now: datetime) -
             return InvalidRow(line, f"time {columns.time_text(row)!r} is in the future")
         return RecordedPrice(
             line,
-            _symbol(row[columns.symbol].strip()),
+            _symbol(columns.symbol_text(row)),
             as_of,
             _read_price(row[columns.price], columns.price_name),
             _read_currency(row[columns.currency]) if columns.currency >= 0 else None,

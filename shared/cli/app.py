@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from shared.cli.output import error_line
 from shared.cli.plain_values import PlainValues
 from shared.errors import StockwireError
 
@@ -41,12 +42,12 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     try:
         app(prog_name=name)
     except StockwireError as error:
-        sys.exit(f"stockwire: {' '.join(str(error).split())}")
+        sys.exit(error_line(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a user gets one line for a bug of ours, not a traceback
         where = _keep_traceback()
-        sys.exit(f"stockwire: bug: {type(error).__name__}: {error} (traceback in {where}; please report it)")
+        sys.exit(error_line(f"bug: {type(error).__name__}: {error} (traceback in {where}; please report it)"))
     finally:
         # Ctrl-C during the exit ends the process at once; Python would print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,7 @@
-"""Print rows: a table on a terminal, aligned text in a pipe, or CSV or JSON on request."""
+"""Print lines, and rows: a table on a terminal, aligned text in a pipe, or CSV or JSON on request.
+
+All output of the commands and consumers goes through this module, which escapes text from outside.
+"""
 
 import csv
 import json
@@ -8,11 +11,31 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any
 
+from shared.cli.escaping import escape, escape_cell, escape_json
+
 
 class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+
+
+def print_lines(*lines: str, error: bool = False) -> None:
+    """Print each text as one line on stdout, or on stderr if `error`, and flush."""
+    file = sys.stderr if error else sys.stdout
+    print("\n".join(map(escape, lines)), file=file, flush=True)
+
+
+def print_coloured(coloured: str, text: str = "", *, colour: str) -> None:
+    """Print one line whose first part is bold and coloured on a terminal."""
+    from typer import echo, style
+
+    echo(style(escape(coloured), fg=colour, bold=True) + escape(text))
+
+
+def error_line(error: object) -> str:
+    """Return an error as one line for stderr."""
+    return f"stockwire: {escape(' '.join(str(error).split()))}"
 
 
 def print_rows(
@@ -25,13 +48,14 @@ def print_rows(
 ) -> None:
     """Print the columns of each row. A missing value is empty text, or null in JSON.
 
-    Columns named in `right` are aligned right. Instead of a table without rows, `empty` is printed on stderr.
+    Columns named in `right` hold numbers, and are aligned right. Instead of a table without rows, `empty` is printed on
+    stderr.
     """
     if output is Format.JSON:
         _print_json(columns, rows)
     elif output is Format.CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows(chain([columns], (_cells(columns, row) for row in rows)))
+        writer.writerows(chain([columns], (_csv_cells(columns, row, right) for row in rows)))
     else:
         _print_table(columns, [_cells(columns, row) for row in rows], right, empty)
 
@@ -39,15 +63,17 @@ def print_rows(
 def _print_json(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Print an array with one row per line, as the rows arrive."""
     separator = "[\n"
+    ascii_only = not sys.stdout.encoding.lower().startswith("utf")
     for row in rows:
-        sys.stdout.write(separator + json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False))
+        line = json.dumps({column: row.get(column) for column in columns}, ensure_ascii=ascii_only)
+        sys.stdout.write(separator + escape_json(line))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str], empty: str) -> None:
     if not rows:
-        print(empty, file=sys.stderr)
+        print_lines(empty, error=True)
     elif sys.stdout.isatty():
         _print_rich_table(columns, rows, right)
     else:
@@ -76,4 +102,16 @@ def _print_plain(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
 
 def _cells(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
     values = (row.get(column) for column in columns)
-    return ["" if value is None else str(value) for value in values]
+    return ["" if value is None else escape(str(value)) for value in values]
+
+
+def _csv_cells(columns: Sequence[str], row: Mapping[str, Any], numbers: Sequence[str]) -> list[Any]:
+    """Return the cells of a row; a negative number must not be taken for a formula."""
+    values = ((column, row.get(column)) for column in columns)
+    return [_csv_cell(value, is_number=column in numbers) for column, value in values]
+
+
+def _csv_cell(value: Any, *, is_number: bool) -> Any:
+    if not isinstance(value, str):
+        return value
+    return escape(value) if is_number else escape_cell(value)

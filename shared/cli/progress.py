@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from shared.cli.escaping import escape
+
 
 class ProgressBar:
     """The bar of one task, with lines of text printed above it."""
@@ -21,7 +23,7 @@ class ProgressBar:
         self._progress.advance(self._task, more)
 
     def print_line(self, line: str) -> None:
-        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(escape(line), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Remove the bar."""

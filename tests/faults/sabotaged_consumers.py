@@ -17,6 +17,7 @@ from sqlalchemy.pool import Pool
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.tables import alerts as alerts_table
 from consumers.history.handler import history as real_history
+from shared.cli import logs
 from shared.database import opened, writing
 from shared.errors import BrokerUnavailable
 from shared.events import StockData
@@ -190,6 +191,17 @@ class UnconfirmedPublisher:
             self._connection.open()
             self._plain = self._connection.channel()
         return self._plain
+
+
+@contextmanager
+def open_with_raw_log(settings: Settings) -> Iterator[Handler]:
+    """Open history in a process that logs text from outside as it is."""
+    logs.escape = str
+    with real_history.open(settings) as handle:
+        yield handle
+
+
+history_with_raw_log = replace(real_history, open=open_with_raw_log)
 
 
 @contextmanager

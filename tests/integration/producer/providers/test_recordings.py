@@ -78,6 +78,12 @@ def test_a_time_without_offset_is_utc_and_a_date_is_midnight(
     assert row.as_of == as_of
 
 
+def test_the_apostrophe_of_a_spreadsheet_is_not_a_part_of_the_symbol(write: Write) -> None:
+    [row] = read(write("symbol,date,price", "'-SPREAD,2020-01-02,1"))
+    assert isinstance(row, RecordedPrice)
+    assert row.symbol == "-SPREAD"
+
+
 def test_the_price_column_wins_over_the_close_column(write: Write) -> None:
     [row] = read(write("date,symbol,close,price", "2020-01-02,AAPL,1,2"))
     assert isinstance(row, RecordedPrice)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.cli.output import Format, print_rows
+from shared.cli.output import Format, error_line, print_coloured, print_lines, print_rows
 from shared.settings import ROOT
 
 COLUMNS = ["symbol", "price", "note"]
@@ -70,6 +70,33 @@ def test_rows_may_come_from_a_generator(capsys: pytest.CaptureFixture[str]) -> N
     for output in Format:
         print_rows(COLUMNS, (row for row in ROWS), output)
         assert "5917.11" in capsys.readouterr().out
+
+
+HOSTILE = "=1\x1b[31m\n\u202e"
+
+
+@pytest.mark.parametrize("output", Format)
+def test_no_format_prints_the_control_characters_of_a_cell(output: Format, capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(["price", "note"], [{"price": "1", "note": HOSTILE}], output, right=["price"])
+    printed = capsys.readouterr().out
+    assert printed.replace("\n", "").isprintable()
+    assert len(printed.splitlines()) == (3 if output is Format.JSON else 2)
+    if output is Format.JSON:
+        assert json.loads(printed)[0]["note"] == HOSTILE
+
+
+def test_text_in_csv_never_starts_a_formula_and_numbers_stay_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"price": "-1.5", "volume": -7, "note": "-1.5"}, {"price": "2", "volume": 2, "note": "=HYPERLINK(A1)"}]
+    print_rows(["price", "volume", "note"], rows, Format.CSV, right=["price", "volume"])
+    assert capsys.readouterr().out == "price,volume,note\n-1.5,-7,'-1.5\n2,2,'=HYPERLINK(A1)\n"
+
+
+def test_lines_and_errors_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    print_lines("a\nb", "\x1b[2J")
+    print_lines("to stderr \x07", error=True)
+    print_coloured("FAULT\x9b", " \u2066", colour="red")
+    assert capsys.readouterr() == ("a\\nb\n\\x1b[2J\nFAULT\\x9b \\u2066\n", "to stderr \\x07\n")
+    assert error_line(ValueError("one\n two \x1b[31m")) == r"stockwire: one two \x1b[31m"
 
 
 def test_a_terminal_shows_cells_as_they_are() -> None:
