@@ -23,7 +23,8 @@ from shared.settings import VAR, Settings, load_settings
 QUEUE = "celery.sync"
 KEEP_RESULTS = timedelta(days=7)
 
-# A sync may take one interval of the schedule, within these bounds; GRACE later its process is killed.
+# A sync may take one interval of the schedule, within these bounds; GRACE later its process is killed. The minimum is
+# per provider: one that sends its answers too slowly takes up to two calls, and then the next one must have its time.
 MIN_TIME_LIMIT = timedelta(minutes=1)
 MAX_TIME_LIMIT = timedelta(minutes=15)
 GRACE = timedelta(seconds=15)
@@ -44,7 +45,7 @@ def configure() -> dict[str, Any]:
 def configuration(settings: Settings) -> dict[str, Any]:
     """Return Celery's configuration, which has our settings as `stockwire`. Raises SettingsError."""
     address = settings.amqp_url
-    limit = min(max(settings.schedule.shortest_interval(), MIN_TIME_LIMIT), MAX_TIME_LIMIT)
+    limit = min(max(settings.schedule.shortest_interval(), MIN_TIME_LIMIT * len(settings.provider)), MAX_TIME_LIMIT)
     return {
         "stockwire": settings,
         "broker_url": address.url(),

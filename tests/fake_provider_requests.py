@@ -16,7 +16,7 @@ from tests.fake_http_server import Request, Script, fake_http_server
 
 # The key that tests/fake_apis/*.py accept.
 KEY = "test-key"
-TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
+TIMEOUTS = Timeouts(connect=0.5, read=0.5, call=1.5, history=1.5)
 
 
 def make_historical_provider(

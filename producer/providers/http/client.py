@@ -10,10 +10,11 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from producer.providers.http.apis.base import RequestAuth
+from producer.providers.http.deadline import DeadlineAdapter, call_deadline
 from producer.providers.http.parsing import truncate
+from producer.providers.http.request_errors import REQUEST_ERRORS, explain_request_error
 from producer.providers.http.retries import Retries
 from shared.errors import InvalidResponse, ProviderUnavailable
 
@@ -25,11 +26,16 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Timeouts in seconds: to connect, for each piece of a response, and for the whole body once it has begun."""
+    """Timeouts in seconds: to connect, for each piece of a response, and for a whole call.
+
+    A call ends with the last byte of its answer, after all retries and redirects. One for past prices may be as long
+    as `history`, because its answer may have megabytes.
+    """
 
     connect: float = 4.0
     read: float = 10.0
-    body: float = 20.0
+    call: float = 12.0
+    history: float = 40.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -55,7 +61,7 @@ class Client:
         self._auth = auth
         self._timeouts = timeouts
         self._session = requests.Session()
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -70,42 +76,29 @@ class Client:
 
         Raises ProviderUnavailable without a whole response, and InvalidResponse if the body cannot be decoded.
         """
-        try:
-            return self._follow_redirects(f"{self._url}{path}", query, reserve)
-        # Without the errors' texts and without `from`: they quote the URL, and with it the key.
-        except (requests.Timeout, urllib3.exceptions.TimeoutError):
-            raise ProviderUnavailable(f"no answer within {self._timeouts.read:g} s") from None
-        except (requests.exceptions.SSLError, urllib3.exceptions.SSLError):
-            raise ProviderUnavailable(f"the server has no valid certificate for {self._host}") from None
-        except requests.exceptions.ProxyError:
-            raise ProviderUnavailable(f"the proxy in HTTPS_PROXY does not reach {self._host}") from None
-        except (requests.ConnectionError, urllib3.exceptions.ProtocolError) as error:
-            raise ProviderUnavailable(f"{self._host} {_describe(error)}") from None
-        except (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-            raise InvalidResponse("the body does not match its Content-Encoding") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise ProviderUnavailable(f"the request to {self._host} failed ({type(error).__name__})") from None
-        except ValueError:
-            # The settings check our own URL, so the URL is from a redirect.
-            raise ProviderUnavailable(f"{self._host} redirects to an invalid URL") from None
+        with call_deadline(self._timeouts.call) as deadline:
+            try:
+                return self._follow_redirects(f"{self._url}{path}", query, Retries(reserve, deadline))
+            # Without `from`: the errors' texts quote the URL, and with it the key.
+            except REQUEST_ERRORS as error:
+                raise explain_request_error(error, self._host, self._timeouts.read, deadline) from None
 
     @property
     def _host(self) -> str:
         return urlsplit(self._url).netloc
 
-    def _follow_redirects(self, url: str, query: Mapping[str, str], reserve: Callable[[], None]) -> Response:
+    def _follow_redirects(self, url: str, query: Mapping[str, str], retries: Retries) -> Response:
         """Follow redirects on the same server. The key must not be sent to any other server."""
         for _ in range(MAX_REDIRECTS + 1):
-            with self._send_with_retries(url, query, reserve) as response:
+            with self._send_with_retries(url, query, retries) as response:
                 target = response.headers.get("Location") if response.is_redirect else None
                 if target is None:
                     return self._read(response)
             url, query = self._check_target(url, urljoin(url, target)), {}
         raise ProviderUnavailable(f"{self._host} redirects more than {MAX_REDIRECTS} times")
 
-    def _send_with_retries(self, url: str, query: Mapping[str, str], reserve: Callable[[], None]) -> requests.Response:
+    def _send_with_retries(self, url: str, query: Mapping[str, str], retries: Retries) -> requests.Response:
         """Return the first acceptable response, or the last one, with its body unread."""
-        retries = Retries(reserve)
         while True:
             try:
                 response = self._send(url, query)
@@ -145,15 +138,12 @@ class Client:
         return target
 
     def _read(self, response: requests.Response) -> Response:
-        deadline = time.monotonic() + self._timeouts.body
         body = bytearray()
         # read1 returns what has arrived. A slow server might never fill a chunk.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > MAX_BODY:
                 raise InvalidResponse(f"the body is longer than {MAX_BODY // 2**20} MiB")
-            if time.monotonic() > deadline:
-                raise ProviderUnavailable(f"the answer was not complete within {self._timeouts.body:g} s")
         text = body.decode(errors="replace")
         return Response(response.status_code, response.reason or "", text, _read_retry_after(response))
 
@@ -169,19 +159,3 @@ def _read_retry_after(response: requests.Response) -> float | None:
         return urllib3.Retry().get_retry_after(response.raw)
     except urllib3.exceptions.InvalidHeader:
         return None
-
-
-def _describe(error: Exception) -> str:
-    """Return what the host did, without the URL in the error's own text."""
-    text = str(error)
-    return next((words for sign, words in _SIGNS.items() if sign in text), "closed the connection")
-
-
-_SIGNS = {
-    "NameResolutionError": "is an unknown host name",
-    "Failed to resolve": "is an unknown host name",
-    "refused": "refuses connections",
-    "unreachable": "is not reachable",
-    "IncompleteRead": "closed the connection in the middle of an answer",
-    "timed out": "did not answer in time",
-}

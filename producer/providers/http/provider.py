@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -60,7 +60,7 @@ class HttpProvider:
         A symbol that exceeds the quota gets a RateLimited, and comes first the next time. Raises ProviderError while
         the circuit is open, and StorageError if the state cannot be read or written.
         """
-        with self._open() as (quota, sender):
+        with self._open(self.timeouts) as (quota, sender):
             now = self.clock()
             requests, deferred = quota.select_requests(symbols, now)
             results = RequestRunner(self.api, sender, quota.reserve_requests).run(requests)
@@ -70,7 +70,7 @@ class HttpProvider:
             return results
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[RequestQuota, RequestSender]]:
+    def _open(self, timeouts: Timeouts) -> Iterator[tuple[RequestQuota, RequestSender]]:
         """Open the state and a client for one block, and save the circuit breaker after it.
 
         Raises ProviderError if the circuit is open.
@@ -82,7 +82,7 @@ class HttpProvider:
                 raise error
             guard = CircuitGuard(circuit, self.clock)
             quota = RequestQuota(engine, self.api, self.account, self.account_name, self.clock)
-            with self._make_client() as client:
+            with self._make_client(timeouts) as client:
                 try:
                     yield quota, self._make_sender(client, guard, quota)
                 finally:
@@ -90,8 +90,8 @@ class HttpProvider:
                         with writing(engine) as connection:
                             save_circuit_breaker(connection, self.account_name, guard.circuit)
 
-    def _make_client(self) -> Client:
-        return Client(self.account.url, self.api.authenticate(self.account), MAX_CONNECTIONS, self.timeouts)
+    def _make_client(self, timeouts: Timeouts) -> Client:
+        return Client(self.account.url, self.api.authenticate(self.account), MAX_CONNECTIONS, timeouts)
 
     def _make_sender(self, client: Client, guard: CircuitGuard, quota: RequestQuota) -> RequestSender:
         key_setting, redact = f"{PREFIX}{self.name.upper()}_KEY", make_redactor(self.account.key)
@@ -111,7 +111,8 @@ class HistoricalHttpProvider(HttpProvider):
     def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
         """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
         request = self.api.history_request(symbol, interval, since, until)
-        with self._open() as (quota, sender):
+        timeouts = replace(self.timeouts, call=self.timeouts.history)
+        with self._open(timeouts) as (quota, sender):
             quota.reserve(1)
             try:
                 found = sender.send(request, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from producer.providers.http.deadline import Deadline
 from shared.backoff import Backoff
 from shared.errors import RateLimited
 
@@ -16,13 +17,14 @@ _RETRY_AFTER_STATUSES = frozenset({413, 429}) | _SERVER_ERRORS
 
 
 class Retries:
-    """The retries that are left for one request.
+    """The retries that are left for one call, with its redirects. None begins after the call's deadline.
 
     `reserve` reserves the credits for one retry. If it raises RateLimited, there is no retry.
     """
 
-    def __init__(self, reserve: Callable[[], None]) -> None:
+    def __init__(self, reserve: Callable[[], None], deadline: Deadline) -> None:
         self._reserve = reserve
+        self._deadline = deadline
         self._left = MAX_RETRIES
         self._connection_left = MAX_CONNECTION_RETRIES
         self._backoff = Backoff(first=0.2, cap=1.0)
@@ -47,7 +49,7 @@ class Retries:
         return self._use_one(retry_after)
 
     def _use_one(self, delay: float) -> float | None:
-        if not self._left:
+        if not self._left or delay >= self._deadline.remaining:
             return None
         try:
             self._reserve()

@@ -62,6 +62,12 @@ def test_the_time_limit_of_a_sync_is_one_interval_within_bounds(settings: Settin
     assert limits == {"5s": 60, "5m": 300, "1d": 900}
 
 
+def test_the_time_limit_of_a_sync_leaves_time_for_each_provider(settings: Settings, tmp_path: Path) -> None:
+    providers = ("replay", "replay", "simulated")
+    several = replace(settings, provider=providers, replay_file=tmp_path, schedule=Schedule.parse("5s"))
+    assert configuration(several)["task_soft_time_limit"] == 180
+
+
 def test_the_tls_options_of_the_address_are_passed_on(settings: Settings) -> None:
     def tls(url: str) -> dict[str, object] | bool:
         made: dict[str, object] | bool = configuration(replace(settings, amqp_url=BrokerAddress.parse(url)))[

@@ -28,7 +28,7 @@ from tests.fake_http_server import (
 KEY = "s3cr3t-key"
 BODY = json.dumps({"price": 187.44})
 VALID = Answer(BODY)
-TIMEOUTS = Timeouts(connect=0.5, read=0.5, body=1.0)
+TIMEOUTS = Timeouts(connect=0.5, read=0.5, call=1.5, history=1.5)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def test_connections_are_reused() -> None:
     ("answer", "error", "why"),
     [
         (Answer(BODY, delay=2), ProviderUnavailable, "no answer within 0.5 s"),
-        (Answer(BODY, drip=0.2), ProviderUnavailable, "not complete within 1 s"),
+        (Answer(BODY, drip=0.2), ProviderUnavailable, "no complete answer within 1.5 s"),
         (Answer(BODY, cut=5), ProviderUnavailable, "closed the connection in the middle"),
         (
             Answer(BODY, headers={"Content-Encoding": "gzip"}),

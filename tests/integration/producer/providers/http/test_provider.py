@@ -65,7 +65,7 @@ def provider(tmp_path: Path, clock: Clock) -> Callable[..., HttpProvider]:
 
     def make(server: FakeHttpServer, key: str = KEY, api: Finnhub | None = None, **limits: int) -> HttpProvider:
         account = Account(server.url, key, **limits)
-        return HttpProvider(api or Finnhub(), account, tmp_path, Timeouts(0.5, 0.5, 1.0), clock)
+        return HttpProvider(api or Finnhub(), account, tmp_path, Timeouts(0.5, 0.5, 1.5), clock)
 
     return make
 

@@ -1,0 +1,52 @@
+"""The errors of the HTTP libraries as our own, without their texts, which quote the URL and with it the key."""
+
+from collections.abc import Mapping
+
+import requests
+import urllib3
+
+from producer.providers.http.deadline import Deadline
+from shared.errors import InvalidResponse, ProviderUnavailable
+
+# Errors that a request may raise.
+REQUEST_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError, ValueError)
+
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+_DECODING_ERRORS = (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)
+# The first entry whose type matches is used.
+_MESSAGES: Mapping[tuple[type[Exception], ...], str] = {
+    (requests.exceptions.SSLError, urllib3.exceptions.SSLError): "the server has no valid certificate for {host}",
+    (requests.exceptions.ProxyError,): "the proxy in HTTPS_PROXY does not reach {host}",
+    (requests.ConnectionError, urllib3.exceptions.ProtocolError): "{host} {sign}",
+    (requests.RequestException, urllib3.exceptions.HTTPError): "the request to {host} failed ({type})",
+    # The settings check our own URL, so the URL is from a redirect.
+    (ValueError,): "{host} redirects to an invalid URL",
+}
+_SIGNS = {
+    "NameResolutionError": "is an unknown host name",
+    "Failed to resolve": "is an unknown host name",
+    "refused": "refuses connections",
+    "unreachable": "is not reachable",
+    "IncompleteRead": "closed the connection in the middle of an answer",
+    "timed out": "did not answer in time",
+}
+
+
+def explain_request_error(
+    error: Exception, host: str, timeout: float, deadline: Deadline
+) -> ProviderUnavailable | InvalidResponse:
+    """Return our own error for one of REQUEST_ERRORS; `timeout` is the longest wait for a piece of an answer."""
+    if not deadline.remaining:
+        return ProviderUnavailable(f"no complete answer within {deadline.seconds:g} s")
+    if isinstance(error, _TIMEOUTS):
+        return ProviderUnavailable(f"no answer within {timeout:g} s")
+    if isinstance(error, _DECODING_ERRORS):
+        return InvalidResponse("the body does not match its Content-Encoding")
+    message = next(message for types, message in _MESSAGES.items() if isinstance(error, types))
+    return ProviderUnavailable(message.format(host=host, sign=_describe(error), type=type(error).__name__))
+
+
+def _describe(error: Exception) -> str:
+    """Return what the host did, without the URL in the error's own text."""
+    text = str(error)
+    return next((words for sign, words in _SIGNS.items() if sign in text), "closed the connection")
