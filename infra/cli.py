@@ -10,6 +10,7 @@ COMMANDS = {
         "infra.up.command:up",
         "Run the whole pipeline: producer, history and alerts consumers, and a broker if none answers.",
     ),
+    "down": LazyCommand("Run", "infra.up.down:down", "End a running `up`, and whatever an earlier `up` left running."),
     "sync": LazyCommand(
         "Run", "producer.commands:sync", "Fetch prices and publish them now. Exits 1 if any symbol failed."
     ),

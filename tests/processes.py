@@ -123,6 +123,18 @@ def stockwire(
     )
 
 
+def processes_in(folder: Path) -> list[tuple[int, str]]:
+    """Return process number and command line of each process that runs in a folder or below."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve().is_relative_to(folder):
+                found.append((int(process.name), (process / "cmdline").read_text().replace("\0", " ")))
+        except OSError:
+            continue  # it has ended, or is somebody else's
+    return found
+
+
 def copy_checkout(folder: Path) -> Path:
     """Copy the project as a fresh clone has it, but compiled, and with this checkout's .venv."""
     _compile()

@@ -14,11 +14,13 @@ from typing import Annotated
 import typer
 
 from infra.up.event_feed import event_feed
-from infra.up.orphans import kill_orphans
-from infra.up.rabbitmq import PROCESS_FILE, PrivateBroker, private_broker
+from infra.up.folders import BROKER_FOLDER, LOG_FOLDER, PROCESS_FILES, UP_PID
+from infra.up.orphans import end_orphans
+from infra.up.rabbitmq import PrivateBroker, private_broker
 from infra.up.stack import CONSUMERS, PRODUCER, Stack
 from infra.up.sync_monitor import SyncMonitor
 from infra.up.view import EventSummary, open_view
+from infra.up.watchdog import Watchdog
 from producer.plan.command import plan_warning
 from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
@@ -36,8 +38,6 @@ from shared.messaging.topology import queue_name
 from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
 from shared.signals import Stop, stop_on_signals
 from shared.times import utc_now
-
-BROKER_FOLDER = VAR / "rabbitmq"
 
 # Seconds.
 _REFRESH_INTERVAL = 0.25
@@ -66,14 +66,13 @@ def up(
         watch_list(settings, VAR)
         closed_hint = _closed_market_hint(settings)
         write_running(overrides)
-        kill_orphans(BROKER_FOLDER / PROCESS_FILE)
-        with _broker(settings) as private:
+        with _watchdog() as watchdog, _broker(settings) as private:
             if private:
                 settings = replace(settings, amqp_url=private.address)
                 overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
                 write_running(overrides)
-            with Stack(VAR / "log", overrides) as stack:
-                _run(stack, settings, closed_hint, private, stop, duration)
+            with Stack(LOG_FOLDER, overrides) as stack:
+                _run(stack, settings, closed_hint, private, watchdog, stop, duration)
 
 
 @contextmanager
@@ -84,10 +83,21 @@ def _only_instance() -> Iterator[None]:
             raise ProcessError("./stockwire up already runs in this folder: stop it first")
         # Left behind by an `up` that was killed.
         UP_SETTINGS.unlink(missing_ok=True)
+        UP_PID.write_text(str(os.getpid()))
         try:
             yield
         finally:
             UP_SETTINGS.unlink(missing_ok=True)
+            UP_PID.unlink(missing_ok=True)
+
+
+@contextmanager
+def _watchdog() -> Iterator[Watchdog]:
+    """End what an earlier `up` left running, and yield a watchdog that does so if this `up` is killed."""
+    for file in PROCESS_FILES:
+        end_orphans(file)
+    with Watchdog(PROCESS_FILES, LOG_FOLDER / "watchdog.log") as watchdog:
+        yield watchdog
 
 
 @contextmanager
@@ -97,7 +107,7 @@ def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
         connect(settings.amqp_url, "up").close_gracefully()
     except BrokerUnavailable:
         _print(f"RabbitMQ does not answer at {settings.amqp_url}; starting a private one in {_relative(BROKER_FOLDER)}")
-        with private_broker(BROKER_FOLDER) as private:
+        with private_broker(BROKER_FOLDER, watched=True) as private:
             yield private
     else:
         yield None
@@ -118,10 +128,11 @@ def _run(
     settings: Settings,
     closed_hint: str,
     private: PrivateBroker | None,
+    watchdog: Watchdog,
     stop: Stop,
     duration: timedelta | None,
 ) -> None:
-    _print(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_relative(VAR / 'log')}")
+    _print(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_relative(LOG_FOLDER)}")
     symbols = watch_list(settings, VAR)
     _print_removed_symbols(settings, symbols)
     # Consumers first: the broker returns an event that no queue is bound for.
@@ -143,6 +154,7 @@ def _run(
             view.refresh(summary)
             for notice in [*_restart_crashed(stack, private), *monitor.poll()]:
                 view.print_notice(notice)
+            watchdog.restart_if_ended()
     _print(f"stopping after {summary}")
 
 
@@ -176,7 +188,7 @@ def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> boo
         while not all(count_consumers(connection, queue_name(name)) for name in CONSUMERS):
             stack.restart_crashed()
             if time.monotonic() > deadline:
-                raise ProcessError(f"no consumers within {_READY_TIMEOUT} s: see {_relative(VAR / 'log')}")
+                raise ProcessError(f"no consumers within {_READY_TIMEOUT} s: see {_relative(LOG_FOLDER)}")
             if stop.wait(0.2):
                 return False
     finally:

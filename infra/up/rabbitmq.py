@@ -7,12 +7,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.up.folders import PROCESS_FILE
 from infra.up.install import find_server, install_server
-from infra.up.orphans import kill_orphans, record_processes
+from infra.up.orphans import end_orphans, record_processes
+from infra.up.watchdog import Watchdog
 from shared.errors import BrokerError, ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
@@ -20,8 +22,6 @@ from shared.messaging.amqp.connection import connect
 # Seconds.
 START_TIMEOUT = 90
 STOP_TIMEOUT = 30
-# The file that records the processes of a node, in its folder.
-PROCESS_FILE = "processes"
 
 
 def free_port() -> int:
@@ -32,7 +32,10 @@ def free_port() -> int:
 
 @dataclass
 class PrivateBroker:
-    """A node and its port mapper (epmd). `folder` holds data, log and cookie."""
+    """A node and its port mapper (epmd). `folder` holds data, log and cookie.
+
+    `owner` is the number of the process that the watchdog of the node watches, if it has one.
+    """
 
     folder: Path
     server: Path
@@ -41,6 +44,7 @@ class PrivateBroker:
     dist_port: int = field(default_factory=free_port)
     epmd_port: int = field(default_factory=free_port)
     extra_config: str = ""
+    owner: int = field(default_factory=os.getpid)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -90,7 +94,7 @@ class PrivateBroker:
                         start_new_session=True,
                     )
                 )
-        record_processes(self.folder / PROCESS_FILE, (process.pid for process in self._processes))
+                record_processes(self.process_file, self.owner, (process.pid for process in self._processes))
         try:
             self._wait_until_up()
         except BaseException:
@@ -102,6 +106,10 @@ class PrivateBroker:
         return [[_find_epmd(self.server), "-port", str(self.epmd_port), "-address", "127.0.0.1"], [str(self.server)]]
 
     @property
+    def process_file(self) -> Path:
+        return self.folder / PROCESS_FILE
+
+    @property
     def running(self) -> bool:
         return bool(self._processes) and all(process.poll() is None for process in self._processes)
 
@@ -110,7 +118,7 @@ class PrivateBroker:
         for process in reversed(self._processes):
             _stop_group(process)
         self._processes.clear()
-        (self.folder / PROCESS_FILE).unlink(missing_ok=True)
+        self.process_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """Send SIGKILL: like a power loss, nothing is flushed and no connection is closed."""
@@ -157,15 +165,19 @@ class PrivateBroker:
 
 
 @contextmanager
-def private_broker(folder: Path) -> Iterator[PrivateBroker]:
-    """Run a node with its data in `folder`. Installs RabbitMQ if it is missing. Raises ProcessError."""
-    kill_orphans(folder / PROCESS_FILE)
+def private_broker(folder: Path, *, watched: bool = False) -> Iterator[PrivateBroker]:
+    """Run a node with its data in `folder`. Installs RabbitMQ if it is missing. Raises ProcessError.
+
+    Unless the caller has a watchdog for the node (`watched`), it gets one of its own.
+    """
     broker = PrivateBroker(folder, find_server() or install_server())
-    broker.start()
-    try:
-        yield broker
-    finally:
-        broker.stop()
+    end_orphans(broker.process_file)
+    with nullcontext() if watched else Watchdog([broker.process_file], folder / "log" / "watchdog.log"):
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.stop()
 
 
 def _find_epmd(server: Path) -> str:

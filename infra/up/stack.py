@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.up.orphans import kill_orphans, record_processes
+from infra.up.folders import PROCESS_FILE
+from infra.up.orphans import record_processes
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -64,7 +65,7 @@ class Stack:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         """Write a log file per process to `folder`, and add `environment` to the environment of each process."""
         self._folder = folder
-        self._process_file = folder / "processes"
+        self._process_file = folder / PROCESS_FILE
         self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
         self._processes: list[SupervisedProcess] = []
 
@@ -75,7 +76,7 @@ class Stack:
             process = SupervisedProcess(name, command, log, self._environment)
             process.start()
             self._processes.append(process)
-        self._record()
+            self._record()
 
     def restart_crashed(self) -> list[str]:
         """Restart processes that have ended, and return a notice for each. Raises ProcessError for repeated crashes."""
@@ -96,7 +97,6 @@ class Stack:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        kill_orphans(self._process_file)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -114,4 +114,4 @@ class Stack:
         self._process_file.unlink(missing_ok=True)
 
     def _record(self) -> None:
-        record_processes(self._process_file, (each.process.pid for each in self._processes))
+        record_processes(self._process_file, os.getpid(), (each.process.pid for each in self._processes))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from tests.processes import running, stockwire, until
+from tests.processes import processes_in, running, stockwire, until
 
 UP_TIMEOUT = 90.0
 
@@ -25,18 +25,6 @@ def ask(checkout: Path) -> Callable[..., Any]:
         return json.loads(done.stdout or "[]")
 
     return asked
-
-
-def processes_in(folder: Path) -> list[tuple[int, str]]:
-    """Return process number and command line of each process that runs in a folder or below."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").resolve().is_relative_to(folder):
-                found.append((int(process.name), (process / "cmdline").read_text().replace("\0", " ")))
-        except OSError:
-            continue  # it has ended, or is somebody else's
-    return found
 
 
 def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Callable[..., Any]) -> None:
@@ -102,18 +90,28 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
 
 def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broker: BrokerAddress) -> None:
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
-    command = str(checkout / "stockwire")
-    with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as first:
+    words = (str(checkout / "stockwire"), "up", "--every", "1s")
+    with running(*words, environment=environment, folder=checkout) as first:
         first.wait_for("AAPL")
-        first.send(signal.SIGKILL)
+        for pid, command in processes_in(checkout):
+            if "infra" in command:  # `up` and its watchdog
+                os.kill(pid, signal.SIGKILL)
         first.wait()
-    orphans = processes_in(checkout)
-    assert any("celery" in command for _, command in orphans)
+    assert any("celery" in command for _, command in processes_in(checkout))
     # Like the address of a private broker.
     (checkout / "var" / "up.env").write_text("STOCKWIRE_AMQP_URL=amqp://guest:guest@127.0.0.1:1/\n")
-    with running(command, "up", "--every", "1s", environment=environment, folder=checkout) as second:
+    with running(*words, environment=environment, folder=checkout) as second:
         second.wait_for("AAPL")
         assert second.stop() == 0
+    assert processes_in(checkout) == []
+
+
+def test_down_ends_a_running_up(checkout: Path, broker: BrokerAddress) -> None:
+    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
+        up.wait_for("syncing")
+        assert "ended the running ./stockwire up" in stockwire("down", folder=checkout).stdout
+        assert up.wait() == 0
     assert processes_in(checkout) == []
 
 
