@@ -6,8 +6,9 @@ Source: https://github.com/gerrymanoim/exchange_calendars, an optional install t
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from shared.errors import SettingsError
@@ -143,12 +144,22 @@ def _library() -> Any:
     return exchange_calendars
 
 
+@cache
 def _bounds(calendar: str) -> tuple[date, date]:
     """Return the first and the last day that the calendar is known for."""
-    kind = type(_library().get_calendar(calendar))
+    kind = _calendar_class(calendar)
     first, last = date(_FIRST_YEAR, 1, 1), date(_LAST_YEAR, 12, 31)
     lower, upper = kind.bound_min(), kind.bound_max()
     return (max(first, lower.date()) if lower else first), (min(last, upper.date()) if upper else last)
+
+
+def _calendar_class(calendar: str) -> Any:
+    """Return the library's class of a calendar, by way of a small one: by default it computes 21 years."""
+    try:
+        return type(_library().get_calendar(calendar, start=(utc_now() - timedelta(days=366)).date().isoformat()))
+    except ValueError:
+        # The calendar ended more than a year ago.
+        return type(_library().get_calendar(calendar))
 
 
 def _read_sessions(calendar: str, first: date, last: date) -> list[Session]:
