@@ -17,6 +17,7 @@ StockwireError
 │   ├── ProviderUnavailable  the provider does not answer, or reports an error of its own: try again later
 │   ├── RateLimited          the provider's rate limit or the plan's quota is used up: try again at `retry_at`
 │   └── AuthenticationFailed the provider rejected the key: no retry will help
+├── OutputError              standard output cannot be written: it is closed, or its disk is full
 ├── SyncRunning              another sync holds the lock
 └── ProcessError             a process of the pipeline did not start, or keeps ending
 """
@@ -117,6 +118,10 @@ class RateLimited(ProviderError):
 
 class AuthenticationFailed(ProviderError):
     transient = False
+
+
+class OutputError(StockwireError):
+    pass
 
 
 class SyncRunning(StockwireError):

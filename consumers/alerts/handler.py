@@ -16,7 +16,7 @@ from consumers.alerts.store import Counters, load_watermarks, read_counters, sav
 from consumers.alerts.tables import SCHEMA
 from shared.cli.output import print_lines
 from shared.database import opened, redact, writing
-from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
+from shared.errors import BrokerUnavailable, OutputError, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
@@ -53,8 +53,7 @@ class AlertHandler:
 
         Raises StorageError, PublishError and BrokerUnavailable; a call with the same events is then safe.
         """
-        for alert in self._evaluate(events):
-            print_lines(alert_line(alert))
+        _print_alerts(self._evaluate(events))
         relay_pending_alerts(self._engine, self._publish, self._clock)
 
     def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:
@@ -84,6 +83,15 @@ class AlertHandler:
         if counters.batches != self._batches:
             self._watermarks.clear()
         self._watermarks |= load_watermarks(connection, symbols - self._watermarks.keys())
+
+
+def _print_alerts(alerts: Sequence[PriceAlert]) -> None:
+    """Print the alerts. If that fails, evaluation goes on, because they are stored."""
+    try:
+        for alert in alerts:
+            print_lines(alert_line(alert))
+    except OutputError as error:
+        log.warning("%s; %d alerts are stored, and ./stockwire alerts lists them", error, len(alerts))
 
 
 def alert_line(alert: PriceAlert) -> str:

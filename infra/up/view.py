@@ -13,7 +13,8 @@ from rich.text import Text
 
 from consumers.tail import describe_event
 from shared.cli.escaping import escape
-from shared.cli.output import print_lines
+from shared.cli.output import error_line, print_lines
+from shared.errors import OutputError
 from shared.events import Event, PriceAlert, StockData
 from shared.prices import format_price
 from shared.times import format_instant
@@ -54,13 +55,24 @@ class EventSummary:
 
 
 class LineView:
-    """A line per event, for logs and pipes."""
+    """A line per event, for logs and pipes. The pipeline goes on if they cannot be written, say to a full disk."""
+
+    def __init__(self) -> None:
+        self._last_error = ""
 
     def show_event(self, event: Event) -> None:
-        print_lines(describe_event(event))
+        self._print(describe_event(event))
 
     def print_notice(self, notice: str) -> None:
-        print_lines(f"stockwire: {notice}")
+        self._print(f"stockwire: {notice}")
+
+    def _print(self, line: str) -> None:
+        try:
+            print_lines(line)
+        except OutputError as error:
+            if str(error) != self._last_error:
+                self._last_error = str(error)
+                print_lines(error_line(f"{error}; the pipeline goes on"), error=True)
 
     def refresh(self, summary: EventSummary) -> None:
         pass

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from shared.cli.output import error_line
 from shared.cli.plain_values import PlainValues
+from shared.cli.streams import finish_output, prepare_streams
 from shared.errors import StockwireError
 
 
@@ -39,12 +40,19 @@ def run(app: typer.Typer, name: str) -> NoReturn:
 
     The exit status is 0 for success, 1 for a failure (with one line on stderr) and 2 for wrong usage.
     """
+    prepare_streams()
     try:
-        app(prog_name=name)
+        _run_and_flush(app, name)
     except StockwireError as error:
         sys.exit(error_line(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # The reader of the output, such as head, has enough.
+        sys.exit(1)
+    except OSError as error:
+        # A full disk, a missing permission or a limit of the system is not a bug of ours.
+        sys.exit(error_line(f"{error.filename or 'a file or a socket'} cannot be used: {error.strerror or error}"))
     except Exception as error:  # noqa: BLE001 - a user gets one line for a bug of ours, not a traceback
         where = _keep_traceback()
         sys.exit(error_line(f"bug: {type(error).__name__}: {error} (traceback in {where}; please report it)"))
@@ -52,6 +60,13 @@ def run(app: typer.Typer, name: str) -> NoReturn:
         # Ctrl-C during the exit ends the process at once; Python would print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(0)
+
+
+def _run_and_flush(app: typer.Typer, name: str) -> None:
+    try:
+        app(prog_name=name)
+    finally:
+        finish_output()
 
 
 def _keep_traceback() -> str:

@@ -28,9 +28,10 @@ def print_lines(*lines: str, error: bool = False) -> None:
 
 def print_coloured(coloured: str, text: str = "", *, colour: str) -> None:
     """Print one line whose first part is bold and coloured on a terminal."""
-    from typer import echo, style
+    from typer import style
 
-    echo(style(escape(coloured), fg=colour, bold=True) + escape(text))
+    start = escape(coloured)
+    print((style(start, fg=colour, bold=True) if sys.stdout.isatty() else start) + escape(text), flush=True)
 
 
 def error_line(error: object) -> str:

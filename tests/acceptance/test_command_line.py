@@ -1,14 +1,28 @@
 """The command line as a whole: help, usage, and the doctor."""
 
+import json
+import os
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
 from infra.cli import cli
+from shared.database import opened
+from shared.database_url import DatabaseUrl
 from shared.messaging.address import BrokerAddress
-from tests.processes import stockwire
+from shared.schema import create_schema
+from shared.settings import ROOT
+from tests.event_factories import stock_data
+from tests.processes import PYTHON, stockwire
+
+# Has a character that Latin-1 lacks, and one that only ASCII lacks.
+PROVIDER = "Börse €"
 
 COMMANDS = [
     "up",
@@ -26,6 +40,16 @@ COMMANDS = [
     "doctor",
     "test",
 ]
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> dict[str, str]:
+    """Settings with a history that has one price."""
+    url = DatabaseUrl(f"sqlite:///{tmp_path / 'history.db'}")
+    with opened(url.engine_url) as engine:
+        create_schema(engine, SCHEMA)
+        PriceStore(engine).save([stock_data(provider=PROVIDER)])
+    return {"STOCKWIRE_HISTORY_URL": url.text}
 
 
 def invoke(*words: str) -> Result:
@@ -66,6 +90,42 @@ def test_wrong_usage_exits_with_2_and_no_traceback(words: list[str]) -> None:
     done = invoke(*words)
     assert done.exit_code == 2
     assert "Error" in done.stderr
+
+
+def in_shell(command: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[bytes]":
+    """Run a line of a shell in the project's folder."""
+    everything = {**os.environ, **PYTHON, **(environment or {})}
+    return subprocess.run(["sh", "-c", command], cwd=ROOT, env=everything, capture_output=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("command", ["--help", "plan", "latest --format csv"])
+@pytest.mark.parametrize("redirection", [">&-", "> /dev/full"])
+def test_output_that_is_lost_is_an_error_of_one_line(command: str, redirection: str, history: dict[str, str]) -> None:
+    done = in_shell(f"./stockwire {command} {redirection}", history)
+    [line] = done.stderr.decode().splitlines()
+    assert line.startswith("stockwire: standard output cannot be written")
+    assert line.endswith("redirect it to a file with room, or to /dev/null")
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full", "<&- 2>&-"])
+def test_a_command_without_output_needs_no_stream(redirection: str, history: dict[str, str]) -> None:
+    done = in_shell(f"./stockwire watch remove NOBODY {redirection} > /dev/null", history)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", ["--help", "consume --list", "latest --format json"])
+def test_a_reader_that_has_enough_gets_no_complaint(command: str, history: dict[str, str]) -> None:
+    done = in_shell(f"./stockwire {command} | true", history)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_with_few_characters_shows_escapes_for_the_others(encoding: str, history: dict[str, str]) -> None:
+    environment = {**history, "PYTHONIOENCODING": encoding}
+    assert PROVIDER.encode(encoding, "backslashreplace") in in_shell("./stockwire symbols", environment).stdout
+    printed = in_shell("./stockwire symbols --format json", environment).stdout.decode(encoding)
+    assert json.loads(printed)[0]["provider"] == PROVIDER
 
 
 def test_the_doctor_finds_nothing_wrong_where_nothing_is(broker: BrokerAddress, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sabotaged consumers and publishers, which break a promise: a fault test that passes with them shows nothing."""
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +15,14 @@ from amqpstorm.exception import AMQPError
 from sqlalchemy import Engine, event, insert, text
 from sqlalchemy.pool import Pool
 
+from consumers.alerts import handler
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.tables import alerts as alerts_table
 from consumers.history.handler import history as real_history
 from shared.cli import logs
+from shared.cli.output import print_lines
 from shared.database import opened, writing
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, OutputError
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer, Handler
@@ -202,6 +205,24 @@ def open_with_raw_log(settings: Settings) -> Iterator[Handler]:
 
 
 history_with_raw_log = replace(real_history, open=open_with_raw_log)
+
+
+@contextmanager
+def open_printing_first(settings: Settings) -> Iterator[Handler]:
+    """Open alerts, which now end with the first alert that cannot be printed."""
+    handler.print_lines = _print_or_end
+    with real_alerts.open(settings) as handle:
+        yield handle
+
+
+def _print_or_end(*lines: str) -> None:
+    try:
+        print_lines(*lines)
+    except OutputError:
+        os._exit(1)
+
+
+alerts_that_must_be_printed = log_deliveries(replace(real_alerts, open=open_printing_first))
 
 
 @contextmanager
