@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from infra.up.folders import PROCESS_FILES, UP_PID
 from infra.up.orphans import end_orphans
+from shared.cli.output import print_lines
 from shared.errors import ProcessError
 from shared.locks import file_lock, is_locked
 from shared.settings import UP_LOCK, UP_SETTINGS
@@ -19,7 +20,7 @@ def down() -> None:
     """End a running `up`, and whatever an earlier `up` left running."""
     if is_locked(UP_LOCK):
         _stop_up()
-        print("stockwire: ended the running ./stockwire up")
+        print_lines("stockwire: ended the running ./stockwire up")
     with file_lock(UP_LOCK, wait=1) as locked:
         if not locked:
             raise ProcessError("another ./stockwire up has just started: run ./stockwire down again")
@@ -27,9 +28,9 @@ def down() -> None:
         UP_SETTINGS.unlink(missing_ok=True)
         UP_PID.unlink(missing_ok=True)
     if ended:
-        print(f"stockwire: ended {ended} {'process' if ended == 1 else 'processes'} of an earlier ./stockwire up")
+        print_lines(f"stockwire: ended {ended} {'process' if ended == 1 else 'processes'} of an earlier ./stockwire up")
     else:
-        print("stockwire: nothing else runs that an earlier ./stockwire up started")
+        print_lines("stockwire: nothing else runs that an earlier ./stockwire up started")
 
 
 def _stop_up() -> None:
