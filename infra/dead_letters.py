@@ -18,7 +18,7 @@ from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_messages
 from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import queue_name
+from shared.messaging.topology import check_queue_name, queue_name
 from shared.settings import load_settings
 from shared.times import format_instant
 
@@ -36,7 +36,7 @@ Limit = Annotated[int, typer.Option(min=1, max=_MAX_LISTED, metavar="N", help="A
 def full_queue_name(connection: Connection, text: str) -> str:
     """Return the queue `stockwire.mine` for `mine`, `stockwire.mine` and `stockwire.mine.dead`, if it exists."""
     name = text.removesuffix(_SUFFIX)
-    by_consumer = queue_name(name)
+    by_consumer = check_queue_name(queue_name(name))
     return by_consumer if count_messages(connection, by_consumer) is not None else name
 
 

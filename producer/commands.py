@@ -55,7 +55,8 @@ def replay(
     ],
     symbols: Annotated[str | None, typer.Option(help="Publish only these, such as AAPL,BRK.B.")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Events per second; by default as fast as possible.")
+        float | None,
+        typer.Option(min=0.001, max=1_000_000, help="Events per second; by default as fast as possible."),
     ] = None,
     backfill: Annotated[
         bool, typer.Option("--backfill", help="Publish as history: stored, but ignored by alerts.")

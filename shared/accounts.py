@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.host_names import check_host
+
 UNLIMITED = "unlimited"
 
 
@@ -65,6 +67,7 @@ def parse_url(text: str) -> str:
         usable = False
     if not usable or parts.query or parts.fragment:
         raise ValueError("is not a base URL such as https://api.twelvedata.com")
+    check_host(parts.hostname or "")
     return text.rstrip("/")
 
 

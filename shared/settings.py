@@ -110,7 +110,10 @@ def parse_providers(text: str) -> tuple[str, ...]:
 
 
 def parse_replay_file(text: str) -> Path | None:
-    return ROOT / Path(text).expanduser() if text else None
+    try:
+        return ROOT / Path(text).expanduser() if text else None
+    except RuntimeError as error:
+        raise ValueError(f"{text[:40]!r} is in the home directory of a user who does not exist") from error
 
 
 def parse_market(text: str) -> str | None:

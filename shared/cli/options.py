@@ -24,7 +24,10 @@ def _parse_duration(text: str) -> timedelta:
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N rows.")]
+# SQLite and PostgreSQL have 64 bits for a limit.
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, max=2**63 - 1, metavar="N", help="Only the newest N rows.")
+]
 TimeOption = Annotated[
     datetime | None,
     typer.Option(parser=_parse_time, metavar="T", help="An ISO date or time in UTC, or an age such as 90m, 24h or 7d."),

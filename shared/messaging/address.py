@@ -1,13 +1,17 @@
 """The address of the broker: the parts of an AMQP URL, printed without its password."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from shared.host_names import check_host
 
 if TYPE_CHECKING:
     import ssl
 
 DEFAULT_HEARTBEAT = 10  # seconds
+_MAX_VIRTUAL_HOST = 127  # characters, by the AMQP specification
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class BrokerAddress:
         if "#" in url or "@" in parts.path + parts.query:
             # This is most likely part of a password, which would be read as the host and printed in an error message.
             raise ValueError("has a / ? # or @ that must be percent-encoded: %2F %3F %23 %40")
+        virtual_host = unquote(parts.path.removeprefix("/")) or "/"
+        if len(virtual_host) > _MAX_VIRTUAL_HOST:
+            raise ValueError(f"has a virtual host of more than {_MAX_VIRTUAL_HOST} characters")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         heartbeat = _parse_heartbeat(query.pop("heartbeat", str(DEFAULT_HEARTBEAT)))
         secure = parts.scheme == "amqps"
@@ -49,11 +56,11 @@ class BrokerAddress:
         if query:
             raise ValueError(f"has an unknown query parameter: {next(iter(query))}")
         return cls(
-            host=parts.hostname or "localhost",
+            host=check_host(parts.hostname or "localhost"),
             port=port or (5671 if secure else 5672),
             username=unquote(parts.username or "guest"),
             password=unquote(parts.password or "guest"),
-            virtual_host=unquote(parts.path.removeprefix("/")) or "/",
+            virtual_host=virtual_host,
             heartbeat=heartbeat,
             tls=tls,
         )
@@ -86,13 +93,14 @@ class TlsOptions:
         """Remove the TLS parameters from a URL's query and return them. Raises ValueError."""
         verify = query.pop("verify", "verify_peer")
         if verify not in ("verify_peer", "verify_none"):
-            raise ValueError(f"has verify={verify}: use verify_peer or verify_none")
+            raise ValueError(f"has verify={verify[:40]}: use verify_peer or verify_none")
+        server_name = query.pop("server_name_indication", None)
         return cls(
             cacertfile=query.pop("cacertfile", None),
             certfile=query.pop("certfile", None),
             keyfile=query.pop("keyfile", None),
             verify=verify == "verify_peer",
-            server_name=query.pop("server_name_indication", None),
+            server_name=server_name and check_host(server_name),
         )
 
     def context(self) -> "ssl.SSLContext":
@@ -109,6 +117,6 @@ class TlsOptions:
 
 
 def _parse_heartbeat(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 600:
-        raise ValueError(f"has heartbeat={text}: use 1 to 600 seconds")
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 600:
+        raise ValueError(f"has heartbeat={text[:40]}: use 1 to 600 seconds")
     return int(text)

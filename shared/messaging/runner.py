@@ -17,7 +17,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import DeliveryPolicy
 from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import QueueSpec, queue_name
+from shared.messaging.topology import QueueSpec, check_pattern, check_queue_name, queue_name
 from shared.settings import Settings
 from shared.signals import Stop
 
@@ -43,13 +43,13 @@ def run_consumer(
 ) -> None:
     """Consume until `stop` is requested. `queue` and `patterns` replace those of the consumer.
 
-    Raises BrokerError if the first connection fails, TopologyConflict, and an error of the handler that is neither
-    transient nor about one event.
+    Raises SettingsError for a name or pattern that AMQP does not allow, BrokerError if the first connection fails,
+    TopologyConflict, and an error of the handler that is neither transient nor about one event.
     """
     own = f"{queue_name(consumer.name)}.{uuid.uuid4().hex[:8]}" if consumer.transient else queue_name(consumer.name)
     spec = QueueSpec(
-        name=queue or own,
-        patterns=tuple(patterns) or consumer.patterns,
+        name=check_queue_name(own if queue is None else queue),
+        patterns=tuple(map(check_pattern, patterns or consumer.patterns)),
         unwanted_patterns=tuple(pattern for pattern in consumer.patterns if patterns and pattern not in patterns),
         single_active=consumer.single_active,
         transient=consumer.transient,

@@ -1,9 +1,11 @@
 """Names and arguments of every exchange and queue, and the routing keys. `amqp.declarations` declares them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.errors import SettingsError
 from shared.symbols import routing_token
 
 EXCHANGE = "market_data"
@@ -20,6 +22,13 @@ EVERYTHING = "#"
 DELIVERY_LIMIT = 20
 # Peeking at a dead letter counts as a delivery, and RabbitMQ 4 drops a message after 20 deliveries by default.
 DEAD_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+
+# Bytes of a name or a routing key, by the AMQP specification.
+_MAX_SHORT_STRING = 255
+_DEAD_SUFFIX = ".dead"
+_MAX_QUEUE_NAME = _MAX_SHORT_STRING - len(_DEAD_SUFFIX)
+# The characters that pamqp allows.
+_QUEUE_NAME = re.compile(rf"[A-Za-z0-9\-_.:@#,/+ ]{{1,{_MAX_QUEUE_NAME}}}")
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,34 @@ class QueueSpec:
         }
 
 
+def check_queue_name(name: str) -> str:
+    """Return the name of a queue that a consumer may declare. Raises SettingsError."""
+    if not _QUEUE_NAME.fullmatch(name):
+        raise SettingsError(
+            f"{name[:40]!r} is not a name for a queue: use 1 to {_MAX_QUEUE_NAME} ASCII letters, digits, spaces and"
+            " - _ . : @ # , / +"
+        )
+    if name.startswith("amq."):
+        raise SettingsError(f"{name[:40]!r} is not a name for a queue: RabbitMQ keeps names with amq. for itself")
+    return name
+
+
+def check_pattern(pattern: str) -> str:
+    """Return a routing pattern that a queue can be bound by. Raises SettingsError."""
+    if len(pattern.encode(errors="replace")) > _MAX_SHORT_STRING or not pattern.isprintable():
+        raise SettingsError(
+            f"{pattern[:40]!r} is not a routing pattern such as stock.AAPL.price:"
+            f" use at most {_MAX_SHORT_STRING} bytes of printable text"
+        )
+    return pattern
+
+
 def queue_name(consumer: str) -> str:
     return f"stockwire.{consumer}"
 
 
 def dead_queue_name(queue: str) -> str:
-    return f"{queue}.dead"
+    return f"{queue}{_DEAD_SUFFIX}"
 
 
 def price_key(symbol: str) -> str:

@@ -78,6 +78,10 @@ def test_every_command_has_help_of_its_own(command: str) -> None:
         ["history"],
         ["history", "AAPL", "--since", "yesterday"],
         ["history", "AAPL", "--limit", "0"],
+        ["history", "AAPL", "--limit", "99999999999999999999"],
+        ["alerts", "--limit", "9" * 5000],
+        ["replay", "prices.csv", "--rate", "inf"],
+        ["replay", "prices.csv", "--rate", "nan"],
         ["latest", "--format", "xml"],
         ["replay"],
         ["dead", "show"],
@@ -90,6 +94,14 @@ def test_wrong_usage_exits_with_2_and_no_traceback(words: list[str]) -> None:
     done = invoke(*words)
     assert done.exit_code == 2
     assert "Error" in done.stderr
+
+
+@pytest.mark.parametrize("option", [["--queue", "q" * 251], ["--queue", "prix élevés"], ["--pattern", "p" * 256]])
+def test_a_queue_or_pattern_that_cannot_exist_is_an_error_of_one_line(option: list[str]) -> None:
+    done = stockwire("consume", "history", *option)
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"stockwire: '{option[1][:40]}' is not a")
+    assert done.returncode == 1
 
 
 def in_shell(command: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[bytes]":
