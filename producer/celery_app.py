@@ -12,6 +12,7 @@ from kombu.entity import Exchange, Queue
 
 from producer.beat import beat_entry
 from producer.providers.registry import make_providers
+from producer.task_frames import safe_frame_handler
 from producer.worker import connect_signals
 from shared.cli.output import error_line
 from shared.errors import SettingsError
@@ -54,6 +55,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             "confirm_publish": True,
             "client_properties": {"connection_name": "stockwire celery"},
+            "frame_handler": safe_frame_handler,
         },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -75,10 +77,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # One process syncs; the other reports at once that a sync which comes due meanwhile is skipped.
         "worker_concurrency": 2,
-        # Celery's default, an exclusive control queue, would keep a worker from starting until RabbitMQ notices that
-        # the last worker of that name is gone, and would allow one worker per machine only.
-        "control_queue_exclusive": False,
-        "control_queue_durable": True,
+        # A malformed message must not end the worker, nor a well-formed one: remote control includes `shutdown`.
+        "worker_consumer": "producer.task_consumer:CheckedConsumer",
+        "worker_enable_remote_control": False,
         "include": ["producer.tasks"],
         "enable_utc": True,
         "timezone": "UTC",

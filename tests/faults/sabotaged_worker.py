@@ -21,9 +21,10 @@ def __getattr__(name: str) -> Any:
             platforms.set_pdeathsig = lambda _signal: None
         case "without_patience":
             tasks.LOCK_WAIT_SECONDS = 0
-        case "alone_by_its_name":
-            # Celery's default.
-            real_app.conf.update(control_queue_durable=False, control_queue_exclusive=True)
+        case "trusting_headers":
+            real_app.conf.worker_consumer = "celery.worker.consumer:Consumer"
+        case "trusting_frames":
+            del real_app.conf.broker_transport_options["frame_handler"]
         case _:
             raise AttributeError(name)
     return real_app

@@ -47,6 +47,11 @@ class SyncLoad:
             broker_transport_options={"confirm_publish": True}, task_queues=[queue()], task_default_queue=QUEUE
         )
 
+    @property
+    def first(self) -> str:
+        """The instant of the first sync."""
+        return format_instant(self._first)
+
     def send(self) -> None:
         """Send one sync, and return when RabbitMQ has confirmed it."""
         task, at = str(uuid.uuid4()), self._first + timedelta(seconds=len(self.sent))

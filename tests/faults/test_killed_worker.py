@@ -155,7 +155,6 @@ def test_control_of_killed_workers(pipeline: Pipeline, chaos: random.Random) -> 
     ("scenario", "sabotage"),
     [
         (hand_over, "leaving_processes_behind"),
-        (hand_over, "alone_by_its_name"),
         (wait_for_the_lock, "without_patience"),
     ],
 )
