@@ -10,7 +10,6 @@ import typer
 from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
 from producer.providers.http.circuit_breaker import reset_circuit_breaker
-from producer.providers.http.provider import HttpProvider
 from producer.providers.registry import make_provider
 from producer.providers.replay import ReplayProvider
 from producer.state import open_state
@@ -126,9 +125,9 @@ def _check_provider(name: str, settings: Settings) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as temporary:
         # A check must not advance the position of a recording.
         provider = make_provider(name, settings, Path(temporary) if name == ReplayProvider.name else VAR)
-        if isinstance(provider, HttpProvider):
+        if account := settings.accounts.get(name):
             with open_state(VAR) as engine, writing(engine) as connection:
-                reset_circuit_breaker(connection, provider.account_name)
+                reset_circuit_breaker(connection, account.fingerprint(name))
         try:
             quote = provider.quotes([symbol], utc_now())[symbol]
         except ProviderError as error:

@@ -1,5 +1,6 @@
 """Accounts at market data providers: the URL of the API, the key, and the limits of the plan."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +22,11 @@ class Account:
     key: str = field(default="", repr=False)
     per_minute: int | None = None
     per_day: int | None = None
+
+    def fingerprint(self, provider: str) -> str:
+        """Return a name for the account that differs by key and URL, and does not reveal the key."""
+        digest = hashlib.blake2b(f"{self.url}\n{self.key}".encode(), digest_size=6)
+        return f"{provider}:{digest.hexdigest()}"
 
 
 # The defaults: the APIs' URLs, and the limits of the free plans.

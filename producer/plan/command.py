@@ -10,7 +10,6 @@ import typer
 from producer.plan.forecast import Pricing, SyncTimes, exceeded_limits, make_forecast, make_load
 from producer.plan.report import ProviderForecast, SyncPlan, print_json, print_text
 from producer.providers.http.apis.base import Api
-from producer.providers.http.provider import HttpProvider
 from producer.providers.http.quota import read_usage
 from producer.providers.registry import APIS
 from producer.providers.replay import ReplayProvider
@@ -95,7 +94,7 @@ def forecast_provider(
         account=account,
         requests=pricing.requests(count),
         forecast=make_forecast(account, pricing, count, sync_plan.sync_times),
-        spent_today=spent_today(HttpProvider(apis[name], account, folder), now),
+        spent_today=spent_today(folder, account.fingerprint(name), now),
         others={each: settings.accounts[each] for each in fitting},
     )
 
@@ -106,10 +105,10 @@ def pricing_of(api: Api, now: datetime) -> Pricing:
     return Pricing(api.batch_size, api.credit_per_symbol, one_by_one=len(requests) > 1)
 
 
-def spent_today(provider: HttpProvider, now: datetime) -> int:
+def spent_today(folder: Path, account_name: str, now: datetime) -> int:
     """Return the credits spent since midnight UTC. Creates no file."""
-    if not (provider.folder / FILE).exists():
+    if not (folder / FILE).exists():
         return 0
-    with open_state(provider.folder) as engine, reading(engine) as connection:
-        usage = read_usage(connection, provider.account_name)
+    with open_state(folder) as engine, reading(engine) as connection:
+        usage = read_usage(connection, account_name)
     return sum(amount for at, amount in usage if at >= midnight_of(now))

@@ -10,7 +10,6 @@ from producer.providers.http.apis.finnhub import Finnhub
 from producer.providers.http.apis.massive import Massive
 from producer.providers.http.apis.twelvedata import TwelveData
 from producer.providers.http.apis.yahoo import Yahoo
-from producer.providers.http.provider import HistoricalHttpProvider, HttpProvider
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from shared.accounts import KEYLESS, Account
@@ -51,6 +50,9 @@ def make_provider(name: str, settings: Settings, folder: Path) -> Provider:
         raise SettingsError(
             f"{PREFIX}{name.upper()}_KEY is not set: the provider {name!r} needs a key (see docs/providers.md)"
         )
+    # Other providers need no HTTP client.
+    from producer.providers.http.provider import HistoricalHttpProvider, HttpProvider
+
     api = APIS[name](account)
     return (
         HistoricalHttpProvider(api, account, folder)

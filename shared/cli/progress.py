@@ -1,18 +1,21 @@
 """A progress bar on stderr."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from shared.cli.escaping import escape
+from shared.cli.output import print_lines
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class ProgressBar:
     """The bar of one task, with lines of text printed above it."""
 
-    def __init__(self, progress: Progress, description: str, total: float) -> None:
+    def __init__(self, progress: "Progress", description: str, total: float) -> None:
         self._progress = progress
         self._task = progress.add_task(description, total=total)
 
@@ -30,10 +33,35 @@ class ProgressBar:
         self._progress.stop()
 
 
+class NoProgressBar(ProgressBar):
+    """The lines alone, without a bar."""
+
+    def __init__(self) -> None:
+        """Take nothing: there is no bar."""
+
+    def set(self, done: float) -> None:
+        pass
+
+    def advance(self, more: float) -> None:
+        pass
+
+    def print_line(self, line: str) -> None:
+        print_lines(line, error=True)
+
+    def close(self) -> None:
+        pass
+
+
 @contextmanager
 def progress_bar(description: str, total: float) -> Iterator[ProgressBar]:
     """Show a bar for the block if stderr is a terminal. `total` is the amount of work, in any unit."""
-    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield NoProgressBar()
+        return
+    # A library that only a terminal needs.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn(description), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield ProgressBar(progress, description, total)

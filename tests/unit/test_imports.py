@@ -179,4 +179,5 @@ def test_the_provider_apis_load_no_io_library_even_through_other_modules() -> No
 
 
 def test_an_io_library_that_is_loaded_through_another_module_is_found() -> None:
-    assert "producer.providers.registry loads requests" in loaded_libraries(["producer.providers.registry"])
+    provider = "producer.providers.http.provider"
+    assert f"{provider} loads requests" in loaded_libraries([provider])

@@ -1,6 +1,5 @@
 """A provider over HTTP: its API, asked within the plan's quota and under a circuit breaker."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -46,9 +45,8 @@ class HttpProvider:
 
     @property
     def account_name(self) -> str:
-        """The account's name in the state database: it differs by key and URL, and does not reveal the key."""
-        digest = hashlib.blake2b(f"{self.account.url}\n{self.account.key}".encode(), digest_size=6)
-        return f"{self.name}:{digest.hexdigest()}"
+        """The account's name in the state database."""
+        return self.account.fingerprint(self.name)
 
     @cached_property
     def _throttle(self) -> Throttle:

@@ -76,5 +76,13 @@ def test_a_quick_command_imports_nothing_slow(words: tuple[str, ...], database: 
     assert imported(*words, database=database) & SLOW == set()
 
 
+@pytest.mark.parametrize(
+    "words", [("watch", "list"), ("plan",), ("sync", "--help"), ("backfill", "--help")], ids=" ".join
+)
+def test_a_command_without_a_live_provider_imports_no_http_client(words: tuple[str, ...], database: Path) -> None:
+    unused = {"celery", "requests", "rich", "sqlalchemy.dialects.postgresql", "urllib3"}
+    assert imported(*words, database=database) & unused == set()
+
+
 def test_the_imports_of_another_command_are_seen(database: Path) -> None:
     assert imported("gaps", "AAPL", database=database) & SLOW >= {"sqlalchemy"}
