@@ -55,7 +55,7 @@ def list_(
             print_rows(("queue", "dead"), _counts(connection), output, right=("dead",), empty="no consumer has run yet")
             return
         name = full_queue_name(connection, queue)
-        rows = [_row(delivery) for delivery in dead_letters.peek(connection, name, limit)]
+        rows = dead_letters.peek(connection, name, limit, _row)
     columns = ("died_at", "routing_key", "message_id", "reason")
     print_rows(columns, rows, output, empty=f"{name} has no dead letters")
 
@@ -65,24 +65,24 @@ def show(queue: Queue, limit: Limit = 10) -> None:
     """Show dead letters in full, with properties, headers and body, and keep them."""
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
-        found = dead_letters.peek(connection, name, limit)
+        found = dead_letters.peek(connection, name, limit, _describe)
     if not found:
         print_lines(f"{name} has no dead letters", error=True)
-    for number, delivery in enumerate(found, 1):
-        print_lines(f"--- {number} of {len(found)}: {dead_letters.death_reason(delivery)}")
-        for key, value in {**delivery.properties, **delivery.headers}.items():
-            if key != "headers":
-                print_lines(f"{key}: {value}")
-        print_lines("", *_format_body(delivery.body), "")
+    for number, (reason, lines) in enumerate(found, 1):
+        print_lines(f"--- {number} of {len(found)}: {reason}", *lines, "")
 
 
 @dead.command()
 def requeue(queue: Queue) -> None:
-    """Send dead letters back to their consumer, which handles them again."""
+    """Send dead letters back to their consumer, which handles them again, except those without their body."""
     with _broker() as (connection, publisher):
         name = full_queue_name(connection, queue)
-        sent = dead_letters.requeue(connection, publisher, name)
+        sent, left = dead_letters.requeue(connection, publisher, name)
     print_lines(f"sent {sent} back to {name}")
+    if left:
+        print_lines(
+            f"left {left} whose body was over 64 KiB and was dropped; ./stockwire dead drop {name} deletes them"
+        )
 
 
 @dead.command()
@@ -116,8 +116,19 @@ def _row(delivery: Delivery) -> Mapping[str, Any]:
     }
 
 
-def _format_body(body: bytes) -> list[str]:
-    """Return the lines of indented JSON, or one line of a body that is not JSON."""
+def _describe(delivery: Delivery) -> tuple[str, list[str]]:
+    """Return the reason of a dead letter, and its properties, headers and body as lines."""
+    properties = {name: value for name, value in delivery.properties.items() if name != "headers"}
+    lines = [f"{name}: {value}" for name, value in [*properties.items(), *delivery.headers.items()]]
+    return dead_letters.death_reason(delivery), [*lines, "", *_body_lines(delivery)]
+
+
+def _body_lines(delivery: Delivery) -> list[str]:
+    """Return the lines of indented JSON, or one line about a body that is not JSON or that was dropped."""
+    dropped = dead_letters.dropped_body(delivery)
+    if dropped is not None:
+        return [f"(body of {dropped.size} bytes, dropped; SHA-256 {dropped.sha256})"]
+    body = delivery.body
     try:
         return [escape_json(line) for line in json.dumps(json.loads(body), indent=2, ensure_ascii=False).split("\n")]
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import settings
 
 from shared.events import CONTENT_TYPE, PriceAlert, StockData
-from shared.messaging.messages import Delivery, Message, price_message
+from shared.messaging.messages import Delivery, DroppedBody, Message, price_message
 from shared.messaging.topology import EXCHANGE, price_key
 from shared.prices import format_price
 from shared.times import format_instant, format_sortable
@@ -139,7 +139,9 @@ def raw_message(body: bytes, *, symbol: str = "AAPL", message_id: str = "raw") -
     return Message(EXCHANGE, price_key(symbol), body, properties)
 
 
-def delivery(body: bytes | None = None, *, tag: int = 1, **properties: Any) -> Delivery:
+def delivery(
+    body: bytes | None = None, *, tag: int = 1, dropped_body: DroppedBody | None = None, **properties: Any
+) -> Delivery:
     """Return a message as a consumer gets it."""
     sent = message()
     return Delivery(
@@ -148,6 +150,7 @@ def delivery(body: bytes | None = None, *, tag: int = 1, **properties: Any) -> D
         routing_key=sent.routing_key,
         body=sent.body if body is None else body,
         properties={**sent.properties, **properties},
+        dropped_body=dropped_body,
     )
 
 

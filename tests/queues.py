@@ -7,6 +7,7 @@ from typing import Any
 from amqpstorm.channel import Channel
 
 from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.confirms import ConfirmChannel, WaitPolicy
 from shared.messaging.amqp.connection import connected
 from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.queues import count_consumers, count_messages
@@ -48,6 +49,16 @@ def publish(broker: BrokerAddress, *messages: Message) -> int:
         return publisher.publish(messages)
 
 
+def publish_large(broker: BrokerAddress, *messages: Message) -> None:
+    """Publish messages as a stranger may: with bodies of any size, which a Publisher does not send."""
+    with connected(broker, "test") as connection:
+        channel = ConfirmChannel(connection)
+        for message in messages:
+            channel.send([message])
+            channel.wait_for_confirms(0, WaitPolicy(timeout=60))
+        assert channel.returned == {}
+
+
 def waiting(broker: BrokerAddress, queue: str) -> int | None:
     """Return the number of messages that the queue has not delivered, or None if there is no queue."""
     with connected(broker, "test") as connection:
@@ -76,4 +87,4 @@ def taken(broker: BrokerAddress, queue: str, count: int, *, acknowledge: bool = 
 
 def dead_letters(broker: BrokerAddress, queue: str) -> list[Delivery]:
     with connected(broker, "test") as connection:
-        return peek(connection, queue, 1000)
+        return peek(connection, queue, 1000, lambda delivery: delivery)

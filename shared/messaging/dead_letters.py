@@ -1,15 +1,17 @@
 """Dead letters: building, reading, requeueing and purging them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from shared.errors import SettingsError
 from shared.messaging.amqp.connection import Connection
 from shared.messaging.amqp.properties import encodable_headers
 from shared.messaging.amqp.queues import count_messages, purge_queue
 from shared.messaging.amqp.subscription import Subscription
-from shared.messaging.messages import Delivery, Message
+from shared.messaging.messages import Delivery, DroppedBody, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import DEAD_EXCHANGE, dead_queue_name
 from shared.times import format_instant
@@ -18,6 +20,10 @@ REASON = "x-stockwire-reason"
 QUEUE = "x-stockwire-queue"
 ROUTING_KEY = "x-stockwire-routing-key"
 DIED_AT = "x-stockwire-died-at"
+BODY_SIZE = "x-stockwire-body-size"
+BODY_SHA256 = "x-stockwire-body-sha256"
+
+_Kept = TypeVar("_Kept")
 
 _MAX_REASON = 1000  # characters
 _READ_TIMEOUT = 2.0  # seconds without a message, after which the queue counts as read
@@ -25,8 +31,18 @@ _BATCH_SIZE = 200  # messages
 _MAX_PREFETCH = 65_535  # messages; AMQP has 16 bits for the prefetch
 
 
+class Requeued(NamedTuple):
+    """The numbers of dead letters that were sent back, and that were left because their body was dropped."""
+
+    sent: int
+    left: int
+
+
 def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> Message:
-    """Return the message that replaces a delivery in the dead letters of `queue`, with the reason in its headers."""
+    """Return the message that replaces a delivery in the dead letters of `queue`, with the reason in its headers.
+
+    The message has the body of the delivery, or the size and digest of a body that was dropped.
+    """
     original = encodable_headers(delivery.headers)
     headers = {
         **original,
@@ -35,6 +51,8 @@ def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> M
         ROUTING_KEY: str(original.get(ROUTING_KEY, delivery.routing_key)),
         DIED_AT: format_instant(now),
     }
+    if delivery.dropped_body is not None:
+        headers |= {BODY_SIZE: delivery.dropped_body.size, BODY_SHA256: delivery.dropped_body.sha256}
     properties = {**delivery.properties, "headers": headers, "delivery_mode": 2}
     return Message(DEAD_EXCHANGE, queue, delivery.body, properties)
 
@@ -52,36 +70,56 @@ def count_dead_letters(connection: Connection, queue: str) -> int | None:
     return count_messages(connection, dead_queue_name(queue))
 
 
-def peek(connection: Connection, queue: str, limit: int) -> list[Delivery]:
-    """Return dead letters of `queue` without removing them, oldest first, at most `limit` and at most 65,535.
+def dropped_body(delivery: Delivery) -> DroppedBody | None:
+    """Return the size and digest of the body that a dead letter had, or None if the dead letter still has its body.
 
-    Raises SettingsError if the dead letter queue does not exist, and BrokerError.
+    The body was dropped when the message was rejected, or was too large to be read now.
     """
-    found: list[Delivery] = []
+    if delivery.dropped_body is not None:
+        return delivery.dropped_body
+    size, sha256 = delivery.headers.get(BODY_SIZE), delivery.headers.get(BODY_SHA256)
+    return DroppedBody(size, str(sha256)) if isinstance(size, int) else None
+
+
+def peek(connection: Connection, queue: str, limit: int, keep: Callable[[Delivery], _Kept]) -> list[_Kept]:
+    """Return what `keep` returns for dead letters of `queue`, oldest first, at most `limit` and at most 65,535.
+
+    The dead letters stay where they are. Only what `keep` returns stays in memory. Raises SettingsError if the dead
+    letter queue does not exist, and BrokerError.
+    """
+    found: list[tuple[str, _Kept]] = []
     stored = _require_count(connection, queue)
     wanted = min(limit, stored, _MAX_PREFETCH)
-    _read(connection, queue, wanted, wanted, lambda batch, _: found.extend(batch))
+
+    def keep_batch(batch: Sequence[Delivery], _: Subscription) -> None:
+        found.extend((str(delivery.headers.get(DIED_AT, "")), keep(delivery)) for delivery in batch)
+
+    _read(connection, queue, wanted, keep_batch)
     # A quorum queue needs a moment to take the messages back after the channel is closed. Wait, so that the next reader
     # finds them.
     deadline = time.monotonic() + _READ_TIMEOUT
     while (count_dead_letters(connection, queue) or 0) < stored and time.monotonic() < deadline:
         time.sleep(0.02)
     # Messages that were read before may have gone back in another order.
-    return sorted(found, key=lambda delivery: str(delivery.headers.get(DIED_AT, "")))
+    return [kept for _, kept in sorted(found, key=itemgetter(0))]
 
 
-def requeue(connection: Connection, publisher: Publisher, queue: str) -> int:
-    """Send the present dead letters back to `queue`, and return their number.
+def requeue(connection: Connection, publisher: Publisher, queue: str) -> Requeued:
+    """Send the present dead letters back to `queue`, except those without their body.
 
     A dead letter is removed after RabbitMQ has confirmed the message that replaces it. Raises SettingsError if the dead
     letter queue does not exist, PublishError if RabbitMQ does not take a message, and BrokerError.
     """
+    sent = 0
 
-    def send_back(batch: list[Delivery], subscription: Subscription) -> None:
-        publisher.publish(_restored(delivery, queue) for delivery in batch)
-        subscription.acknowledge(batch[-1], and_all_before=True)
+    def send_back(batch: Sequence[Delivery], subscription: Subscription) -> None:
+        nonlocal sent
+        whole = [delivery for delivery in batch if dropped_body(delivery) is None]
+        sent += publisher.publish(_restored(delivery, queue) for delivery in whole)
+        subscription.acknowledge_each(whole)
 
-    return _read(connection, queue, _require_count(connection, queue), _BATCH_SIZE, send_back)
+    read = _read(connection, queue, _require_count(connection, queue), send_back)
+    return Requeued(sent, read - sent)
 
 
 def purge(connection: Connection, queue: str) -> int:
@@ -94,7 +132,7 @@ def purge(connection: Connection, queue: str) -> int:
 
 
 def _read(
-    connection: Connection, queue: str, wanted: int, prefetch: int, use: Callable[[list[Delivery], Subscription], None]
+    connection: Connection, queue: str, wanted: int, use: Callable[[Sequence[Delivery], Subscription], None]
 ) -> int:
     """Pass up to `wanted` dead letters to `use` in batches, and return the number read.
 
@@ -103,7 +141,8 @@ def _read(
     read = 0
     subscription = Subscription(connection, connection.open_channel())
     if wanted:
-        subscription.start(dead_queue_name(queue), prefetch)
+        # Large, because messages that `use` does not acknowledge count until the end.
+        subscription.start(dead_queue_name(queue), min(wanted, _MAX_PREFETCH))
     while read < wanted:
         batch = subscription.take(min(_BATCH_SIZE, wanted - read), timeout=_READ_TIMEOUT)
         if not batch:

@@ -41,6 +41,9 @@ class DeliveryPolicy:
         now = utc_now()
         decoded: list[Decoded] = []
         for delivery in batch:
+            if delivery.dropped_body is not None:
+                self._dead_letter(delivery, f"body of {delivery.dropped_body.size} bytes is over 64 KiB", subscription)
+                continue
             try:
                 decoded.append((delivery, self._decode(delivery, now)))
             except InvalidEvent as error:

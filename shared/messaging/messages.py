@@ -32,8 +32,18 @@ class Message:
         return str(self.properties.get("message_id") or NO_ID)
 
 
+class DroppedBody(NamedTuple):
+    """The size in bytes and the SHA-256 digest, in hexadecimal, of a body whose bytes were dropped."""
+
+    size: int
+    sha256: str
+
+
 class Delivery(NamedTuple):
-    """A received message; `tag` acknowledges it on the channel that delivered it."""
+    """A received message; `tag` acknowledges it on the channel that delivered it.
+
+    The body of a message over 64 KiB is empty, and `dropped_body` describes it.
+    """
 
     tag: int
     exchange: str
@@ -41,6 +51,7 @@ class Delivery(NamedTuple):
     body: bytes
     properties: Mapping[str, Any] = MappingProxyType({})
     redelivered: bool = False
+    dropped_body: DroppedBody | None = None
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from typing import Self
 
 from shared.backoff import Backoff
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PublishError
+from shared.events import MAX_BODY
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.confirms import ConfirmChannel, ConfirmTimeout, WaitPolicy
 from shared.messaging.amqp.connection import Connection, connect
@@ -58,7 +59,8 @@ class Publisher:
         connection or a nack, opens a new connection and sends the unconfirmed messages again, with the same ids. Each
         confirm starts the timeout again.
 
-        Raises PublishError with the id of every message that was returned or not confirmed. After a timeout, a stop
+        Raises PublishError with the id of every message that was returned or not confirmed, or whose body is over
+        64 KiB, which is not sent. After a timeout, a stop
         request or a closed channel, the rest of the iterable is not read. Raises BrokerError if the first connection
         fails.
         """
@@ -83,7 +85,7 @@ class Publisher:
                 raise PublishError(queue.failures(error) | failures) from error
             else:
                 break
-        failures |= channel.take_returned()
+        failures |= channel.take_returned() | queue.too_large
         if failures:
             raise PublishError(failures)
         return queue.taken
@@ -142,23 +144,33 @@ class Publisher:
 
 
 class _SendQueue:
-    """The messages to send: first those that were not confirmed, then the rest of the caller's iterable."""
+    """The messages to send: first those that were not confirmed, then the rest of the caller's iterable.
+
+    `too_large` has the reason for the id of every message that is left out because of its size.
+    """
 
     def __init__(self, messages: Iterable[Message]) -> None:
         self.taken = 0
+        self.too_large: dict[str, str] = {}
         self._unconfirmed: deque[Message] = deque()
-        self._new = iter(messages)
+        self._new = filter(self._take, messages)
 
     def next_chunk(self) -> list[Message]:
         if self._unconfirmed:
             return [self._unconfirmed.popleft() for _ in range(min(CHUNK_SIZE, len(self._unconfirmed)))]
-        chunk = list(itertools.islice(self._new, CHUNK_SIZE))
-        self.taken += len(chunk)
-        return chunk
+        return list(itertools.islice(self._new, CHUNK_SIZE))
 
     def put_back(self, messages: list[Message]) -> None:
         self._unconfirmed.extendleft(reversed(messages))
 
     def failures(self, error: BrokerError) -> dict[str, str]:
-        """Return the reason for the id of every unconfirmed message."""
-        return {message.id: str(error) for message in self._unconfirmed}
+        """Return the reason for the id of every message that is too large or unconfirmed."""
+        return self.too_large | {message.id: str(error) for message in self._unconfirmed}
+
+    def _take(self, message: Message) -> bool:
+        """Count a message, and return True if it is not too large."""
+        self.taken += 1
+        if len(message.body) > MAX_BODY:
+            self.too_large[message.id] = f"its body of {len(message.body)} bytes is over 64 KiB"
+            return False
+        return True

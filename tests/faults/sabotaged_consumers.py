@@ -1,6 +1,7 @@
 """Sabotaged consumers and publishers, which break a promise: a fault test that passes with them shows nothing."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from shared.database import opened, writing
 from shared.errors import BrokerUnavailable, OutputError
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp import frames, held_bytes, subscription
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.topology import EXCHANGE
@@ -115,6 +117,14 @@ def decode_without_clock(delivery: Delivery, _now: datetime) -> StockData:
     return StockData.decode(delivery.body, datetime.max.replace(tzinfo=UTC))
 
 
+@contextmanager
+def open_holding_everything(settings: Settings) -> Iterator[Handler]:
+    """Open history in a process that keeps bodies of any size, and any number of bytes."""
+    subscription.MAX_BODY = held_bytes.MAX_HELD = frames.MAX_BATCH = sys.maxsize
+    with real_history.open(settings) as handler:
+        yield handler
+
+
 def _make_table(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(
@@ -142,6 +152,7 @@ history_acknowledging_first = log_deliveries(acknowledging_first(real_history))
 alerts_acknowledging_first = log_deliveries(acknowledging_first(real_alerts))
 history_without_dedupe = log_deliveries(replace(real_history, open=open_without_dedupe))
 history_not_flushed = log_deliveries(replace(real_history, open=open_without_flushing))
+history_holding_everything = log_deliveries(replace(real_history, open=open_holding_everything))
 history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock))
 alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
 alerts_all_at_once = log_deliveries(replace(real_alerts, single_active=False))

@@ -1,26 +1,36 @@
-"""Memory of a consumer: little with any backlog, and no growth over a million messages."""
+"""Memory of a consumer: little with any backlog and any size of messages, and no growth over a million messages."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from shared.messaging.messages import price_message
+from shared.events import StockData
+from shared.messaging.dead_letters import dropped_body
+from shared.messaging.messages import DroppedBody, Message, price_message
 from shared.messaging.publisher import Publisher
+from shared.messaging.topology import EXCHANGE, dead_queue_name, queue_name
+from tests.event_factories import changed_body
 from tests.faults.ledger import PromiseBroken, count_history
 from tests.faults.load import prices
-from tests.faults.markers import control
+from tests.faults.markers import control, fault
 from tests.faults.pipeline import Pipeline
 from tests.processes import Process, stockwire, until
+from tests.queues import dead_letters, publish_large, waiting
 
 MEGABYTE = 1024 * 1024
 MOST = 100 * MEGABYTE
 # Python's heap and SQLite's caches vary by this much.
 SLACK = 8 * MEGABYTE
 BACKLOG = 400_000
+HUGE = 100
+HUGE_BODY = b"x" * 4 * MEGABYTE
+LARGE_EVENTS = 1500
 CONSUMERS = {"history": "consumers.history.handler:history", "alerts": "consumers.alerts.handler:alerts"}
 
 pytestmark = pytest.mark.timeout(1200)
@@ -63,6 +73,47 @@ def check_growth(pipeline: Pipeline, paths: Mapping[str, str], some: int, all_of
 def drain(pipeline: Pipeline, names: Iterable[str]) -> None:
     for name in names:
         until(lambda name=name: pipeline.waiting(name) == 0, f"an empty queue of {name}", 600)
+
+
+def store_between_large_messages(pipeline: Pipeline, paths: Mapping[str, str]) -> None:
+    """Let consumers take bodies of 4 MiB and valid events of 60 kB from a backlog, and compare their peak with MOST."""
+    pipeline.declare(*paths)
+    pipeline.add_rules()
+    events = list(prices(LARGE_EVENTS))
+    huge = [Message(EXCHANGE, "stock.HUGE.price", HUGE_BODY, {"message_id": str(number)}) for number in range(HUGE)]
+    publish_large(pipeline.address, *huge, *map(large_message, events))
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(pipeline.consuming(path)) for name, path in paths.items()}
+        for name, process in processes.items():
+            until(lambda name=name, process=process: has_finished(pipeline, name, process), f"the end of {name}", 60)
+            check_peak(name, process)
+            pipeline.drain(name, process)
+    assert pipeline.stored() == LARGE_EVENTS
+    for name in paths:
+        dropped = {dropped_body(delivery) for delivery in dead_letters(pipeline.address, queue_name(name))}
+        assert dropped == {DroppedBody(len(HUGE_BODY), hashlib.sha256(HUGE_BODY).hexdigest())}
+
+
+def has_finished(pipeline: Pipeline, name: str, process: Process) -> bool:
+    """Return True if the consumer has handled the huge bodies and history has its rows, or if it takes too much."""
+    dead = waiting(pipeline.address, dead_queue_name(queue_name(name)))
+    return (dead == HUGE and pipeline.stored() == LARGE_EVENTS) or memory(process, "VmHWM") > MOST
+
+
+def large_message(event: StockData) -> Message:
+    """Return the message of an event with a field of 60 kB that no reader knows."""
+    body = changed_body(event.encode(), {"note": "x" * 60_000}, {})
+    return replace(price_message(event), body=body)
+
+
+@fault
+def test_consumers_stay_small_with_large_messages(pipeline: Pipeline) -> None:
+    store_between_large_messages(pipeline, CONSUMERS)
+
+
+@control
+def test_control_of_large_messages(pipeline: Pipeline) -> None:
+    store_between_large_messages(pipeline, {"history": "tests.faults.sabotaged_consumers:history_holding_everything"})
 
 
 @pytest.mark.slow

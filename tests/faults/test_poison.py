@@ -16,7 +16,7 @@ from tests.faults.markers import control, fault
 from tests.faults.pipeline import Pipeline
 from tests.faults.poison_consumers import POISON, TAKEN
 from tests.processes import DEADLINE, Process
-from tests.queues import dead_letters, publish, waiting
+from tests.queues import dead_letters, publish_large, waiting
 
 POISON_CONSUMERS = "tests.faults.poison_consumers"
 # In seconds: a control waits this long for something that never happens.
@@ -73,7 +73,7 @@ def publish_with_neighbours(pipeline: Pipeline, bad: Sequence[Message], count: i
     messages = [price_message(event) for event in good]
     for number, message in enumerate(bad):
         messages.insert((number + 1) * len(messages) // (len(bad) + 1), message)
-    publish(pipeline.address, *messages)
+    publish_large(pipeline.address, *messages)
     return Ledger({event.id: event for event in good}, {event.id for event in good})
 
 

@@ -6,7 +6,7 @@ Source: https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 a
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from pamqp import frame as pamqp_frame
 from shared.messaging.amqp.properties import UNDECODABLE, Properties, encode_name
 
 _FRAME = struct.Struct(">BHI")  # type, channel, payload size
+_ACK_FRAME = struct.Struct(">BHIHHQBB")
 _LONG_LONG = struct.Struct(">Q")
 _METHOD, _HEADER, _BODY = 1, 2, 3
 _END = b"\xce"
@@ -84,6 +85,11 @@ def encode_publish(exchange: str, routing_key: str, *, mandatory: bool) -> bytes
     """Return the payload of a Basic.Publish. Raises OverflowError for a name of more than 255 bytes."""
     flags = b"\1" if mandatory else b"\0"
     return b"".join((_BASIC_PUBLISH, encode_name(exchange), encode_name(routing_key), flags))
+
+
+def encode_acks(channel_id: int, delivery_tags: Iterable[int]) -> bytes:
+    """Return one frame per delivery that acknowledges this delivery alone."""
+    return b"".join(_ACK_FRAME.pack(_METHOD, channel_id, 13, 60, 80, tag, 0, _END[0]) for tag in delivery_tags)
 
 
 def encode_content(channel_id: int, method: bytes, header: bytes, body: bytes, max_frame: int) -> bytes:

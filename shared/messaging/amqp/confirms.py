@@ -20,7 +20,7 @@ from shared.messaging.amqp.connection import Connection, translate_errors
 from shared.messaging.amqp.declarations import declare_exchanges
 from shared.messaging.amqp.frames import ChannelClosed, FrameQueue
 from shared.messaging.amqp.properties import encode_properties
-from shared.messaging.messages import NO_ID, Message
+from shared.messaging.messages import NO_ID, DroppedBody, Message
 from shared.signals import Stop
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,8 @@ class ConfirmChannel:
             declare_exchanges(self._channel)
             # Not confirm_deliveries(), because amqpstorm would then wait for the confirm of each message.
             self._channel.rpc_request(commands.Confirm.Select())
-        self._frames = FrameQueue(connection, self._channel, _make_returned)
+        # Not bounded: a publisher that waits to send needs a reader that never waits.
+        self._frames = FrameQueue(connection, self._channel, _make_returned, max_body=0, bounded=False)
 
     @property
     def confirmed(self) -> int:
@@ -185,5 +186,7 @@ class _Returned(NamedTuple):
     routing_key: str
 
 
-def _make_returned(method: commands.Basic.Return, header: Header, _body: bytes) -> _Returned:
+def _make_returned(
+    method: commands.Basic.Return, header: Header, _body: bytes, _dropped: DroppedBody | None = None
+) -> _Returned:
     return _Returned(header.properties.get("message_id") or NO_ID, str(method.routing_key))

@@ -98,6 +98,14 @@ class Connection(amqpstorm.Connection):
         self.heartbeat.register_write()
         self._io.write_to_socket(data)
 
+    def may_pause_reading(self) -> bool:
+        """Return True if the reader thread may wait, because the connection is open and no thread waits for an answer.
+
+        Counts as a sign of life of RabbitMQ, because nobody reads its heartbeats meanwhile.
+        """
+        self.heartbeat.register_read()
+        return self.is_open and not any(channel.rpc.lock.locked() for channel in [*self._channels.values()])
+
     def abort(self) -> None:
         """End the connection without waiting for RabbitMQ."""
         self.set_state(self.CLOSED)

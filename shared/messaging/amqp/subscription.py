@@ -1,13 +1,15 @@
 """A subscription to a queue, which returns deliveries in batches as soon as they arrive."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from amqpstorm.channel import Channel
 
-from shared.messaging.amqp.codec import Deliver, Header
+from shared.events import MAX_BODY
+from shared.messaging.amqp.codec import Deliver, Header, encode_acks
 from shared.messaging.amqp.connection import Connection, translate_errors
 from shared.messaging.amqp.frames import FrameQueue
-from shared.messaging.messages import Delivery
+from shared.messaging.messages import Delivery, DroppedBody
 
 
 class StopRequested(Exception):
@@ -20,7 +22,7 @@ class Subscription:
     def __init__(self, connection: Connection, channel: Channel) -> None:
         self._connection = connection
         self._channel = channel
-        self._frames = FrameQueue(connection, channel, _make_delivery)
+        self._frames = FrameQueue(connection, channel, _make_delivery, max_body=MAX_BODY, bounded=True)
         self._consumer_tag = ""
         self._cancel_with_next_ack = False
 
@@ -32,7 +34,7 @@ class Subscription:
         self._cancel_with_next_ack = False
 
     def take(self, limit: int, timeout: float | None = None) -> list[Delivery]:
-        """Wait for a delivery, and return all deliveries that have arrived, at most `limit`.
+        """Wait for a delivery, and return the deliveries that have arrived, at most `limit` and a few megabytes.
 
         Returns an empty list after `timeout` seconds without a delivery. Raises the error that ended the subscription:
         StopRequested, ChannelClosed, ConsumerCancelled or BrokerUnavailable.
@@ -50,10 +52,15 @@ class Subscription:
     def acknowledge(self, delivery: Delivery, *, and_all_before: bool = False) -> None:
         """Acknowledge a delivery. Raises BrokerError, after which RabbitMQ delivers the message again."""
         with translate_errors(self._connection):
-            if self._cancel_with_next_ack:
-                # Cancel before the acknowledgement, because RabbitMQ answers an acknowledgement with another delivery.
-                self._channel.basic.cancel(self._consumer_tag)
+            self._cancel_before_ack()
             self._channel.basic.ack(delivery.tag, multiple=and_all_before)
+
+    def acknowledge_each(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge these deliveries, and none between them. Raises BrokerError as `acknowledge` does."""
+        with translate_errors(self._connection):
+            self._cancel_before_ack()
+            self._channel.check_for_errors()
+            self._connection.write(encode_acks(int(self._channel), (delivery.tag for delivery in deliveries)))
 
     def end(self) -> None:
         """Close the channel, so that unacknowledged messages go back to the queue. Raises BrokerError.
@@ -65,8 +72,14 @@ class Subscription:
         with translate_errors(self._connection):
             self._channel.close()
 
+    def _cancel_before_ack(self) -> None:
+        """Cancel the consumer if that is due. RabbitMQ answers an acknowledgement with another delivery."""
+        if self._cancel_with_next_ack:
+            self._channel.basic.cancel(self._consumer_tag)
+            self._cancel_with_next_ack = False
 
-def _make_delivery(method: Deliver, header: Header, body: bytes) -> Delivery:
+
+def _make_delivery(method: Deliver, header: Header, body: bytes, dropped: DroppedBody | None = None) -> Delivery:
     return Delivery(
-        method.delivery_tag, method.exchange, method.routing_key, body, header.properties, method.redelivered
+        method.delivery_tag, method.exchange, method.routing_key, body, header.properties, method.redelivered, dropped
     )

@@ -1,5 +1,6 @@
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pamqp import commands, frame
@@ -15,16 +16,18 @@ from shared.messaging.dead_letters import (
     count_dead_letters,
     dead_letter,
     death_reason,
+    dropped_body,
     peek,
     purge,
     requeue,
 )
+from shared.messaging.messages import Delivery, DroppedBody
 from shared.messaging.publisher import Publisher
 from tests.consumer_thread import Recorder, running
 from tests.event_factories import NOW, delivery, message, messages, raw_message
 from tests.polling import eventually
 from tests.proxy import proxy
-from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
+from tests.queues import channel_to, declare, declare_raw, publish, publish_large, taken, waiting
 
 TEST = "stockwire.test"
 DEAD = "stockwire.test.dead"
@@ -41,6 +44,10 @@ def publish_dead_letters(broker: BrokerAddress, number: int) -> None:
     declare(broker)
     dead = (dead_letter(delivery(str(index).encode()), TEST, f"reason {index}", NOW) for index in range(number))
     publish(broker, *dead)
+
+
+def whole(delivery: Delivery) -> Delivery:
+    return delivery
 
 
 def bodies(found: list[bytes]) -> list[int]:
@@ -82,7 +89,7 @@ def test_the_count_is_none_without_a_dead_letter_queue(broker: BrokerAddress, co
 def test_peeking_leaves_dead_letters_in_place_and_in_order(broker: BrokerAddress, connection: Connection) -> None:
     publish_dead_letters(broker, 450)
     for _ in range(3):
-        found = peek(connection, TEST, 300)
+        found = peek(connection, TEST, 300, whole)
         assert bodies([each.body for each in found]) == list(range(300))
     assert [death_reason(each) for each in found[:2]] == ["reason 0", "reason 1"]
     eventually(lambda: count_dead_letters(connection, TEST) == 450)
@@ -92,7 +99,7 @@ def test_peeking_often_loses_no_dead_letter(broker: BrokerAddress, connection: C
     """A quorum queue counts each peek as a delivery, and by default RabbitMQ 4 drops a message after 20 deliveries."""
     publish_dead_letters(broker, 2)
     for _ in range(21):
-        assert len(peek(connection, TEST, 10)) == 2
+        assert len(peek(connection, TEST, 10, whole)) == 2
         eventually(lambda: count_dead_letters(connection, TEST) == 2)
 
 
@@ -103,15 +110,15 @@ def test_peeking_at_more_than_the_largest_prefetch_works(
     publish_dead_letters(broker, 2)
     monkeypatch.setattr("shared.messaging.dead_letters.count_messages", lambda *_: 70_000)
     monkeypatch.setattr("shared.messaging.dead_letters._READ_TIMEOUT", 0.2)
-    assert len(peek(connection, TEST, 1_000_000)) == 2
+    assert len(peek(connection, TEST, 1_000_000, whole)) == 2
 
 
 def test_peeking_at_zero_dead_letters_or_an_empty_queue_returns_an_empty_list(
     broker: BrokerAddress, connection: Connection
 ) -> None:
     publish_dead_letters(broker, 0)
-    assert peek(connection, TEST, 10) == []
-    assert peek(connection, TEST, 0) == []
+    assert peek(connection, TEST, 10, whole) == []
+    assert peek(connection, TEST, 0, whole) == []
 
 
 def test_requeued_messages_go_only_to_their_queue_and_keep_their_routing_key(
@@ -120,7 +127,7 @@ def test_requeued_messages_go_only_to_their_queue_and_keep_their_routing_key(
     publish_dead_letters(broker, 450)
     other = declare(broker, name="other")
     with Publisher(broker, "test") as publisher:
-        assert requeue(connection, publisher, TEST) == 450
+        assert requeue(connection, publisher, TEST) == (450, 0)
     assert (count_dead_letters(connection, TEST), waiting(broker, TEST), waiting(broker, other)) == (0, 450, 0)
     back = taken(broker, TEST, 450)
     assert bodies([each.body for each in back]) == list(range(450))
@@ -135,8 +142,25 @@ def test_a_message_that_dies_again_is_not_requeued_twice_by_one_call(
         publish(broker, *(raw_message(b"?", message_id=str(number)) for number in range(5)))
         eventually(lambda: count_dead_letters(connection, TEST) == 5)
         with Publisher(broker, "test") as publisher:
-            assert requeue(connection, publisher, TEST) == 5
+            assert requeue(connection, publisher, TEST) == (5, 0)
         eventually(lambda: count_dead_letters(connection, TEST) == 5)
+
+
+def test_a_message_without_its_body_is_not_requeued(broker: BrokerAddress, connection: Connection) -> None:
+    """A dead letter of its own has the size and digest of the body; one by RabbitMQ may have a large body itself."""
+    declare(broker)
+    large = delivery(b"", dropped_body=DroppedBody(70_000, "abc"))
+    publish_large(
+        broker,
+        dead_letter(large, TEST, "too large", NOW),
+        replace(dead_letter(delivery(), TEST, "?", NOW), body=b"x" * 80_000),
+        dead_letter(delivery(b"0"), TEST, "fine", NOW),
+    )
+    assert [each and each.size for each in peek(connection, TEST, 10, dropped_body)] == [70_000, 80_000, None]
+    with Publisher(broker, "test") as publisher:
+        assert requeue(connection, publisher, TEST) == (1, 2)
+    assert [each.body for each in taken(broker, TEST, 1)] == [b"0"]
+    eventually(lambda: count_dead_letters(connection, TEST) == 2)
 
 
 def test_headers_that_cannot_be_sent_again_are_left_out_of_requeued_messages(
@@ -154,7 +178,7 @@ def test_headers_that_cannot_be_sent_again_are_left_out_of_requeued_messages(
         channel._connection._io.write_to_socket(frames)
         eventually(lambda: count_dead_letters(connection, TEST) == 1)
     with Publisher(broker, "test") as publisher:
-        assert requeue(connection, publisher, TEST) == 1
+        assert requeue(connection, publisher, TEST) == (1, 0)
     assert taken(broker, TEST, 1)[0].body == b"?"
 
 
@@ -180,7 +204,7 @@ def test_purging_deletes_all_dead_letters_and_returns_their_number(
 def test_an_error_names_a_dead_letter_queue_that_does_not_exist(broker: BrokerAddress, connection: Connection) -> None:
     with Publisher(broker, "test") as publisher:
         for attempt in (
-            lambda: peek(connection, "stockwire.nobody", 10),
+            lambda: peek(connection, "stockwire.nobody", 10, whole),
             lambda: requeue(connection, publisher, "stockwire.nobody"),
             lambda: purge(connection, "stockwire.nobody"),
         ):
@@ -194,7 +218,11 @@ def test_a_lost_connection_raises_broker_unavailable(broker: BrokerAddress) -> N
         lost = connect(between.address, "test")
         between.cut()
         eventually(lambda: lost.errors)
-        for attempt in (lambda: count_dead_letters(lost, TEST), lambda: peek(lost, TEST, 1), lambda: purge(lost, TEST)):
+        for attempt in (
+            lambda: count_dead_letters(lost, TEST),
+            lambda: peek(lost, TEST, 1, whole),
+            lambda: purge(lost, TEST),
+        ):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 attempt()
         lost.abort()
@@ -210,7 +238,7 @@ def test_a_message_that_rabbitmq_dead_letters_by_itself_has_a_reason(
         assert rejected
         rejected.reject(requeue=False)
     eventually(lambda: count_dead_letters(connection, TEST) == 1)
-    (dead,) = peek(connection, TEST, 10)
+    (dead,) = peek(connection, TEST, 10, whole)
     assert death_reason(dead) == "rejected"
 
 
@@ -234,7 +262,7 @@ def test_a_message_over_the_delivery_limit_has_a_reason_in_plain_words(
             again = eventually(lambda: channel.basic.get("killing", auto_decode=False))
             again.reject(requeue=True)
     eventually(lambda: count_dead_letters(connection, TEST) == 1)
-    assert death_reason(peek(connection, TEST, 1)[0]) == "the consumer crashed on this message too often"
+    assert death_reason(peek(connection, TEST, 1, whole)[0]) == "the consumer crashed on this message too often"
 
 
 def test_a_missing_reason_is_unknown() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -10,15 +11,16 @@ from pamqp import commands
 from pamqp import frame as pamqp_frame
 
 from shared.errors import BrokerUnavailable, InvalidEvent, StorageError, StorageUnavailable
+from shared.events import MAX_BODY
 from shared.messaging import delivery as policy
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
-from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, death_reason
-from shared.messaging.messages import Delivery
+from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, death_reason, dropped_body
+from shared.messaging.messages import Delivery, DroppedBody
 from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import AS_OF, message, messages, raw_message, stock_body, stock_data
 from tests.polling import eventually
-from tests.queues import channel_to, dead_letters, declare, publish, waiting
+from tests.queues import channel_to, dead_letters, declare, publish, publish_large, waiting
 
 QUEUE_NAME = "stockwire.test"
 
@@ -88,7 +90,7 @@ class TestInvalidEvents:
         good = [message(stock_data("MSFT", as_of=AS_OF.replace(minute=minute))) for minute in range(len(bodies) + 1)]
         queue = declare(broker)
         for number, body in enumerate(bodies.values()):
-            publish(broker, good[number], raw_message(body, message_id=f"bad-{number}"))
+            publish_large(broker, good[number], raw_message(body, message_id=f"bad-{number}"))
         publish(broker, good[-1])
         handler = Recorder()
         with running(handler, broker):
@@ -99,7 +101,11 @@ class TestInvalidEvents:
         dead = dead_letters(broker, queue)
         for number, (delivery, (reason, body)) in enumerate(zip(dead, bodies.items(), strict=True)):
             assert reason in death_reason(delivery)
-            assert delivery.body == body
+            if len(body) <= MAX_BODY:
+                assert (delivery.body, dropped_body(delivery)) == (body, None)
+            else:
+                digest = hashlib.sha256(body).hexdigest()
+                assert (delivery.body, dropped_body(delivery)) == (b"", DroppedBody(len(body), digest))
             assert delivery.properties["message_id"] == f"bad-{number}"
             assert delivery.headers[QUEUE] == queue
             assert delivery.headers[ROUTING_KEY] == "stock.AAPL.price"

@@ -46,13 +46,21 @@ def test_an_event_has_the_documented_properties(broker: BrokerAddress) -> None:
     assert (alert.routing_key, alert.properties["type"]) == ("alert.BRK-B.crossing_up", "PRICE_ALERT")
 
 
-@pytest.mark.parametrize("size", [0, 1, 131_064, 131_065, 400_000])
-def test_a_body_of_any_size_arrives_whole(size: int, broker: BrokerAddress) -> None:
-    """131,064 bytes fill one frame."""
+@pytest.mark.parametrize("size", [0, 1, 2048, 2049, 65_536])
+def test_a_body_of_up_to_64_kib_arrives_whole(size: int, broker: BrokerAddress) -> None:
     queue = declare(broker)
     body = os.urandom(size)
     publish(broker, Message("", queue, body, {"message_id": "big"}))
     assert taken(broker, queue, 1)[0].body == body
+
+
+def test_a_body_over_64_kib_is_not_published_and_the_others_are(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    large = Message("", queue, b"x" * 65_537, {"message_id": "large"})
+    reason = "event large was not published: its body of 65537 bytes is over 64 KiB"
+    with pytest.raises(PublishError, match=reason):
+        publish(broker, *messages(150), large, *messages(150))
+    assert waiting(broker, queue) == 300
 
 
 def test_a_publisher_can_publish_many_times(broker: BrokerAddress) -> None:
