@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
 from tests.postgresql import NoServer, postgresql_server
-from tests.shared_rabbitmq import kill_shared_rabbitmq, make_virtual_host, shared_rabbitmq
+from tests.shared_rabbitmq import end_shared_rabbitmq, make_virtual_host, shared_rabbitmq
 
 SYMBOLS = frozenset(
     [
@@ -51,11 +52,16 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_configure() -> None:
+    # Like Ctrl-C, SIGTERM ends the fixtures too, and so the processes of a test.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the shared node once all workers of pytest-xdist have ended."""
     if not hasattr(session.config, "workerinput"):
-        kill_shared_rabbitmq(run_folder(session.config))
+        end_shared_rabbitmq(run_folder(session.config))
 
 
 def run_folder(config: pytest.Config) -> Path:
@@ -68,7 +74,9 @@ def run_folder(config: pytest.Config) -> Path:
 def rabbitmq(pytestconfig: pytest.Config) -> PrivateBroker:
     """The node that all tests share. A test may change only its own virtual host."""
     try:
-        return shared_rabbitmq(run_folder(pytestconfig))
+        # A worker of pytest-xdist is a child of the process that the user started.
+        owner = os.getppid() if hasattr(pytestconfig, "workerinput") else os.getpid()
+        return shared_rabbitmq(run_folder(pytestconfig), owner)
     except ProcessError as error:
         unavailable(str(error))
         raise

@@ -1,11 +1,13 @@
-"""Real processes for the tests: started, read while they run, and ended with their test."""
+"""Real processes for the tests: started, read while they run, and ended with their test, even if pytest is killed."""
 
+import atexit
 import compileall
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from infra.up.orphans import record_processes
+from infra.up.watchdog import Watchdog
 from shared.settings import ROOT
 
 DEADLINE = 30.0
@@ -28,6 +32,21 @@ def until(condition: Callable[[], object], what: str, timeout: float = DEADLINE)
         time.sleep(0.05)
 
 
+# The processes that the watchdog of this process ends if pytest is killed.
+_running: set[int] = set()
+
+
+@cache
+def _record() -> Path:
+    """Start a watchdog, and return the file in which it looks for processes."""
+    folder = Path(tempfile.mkdtemp(prefix="stockwire-tests-"))
+    watchdog = Watchdog([folder / "processes"], folder / "watchdog.log")
+    watchdog.start()
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(watchdog.stop)
+    return folder / "processes"
+
+
 class Process:
     """A child process in its own session; `output` is everything printed so far on both streams."""
 
@@ -41,6 +60,8 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _running.add(self._child.pid)
+        record_processes(_record(), os.getpid(), _running)
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -86,6 +107,7 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        _running.discard(self._child.pid)
         self._reader.join(5)
         assert self._child.stdout
         self._child.stdout.close()

@@ -1,26 +1,33 @@
-"""A private RabbitMQ node for a whole run of pytest, started by the first worker that needs it."""
+"""A private RabbitMQ node for a whole run of pytest, started by the first worker that needs it.
+
+The node belongs to the run, not to the worker that started it: a watchdog ends it if pytest is killed.
+"""
 
 import json
 import os
 import shutil
-import signal
 import subprocess
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
+from infra.up.folders import PROCESS_FILE
 from infra.up.install import find_server, install_server
+from infra.up.orphans import end_orphans
 from infra.up.rabbitmq import START_TIMEOUT, PrivateBroker
+from infra.up.watchdog import Watchdog
 from shared.locks import file_lock
 
 FOLDER = "shared-rabbitmq"
 
 # A Popen object that is collected while its process runs gives a ResourceWarning.
-_keep_alive: list[PrivateBroker] = []
+_keep_alive: list[PrivateBroker | Watchdog] = []
 
 
-def shared_rabbitmq(run_folder: Path) -> PrivateBroker:
-    """Return the node of this run of pytest, started if it is not running yet. Raises ProcessError."""
+def shared_rabbitmq(run_folder: Path, owner: int) -> PrivateBroker:
+    """Return the node of this run of pytest, started if it is not running yet. Raises ProcessError.
+
+    `owner` is the number of the process whose end is the end of the run.
+    """
     folder = run_folder / FOLDER
     ports = folder / "ports.json"
     with file_lock(run_folder / f"{FOLDER}.lock", wait=2 * START_TIMEOUT) as locked:
@@ -28,22 +35,20 @@ def shared_rabbitmq(run_folder: Path) -> PrivateBroker:
         server = find_server() or install_server()
         if ports.exists():
             return PrivateBroker(folder, server, **json.loads(ports.read_text()))
-        node = PrivateBroker(folder, server)
+        node = PrivateBroker(folder, server, owner=owner)
+        watchdog = Watchdog([node.process_file], folder / "watchdog.log", owner)
+        _keep_alive.extend([node, watchdog])
+        watchdog.start()
         node.start()
-        _keep_alive.append(node)
-        (folder / "pids").write_text("\n".join(str(process.pid) for process in node._processes))
         ports.write_text(
             json.dumps({"amqp_port": node.amqp_port, "dist_port": node.dist_port, "epmd_port": node.epmd_port})
         )
         return node
 
 
-def kill_shared_rabbitmq(run_folder: Path) -> None:
-    """Kill the node of this run, if there is one: its data is not needed any more."""
-    with suppress(FileNotFoundError):
-        for pid in (run_folder / FOLDER / "pids").read_text().split():
-            with suppress(ProcessLookupError):
-                os.killpg(int(pid), signal.SIGKILL)
+def end_shared_rabbitmq(run_folder: Path) -> None:
+    """End the node of this run at once, if there is one: its data is not needed any more."""
+    end_orphans(run_folder / FOLDER / PROCESS_FILE, patience=0)
 
 
 def make_virtual_host(node: PrivateBroker) -> str:
