@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from infra.up.broker_supervisor import BrokerSupervisor
 from infra.up.event_feed import event_feed
 from infra.up.folders import BROKER_FOLDER, LOG_FOLDER, PROCESS_FILES, UP_PID
 from infra.up.orphans import end_orphans
@@ -32,7 +33,7 @@ from shared.events import Event
 from shared.locks import file_lock
 from shared.market_calendar import load_market_calendar
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import connect
+from shared.messaging.amqp.connection import connect, connected
 from shared.messaging.amqp.queues import count_consumers
 from shared.messaging.topology import queue_name
 from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
@@ -72,7 +73,8 @@ def up(
                 overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
                 write_running(overrides)
             with Stack(LOG_FOLDER, overrides) as stack:
-                _run(stack, settings, closed_hint, private, watchdog, stop, duration)
+                broker = BrokerSupervisor(private, CONSUMERS, stack.last_output_line) if private else None
+                _run(stack, settings, closed_hint, broker, watchdog, stop, duration)
 
 
 @contextmanager
@@ -127,7 +129,7 @@ def _run(
     stack: Stack,
     settings: Settings,
     closed_hint: str,
-    private: PrivateBroker | None,
+    broker: BrokerSupervisor | None,
     watchdog: Watchdog,
     stop: Stop,
     duration: timedelta | None,
@@ -137,7 +139,7 @@ def _run(
     _print_removed_symbols(settings, symbols)
     # Consumers first: the broker returns an event that no queue is bound for.
     stack.start(CONSUMERS)
-    if not _wait_for_consumers(stack, settings.amqp_url, stop):
+    if not _wait_for_consumers(stack, broker, settings.amqp_url, stop):
         return
     title = f"{', '.join(settings.provider)}, every {settings.schedule}"
     summary, monitor = EventSummary(), SyncMonitor(settings.results_url)
@@ -152,7 +154,7 @@ def _run(
                 summary.add(event)
                 view.show_event(event)
             view.refresh(summary)
-            for notice in [*_restart_crashed(stack, private), *monitor.poll()]:
+            for notice in [*_restart_crashed(stack, broker), *monitor.poll()]:
                 view.print_notice(notice)
             watchdog.restart_if_ended()
     _print(f"stopping after {summary}")
@@ -171,29 +173,31 @@ def _next_events(events: "queue.SimpleQueue[Event]") -> Iterator[Event]:
             yield events.get(timeout=left)
 
 
-def _restart_crashed(stack: Stack, private: PrivateBroker | None) -> list[str]:
-    notices = []
-    if private and not private.running:
-        notices.append("RabbitMQ ended; restarting it")
-        private.stop()
-        private.start()
-    return notices + stack.restart_crashed()
+def _restart_crashed(stack: Stack, broker: BrokerSupervisor | None) -> list[str]:
+    return [*(broker.restart_if_needed() if broker else ()), *stack.restart_crashed()]
 
 
-def _wait_for_consumers(stack: Stack, address: BrokerAddress, stop: Stop) -> bool:
-    """Wait until each consumer has its queue. Return False if a stop is requested. Raises ProcessError after 30 s."""
+def _wait_for_consumers(stack: Stack, broker: BrokerSupervisor | None, address: BrokerAddress, stop: Stop) -> bool:
+    """Wait until each consumer has its queue, and return False if a stop is requested.
+
+    Raises ProcessError after 30 s, counted from the last restart of a private node.
+    """
     deadline = time.monotonic() + _READY_TIMEOUT
-    connection = connect(address, "up")
-    try:
-        while not all(count_consumers(connection, queue_name(name)) for name in CONSUMERS):
-            stack.restart_crashed()
-            if time.monotonic() > deadline:
-                raise ProcessError(f"no consumers within {_READY_TIMEOUT} s: see {_relative(LOG_FOLDER)}")
-            if stop.wait(0.2):
-                return False
-    finally:
-        connection.close_gracefully()
+    while not _all_consumed(address):
+        if broker and (notices := broker.restart_if_needed()):
+            _print(notices[0])
+            deadline = time.monotonic() + _READY_TIMEOUT
+        stack.restart_crashed()
+        if time.monotonic() > deadline:
+            raise ProcessError(f"no consumers within {_READY_TIMEOUT} s: see {_relative(LOG_FOLDER)}")
+        if stop.wait(0.2):
+            return False
     return True
+
+
+def _all_consumed(address: BrokerAddress) -> bool:
+    with connected(address, "up") as connection:
+        return all(count_consumers(connection, queue_name(name)) for name in CONSUMERS)
 
 
 def _relative(path: Path) -> str:

@@ -22,6 +22,8 @@ STOP_TIMEOUT = 20
 # A process that ends this often, each time within STABLE_AFTER seconds, is not restarted.
 MAX_CRASHES = 4
 STABLE_AFTER = 20.0
+# Bytes, in which the last line of a log is looked for.
+_LOG_END = 8192
 
 CONSUMERS = {name: [sys.executable, "-m", "consumers", name] for name in ("history", "alerts")}
 PRODUCER = {
@@ -55,7 +57,9 @@ class SupervisedProcess:
             )
 
     def last_output_line(self) -> str:
-        lines = self.log.read_text(errors="replace").split("\n")
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - _LOG_END))
+            lines = log.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
@@ -94,6 +98,10 @@ class Stack:
             each.start()
             self._record()
         return notices
+
+    def last_output_line(self, name: str) -> str:
+        """Return the last line in the log of the process, or `no output`."""
+        return next(each.last_output_line() for each in self._processes if each.name == name)
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,10 @@ RPC_TIMEOUT = 20
 
 _ACCESS_REFUSED = 403
 _NOT_ALLOWED = 530
+_INTERNAL_ERROR = 541
+
+# RabbitMQ's name for a defect of its own, which `up` looks for in the logs of its consumers.
+INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
 class Connection(amqpstorm.Connection):
@@ -39,6 +43,8 @@ class Connection(amqpstorm.Connection):
         self.errors = ConnectionErrors()
         self.close_frame: Any = None
         self.opened = False
+        # The queue that was last consumed, counted or purged, for the error message.
+        self.queue = ""
         tls = address.tls
         super().__init__(
             address.host,
@@ -80,6 +86,13 @@ class Connection(amqpstorm.Connection):
             return BrokerRefused(
                 f"RabbitMQ at {self.address} refused {user} access to the virtual host; check the path of"
                 f" STOCKWIRE_AMQP_URL and the user's permissions ({reason})"
+            )
+        if frame and frame.reply_code == _INTERNAL_ERROR:
+            # RabbitMQ 3.10 may do this for good with a quorum queue after a crash, and recovers it at its next start.
+            cause = f"failed at queue {self.queue}" if self.queue else "failed"
+            return BrokerUnavailable(
+                f"RabbitMQ at {self.address} {cause} ({INTERNAL_ERROR}); if it does so again and again, restart it:"
+                " rabbitmqctl stop_app, then rabbitmqctl start_app"
             )
         if self.opened:
             return BrokerUnavailable(f"the connection to RabbitMQ at {self.address} was lost: {reason}")

@@ -21,6 +21,7 @@ def count_consumers(connection: Connection, queue: str) -> int:
 
 def purge_queue(connection: Connection, queue: str) -> int:
     """Delete the ready messages of `queue`, and return their number. Raises BrokerError."""
+    connection.queue = queue
     with translate_errors(connection):
         channel = connection.open_channel()
         purged = channel.queue.purge(queue)
@@ -29,6 +30,7 @@ def purge_queue(connection: Connection, queue: str) -> int:
 
 
 def _declare_passively(connection: Connection, queue: str) -> dict[str, int] | None:
+    connection.queue = queue
     with translate_errors(connection):
         channel = connection.open_channel()
         try:

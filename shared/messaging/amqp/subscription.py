@@ -28,6 +28,7 @@ class Subscription:
 
     def start(self, queue_name: str, prefetch: int) -> None:
         """Start consuming, with at most `prefetch` messages unacknowledged. Raises BrokerError."""
+        self._connection.queue = queue_name
         with translate_errors(self._connection):
             self._channel.basic.qos(prefetch_count=prefetch)
             self._consumer_tag = self._channel.basic.consume(queue=queue_name)
