@@ -85,6 +85,6 @@ def taken(broker: BrokerAddress, queue: str, count: int, *, acknowledge: bool = 
     return found
 
 
-def dead_letters(broker: BrokerAddress, queue: str) -> list[Delivery]:
+def dead_letters(broker: BrokerAddress, queue: str, limit: int = 1000) -> list[Delivery]:
     with connected(broker, "test") as connection:
-        return peek(connection, queue, 1000, lambda delivery: delivery)
+        return peek(connection, queue, limit, lambda delivery: delivery)

@@ -17,8 +17,12 @@ from shared.times import utc_now
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # calls of the handler with one event
+# Deliveries. If RabbitMQ does not confirm one of several dead letters, all of them are dead-lettered again.
+MAX_REJECTED = 500
+MAX_LOGGED = 20
 
 Decoded = tuple[Delivery, Any]
+Rejected = tuple[Delivery, str]
 
 
 class DeliveryPolicy:
@@ -40,17 +44,19 @@ class DeliveryPolicy:
         """
         now = utc_now()
         decoded: list[Decoded] = []
+        rejected: list[Rejected] = []
         for delivery in batch:
-            if delivery.dropped_body is not None:
-                self._dead_letter(delivery, f"body of {delivery.dropped_body.size} bytes is over 64 KiB", subscription)
-                continue
             try:
+                if delivery.dropped_body is not None:
+                    raise InvalidEvent(f"body of {delivery.dropped_body.size} bytes is over 64 KiB")
                 decoded.append((delivery, self._decode(delivery, now)))
             except InvalidEvent as error:
-                self._dead_letter(delivery, str(error), subscription)
+                rejected.append((delivery, str(error)))
             except Exception as error:
                 log.debug("the decoder failed", exc_info=True)
-                self._dead_letter(delivery, f"cannot be decoded: {type(error).__name__}: {error}", subscription)
+                rejected.append((delivery, f"cannot be decoded: {type(error).__name__}: {error}"))
+        for start in range(0, len(rejected), MAX_REJECTED):
+            self._dead_letter(rejected[start : start + MAX_REJECTED], subscription)
         if decoded:
             self._handle(decoded, subscription)
 
@@ -100,14 +106,23 @@ class DeliveryPolicy:
             for each in batch:
                 self._handle([each], subscription)
         else:
-            self._dead_letter(batch[0][0], reason, subscription)
+            self._dead_letter([(batch[0][0], reason)], subscription)
 
-    def _dead_letter(self, delivery: Delivery, reason: str, subscription: Subscription) -> None:
-        outcome = "dead-lettered" if self._has_dead_letters else "skipped"
-        log.warning("%s %s of %s: %s", outcome, delivery.id, delivery.routing_key, reason)
+    def _dead_letter(self, rejected: Sequence[Rejected], subscription: Subscription) -> None:
+        """Publish dead letters, and acknowledge their deliveries once RabbitMQ has confirmed all of them."""
         if self._has_dead_letters:
-            self._publisher.publish([dead_letter(delivery, self._queue, reason, utc_now())])
-        subscription.acknowledge(delivery)
+            now = utc_now()
+            self._publisher.publish(dead_letter(delivery, self._queue, reason, now) for delivery, reason in rejected)
+        self._log_rejected(rejected)
+        subscription.acknowledge_each([delivery for delivery, _ in rejected])
+
+    def _log_rejected(self, rejected: Sequence[Rejected]) -> None:
+        """Log the first rejected deliveries, and the number of the others, which may be thousands."""
+        outcome = "dead-lettered" if self._has_dead_letters else "skipped"
+        for delivery, reason in rejected[:MAX_LOGGED]:
+            log.warning("%s %s of %s: %s", outcome, delivery.id, delivery.routing_key, reason)
+        if len(rejected) > MAX_LOGGED:
+            log.warning("%s %d more at the same time", outcome, len(rejected) - MAX_LOGGED)
 
     def _pause(self, backoff: Backoff) -> None:
         if self._stop.wait(backoff.next_delay()):

@@ -12,7 +12,7 @@ from typing import Any
 from consumers.history.handler import history
 from shared.errors import InvalidEvent, StorageUnavailable
 from shared.events import StockData
-from shared.messaging import runner
+from shared.messaging import delivery, runner
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.messages import Delivery
 from shared.settings import Settings
@@ -65,10 +65,22 @@ def unsuspecting(consumer: Consumer) -> Consumer:
     return replace(consumer, open=open_unsuspecting)
 
 
-def undecoded(delivery: Delivery, now: datetime) -> StockData | None:
+def rejecting_singly(consumer: Consumer) -> Consumer:
+    """Return the consumer, which now waits for the confirm of each dead letter."""
+
+    @contextmanager
+    def open_rejecting(settings: Settings) -> Iterator[Handler]:
+        delivery.MAX_REJECTED = 1
+        with consumer.open(settings) as handler:
+            yield handler
+
+    return replace(consumer, open=open_rejecting)
+
+
+def undecoded(message: Delivery, now: datetime) -> StockData | None:
     """Decode an event, or return None if the message is not an event."""
     try:
-        return history.decode(delivery, now)
+        return history.decode(message, now)
     except InvalidEvent:
         return None
 
@@ -86,6 +98,7 @@ def wait_for_better(events: Sequence[StockData | None]) -> Sequence[StockData]:
 failing = log_deliveries(upset(fail))
 dying = log_deliveries(upset(die))
 dying_unsuspecting = unsuspecting(dying)
+rejecting_one_by_one = log_deliveries(rejecting_singly(history))
 dropping = log_deliveries(replace(looking_first(history, drop), decode=undecoded))
 trying_for_ever = log_deliveries(replace(looking_first(history, wait_for_better), decode=undecoded))
 failing_for_ever = log_deliveries(upset(lambda: wait_for_better([None])))

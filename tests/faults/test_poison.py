@@ -1,5 +1,6 @@
 """Poison messages are dead-lettered once, with a reason, after at most a few tries; the others are stored."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -16,12 +17,15 @@ from tests.faults.markers import control, fault
 from tests.faults.pipeline import Pipeline
 from tests.faults.poison_consumers import POISON, TAKEN
 from tests.processes import DEADLINE, Process
-from tests.queues import dead_letters, publish_large, waiting
+from tests.queues import dead_letters, publish, publish_large, waiting
 
 POISON_CONSUMERS = "tests.faults.poison_consumers"
 # In seconds: a control waits this long for something that never happens.
 SOON = 15
 NEIGHBOURS = 300
+EMPTY = 10_000
+# In seconds. It takes less than one on an idle machine, and 15 if each dead letter waits for its own confirm.
+MAX_DELAY = 6
 
 BAD_BODIES = {
     "empty": (b"", "empty body"),
@@ -124,6 +128,33 @@ def test_every_kind_of_bad_message_is_dead_lettered_with_its_reason_and_its_neig
 @pytest.mark.parametrize("sabotage", ["dropping", "trying_for_ever"])
 def test_control_of_bad_messages(pipeline: Pipeline, sabotage: str) -> None:
     feed_bad_bodies(pipeline, "history", f"{POISON_CONSUMERS}:{sabotage}", SOON)
+
+
+def delay_a_good_price(pipeline: Pipeline, consumer: str) -> None:
+    """Publish a good price behind thousands of empty bodies, and measure the time until the price is stored."""
+    pipeline.declare("history")
+    [event] = prices(1)
+    empty = (Message(EXCHANGE, "stock.BAD.price", b"", {"message_id": f"empty-{number}"}) for number in range(EMPTY))
+    publish(pipeline.address, *empty, price_message(event))
+    with pipeline.consuming(consumer) as process:
+        started = time.monotonic()
+        assert_eventually(lambda: pipeline.stored() == 1, "the price", MAX_DELAY)
+        print(f"stored after {time.monotonic() - started:.1f} s")
+        assert_eventually(
+            lambda: waiting(pipeline.address, dead_queue_name(queue_name("history"))) == EMPTY, "the rest"
+        )
+        assert_stops(process)
+    pipeline.check_history(Ledger({event.id: event}, {event.id}), dead=[f"empty-{number}" for number in range(EMPTY)])
+
+
+@fault
+def test_thousands_of_empty_bodies_do_not_delay_a_good_price(pipeline: Pipeline) -> None:
+    delay_a_good_price(pipeline, "history")
+
+
+@control
+def test_control_of_a_delayed_price(pipeline: Pipeline) -> None:
+    delay_a_good_price(pipeline, f"{POISON_CONSUMERS}:rejecting_one_by_one")
 
 
 def upset_handler(pipeline: Pipeline, consumer: str, deadline: float = DEADLINE) -> None:

@@ -1,7 +1,7 @@
 import hashlib
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,15 @@ import pytest
 from pamqp import commands
 from pamqp import frame as pamqp_frame
 
-from shared.errors import BrokerUnavailable, InvalidEvent, StorageError, StorageUnavailable
+from shared.errors import BrokerUnavailable, InvalidEvent, PublishError, StorageError, StorageUnavailable
 from shared.events import MAX_BODY
 from shared.messaging import delivery as policy
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, death_reason, dropped_body
-from shared.messaging.messages import Delivery, DroppedBody
+from shared.messaging.delivery import MAX_REJECTED
+from shared.messaging.messages import Delivery, DroppedBody, Message
+from shared.messaging.publisher import Publisher
 from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import AS_OF, message, messages, raw_message, stock_body, stock_data
 from tests.polling import eventually
@@ -110,6 +112,43 @@ class TestInvalidEvents:
             assert delivery.headers[QUEUE] == queue
             assert delivery.headers[ROUTING_KEY] == "stock.AAPL.price"
             assert delivery.headers[DIED_AT].endswith("Z")
+
+    def test_no_delivery_is_acknowledged_before_its_dead_letter_is_confirmed(
+        self, broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first attempt to dead-letter fails after some confirms, so that all deliveries come again."""
+        queue = declare(broker)
+        publish(broker, *(raw_message(b"?", message_id=str(number)) for number in range(700)), message())
+        real_publish = Publisher.publish
+        failures = iter([PublishError({"5": "no answer"})])
+
+        def fail_once(publisher: Publisher, sent: Iterable[Message]) -> int:
+            published = real_publish(publisher, sent)
+            for error in failures:
+                raise error
+            return published
+
+        monkeypatch.setattr(Publisher, "publish", fail_once)
+        handler = Recorder()
+        with running(handler, broker):
+            eventually(lambda: handler.ids == [message().id])
+            eventually(lambda: waiting(broker, queue) == 0)
+        dead = Counter(each.id for each in dead_letters(broker, queue, 2000))
+        assert dead.keys() == {str(number) for number in range(700)}
+        # RabbitMQ had confirmed these before the failure.
+        assert sum(dead.values()) == 700 + MAX_REJECTED
+
+    def test_the_log_names_the_first_rejected_messages_and_counts_the_others(
+        self, broker: BrokerAddress, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        queue = declare(broker)
+        publish(broker, *(raw_message(b"?", message_id=str(number)) for number in range(100)))
+        with running(Recorder(), broker):
+            eventually(lambda: waiting(broker, f"{queue}.dead") == 100)
+        lines = [each.getMessage() for each in caplog.records if "dead-lettered" in each.getMessage()]
+        assert lines[0].startswith("dead-lettered 0 of stock.AAPL.price: not JSON")
+        counted = sum(int(line.split()[1]) for line in lines if line.endswith("more at the same time"))
+        assert counted + sum("not JSON" in line for line in lines) == 100
 
     def test_any_properties_are_accepted(self, broker: BrokerAddress) -> None:
         """Other publishers may send any properties, or an empty set of properties."""
