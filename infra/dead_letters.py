@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +19,6 @@ from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import check_queue_name, queue_name
 from shared.settings import load_settings
-from shared.times import format_instant
 
 dead = new_app("List, show, requeue or drop dead letters.")
 
@@ -107,20 +105,21 @@ def _counts(connection: Connection) -> list[Mapping[str, Any]]:
 
 
 def _row(delivery: Delivery) -> Mapping[str, Any]:
-    died_at = delivery.headers.get(dead_letters.DIED_AT)
+    death = dead_letters.describe_death(delivery)
     return {
-        "died_at": format_instant(died_at) if isinstance(died_at, datetime) else died_at and str(died_at),
-        "routing_key": str(delivery.headers.get(dead_letters.ROUTING_KEY, delivery.routing_key)),
+        "died_at": death.died_at,
+        "routing_key": death.routing_key,
         "message_id": delivery.properties.get("message_id"),
-        "reason": dead_letters.death_reason(delivery),
+        "reason": death.reason,
     }
 
 
 def _describe(delivery: Delivery) -> tuple[str, list[str]]:
     """Return the reason of a dead letter, and its properties, headers and body as lines."""
     properties = {name: value for name, value in delivery.properties.items() if name != "headers"}
-    lines = [f"{name}: {value}" for name, value in [*properties.items(), *delivery.headers.items()]]
-    return dead_letters.death_reason(delivery), [*lines, "", *_body_lines(delivery)]
+    headers = dead_letters.trusted_headers(delivery)
+    lines = [f"{name}: {value}" for name, value in [*properties.items(), *headers.items()]]
+    return dead_letters.describe_death(delivery).reason, [*lines, "", *_body_lines(delivery)]
 
 
 def _body_lines(delivery: Delivery) -> list[str]:

@@ -1,10 +1,16 @@
-"""Dead letters: building, reading, requeueing and purging them."""
+"""Dead letters: building, reading, requeueing and purging them.
+
+A consumer publishes its dead letters with headers that begin with OWN_PREFIX. RabbitMQ dead-letters messages too, and
+adds the header `x-death`, whose newest entry comes first. Other publishers may send messages with any of these headers,
+so a consumer leaves them out, and `x-death` tells that RabbitMQ and no consumer wrote the latest reason.
+Source: https://www.rabbitmq.com/docs/dlx#effects
+"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from shared.errors import SettingsError
 from shared.messaging.amqp.connection import Connection
@@ -16,19 +22,30 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.topology import DEAD_EXCHANGE, dead_queue_name
 from shared.times import format_instant
 
-REASON = "x-stockwire-reason"
-QUEUE = "x-stockwire-queue"
-ROUTING_KEY = "x-stockwire-routing-key"
-DIED_AT = "x-stockwire-died-at"
-BODY_SIZE = "x-stockwire-body-size"
-BODY_SHA256 = "x-stockwire-body-sha256"
+OWN_PREFIX = "x-stockwire-"
+REASON = f"{OWN_PREFIX}reason"
+QUEUE = f"{OWN_PREFIX}queue"
+ROUTING_KEY = f"{OWN_PREFIX}routing-key"
+DIED_AT = f"{OWN_PREFIX}died-at"
+BODY_SIZE = f"{OWN_PREFIX}body-size"
+BODY_SHA256 = f"{OWN_PREFIX}body-sha256"
 
 _Kept = TypeVar("_Kept")
 
+_DEATHS = "x-death"
+_RESERVED = (OWN_PREFIX, _DEATHS, "x-first-death-", "x-last-death-")
 _MAX_REASON = 1000  # characters
 _READ_TIMEOUT = 2.0  # seconds without a message, after which the queue counts as read
 _BATCH_SIZE = 200  # messages
 _MAX_PREFETCH = 65_535  # messages; AMQP has 16 bits for the prefetch
+
+
+class Death(NamedTuple):
+    """The reason, original routing key and time of a dead letter."""
+
+    reason: str
+    routing_key: str
+    died_at: str | None
 
 
 class Requeued(NamedTuple):
@@ -43,12 +60,11 @@ def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> M
 
     The message has the body of the delivery, or the size and digest of a body that was dropped.
     """
-    original = encodable_headers(delivery.headers)
     headers = {
-        **original,
+        **encodable_headers(_without_reserved(delivery.headers)),
         REASON: reason[:_MAX_REASON],
         QUEUE: queue,
-        ROUTING_KEY: str(original.get(ROUTING_KEY, delivery.routing_key)),
+        ROUTING_KEY: _original_key(delivery.headers, delivery.exchange, delivery.routing_key),
         DIED_AT: format_instant(now),
     }
     if delivery.dropped_body is not None:
@@ -57,12 +73,26 @@ def dead_letter(delivery: Delivery, queue: str, reason: str, now: datetime) -> M
     return Message(DEAD_EXCHANGE, queue, delivery.body, properties)
 
 
-def death_reason(delivery: Delivery) -> str:
-    """Return the consumer's reason, or RabbitMQ's reason if RabbitMQ dead-lettered the message by itself."""
-    if reason := delivery.headers.get(REASON):
-        return str(reason)
-    reason = str(delivery.headers.get("x-first-death-reason", "unknown"))
-    return "the consumer crashed on this message too often" if reason == "delivery_limit" else reason
+def describe_death(delivery: Delivery) -> Death:
+    """Return what the consumer, or RabbitMQ if it dead-lettered the message by itself, says about a dead letter."""
+    headers = delivery.headers
+    died = _death_by_rabbitmq(headers)
+    if died is None:
+        key = str(headers.get(ROUTING_KEY, delivery.routing_key))
+        return Death(str(headers.get(REASON, "unknown")), key, _format_time(headers.get(DIED_AT)))
+    reason = str(died.get("reason", "unknown"))
+    if reason == "delivery_limit":
+        reason = "the consumer crashed on this message too often"
+    keys = died.get("routing-keys")
+    key = keys[0] if isinstance(keys, list) and keys else delivery.routing_key
+    return Death(reason, _original_key(headers, died.get("exchange"), key), _format_time(died.get("time")))
+
+
+def trusted_headers(delivery: Delivery) -> Mapping[str, Any]:
+    """Return the headers of a dead letter, without those that only look like a consumer's."""
+    if _death_by_rabbitmq(delivery.headers) is None:
+        return delivery.headers
+    return {name: value for name, value in delivery.headers.items() if not name.lower().startswith(OWN_PREFIX)}
 
 
 def count_dead_letters(connection: Connection, queue: str) -> int | None:
@@ -77,7 +107,8 @@ def dropped_body(delivery: Delivery) -> DroppedBody | None:
     """
     if delivery.dropped_body is not None:
         return delivery.dropped_body
-    size, sha256 = delivery.headers.get(BODY_SIZE), delivery.headers.get(BODY_SHA256)
+    headers = trusted_headers(delivery)
+    size, sha256 = headers.get(BODY_SIZE), headers.get(BODY_SHA256)
     return DroppedBody(size, str(sha256)) if isinstance(size, int) else None
 
 
@@ -92,7 +123,7 @@ def peek(connection: Connection, queue: str, limit: int, keep: Callable[[Deliver
     wanted = min(limit, stored, _MAX_PREFETCH)
 
     def keep_batch(batch: Sequence[Delivery], _: Subscription) -> None:
-        found.extend((str(delivery.headers.get(DIED_AT, "")), keep(delivery)) for delivery in batch)
+        found.extend((describe_death(delivery).died_at or "", keep(delivery)) for delivery in batch)
 
     _read(connection, queue, wanted, keep_batch)
     # A quorum queue needs a moment to take the messages back after the channel is closed. Wait, so that the next reader
@@ -164,6 +195,31 @@ def _require_count(connection: Connection, queue: str) -> int:
 
 def _restored(delivery: Delivery, queue: str) -> Message:
     """Return the original message, addressed to the queue, with its old routing key in a header."""
-    headers = encodable_headers({name: value for name, value in delivery.headers.items() if not name.startswith("x-")})
-    headers[ROUTING_KEY] = str(delivery.headers.get(ROUTING_KEY, delivery.routing_key))
+    kept = {name: value for name, value in delivery.headers.items() if not name.lower().startswith("x-")}
+    headers = encodable_headers(kept)
+    headers[ROUTING_KEY] = describe_death(delivery).routing_key
     return Message("", queue, delivery.body, {**delivery.properties, "headers": headers})
+
+
+def _without_reserved(headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in headers.items() if not name.lower().startswith(_RESERVED)}
+
+
+def _death_by_rabbitmq(headers: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the newest entry of `x-death`, or None if RabbitMQ did not dead-letter the message."""
+    deaths = headers.get(_DEATHS)
+    return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else None
+
+
+def _original_key(headers: Mapping[str, Any], exchange: object, routing_key: object) -> str:
+    """Return the routing key that the message was first published with.
+
+    A requeued message comes through the default exchange, and has its first routing key in a header.
+    """
+    return str(headers.get(ROUTING_KEY, routing_key) if exchange == "" else routing_key)
+
+
+def _format_time(value: object) -> str | None:
+    if isinstance(value, datetime):
+        return format_instant(value)
+    return None if value is None else str(value)

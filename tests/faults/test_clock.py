@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.messaging.dead_letters import death_reason
+from shared.messaging.dead_letters import describe_death
 from shared.messaging.messages import price_message
 from shared.messaging.topology import dead_queue_name, queue_name
 from tests.event_factories import stock_data
@@ -150,7 +150,9 @@ def refuse_the_future(pipeline: Pipeline, consumer: str) -> None:
         publish(pipeline.address, *map(price_message, events))
         dead = dead_queue_name(queue)
         assert_eventually(lambda: waiting(pipeline.address, dead) == len(events), "all dead letters", DEADLINE / 2)
-        assert {"in the future" in death_reason(each) for each in dead_letters(pipeline.address, queue)} == {True}
+        assert {"in the future" in describe_death(each).reason for each in dead_letters(pipeline.address, queue)} == {
+            True
+        }
         consuming.set_clock(0)
         assert "sent 20 back" in stockwire("dead", "requeue", "history", environment=pipeline.environment).stdout
         assert_eventually(lambda: pipeline.stored() == len(events), "all of it to be stored")

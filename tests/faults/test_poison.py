@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared.messaging.dead_letters import death_reason
+from shared.messaging.dead_letters import describe_death
 from shared.messaging.delivery import MAX_ATTEMPTS
 from shared.messaging.messages import Message, price_message
 from shared.messaging.topology import DELIVERY_LIMIT, EXCHANGE, dead_queue_name, queue_name
@@ -91,8 +91,10 @@ def check_dead_lettered(pipeline: Pipeline, name: str, reasons: Mapping[str, str
     if sorted(each.id for each in found) != sorted(reasons):
         raise PromiseBroken(f"{len(found)} messages are dead letters instead of {len(reasons)}")
     for each in found:
-        if reasons[each.id] not in death_reason(each):
-            raise PromiseBroken(f"{each.id} is a dead letter for {death_reason(each)!r}, not for {reasons[each.id]!r}")
+        if reasons[each.id] not in describe_death(each).reason:
+            raise PromiseBroken(
+                f"{each.id} is a dead letter for {describe_death(each).reason!r}, not for {reasons[each.id]!r}"
+            )
 
 
 def feed_bad_bodies(pipeline: Pipeline, name: str, consumer: str, deadline: float = DEADLINE) -> None:

@@ -1,6 +1,7 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pamqp import commands, frame
@@ -9,17 +10,20 @@ from shared.errors import BrokerUnavailable, PublishError, SettingsError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import Connection, connect, connected
 from shared.messaging.dead_letters import (
+    BODY_SHA256,
+    BODY_SIZE,
     DIED_AT,
     QUEUE,
     REASON,
     ROUTING_KEY,
     count_dead_letters,
     dead_letter,
-    death_reason,
+    describe_death,
     dropped_body,
     peek,
     purge,
     requeue,
+    trusted_headers,
 )
 from shared.messaging.messages import Delivery, DroppedBody
 from shared.messaging.publisher import Publisher
@@ -91,7 +95,7 @@ def test_peeking_leaves_dead_letters_in_place_and_in_order(broker: BrokerAddress
     for _ in range(3):
         found = peek(connection, TEST, 300, whole)
         assert bodies([each.body for each in found]) == list(range(300))
-    assert [death_reason(each) for each in found[:2]] == ["reason 0", "reason 1"]
+    assert [describe_death(each).reason for each in found[:2]] == ["reason 0", "reason 1"]
     eventually(lambda: count_dead_letters(connection, TEST) == 450)
 
 
@@ -239,7 +243,7 @@ def test_a_message_that_rabbitmq_dead_letters_by_itself_has_a_reason(
         rejected.reject(requeue=False)
     eventually(lambda: count_dead_letters(connection, TEST) == 1)
     (dead,) = peek(connection, TEST, 10, whole)
-    assert death_reason(dead) == "rejected"
+    assert describe_death(dead).reason == "rejected"
 
 
 def test_a_message_over_the_delivery_limit_has_a_reason_in_plain_words(
@@ -262,8 +266,66 @@ def test_a_message_over_the_delivery_limit_has_a_reason_in_plain_words(
             again = eventually(lambda: channel.basic.get("killing", auto_decode=False))
             again.reject(requeue=True)
     eventually(lambda: count_dead_letters(connection, TEST) == 1)
-    assert death_reason(peek(connection, TEST, 1, whole)[0]) == "the consumer crashed on this message too often"
+    assert (
+        describe_death(peek(connection, TEST, 1, whole)[0]).reason == "the consumer crashed on this message too often"
+    )
+
+
+# Headers that a stranger sends, to pass for a dead letter of another kind.
+FORGED: dict[str, Any] = {
+    REASON: "all is well",
+    "X-Stockwire-Reason": "all is well",
+    QUEUE: "stockwire.other",
+    ROUTING_KEY: "stock.OTHER.price",
+    DIED_AT: "1999-01-01T00:00:00Z",
+    BODY_SIZE: 5,
+    BODY_SHA256: "abc",
+    "x-stockwire-new": "?",
+    "x-first-death-reason": "expired",
+    "x-death": [{"reason": "expired", "queue": "other", "routing-keys": ["stock.OTHER.price"], "exchange": ""}],
+}
+
+
+def test_a_strangers_headers_never_replace_those_of_a_dead_letter() -> None:
+    dead = dead_letter(delivery(headers={**FORGED, "trace": "1"}), TEST, "not JSON", NOW)
+    assert dead.properties["headers"] == {
+        "trace": "1",
+        REASON: "not JSON",
+        QUEUE: TEST,
+        ROUTING_KEY: "stock.AAPL.price",
+        DIED_AT: "2024-11-20T10:00:03.120000Z",
+    }
+
+
+def test_a_strangers_headers_do_not_hide_why_rabbitmq_dead_lettered_a_message(
+    broker: BrokerAddress, connection: Connection
+) -> None:
+    queue = declare(broker)
+    sent = raw_message(b"?")
+    publish(broker, replace(sent, properties={**sent.properties, "headers": FORGED}))
+    with channel_to(broker) as channel:
+        rejected = channel.basic.get(queue, auto_decode=False)
+        assert rejected
+        rejected.reject(requeue=False)
+    eventually(lambda: count_dead_letters(connection, TEST) == 1)
+    (dead,) = peek(connection, TEST, 10, whole)
+    death = describe_death(dead)
+    assert (death.reason, death.routing_key) == ("rejected", "stock.AAPL.price")
+    assert (death.died_at or "") > "2026"
+    assert dropped_body(dead) is None
+    assert not [name for name in trusted_headers(dead) if name.lower().startswith("x-stockwire-")]
+    with Publisher(broker, "test") as publisher:
+        assert requeue(connection, publisher, TEST) == (1, 0)
+    assert taken(broker, TEST, 1)[0].headers == {ROUTING_KEY: "stock.AAPL.price"}
+
+
+def test_a_strangers_delivery_count_does_not_count(broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    sent = raw_message(b"?")
+    publish(broker, replace(sent, properties={**sent.properties, "headers": {"x-delivery-count": 50}}))
+    assert [each.attempts for each in taken(broker, queue, 1, acknowledge=False)] == [0]
+    assert [each.attempts for each in taken(broker, queue, 1)] == [1]
 
 
 def test_a_missing_reason_is_unknown() -> None:
-    assert death_reason(delivery()) == "unknown"
+    assert describe_death(delivery()).reason == "unknown"

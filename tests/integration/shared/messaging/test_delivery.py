@@ -15,7 +15,7 @@ from shared.events import MAX_BODY
 from shared.messaging import delivery as policy
 from shared.messaging.address import BrokerAddress
 from shared.messaging.consumer import Consumer
-from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, death_reason, dropped_body
+from shared.messaging.dead_letters import DIED_AT, QUEUE, REASON, ROUTING_KEY, describe_death, dropped_body
 from shared.messaging.delivery import MAX_REJECTED
 from shared.messaging.messages import Delivery, DroppedBody, Message
 from shared.messaging.publisher import Publisher
@@ -102,7 +102,7 @@ class TestInvalidEvents:
         assert waiting(broker, queue) == 0
         dead = dead_letters(broker, queue)
         for number, (delivery, (reason, body)) in enumerate(zip(dead, bodies.items(), strict=True)):
-            assert reason in death_reason(delivery)
+            assert reason in describe_death(delivery).reason
             if len(body) <= MAX_BODY:
                 assert (delivery.body, dropped_body(delivery)) == (body, None)
             else:
@@ -172,7 +172,7 @@ class TestInvalidEvents:
             for properties in property_sets:
                 publish(broker, replace(raw_message(b"?"), properties=properties))
             eventually(lambda: waiting(broker, f"{queue}.dead") == len(property_sets))
-        assert {death_reason(delivery)[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
+        assert {describe_death(delivery).reason[:8] for delivery in dead_letters(broker, queue)} == {"not JSON"}
 
     def test_headers_nested_to_any_depth_are_accepted(self, broker: BrokerAddress) -> None:
         """Deep headers end neither the connection that reads them nor the publisher of the dead letter."""
@@ -184,7 +184,7 @@ class TestInvalidEvents:
             eventually(lambda: not run.alive or waiting(broker, f"{queue}.dead") == len(depths))
         dead = dead_letters(broker, queue)
         assert len(dead) == len(depths)
-        assert {death_reason(delivery)[:8] for delivery in dead} == {"not JSON"}
+        assert {describe_death(delivery).reason[:8] for delivery in dead} == {"not JSON"}
 
     def test_a_handler_may_reject_a_decoded_event(self, broker: BrokerAddress) -> None:
         def reject_msft(events: Sequence[Any]) -> None:
@@ -198,7 +198,7 @@ class TestInvalidEvents:
         with running(handler, broker):
             eventually(lambda: waiting(broker, f"{queue}.dead") == 1)
             eventually(lambda: len(handler.ids) == 5)
-        assert [death_reason(delivery) for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
+        assert [describe_death(delivery).reason for delivery in dead_letters(broker, queue)] == ["no MSFT here"]
 
     def test_an_event_is_dead_lettered_after_any_error_of_its_decoder(self, broker: BrokerAddress) -> None:
         """A custom decoder may have bugs. One message must not crash the consumer again and again."""
@@ -215,7 +215,7 @@ class TestInvalidEvents:
             eventually(lambda: len(seen) == 2)
         (dead,) = dead_letters(broker, queue)
         assert dead.properties["message_id"] == bad.id
-        assert "KeyError: 'MSFT'" in death_reason(dead)
+        assert "KeyError: 'MSFT'" in describe_death(dead).reason
 
 
 class TestHeaders:
@@ -230,7 +230,7 @@ class TestHeaders:
             publish(broker, message())
             eventually(lambda: recorder.batches)
             [dead] = eventually(lambda: dead_letters(broker, run.queue))
-        assert "not JSON" in death_reason(dead)
+        assert "not JSON" in describe_death(dead).reason
 
 
 class TestFailingHandlers:
@@ -262,7 +262,7 @@ class TestFailingHandlers:
         assert attempts["MSFT"] == policy.MAX_ATTEMPTS
         (dead,) = dead_letters(broker, queue)
         assert dead.properties["message_id"] == bad.id
-        assert death_reason(dead) == "the handler failed: KeyError: 'no such rule'"
+        assert describe_death(dead).reason == "the handler failed: KeyError: 'no such rule'"
         assert waiting(broker, queue) == 0
 
     def test_an_event_that_fails_twice_is_handled_at_the_third_attempt(self, broker: BrokerAddress) -> None:
