@@ -17,7 +17,7 @@ from producer.worker import connect_signals
 from shared.cli.output import error_line
 from shared.errors import SettingsError
 from shared.market_calendar import load_market_calendar
-from shared.messaging.address import TlsOptions
+from shared.messaging.tls_options import TlsOptions
 from shared.settings import VAR, Settings, load_settings
 
 # The queue of sync tasks, not of events, so it has an exchange of its own.

@@ -2,13 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from shared.host_names import check_host
-
-if TYPE_CHECKING:
-    import ssl
+from shared.messaging.tls_options import TlsOptions
 
 DEFAULT_HEARTBEAT = 10  # seconds
 _MAX_VIRTUAL_HOST = 127  # characters, by the AMQP specification
@@ -76,44 +73,6 @@ class BrokerAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
         return f"{scheme}://{credentials}@{host}:{self.port}/{quote(self.virtual_host, safe='')}"
-
-
-@dataclass(frozen=True)
-class TlsOptions:
-    """The TLS options of a connection. By default, the system's certificate authorities are trusted."""
-
-    cacertfile: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    verify: bool = True
-    server_name: str | None = None
-
-    @classmethod
-    def take(cls, query: dict[str, str]) -> "TlsOptions":
-        """Remove the TLS parameters from a URL's query and return them. Raises ValueError."""
-        verify = query.pop("verify", "verify_peer")
-        if verify not in ("verify_peer", "verify_none"):
-            raise ValueError(f"has verify={verify[:40]}: use verify_peer or verify_none")
-        server_name = query.pop("server_name_indication", None)
-        return cls(
-            cacertfile=query.pop("cacertfile", None),
-            certfile=query.pop("certfile", None),
-            keyfile=query.pop("keyfile", None),
-            verify=verify == "verify_peer",
-            server_name=server_name and check_host(server_name),
-        )
-
-    def context(self) -> "ssl.SSLContext":
-        """Return an SSL context with these options. Raises OSError (or its subclass SSLError) for an unusable file."""
-        import ssl
-
-        context = ssl.create_default_context(cafile=self.cacertfile)
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if self.certfile:
-            context.load_cert_chain(self.certfile, self.keyfile)
-        return context
 
 
 def _parse_heartbeat(text: str) -> int:

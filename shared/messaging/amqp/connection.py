@@ -5,7 +5,6 @@ and a full socket blocks the writer, the heartbeat and `close` forever.
 """
 
 import contextlib
-import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +17,9 @@ from amqpstorm.exception import AMQPConnectionError, AMQPError
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.codec import split_frames
+from shared.messaging.amqp.tls_refusals import plain_refusal, tls_refusal
 from shared.messaging.amqp.transport import ConnectionErrors, TimedIO
+from shared.tls_errors import find_tls_error
 
 # Seconds.
 CONNECT_TIMEOUT = 10
@@ -101,6 +102,13 @@ class Connection(amqpstorm.Connection):
             " docker compose up -d rabbitmq, or set STOCKWIRE_AMQP_URL"
         )
 
+    def tls_refusal(self, error: Exception) -> BrokerRefused | None:
+        """Return the error that says what is wrong with the TLS of a connection that did not open, if anything is."""
+        if self.address.tls is None:
+            return plain_refusal(self.address, self._io.data_in)
+        found = find_tls_error(error, *self.errors)
+        return tls_refusal(self.address, found) if found else None
+
     def open_channel(self) -> Channel:
         """Open a channel. Raises BrokerError."""
         with translate_errors(self):
@@ -180,17 +188,12 @@ def connect(address: BrokerAddress, name: str) -> Connection:
     try:
         connection = Connection(address, name)
     except OSError as error:
-        raise BrokerRefused(f"cannot use the TLS files of STOCKWIRE_AMQP_URL: {error}") from error
+        raise BrokerRefused(f"the TLS files of STOCKWIRE_AMQP_URL cannot be used: {error}") from error
     try:
         connection.open()
     except (AMQPError, OSError) as error:
         connection.abort()
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            raise BrokerRefused(
-                f"the certificate of RabbitMQ at {address} is not trusted ({error.__cause__.verify_message});"
-                " add ?cacertfile=FILE with the authority that signed it to STOCKWIRE_AMQP_URL"
-            ) from error
-        raise connection.lost(error) from error
+        raise connection.tls_refusal(error) or connection.lost(error) from error
     connection.opened = True
     return connection
 

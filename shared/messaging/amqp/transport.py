@@ -2,11 +2,17 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 from amqpstorm.exception import AMQPConnectionError
 from amqpstorm.io import IO
+
+from shared.tls_errors import find_tls_error
+
+# Seconds.
+_ALERT_TIMEOUT = 0.5
 
 
 class ConnectionErrors(list[Exception]):
@@ -25,6 +31,8 @@ class ConnectionErrors(list[Exception]):
 class TimedIO(IO):
     """amqpstorm's socket. A send fails after the connection's timeout; amqpstorm would try again forever."""
 
+    _has_received = False
+
     @property
     def is_sending(self) -> bool:
         return self._wr_lock.locked()
@@ -37,8 +45,31 @@ class TimedIO(IO):
                 self.socket.sendall(frame_data)
             except OSError as error:
                 # A part of a frame may be sent already, so this connection can no longer be used.
-                self._exceptions.append(AMQPConnectionError(f"could not send: {error}"))
+                self._exceptions.append(self._read_tls_error() or AMQPConnectionError(f"could not send: {error}"))
                 self.shut_down()
+
+    def _read_from_socket(self) -> bytes:
+        data = super()._read_from_socket()
+        self._has_received = True
+        return data
+
+    def _read_tls_error(self) -> AMQPConnectionError | None:
+        """Return the TLS alert that is the server's only answer and was not read before a send failed, if there is one.
+
+        In TLS 1.3 a server rejects the client's certificate after the handshake.
+        """
+        if self._has_received or not isinstance(self.socket, ssl.SSLSocket):
+            return None
+        if not self._rd_lock.acquire(timeout=_ALERT_TIMEOUT):
+            return None
+        try:
+            self.socket.settimeout(_ALERT_TIMEOUT)
+            self.socket.recv(1)
+        except (OSError, ValueError) as error:
+            return AMQPConnectionError(error) if find_tls_error(error) else None
+        finally:
+            self._rd_lock.release()
+        return None
 
     def shut_down(self) -> None:
         """Shut the socket down at once. This wakes every thread that reads from it or writes to it."""
