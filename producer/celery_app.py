@@ -125,4 +125,5 @@ def results_url(settings: Settings) -> str:
 
 app = Celery("stockwire")
 app.add_defaults(configure)
+app.loader.override_backends = {"db": "producer.results:BackgroundResults"}
 connect_signals()

@@ -6,14 +6,13 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
-from celery import signals
+from celery import current_app, signals
 from celery.platforms import SecurityWarning
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared.cli.logs import EscapingFormatter
 from shared.cli.output import error_line
 from shared.database import opened, writing
-from shared.errors import BrokerRefused, BrokerUnavailable, StorageError
+from shared.errors import BrokerRefused, BrokerUnavailable, StorageError, StorageUnavailable
 from shared.messaging.amqp.connection import connected
 from shared.settings import Settings
 
@@ -27,6 +26,8 @@ def connect_signals() -> None:
     signals.worker_init.connect(disable_gossip)
     signals.beat_embedded_init.connect(follow_worker)
     signals.task_postrun.connect(remove_old_results)
+    signals.worker_process_shutdown.connect(flush_results)
+    signals.worker_shutdown.connect(flush_results)
     signals.after_setup_logger.connect(quieten_amqpstorm)
     signals.after_setup_logger.connect(escape_logs)
     signals.after_setup_task_logger.connect(escape_logs)
@@ -52,9 +53,12 @@ def check_beat(sender: Any, **_: Any) -> None:
 
 
 def check_results(settings: Settings) -> None:
-    """Raise StorageError if results cannot be stored."""
-    with opened(settings.results_url.engine_url) as engine, writing(engine):
-        pass
+    """Raise StorageError if results can never be stored. A database that is locked may be free later."""
+    try:
+        with opened(settings.results_url.engine_url) as engine, writing(engine):
+            pass
+    except StorageUnavailable as error:
+        log.warning("results cannot be stored yet: %s", error)
 
 
 def check_broker(settings: Settings) -> None:
@@ -79,10 +83,12 @@ def follow_worker(sender: Any, **_: Any) -> None:
 
 def remove_old_results(task: Any, **_: Any) -> None:
     """Remove expired results; Celery's beat does so only if its schedule is kept in a file."""
-    try:
-        task.app.backend.cleanup()
-    except SQLAlchemyError as error:
-        log.warning("old results cannot be removed yet: %s", str(error).splitlines()[0])
+    task.app.backend.cleanup()
+
+
+def flush_results(**_: Any) -> None:
+    """Store the results that are left before a process ends."""
+    current_app.backend.flush()
 
 
 def quieten_amqpstorm(**_: Any) -> None:

@@ -3,9 +3,15 @@
 from typing import Any
 
 from celery import platforms
+from celery.backends.database import DatabaseBackend
 
 from producer import app as real_app
 from producer import tasks
+
+
+class PatientResults(DatabaseBackend):
+    def flush(self) -> None:
+        pass
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +27,9 @@ def __getattr__(name: str) -> Any:
             platforms.set_pdeathsig = lambda _signal: None
         case "without_patience":
             tasks.LOCK_WAIT_SECONDS = 0
+        case "waiting_for_results":
+            # Celery's own backend, which stores a result while the task waits.
+            real_app.loader.override_backends = {"db": "tests.faults.sabotaged_worker:PatientResults"}
         case "trusting_headers":
             real_app.conf.worker_consumer = "celery.worker.consumer:Consumer"
         case "trusting_frames":
