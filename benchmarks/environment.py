@@ -35,8 +35,7 @@ class BenchEnvironment:
         """Yield a job with its own database, and its own queue like the history consumer's."""
         name = f"bench.{next(self._numbers)}"
         with connected(self.address, "bench") as connection:
-            channel = connection.open_channel()
-            declare_queue(channel, QueueSpec(name, (LIVE_PRICES, BACKFILLED_PRICES)))
+            declare_queue(connection, QueueSpec(name, (LIVE_PRICES, BACKFILLED_PRICES)))
         yield Job(self.address.url(), name, events, str(self.folder / f"{name}.db"))
         with connected(self.address, "bench") as connection:
             channel = connection.open_channel()

@@ -26,7 +26,9 @@ from shared.database import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
 from shared.events import StockData
 from shared.market_calendar import load_market_calendar
+from shared.messaging.permissions import publisher_permissions
 from shared.messaging.publisher import Publisher
+from shared.messaging.topology import BACKFILLED_PRICES
 from shared.settings import VAR, Settings, load_settings
 from shared.signals import Stop, stop_on_signals
 from shared.symbols import join_names
@@ -87,7 +89,13 @@ def publish_history(
     total_seconds = sum(total_duration(each).total_seconds() for each in wanted.values())
     with (
         open_state(VAR) as state,
-        Publisher(settings.amqp_url, "backfill", wait_while_blocked=True, stop=stop) as publisher,
+        Publisher(
+            settings.amqp_url,
+            "backfill",
+            permissions=publisher_permissions(BACKFILLED_PRICES),
+            wait_while_blocked=True,
+            stop=stop,
+        ) as publisher,
         progress_bar("backfilling", total_seconds) as progress,
     ):
         work = Backfill(

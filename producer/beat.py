@@ -18,6 +18,8 @@ from celery.schedules import schedule as interval_schedule
 from kombu.exceptions import KombuError
 
 from producer.market_hours import LastSync, MarketHours
+from producer.refusals import describe_error
+from producer.task_queue import BEAT_DECLARING, WORKER
 from shared.errors import StorageError
 from shared.locks import file_lock
 from shared.market_calendar import load_market_calendar
@@ -79,6 +81,7 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
         self._lock: ExitStack | None = None
         self._hours: MarketHours | None = None
         self._logged_standby = False
+        self._refusal: SystemExit | None = None
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -93,6 +96,7 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
             self.producer  # noqa: B018 - a property
             self._send_closing_sync()
         except (AMQPError, KombuError, OSError, SchedulingError, StorageError) as error:
+            self._end_if_refused(error)
             log.error("beat cannot send: %s; retrying in %.0f s", error, RETRY_SECONDS)
             return RETRY_SECONDS
         self._follow_clock()
@@ -123,6 +127,7 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
         try:
             self._send(entry, producer)
         except SchedulingError as error:
+            self._end_if_refused(error)
             log.error("%s; the next sync is sent on schedule", error)
 
     def _send(self, entry: Any, producer: Any) -> None:
@@ -133,11 +138,23 @@ class SingleScheduler(Scheduler):  # type: ignore[misc]
         if self._hours is not None:
             self._hours.record_sync(now)
 
+    def _end_if_refused(self, error: BaseException) -> None:
+        """End beat if RabbitMQ refuses a permission, because trying again cannot help.
+
+        Celery ends beat without a message after SystemExit, so `close` raises it again.
+        """
+        needed = BEAT_DECLARING if self.parent is None else WORKER
+        if line := describe_error(error, self.app.conf.stockwire.amqp_url, needed):
+            self._refusal = SystemExit(f"stockwire: {line}")
+            raise self._refusal
+
     def close(self) -> None:
         super().close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+        if self._refusal is not None:
+            raise self._refusal
 
     def _take_lock(self) -> bool:
         with ExitStack() as stack:

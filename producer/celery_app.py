@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from producer.beat import beat_entry
 from producer.providers.registry import make_providers
 from producer.task_frames import safe_frame_handler
+from producer.task_queue import QUEUE, QUEUE_ARGUMENTS
 from producer.worker import connect_signals
 from shared.cli.output import error_line
 from shared.errors import SettingsError
@@ -20,8 +21,6 @@ from shared.market_calendar import load_market_calendar
 from shared.messaging.tls_options import TlsOptions
 from shared.settings import VAR, Settings, load_settings
 
-# The queue of sync tasks, not of events, so it has an exchange of its own.
-QUEUE = "celery.sync"
 KEEP_RESULTS = timedelta(days=7)
 
 # A sync may take one interval of the schedule, within these bounds; GRACE later its process is killed. The minimum is
@@ -70,6 +69,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "result_expires": KEEP_RESULTS,
         "task_queues": [queue()],
         "task_default_queue": QUEUE,
+        # Celery's default, RabbitMQ's default exchange, would need the permission to write to every queue.
+        "task_routes": {"producer.*": {"queue": QUEUE, "exchange": QUEUE, "routing_key": QUEUE}},
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_soft_time_limit": limit.total_seconds(),
@@ -90,10 +91,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 
 def queue() -> Queue:
-    """Return the task queue: durable, and classic because Celery's retries need that type."""
+    """Return the task queue and its exchange, both durable."""
     exchange = Exchange(QUEUE, type="direct", durable=True)  # type: ignore[no-untyped-call]
-    arguments = {"x-queue-type": "classic"}
-    return Queue(QUEUE, exchange, QUEUE, durable=True, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+    return Queue(QUEUE, exchange, QUEUE, durable=True, queue_arguments=QUEUE_ARGUMENTS)  # type: ignore[no-untyped-call]
 
 
 def tls_arguments(tls: TlsOptions, host: str) -> dict[str, Any]:

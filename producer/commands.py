@@ -18,13 +18,16 @@ from producer.watch_list import watch_list
 from shared.cli.output import print_lines, print_rows
 from shared.cli.progress import progress_bar
 from shared.errors import InvalidEvent, SettingsError, SyncRunning
+from shared.messaging.permissions import publisher_permissions
 from shared.messaging.publisher import Publisher
+from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
 from shared.settings import VAR, Settings, load_settings, parse_symbols
 from shared.signals import stop_on_signals
 from shared.symbols import check_symbol
 from shared.times import utc_now
 
 LOCK_WAIT_SECONDS = 60.0
+_REPLAY_PERMISSIONS = publisher_permissions(LIVE_PRICES, BACKFILLED_PRICES)
 
 
 def sync(
@@ -68,7 +71,9 @@ def replay(
     with (
         stop_on_signals() as stop,
         Recording(file) as recording,
-        Publisher(settings.amqp_url, "replay", wait_while_blocked=True, stop=stop) as publisher,
+        Publisher(
+            settings.amqp_url, "replay", permissions=_REPLAY_PERMISSIONS, wait_while_blocked=True, stop=stop
+        ) as publisher,
         progress_bar("replaying", recording.size) as progress,
     ):
 

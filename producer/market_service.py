@@ -14,15 +14,20 @@ from shared.errors import (
     InvalidResponse,
     ProviderError,
     PublishError,
+    PublishRefused,
     RateLimited,
     SettingsError,
 )
 from shared.events import StockData
 from shared.locks import file_lock
 from shared.messaging.messages import Message, price_message
+from shared.messaging.permissions import Permissions, publisher_permissions
 from shared.messaging.publisher import Publisher
+from shared.messaging.topology import LIVE_PRICES
 from shared.settings import Settings
 from shared.times import utc_now
+
+SYNC_PERMISSIONS = publisher_permissions(LIVE_PRICES)
 
 # Errors by the name of the provider that could not deliver a symbol.
 Errors = Mapping[str, ProviderError]
@@ -66,10 +71,19 @@ def sync_lock(folder: Path, *, wait: float = 0) -> Iterator[bool]:
         yield held
 
 
-def sync_prices(settings: Settings, symbols: Sequence[str], at: datetime, folder: Path) -> SyncReport:
-    """Run one sync with these settings; providers keep their state in `folder`. Raises like fetch_and_publish."""
+def sync_prices(
+    settings: Settings,
+    symbols: Sequence[str],
+    at: datetime,
+    folder: Path,
+    permissions: Permissions = SYNC_PERMISSIONS,
+) -> SyncReport:
+    """Run one sync with these settings, in a process that needs `permissions`. Raises like fetch_and_publish.
+
+    Providers keep their state in `folder`.
+    """
     providers = make_providers(settings, folder)
-    with Publisher(settings.amqp_url, "producer") as publisher:
+    with Publisher(settings.amqp_url, "producer", permissions=permissions) as publisher:
         return fetch_and_publish(providers, publisher, symbols, at)
 
 
@@ -140,7 +154,7 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
 def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dict[str, str]:
     """Publish the events; return the reason for each symbol that RabbitMQ did not confirm.
 
-    Raises BrokerError if there is no connection.
+    Raises BrokerError if there is no connection, and PublishRefused if the user may not publish.
     """
     sent: set[str] = set()
 
@@ -153,6 +167,8 @@ def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dic
         return {}
     try:
         publisher.publish(messages())
+    except PublishRefused:
+        raise
     except PublishError as error:
         nacked = {symbol: error.failures[event.id] for symbol, event in events.items() if event.id in error.failures}
         unsent = dict.fromkeys(events.keys() - sent, "not sent, because an event before it was not confirmed")

@@ -11,8 +11,17 @@ from celery.exceptions import SoftTimeLimitExceeded
 from producer.celery_app import app
 from producer.market_service import SyncReport, sync_lock, sync_prices
 from producer.retry import is_in_time, retry_delay
+from producer.task_queue import WORKER
 from producer.watch_list import watch_list
-from shared.errors import BrokerError, ProviderError, RateLimited, StockwireError, StorageUnavailable, SyncRunning
+from shared.errors import (
+    BrokerError,
+    PermissionMissing,
+    ProviderError,
+    RateLimited,
+    StockwireError,
+    StorageUnavailable,
+    SyncRunning,
+)
 from shared.settings import VAR, Settings
 from shared.symbols import join_names
 from shared.times import format_instant, parse_instant, utc_now
@@ -56,6 +65,8 @@ def sync_watch_list(
         attempt = run_attempt(settings, symbols or watch_list(settings, VAR), started, outcome)
     # Waiting for a rate limit is not a failure, so it does not count against the retries.
     may_retry = self.request.retries < MAX_RETRIES or isinstance(attempt.error, RateLimited)
+    # Trying again does not grant a permission.
+    may_retry = may_retry and not isinstance(attempt.error, PermissionMissing)
     delay = retry_delay(attempt.error, self.request.retries)
     if attempt.remaining and may_retry and is_in_time(delay, next_sync):
         log.info("%s: the next try is in %.1f s", join_names(attempt.remaining), delay)
@@ -76,7 +87,7 @@ class Attempt:
 def run_attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far: Mapping[str, Any]) -> Attempt:
     """Sync once and add the report to the outcome `so_far`."""
     try:
-        report = sync_prices(settings, symbols, at, VAR)
+        report = sync_prices(settings, symbols, at, VAR, WORKER)
     except (BrokerError, StorageUnavailable) as error:
         return Attempt(so_far, list(symbols), error)
     except SoftTimeLimitExceeded:

@@ -9,11 +9,14 @@ from typing import Any
 from celery import current_app, signals
 from celery.platforms import SecurityWarning
 
+from producer.refusals import RefusalFilter
+from producer.task_queue import BEAT, QUEUE, WORKER
 from shared.cli.logs import EscapingFormatter
 from shared.cli.output import error_line
 from shared.database import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError, StorageUnavailable
 from shared.messaging.amqp.connection import connected
+from shared.messaging.amqp.queues import count_messages
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,7 @@ def connect_signals() -> None:
     signals.after_setup_logger.connect(quieten_amqpstorm)
     signals.after_setup_logger.connect(escape_logs)
     signals.after_setup_task_logger.connect(escape_logs)
+    signals.after_setup_logger.connect(shorten_refusals)
 
 
 def check_before_start(conf: Any, **_: Any) -> None:
@@ -47,9 +51,20 @@ def check_before_start(conf: Any, **_: Any) -> None:
 def check_beat(sender: Any, **_: Any) -> None:
     """End a standalone beat in the same way; it stores no results."""
     try:
-        check_broker(sender.app.conf.stockwire)
+        with suppress(BrokerUnavailable):
+            keep_declarations(sender.app)
     except BrokerRefused as error:
         raise SystemExit(error_line(error)) from None
+
+
+def keep_declarations(app: Any) -> None:
+    """Let a standalone beat rely on the queue of tasks if it exists, so that beat need not be able to delete it.
+
+    Raises BrokerError.
+    """
+    with connected(app.conf.stockwire.amqp_url, "beat check", BEAT) as connection:
+        exists = count_messages(connection, QUEUE) is not None
+    app.amqp.queues[QUEUE].no_declare = exists
 
 
 def check_results(settings: Settings) -> None:
@@ -63,7 +78,7 @@ def check_results(settings: Settings) -> None:
 
 def check_broker(settings: Settings) -> None:
     """Raise BrokerRefused if RabbitMQ rejects the connection; an unreachable broker is not an error."""
-    with suppress(BrokerUnavailable), connected(settings.amqp_url, "producer check"):
+    with suppress(BrokerUnavailable), connected(settings.amqp_url, "producer check", WORKER):
         pass
 
 
@@ -94,6 +109,12 @@ def flush_results(**_: Any) -> None:
 def quieten_amqpstorm(**_: Any) -> None:
     """Silence amqpstorm's log: it repeats, with tracebacks, the errors that it raises and we report."""
     logging.getLogger("amqpstorm").setLevel(logging.CRITICAL)
+
+
+def shorten_refusals(logger: logging.Logger, **_: Any) -> None:
+    """Log a permission that RabbitMQ refuses to the worker as one line."""
+    for handler in logger.handlers:
+        handler.addFilter(RefusalFilter(current_app.conf.stockwire.amqp_url, WORKER))
 
 
 def escape_logs(logger: logging.Logger, **_: Any) -> None:

@@ -5,9 +5,11 @@ StockwireError
 ├── InvalidEvent             a message, a price or a symbol breaks the contract of events
 ├── BrokerError
 │   ├── BrokerUnavailable    RabbitMQ does not answer, or the connection was lost: try again later
-│   ├── BrokerRefused        RabbitMQ rejected the credentials, the virtual host or a permission
+│   ├── BrokerRefused        RabbitMQ rejected the credentials or the virtual host
+│   │   └── PermissionMissing the user lacks a permission; the message ends with the command that grants it
 │   ├── TopologyConflict     a queue or exchange exists with other arguments
 │   └── PublishError         RabbitMQ did not confirm some events; the error has a reason for each
+│       └── PublishRefused   the user may not publish (also a PermissionMissing)
 ├── StorageError             a database is unusable
 │   └── StorageUnavailable   the database is locked, full or not reachable: try again later
 ├── ProviderError            a provider cannot deliver a price, or anything at all; see each kind below
@@ -51,6 +53,10 @@ class BrokerRefused(BrokerError):
     pass
 
 
+class PermissionMissing(BrokerRefused):
+    pass
+
+
 class TopologyConflict(BrokerError):
     pass
 
@@ -70,6 +76,12 @@ class PublishError(BrokerError):
 
     def __reduce__(self) -> tuple[type["PublishError"], tuple[dict[str, str]]]:
         return type(self), (self.failures,)
+
+
+class PublishRefused(PublishError, PermissionMissing):
+    def _summary(self) -> str:
+        # One reason for all events. The command at its end must stay the end of the line.
+        return next(iter(self.failures.values()))
 
 
 class StorageError(StockwireError):

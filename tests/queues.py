@@ -30,8 +30,8 @@ def channel_to(broker: BrokerAddress) -> Iterator[Channel]:
 
 def declare(broker: BrokerAddress, *patterns: str, name: str = "test") -> str:
     """Declare the consumer queue `stockwire.<name>`, bound by these patterns or to everything, and return its name."""
-    with channel_to(broker) as channel:
-        declare_queue(channel, QueueSpec(queue_name(name), patterns or EVERYTHING))
+    with connected(broker, "test") as connection:
+        declare_queue(connection, QueueSpec(queue_name(name), patterns or EVERYTHING))
     return queue_name(name)
 
 

@@ -1,6 +1,7 @@
 """The consumer `alerts`: evaluate rules on prices, store the alerts, then print and publish each alert once."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,11 +17,11 @@ from consumers.alerts.store import Counters, load_watermarks, read_counters, sav
 from consumers.alerts.tables import SCHEMA
 from shared.cli.output import print_lines
 from shared.database import opened, redact, writing
-from shared.errors import BrokerUnavailable, OutputError, PublishError, StorageUnavailable
+from shared.errors import BrokerUnavailable, OutputError, PermissionMissing, PublishError, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import LIVE_PRICES
+from shared.messaging.topology import ALERTS, LIVE_PRICES
 from shared.prices import format_price
 from shared.schema import create_schema
 from shared.settings import Settings
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # Seconds. Short, because a stop waits for it; the consumer's runner retries for as long as needed.
 PUBLISH_TIMEOUT = 5.0
+# Seconds until pending alerts are published again after RabbitMQ has refused to take them.
+REFUSED_INTERVAL = 5.0
 
 
 class AlertHandler:
@@ -39,10 +42,19 @@ class AlertHandler:
     changed the rules or worked on the queue; then rules or watermarks are loaded again.
     """
 
-    def __init__(self, engine: Engine, publish: Publish, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        publish: Publish,
+        clock: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._publish = publish
         self._clock = clock
+        self._monotonic = monotonic
+        self._refused = False
+        self._next_relay = 0.0
         self._rules = RuleIndex((), revision=-1)
         self._watermarks: dict[str, Watermark] = {}
         # The counter `batches` that the watermarks in memory belong to; None if they may be wrong.
@@ -54,7 +66,29 @@ class AlertHandler:
         Raises StorageError, PublishError and BrokerUnavailable; a call with the same events is then safe.
         """
         _print_alerts(self._evaluate(events))
-        relay_pending_alerts(self._engine, self._publish, self._clock)
+        if not self._refused or self._monotonic() >= self._next_relay:
+            self._relay()
+
+    def relay_at_start(self) -> None:
+        """Publish pending alerts; only log a warning if the broker or the database is away."""
+        try:
+            self._relay()
+        except (BrokerUnavailable, PublishError, StorageUnavailable) as error:
+            log.warning("%s; pending alerts will be published with the next prices", error)
+
+    def _relay(self) -> None:
+        """Publish all pending alerts. Only log it if the user may not publish, because that must not stop the rules."""
+        try:
+            relay_pending_alerts(self._engine, self._publish, self._clock)
+        except PermissionMissing as error:
+            if not self._refused:
+                log.error("evaluating goes on, but alerts stay unpublished: %s", error)
+            self._refused = True
+            self._next_relay = self._monotonic() + REFUSED_INTERVAL
+        else:
+            if self._refused:
+                log.info("alerts are published again")
+            self._refused = False
 
     def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:
         """Return the alerts of the events, after storing alerts and new watermarks in one transaction."""
@@ -109,17 +143,11 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
     with opened(settings.alerts_url.engine_url) as engine:
         create_schema(engine, SCHEMA)
         log.info("using the rules in %s", redact(engine.url))
-        with Publisher(settings.amqp_url, "alerts", timeout=PUBLISH_TIMEOUT) as publisher:
-            _relay_at_start(engine, publisher)
-            yield AlertHandler(engine, publisher.publish)
+        permissions = alerts.permissions(alerts.queue_spec())
+        with Publisher(settings.amqp_url, "alerts", permissions=permissions, timeout=PUBLISH_TIMEOUT) as publisher:
+            handler = AlertHandler(engine, publisher.publish)
+            handler.relay_at_start()
+            yield handler
 
 
-def _relay_at_start(engine: Engine, publisher: Publisher) -> None:
-    """Publish pending alerts; only log a warning if the broker or the database is away."""
-    try:
-        relay_pending_alerts(engine, publisher.publish)
-    except (BrokerUnavailable, PublishError, StorageUnavailable) as error:
-        log.warning("%s; pending alerts will be published with the next prices", error)
-
-
-alerts = Consumer("alerts", (LIVE_PRICES,), open_alerts, single_active=True)
+alerts = Consumer("alerts", (LIVE_PRICES,), open_alerts, single_active=True, publishes=(ALERTS,))

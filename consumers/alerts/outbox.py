@@ -21,7 +21,7 @@ def relay_pending_alerts(engine: Engine, publish: Publish, clock: Callable[[], d
     """Publish the pending alerts, oldest first, and mark those that RabbitMQ confirmed.
 
     After a crash between the two steps the alerts are published again under the same ids. Raises StorageError, and
-    PublishError or BrokerUnavailable, after which the unconfirmed alerts stay pending.
+    PublishError, PermissionMissing or BrokerUnavailable, after which the unconfirmed alerts stay pending.
     """
     while True:
         with reading(engine) as connection:

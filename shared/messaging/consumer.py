@@ -1,5 +1,6 @@
 """The definition of a consumer: a name, routing patterns, and a handler of batches of events."""
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import Any
 
 from shared.events import StockData
 from shared.messaging.messages import Delivery
-from shared.messaging.topology import LIVE_PRICES
+from shared.messaging.permissions import Permissions, consumer_permissions, publisher_permissions
+from shared.messaging.topology import LIVE_PRICES, QueueSpec, check_pattern, check_queue_name, queue_name
 from shared.settings import Settings
 
 Handler = Callable[[Sequence[Any]], None]
@@ -34,7 +36,8 @@ class Consumer:
 
     `decode` returns the value that the handler gets for a delivery, or raises InvalidEvent. `max_batch` limits a batch;
     a stop request waits for the current batch. With `single_active`, RabbitMQ delivers to one of several processes
-    on the queue, and to another if that process ends. A `transient` queue is deleted with its process.
+    on the queue, and to another if that process ends. A `transient` queue is deleted with its process. `publishes` are
+    the routing patterns of the messages that the handler publishes.
     """
 
     name: str
@@ -44,6 +47,26 @@ class Consumer:
     max_batch: int = 500
     single_active: bool = False
     transient: bool = False
+    publishes: tuple[str, ...] = ()
+
+    def queue_spec(self, queue: str | None = None, patterns: Sequence[str] = ()) -> QueueSpec:
+        """Return the declaration of the consumer's queue; `queue` and `patterns` replace those of the consumer.
+
+        Raises SettingsError for a name or pattern that AMQP does not allow.
+        """
+        own = f"{queue_name(self.name)}.{uuid.uuid4().hex[:8]}" if self.transient else queue_name(self.name)
+        return QueueSpec(
+            name=check_queue_name(own if queue is None else queue),
+            patterns=tuple(map(check_pattern, patterns or self.patterns)),
+            unwanted_patterns=tuple(pattern for pattern in self.patterns if patterns and pattern not in patterns),
+            single_active=self.single_active,
+            transient=self.transient,
+        )
+
+    def permissions(self, spec: QueueSpec) -> Permissions:
+        """Return the permissions that the consumer of this queue needs."""
+        needed = consumer_permissions(spec)
+        return needed | publisher_permissions(*self.publishes) if self.publishes else needed
 
 
 def consumer(name: str, *patterns: str) -> Callable[[Handler], Consumer]:

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.backoff import Backoff
-from shared.errors import BrokerUnavailable, InvalidEvent, PublishError, StockwireError, StorageUnavailable
+from shared.errors import (
+    BrokerUnavailable,
+    InvalidEvent,
+    PermissionMissing,
+    PublishError,
+    StockwireError,
+    StorageUnavailable,
+)
 from shared.messaging.amqp.subscription import StopRequested, Subscription
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.dead_letters import dead_letter
@@ -96,6 +103,8 @@ class DeliveryPolicy:
         while True:
             try:
                 return self._handler(events)
+            except PermissionMissing:
+                raise
             except (StorageUnavailable, BrokerUnavailable, PublishError) as error:
                 log.warning("%s; trying again (%d events unacknowledged)", error, len(events))
                 self._pause(backoff)

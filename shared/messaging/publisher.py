@@ -4,18 +4,26 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from shared.backoff import Backoff
-from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PublishError
+from shared.errors import (
+    BrokerError,
+    BrokerRefused,
+    BrokerUnavailable,
+    PermissionMissing,
+    PublishError,
+    PublishRefused,
+)
 from shared.events import MAX_BODY
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.confirms import ConfirmChannel, ConfirmTimeout, WaitPolicy
 from shared.messaging.amqp.connection import Connection, connect
 from shared.messaging.amqp.frames import ChannelClosed
 from shared.messaging.messages import Message
+from shared.messaging.permissions import OPERATOR, Permissions
 from shared.signals import Stop
 
 log = logging.getLogger(__name__)
@@ -36,18 +44,20 @@ class Publisher:
         address: BrokerAddress,
         name: str,
         *,
+        permissions: Permissions = OPERATOR,
         timeout: float = CONFIRM_TIMEOUT,
         wait_while_blocked: bool = False,
         stop: Stop | None = None,
     ) -> None:
         """Prepare a publisher; RabbitMQ's tools show its connection as `stockwire <name>`.
 
-        Publishing fails after `timeout` seconds without a confirm. With `wait_while_blocked`, the time in which
-        RabbitMQ blocks all publishers (a memory or disk alarm) does not count. After a `stop` request, publishing fails
-        after a second without a confirm.
+        `permissions` are what the process needs. Publishing fails after `timeout` seconds without a confirm. With
+        `wait_while_blocked`, the time in which RabbitMQ blocks all publishers (a memory or disk alarm) does not count.
+        After a `stop` request, publishing fails after a second without a confirm.
         """
         self._address = address
         self._name = name
+        self._permissions = permissions
         self._wait_policy = WaitPolicy(timeout, wait_while_blocked, stop or Stop())
         self._connection: Connection | None = None
         self._channel: ConfirmChannel | None = None
@@ -60,7 +70,7 @@ class Publisher:
         confirm starts the timeout again.
 
         Raises PublishError with the id of every message that was returned or not confirmed, or whose body is over
-        64 KiB, which is not sent. After a timeout, a stop
+        64 KiB, which is not sent. Raises PublishRefused if the user lacks a permission. After a timeout, a stop
         request or a closed channel, the rest of the iterable is not read. Raises BrokerError if the first connection
         fails.
         """
@@ -78,11 +88,11 @@ class Publisher:
                 failures |= channel.take_returned()
                 queue.put_back(channel.unconfirmed())
                 channel = self._reconnect(queue, failures, error, deadline)
-            except (ChannelClosed, ConfirmTimeout) as error:
+            except (ChannelClosed, ConfirmTimeout, PermissionMissing) as error:
                 failures |= channel.returned
                 queue.put_back(channel.unconfirmed())
                 self._abort()
-                raise PublishError(queue.failures(error) | failures) from error
+                raise _failed(queue.failures(error) | failures, error) from error
             else:
                 break
         failures |= channel.take_returned() | queue.too_large
@@ -114,7 +124,7 @@ class Publisher:
         return self._wait_policy.extends_deadline(channel.connection)
 
     def _open(self) -> ConfirmChannel:
-        self._connection = connect(self._address, self._name)
+        self._connection = connect(self._address, self._name, self._permissions)
         try:
             self._channel = ConfirmChannel(self._connection)
         except BrokerError:
@@ -135,12 +145,17 @@ class Publisher:
             except (BrokerUnavailable, BrokerRefused) as latest:
                 # While RabbitMQ starts, it may refuse its own users for a moment.
                 error = latest
-        raise PublishError(queue.failures(error) | failures) from error
+        raise _failed(queue.failures(error) | failures, error) from error
 
     def _abort(self) -> None:
         if self._connection is not None:
             self._connection.abort()
         self._connection = self._channel = None
+
+
+def _failed(failures: Mapping[str, str], error: BrokerError) -> PublishError:
+    kind = PublishRefused if isinstance(error, PermissionMissing) else PublishError
+    return kind(failures)
 
 
 class _SendQueue:

@@ -2,22 +2,21 @@
 
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from shared.backoff import Backoff
-from shared.errors import BrokerError, BrokerUnavailable, PublishError
+from shared.errors import BrokerError, BrokerUnavailable, PermissionMissing, PublishError
 from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import Connection, connect, translate_errors
-from shared.messaging.amqp.declarations import declare_queue, redeclare_queue
+from shared.messaging.amqp.connection import Connection, connect
+from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.frames import ChannelClosed, ConsumerCancelled
 from shared.messaging.amqp.subscription import StopRequested, Subscription
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import DeliveryPolicy
 from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import QueueSpec, check_pattern, check_queue_name, queue_name
+from shared.messaging.topology import QueueSpec
 from shared.settings import Settings
 from shared.signals import Stop
 
@@ -46,22 +45,21 @@ def run_consumer(
     Raises SettingsError for a name or pattern that AMQP does not allow, BrokerError if the first connection fails,
     TopologyConflict, and an error of the handler that is neither transient nor about one event.
     """
-    own = f"{queue_name(consumer.name)}.{uuid.uuid4().hex[:8]}" if consumer.transient else queue_name(consumer.name)
-    spec = QueueSpec(
-        name=check_queue_name(own if queue is None else queue),
-        patterns=tuple(map(check_pattern, patterns or consumer.patterns)),
-        unwanted_patterns=tuple(pattern for pattern in consumer.patterns if patterns and pattern not in patterns),
-        single_active=consumer.single_active,
-        transient=consumer.transient,
-    )
-    address = settings.amqp_url
+    spec = consumer.queue_spec(queue, patterns)
+    address, permissions = settings.amqp_url, consumer.permissions(spec)
     try:
-        connection = connect(address, consumer.name)
+        connection = connect(address, consumer.name, permissions)
     except BrokerError:
         if stop.requested:
             return
         raise
-    dead_letters = Publisher(address, f"{consumer.name} dead letters", timeout=DEAD_LETTER_TIMEOUT, stop=stop)
+    dead_letters = Publisher(
+        address,
+        f"{consumer.name} dead letters",
+        permissions=permissions,
+        timeout=DEAD_LETTER_TIMEOUT,
+        stop=stop,
+    )
     try:
         with consumer.open(settings) as handler, dead_letters as publisher:
             policy = DeliveryPolicy(consumer, spec.name, handler, publisher, stop)
@@ -79,6 +77,7 @@ class _Runner:
     ) -> None:
         self._address = address
         self._name = consumer.name
+        self._permissions = consumer.permissions(spec)
         self._max_batch = consumer.max_batch
         self._spec = spec
         self._policy = policy
@@ -106,6 +105,10 @@ class _Runner:
         except StopRequested:
             connection.close_gracefully()
             raise
+        except PermissionMissing:
+            # Connecting again would not grant the permission.
+            connection.abort()
+            raise
         except (BrokerUnavailable, ChannelClosed, ConsumerCancelled, PublishError) as error:
             connection.abort()
             log.warning("%s; connecting again", error)
@@ -117,7 +120,7 @@ class _Runner:
     def _reconnect(self) -> Connection:
         while not self._stop.wait(self._backoff.next_delay()):
             try:
-                return connect(self._address, self._name)
+                return connect(self._address, self._name, self._permissions)
             except BrokerError as error:
                 # Includes BrokerRefused: while RabbitMQ starts, it may not know its users yet.
                 log.warning("%s; trying again", error)
@@ -125,15 +128,13 @@ class _Runner:
 
     def _subscribe_and_process(self, connection: Connection) -> None:
         """Declare the queue and consume. Returns if messages must be taken one at a time, over a new connection."""
-        channel = connection.open_channel()
-        with translate_errors(connection):
-            declare_queue(channel, self._spec)
+        channel, declarations = declare_queue(connection, self._spec)
         subscription = Subscription(connection, channel)
         with self._stop.calling(subscription.wake):
             subscription.start(self._spec.name, self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            for batch in self._receive_batches(subscription, lambda: redeclare_queue(connection, channel, self._spec)):
+            for batch in self._receive_batches(subscription, lambda: connection.write(declarations)):
                 if self._prefetch < self._whole_prefetch:
                     self._process_isolated(batch, subscription)
                 elif batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION:

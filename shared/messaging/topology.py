@@ -15,6 +15,7 @@ EXCHANGE_TYPES = {EXCHANGE: "topic", DEAD_EXCHANGE: "direct"}
 # Routing patterns.
 LIVE_PRICES = "stock.*.price"
 BACKFILLED_PRICES = "stock.*.backfill"
+ALERTS = "alert.#"
 EVERYTHING = "#"
 
 # RabbitMQ dead-letters a message after this many deliveries without an acknowledgement. The consumer takes such

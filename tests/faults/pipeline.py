@@ -34,7 +34,7 @@ from tests.faults.ledger import (
     read_history,
 )
 from tests.processes import Process, running, until
-from tests.queues import channel_to, declare, taken
+from tests.queues import declare, taken
 
 DELIVERY_LOG = "tests.faults.delivery_log"
 SABOTAGED = "tests.faults.sabotaged_consumers"
@@ -78,10 +78,10 @@ class Pipeline:
 
     def declare(self, *names: str) -> None:
         """Declare the queues of these consumers, so that no event published before they start is lost."""
-        with channel_to(self.address) as channel:
+        with connected(self.address, "test") as connection:
             for name in names:
                 spec = QueueSpec(queue_name(name), (LIVE_PRICES,), single_active=name == "alerts")
-                declare_queue(channel, spec)
+                declare_queue(connection, spec)
 
     def add_rules(self) -> None:
         with opened(make_url(self.environment["STOCKWIRE_ALERTS_URL"])) as engine:

@@ -12,9 +12,10 @@ from typing import Self
 
 from celery import Celery
 
-from producer.celery_app import QUEUE, queue
+from producer.celery_app import queue
 from producer.market_service import make_event
 from producer.providers.simulated import SimulatedProvider
+from producer.task_queue import QUEUE
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, utc_now

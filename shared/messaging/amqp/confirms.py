@@ -16,7 +16,7 @@ from pamqp import commands
 
 from shared.errors import BrokerError, BrokerUnavailable
 from shared.messaging.amqp.codec import Ack, Header, encode_content, encode_publish
-from shared.messaging.amqp.connection import Connection, translate_errors
+from shared.messaging.amqp.connection import ACCESS_REFUSED, Connection, translate_errors
 from shared.messaging.amqp.declarations import declare_exchanges
 from shared.messaging.amqp.frames import ChannelClosed, FrameQueue
 from shared.messaging.amqp.properties import encode_properties
@@ -71,9 +71,8 @@ class ConfirmChannel:
         self.returned: dict[str, str] = {}
         self._sent = 0
         self._block_logged = False
-        self._channel = connection.open_channel()
+        self._channel = declare_exchanges(connection)
         with translate_errors(connection):
-            declare_exchanges(self._channel)
             # Not confirm_deliveries(), because amqpstorm would then wait for the confirm of each message.
             self._channel.rpc_request(commands.Confirm.Select())
         # Not bounded: a publisher that waits to send needs a reader that never waits.
@@ -100,6 +99,8 @@ class ConfirmChannel:
                 self._channel.check_for_errors()
                 self.connection.write(data)
             except AMQPChannelError as error:
+                if error.error_code == ACCESS_REFUSED:
+                    raise
                 raise ChannelClosed(f"RabbitMQ closed the channel: {error}") from error
 
     def take_returned(self) -> dict[str, str]:

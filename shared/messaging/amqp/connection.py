@@ -5,6 +5,7 @@ and a full socket blocks the writer, the heartbeat and `close` forever.
 """
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +15,12 @@ from amqpstorm.base import Stateful
 from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPConnectionError, AMQPError
 
-from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
+from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PermissionMissing
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.codec import split_frames
 from shared.messaging.amqp.tls_refusals import plain_refusal, tls_refusal
 from shared.messaging.amqp.transport import ConnectionErrors, TimedIO
+from shared.messaging.permissions import OPERATOR, Permissions, describe_refusal
 from shared.tls_errors import find_tls_error
 
 # Seconds.
@@ -27,20 +29,23 @@ HANDSHAKE_TIMEOUT = 8
 CLOSE_TIMEOUT = 5
 RPC_TIMEOUT = 20
 
-_ACCESS_REFUSED = 403
+ACCESS_REFUSED = 403
 _NOT_ALLOWED = 530
 _INTERNAL_ERROR = 541
 
 # RabbitMQ's name for a defect of its own, which `up` looks for in the logs of its consumers.
 INTERNAL_ERROR = "INTERNAL_ERROR"
+# RabbitMQ tells the reasons apart only by its words.
+_NO_VIRTUAL_HOST = "not found"
 
 
 class Connection(amqpstorm.Connection):
     """A connection to RabbitMQ; `connect` returns an open one."""
 
-    def __init__(self, address: BrokerAddress, name: str) -> None:
-        """Prepare a connection. Raises OSError for a TLS file that cannot be used."""
+    def __init__(self, address: BrokerAddress, name: str, permissions: Permissions = OPERATOR) -> None:
+        """Prepare a connection of a process that needs `permissions`. Raises OSError for an unusable TLS file."""
         self.address = address
+        self._permissions = permissions
         self.errors = ConnectionErrors()
         self.close_frame: Any = None
         self.opened = False
@@ -79,15 +84,12 @@ class Connection(amqpstorm.Connection):
         frame = self.close_frame
         reason = frame.reply_text if frame else next(iter(self.errors), None) or error or "connection closed"
         user = f"user {self.address.username!r}"
-        if frame and frame.reply_code == _ACCESS_REFUSED:
+        if frame and frame.reply_code == ACCESS_REFUSED:
             return BrokerRefused(
                 f"RabbitMQ at {self.address} refused {user}; check user and password in STOCKWIRE_AMQP_URL"
             )
         if frame and frame.reply_code == _NOT_ALLOWED:
-            return BrokerRefused(
-                f"RabbitMQ at {self.address} refused {user} access to the virtual host; check the path of"
-                f" STOCKWIRE_AMQP_URL and the user's permissions ({reason})"
-            )
+            return self._refused_virtual_host(reason)
         if frame and frame.reply_code == _INTERNAL_ERROR:
             # RabbitMQ 3.10 may do this for good with a quorum queue after a crash, and recovers it at its next start.
             cause = f"failed at queue {self.queue}" if self.queue else "failed"
@@ -108,6 +110,25 @@ class Connection(amqpstorm.Connection):
             return plain_refusal(self.address, self._io.data_in)
         found = find_tls_error(error, *self.errors)
         return tls_refusal(self.address, found) if found else None
+
+    def refused(self, reason: object, also: Permissions | None = None) -> PermissionMissing:
+        """Return the error for a refusal, which ends with the command that grants what this process needs.
+
+        `also` are permissions that it needs in addition.
+        """
+        needed = self._permissions | (also or Permissions())
+        return PermissionMissing(describe_refusal(self.address, str(reason), needed))
+
+    def _refused_virtual_host(self, reason: object) -> BrokerRefused:
+        user, virtual_host = self.address.username, self.address.virtual_host
+        refused = f"RabbitMQ at {self.address} refused user {user!r} access to the virtual host ({reason})"
+        advice = "check the path of STOCKWIRE_AMQP_URL"
+        if _NO_VIRTUAL_HOST in str(reason):
+            return BrokerRefused(
+                f"{refused}; {advice}, or run: {shlex.join(('rabbitmqctl', 'add_vhost', virtual_host))}"
+            )
+        command = self._permissions.set_permissions(user, virtual_host)
+        return PermissionMissing(f"{refused}; {advice}, or give the user what this process needs: {command}")
 
     def open_channel(self) -> Channel:
         """Open a channel. Raises BrokerError."""
@@ -179,14 +200,14 @@ class Connection(amqpstorm.Connection):
             self.errors.append(AMQPConnectionError(frame.reply_text))
 
 
-def connect(address: BrokerAddress, name: str) -> Connection:
+def connect(address: BrokerAddress, name: str, permissions: Permissions = OPERATOR) -> Connection:
     """Open a connection; RabbitMQ's tools show the connection as `stockwire <name>`.
 
-    Raises BrokerUnavailable if nothing answers, and BrokerRefused if RabbitMQ refuses the user or if its certificate is
-    not trusted.
+    `permissions` are what the process needs; an error names the command that grants them. Raises BrokerUnavailable if
+    nothing answers, and BrokerRefused if RabbitMQ refuses the user or if its certificate is not trusted.
     """
     try:
-        connection = Connection(address, name)
+        connection = Connection(address, name, permissions)
     except OSError as error:
         raise BrokerRefused(f"the TLS files of STOCKWIRE_AMQP_URL cannot be used: {error}") from error
     try:
@@ -199,9 +220,9 @@ def connect(address: BrokerAddress, name: str) -> Connection:
 
 
 @contextlib.contextmanager
-def connected(address: BrokerAddress, name: str) -> Iterator[Connection]:
+def connected(address: BrokerAddress, name: str, permissions: Permissions = OPERATOR) -> Iterator[Connection]:
     """Open a connection for one block. Close it at the end of the block, or abort it if the block raises."""
-    connection = connect(address, name)
+    connection = connect(address, name, permissions)
     try:
         yield connection
     except BaseException:
@@ -212,15 +233,12 @@ def connected(address: BrokerAddress, name: str) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def translate_errors(connection: Connection) -> Iterator[None]:
-    """Raise amqpstorm's errors as BrokerUnavailable or BrokerRefused."""
+    """Raise amqpstorm's errors as BrokerUnavailable, BrokerRefused or PermissionMissing."""
     try:
         yield
     except (AMQPError, OSError) as error:
         if connection.errors or connection.is_closed:
             raise connection.lost(error) from error
-        if getattr(error, "error_code", None) == _ACCESS_REFUSED:
-            raise BrokerRefused(
-                f"RabbitMQ at {connection.address} refused user {connection.address.username!r} a permission;"
-                f" grant it with rabbitmqctl set_permissions ({error})"
-            ) from error
+        if getattr(error, "error_code", None) == ACCESS_REFUSED:
+            raise connection.refused(error) from error
         raise BrokerUnavailable(f"RabbitMQ closed the channel: {error}") from error

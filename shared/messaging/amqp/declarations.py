@@ -1,15 +1,19 @@
-"""Declarations of the topology: exchanges, queues and bindings."""
+"""Declarations of the topology: exchanges, queues and bindings.
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+An exchange or a queue is declared passively first, because that needs no permission. If it exists, a user who may not
+configure it goes on; for any other user, RabbitMQ compares its arguments.
+"""
+
+from functools import partial
 from typing import Any
 
 from amqpstorm.channel import Channel
 from amqpstorm.exception import AMQPChannelError
 from pamqp import commands, frame
 
-from shared.errors import TopologyConflict
-from shared.messaging.amqp.connection import Connection
+from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, TopologyConflict
+from shared.messaging.amqp.connection import ACCESS_REFUSED, Connection, translate_errors
+from shared.messaging.permissions import Permissions, declaring_permissions
 from shared.messaging.topology import (
     DEAD_EXCHANGE,
     DEAD_QUEUE_ARGUMENTS,
@@ -19,69 +23,149 @@ from shared.messaging.topology import (
     dead_queue_name,
 )
 
+_NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
 
 
-def declare_exchanges(channel: Channel) -> None:
-    """Declare both exchanges. Raises TopologyConflict if one exists with other arguments."""
-    for name, exchange_type in EXCHANGE_TYPES.items():
-        with _conflicts(f"exchange {name}", "delete it and start again"):
-            channel.exchange.declare(name, exchange_type=exchange_type, durable=True)
+def declare_exchanges(connection: Connection) -> Channel:
+    """Declare both exchanges, and return an open channel.
 
-
-def declare_queue(channel: Channel, spec: QueueSpec) -> None:
-    """Declare the exchanges, the queue, its bindings and its dead letter queue. Raises TopologyConflict."""
-    declare_exchanges(channel)
-    with _queue_conflicts(spec.name):
-        declared = channel.queue.declare(spec.name, arguments=spec.arguments, **spec.flags)
-    if not spec.transient:
-        _declare_dead_queue(channel, spec.name)
-    if not declared["consumer_count"]:
-        # If another process consumes the queue, that process still needs the patterns it has bound.
-        for pattern in spec.unwanted_patterns:
-            channel.queue.unbind(spec.name, EXCHANGE, pattern)
-    for pattern in spec.patterns:
-        channel.queue.bind(spec.name, EXCHANGE, pattern)
-
-
-def redeclare_queue(connection: Connection, channel: Channel, spec: QueueSpec) -> None:
-    """Send the declarations of `declare_queue` again, without waiting for an answer.
-
-    RabbitMQ restores deleted exchanges, queues and bindings. If one exists with other arguments, RabbitMQ closes the
-    channel.
+    Raises TopologyConflict if one exists with other arguments, PermissionMissing, and other BrokerErrors.
     """
-    connection.write(b"".join(frame.marshal(method, int(channel)) for method in _declarations(spec)))
+    declaring = _Declaring(connection, declaring_permissions())
+    declaring.exchanges()
+    return declaring.channel
 
 
-def _declare_dead_queue(channel: Channel, queue: str) -> None:
-    dead_queue = dead_queue_name(queue)
-    with _queue_conflicts(dead_queue):
-        channel.queue.declare(dead_queue, durable=True, arguments=DEAD_QUEUE_ARGUMENTS)
-    channel.queue.bind(dead_queue, DEAD_EXCHANGE, queue)
+def declare_queue(connection: Connection, spec: QueueSpec) -> tuple[Channel, bytes]:
+    """Declare the exchanges, the queue, its bindings and its dead letter queue.
+
+    Returns an open channel, and the same declarations as frames for that channel. RabbitMQ does not answer these
+    frames. They restore what was deleted; if that is impossible, RabbitMQ closes the channel. Raises TopologyConflict,
+    PermissionMissing, and other BrokerErrors.
+    """
+    missing = declaring_permissions() if spec.transient else declaring_permissions(spec.name)
+    declaring = _Declaring(connection, missing)
+    declaring.exchanges()
+    declaring.queue(spec)
+    return declaring.channel, declaring.frames()
 
 
-def _declarations(spec: QueueSpec) -> Iterator[Any]:
-    for name, exchange_type in EXCHANGE_TYPES.items():
-        yield commands.Exchange.Declare(exchange=name, exchange_type=exchange_type, durable=True, nowait=True)
-    yield commands.Queue.Declare(queue=spec.name, arguments=spec.arguments, nowait=True, **spec.flags)
-    for pattern in spec.patterns:
-        yield commands.Queue.Bind(queue=spec.name, exchange=EXCHANGE, routing_key=pattern, nowait=True)
-    if not spec.transient:
-        dead_queue = dead_queue_name(spec.name)
-        yield commands.Queue.Declare(queue=dead_queue, durable=True, arguments=DEAD_QUEUE_ARGUMENTS, nowait=True)
-        yield commands.Queue.Bind(queue=dead_queue, exchange=DEAD_EXCHANGE, routing_key=spec.name, nowait=True)
+class _Declaring:
+    """Declares one thing after another. After an error, which closes the channel, it opens another channel."""
+
+    def __init__(self, connection: Connection, for_missing: Permissions) -> None:
+        """`for_missing` are the permissions to declare what only an administrator declares otherwise."""
+        self.channel = connection.open_channel()
+        self._connection = connection
+        self._for_missing = for_missing
+        self._may_configure_exchanges = True
+        self._repeated: list[Any] = []
+
+    def exchanges(self) -> None:
+        for name, exchange_type in EXCHANGE_TYPES.items():
+            declaration = partial(commands.Exchange.Declare, exchange=name, exchange_type=exchange_type, durable=True)
+            try:
+                self._declare(declaration)
+            except _Conflict as error:
+                raise TopologyConflict(
+                    f"exchange {name} exists with other arguments: delete it and start again ({error})"
+                ) from error
+
+    def queue(self, spec: QueueSpec) -> None:
+        declared, _ = self._declare_queue(spec.name, own=True, arguments=spec.arguments, **spec.flags)
+        if not spec.transient:
+            self._dead_queue(spec.name)
+        if not declared["consumer_count"]:
+            # If another process consumes the queue, that process still needs the patterns it has bound.
+            for pattern in spec.unwanted_patterns:
+                self._call(commands.Queue.Unbind(queue=spec.name, exchange=EXCHANGE, routing_key=pattern))
+        for pattern in spec.patterns:
+            self._bind(spec.name, EXCHANGE, pattern)
+
+    def frames(self) -> bytes:
+        """Return the declarations that succeeded as frames that RabbitMQ does not answer."""
+        return b"".join(frame.marshal(method, int(self.channel)) for method in self._repeated)
+
+    def _dead_queue(self, queue: str) -> None:
+        name = dead_queue_name(queue)
+        _, existed = self._declare_queue(name, durable=True, arguments=DEAD_QUEUE_ARGUMENTS)
+        if self._may_configure_exchanges or not existed:
+            self._bind(name, DEAD_EXCHANGE, queue)
+
+    def _declare_queue(self, name: str, *, own: bool = False, **properties: Any) -> tuple[dict[str, Any], bool]:
+        self._connection.queue = name
+        try:
+            return self._declare(partial(commands.Queue.Declare, queue=name, **properties), own=own)
+        except _Conflict as error:
+            raise TopologyConflict(
+                f"queue {name} exists with other arguments: empty and delete it (rabbitmqctl delete_queue {name}) and"
+                f" start again, or name another with --queue ({error})"
+            ) from error
+
+    def _declare(self, declaration: "partial[Any]", *, own: bool = False) -> tuple[dict[str, Any], bool]:
+        """Declare, and return RabbitMQ's answer and True if it existed before.
+
+        A user who may not configure the first exchange is not expected to configure anything but its own queue. To try
+        that would only fill RabbitMQ's log.
+        """
+        found = self._find(declaration)
+        if found is not None and not own and not self._may_configure_exchanges:
+            return self._keep(declaration, found)
+        try:
+            declared = self._call(declaration())
+        except _Refused as error:
+            if found is None:
+                raise self._connection.refused(error, self._for_missing) from error
+            self._may_configure_exchanges &= own
+            return self._keep(declaration, found)
+        self._repeated.append(declaration(nowait=True))
+        return declared, found is not None
+
+    def _keep(self, declaration: "partial[Any]", found: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        self._repeated.append(declaration(passive=True, nowait=True))
+        return found, True
+
+    def _find(self, declaration: "partial[Any]") -> dict[str, Any] | None:
+        """Return RabbitMQ's answer to the passive declaration, or None if there is no such exchange or queue."""
+        try:
+            return self._call(declaration(passive=True))
+        except _Missing:
+            return None
+
+    def _bind(self, queue: str, exchange: str, routing_key: str) -> None:
+        binding = partial(commands.Queue.Bind, queue=queue, exchange=exchange, routing_key=routing_key)
+        try:
+            self._call(binding())
+        except _Refused as error:
+            needed = self._for_missing if exchange == DEAD_EXCHANGE else None
+            raise self._connection.refused(error, needed) from error
+        self._repeated.append(binding(nowait=True))
+
+    def _call(self, method: Any) -> dict[str, Any]:
+        """Call a method of AMQP and return its answer. Raises _Missing, _Refused, _Conflict, and other BrokerErrors."""
+        with translate_errors(self._connection):
+            try:
+                answer: dict[str, Any] = self.channel.rpc_request(method)
+            except AMQPChannelError as error:
+                kind = _ERRORS.get(error.error_code or 0)
+                if kind is None or self._connection.errors:
+                    raise
+                self.channel = self._connection.open_channel()
+                raise kind(str(error)) from error
+        return answer
 
 
-def _queue_conflicts(queue: str) -> AbstractContextManager[None]:
-    solution = f"empty and delete it (rabbitmqctl delete_queue {queue}) and start again, or name another with --queue"
-    return _conflicts(f"queue {queue}", solution)
+class _Missing(BrokerUnavailable):
+    pass
 
 
-@contextmanager
-def _conflicts(name: str, solution: str) -> Iterator[None]:
-    try:
-        yield
-    except AMQPChannelError as error:
-        if error.error_code != _PRECONDITION_FAILED:
-            raise
-        raise TopologyConflict(f"{name} exists with other arguments: {solution} ({error})") from error
+class _Refused(BrokerRefused):
+    pass
+
+
+class _Conflict(BrokerError):
+    pass
+
+
+_ERRORS = {_NOT_FOUND: _Missing, ACCESS_REFUSED: _Refused, _PRECONDITION_FAILED: _Conflict}

@@ -7,10 +7,11 @@ import queue
 from typing import Any
 
 from amqpstorm.channel import Channel
+from pamqp import commands
 
 from shared.errors import BrokerError
 from shared.messaging.amqp.assembly import LargeMessage, MakeMessage, message_assembler
-from shared.messaging.amqp.connection import Connection
+from shared.messaging.amqp.connection import ACCESS_REFUSED, Connection
 from shared.messaging.amqp.held_bytes import MAX_BATCH, HeldBytes
 
 
@@ -59,7 +60,7 @@ class FrameQueue:
 
         The bytes of the items that the call before returned no longer count. Returns an empty list after `timeout`
         seconds without an item. Raises the error that was put in, after the items before the error are taken:
-        ChannelClosed, ConsumerCancelled, another BrokerError if the connection is lost.
+        ChannelClosed, PermissionMissing, ConsumerCancelled, another BrokerError if the connection is lost.
         """
         taken: list[Any] = []
         self._held.release(self._taken_bytes)
@@ -108,4 +109,9 @@ class FrameQueue:
         if frame.name == "Basic.Cancel":
             self._items.put(ConsumerCancelled("RabbitMQ cancelled the consumer (was its queue deleted?)"))
         elif frame.name == "Channel.Close":
-            self._items.put(ChannelClosed(f"RabbitMQ closed the channel: {frame.reply_text}"))
+            self._items.put(self._channel_error(frame))
+
+    def _channel_error(self, frame: commands.Channel.Close) -> BrokerError:
+        if frame.reply_code == ACCESS_REFUSED:
+            return self._connection.refused(frame.reply_text)
+        return ChannelClosed(f"RabbitMQ closed the channel: {frame.reply_text}")

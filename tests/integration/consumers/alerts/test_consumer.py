@@ -8,17 +8,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from consumers.alerts.handler import AlertHandler, open_alerts
+from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, alerts, open_alerts
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
-from infra.up.rabbitmq import free_port
+from infra.up.rabbitmq import PrivateBroker, free_port
 from shared.database import open_engine, reading
 from shared.database_url import DatabaseUrl
 from shared.errors import BrokerUnavailable
@@ -29,9 +30,10 @@ from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.messages import Delivery, price_message
 from shared.messaging.publisher import Publisher
-from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
+from shared.messaging.topology import EXCHANGE, LIVE_PRICES, QueueSpec, queue_name
 from shared.schema import create_schema
 from shared.settings import ROOT, Settings
+from tests.broker_users import BrokerUsers
 from tests.event_factories import NOW, price_series, stock_data
 
 DEADLINE = 20.0
@@ -143,9 +145,8 @@ def environment(broker: BrokerAddress, tmp_path: Path) -> Iterator[AlertsEnviron
     engine = open_engine(url.engine_url)
     create_schema(engine, SCHEMA)
     with connected(broker, "test") as connection:
-        channel = connection.open_channel()
-        declare_queue(channel, QueueSpec(queue_name("alerts"), (LIVE_PRICES,), single_active=True))
-        declare_queue(channel, QueueSpec("listener", ("alert.#",)))
+        declare_queue(connection, QueueSpec(queue_name("alerts"), (LIVE_PRICES,), single_active=True))
+        channel, _ = declare_queue(connection, QueueSpec("listener", ("alert.#",)))
         listener = Subscription(connection, channel)
         listener.start("listener", 1000)
         yield AlertsEnvironment(Settings(amqp_url=broker, alerts_url=url), engine, tmp_path / "stdout", [], listener)
@@ -294,3 +295,35 @@ def test_alerts_that_are_pending_without_a_broker_are_published_at_the_next_star
             handle(events)
     assert [each.properties["message_id"] for each in environment.received(alert.id)] == [alert.id]
     assert environment.listener.take(10, timeout=0.2) == []
+
+
+def test_a_consumer_that_may_not_publish_goes_on_evaluating_and_publishes_as_soon_as_it_may(
+    environment: AlertsEnvironment, rabbitmq: PrivateBroker
+) -> None:
+    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    users = BrokerUsers(rabbitmq, environment.settings.amqp_url)
+    needed = alerts.permissions(alerts.queue_spec())
+    address = users.add(replace(needed, write=tuple(name for name in needed.write if name != EXCHANGE)))
+    log = environment.output.with_suffix(".log")
+    events = price_series(["199", "201", "198", "202", "197", "203"])
+    with replace(environment, settings=replace(environment.settings, amqp_url=address)).consuming():
+        for event in events[:4]:
+            environment.publish([event])
+            wait_until(lambda event=event: evaluated_until(environment) == event.as_of)  # type: ignore[misc]
+        with reading(environment.engine) as connection:
+            assert len(pending_alerts(connection, 10)) == 2
+        refusals = [line for line in log.read_text().splitlines() if "refused user" in line]
+        assert len(refusals) == 1
+        users.run_named_command(refusals[0])
+        time.sleep(REFUSED_INTERVAL)
+        environment.publish(events[4:])
+        environment.wait_until_evaluated(events[-1])
+    stored = environment.alerts()
+    assert event_ids(stored) == [events[1].id, events[3].id, events[5].id]
+    assert [each.properties["message_id"] for each in environment.received(stored[-1].id)] == [a.id for a in stored]
+
+
+def evaluated_until(environment: AlertsEnvironment) -> datetime | None:
+    with reading(environment.engine) as connection:
+        watermark = load_watermarks(connection, {"AAPL"}).get("AAPL")
+    return watermark.as_of if watermark else None

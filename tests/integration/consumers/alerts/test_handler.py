@@ -12,13 +12,13 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts import handler as handler_module
-from consumers.alerts.handler import AlertHandler, alert_line
+from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, alert_line
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
 from shared.database import open_engine, reading
-from shared.errors import BrokerUnavailable, PublishError, StorageUnavailable
+from shared.errors import BrokerUnavailable, PublishError, PublishRefused, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.messages import Message
 from shared.schema import create_schema
@@ -30,17 +30,22 @@ UP = [1, 5, 7]
 
 
 class FakeBroker:
-    """Records published ids. Raises the publisher's errors while `away`, and for the ids in `nacks`."""
+    """Records published ids. Raises the publisher's errors while `away` or `refusing`, and for the ids in `nacks`."""
 
     def __init__(self) -> None:
         self.published: list[str] = []
         self.away = False
+        self.refusing = False
+        self.calls = 0
         self.nacks: set[str] = set()
 
     def publish(self, messages: Iterable[Message]) -> int:
         if self.away:
             raise BrokerUnavailable("RabbitMQ does not answer")
         sent = [message.id for message in messages]
+        self.calls += bool(sent)
+        if self.refusing:
+            raise PublishRefused(dict.fromkeys(sent, "run: rabbitmqctl set_permissions"))
         self.published += [each for each in sent if each not in self.nacks]
         failures = {each: "a queue is full" for each in sent if each in self.nacks}
         if failures:
@@ -259,3 +264,24 @@ def test_only_nacked_alerts_are_published_again(engine: Engine, fake_broker: Fak
     fake_broker.nacks = set()
     handle(events)
     assert fake_broker.published == [first, last, nacked]
+
+
+def test_a_refusal_keeps_the_alerts_pending_and_does_not_stop_the_rules(
+    engine: Engine, fake_broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, and publishing is not tried again with every batch."""
+    seconds = iter([0.0, 1.0, 2.0, 3.0, REFUSED_INTERVAL])
+    add_rule(engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    handler = AlertHandler(engine, fake_broker.publish, lambda: NOW, lambda: next(seconds))
+    fake_broker.refusing = True
+    *events, last = price_series(["199", "201", "198", "202", "197", "203"])
+    for event in events:
+        handler([event])
+    with reading(engine) as connection:
+        assert len(pending_alerts(connection, 10)) == 2
+    assert fake_broker.calls == 1
+    assert [record.message.endswith("run: rabbitmqctl set_permissions") for record in caplog.records] == [True]
+    fake_broker.refusing = False
+    handler([last])
+    assert len(fake_broker.published) == 3
+    assert fake_broker.calls == 2

@@ -1,33 +1,191 @@
-"""Users without the permissions that a consumer needs."""
+"""Users who lack a permission: one line says which command grants it, and nothing is tried forever."""
 
+import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from amqpstorm.exception import AMQPChannelError
 
 from infra.up.rabbitmq import PrivateBroker
-from shared.errors import BrokerRefused
+from shared.errors import BrokerError, BrokerRefused, PermissionMissing, PublishError, PublishRefused
+from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.connection import connect, connected
+from shared.messaging.amqp.declarations import declare_exchanges
 from shared.messaging.consumer import Consumer
-from tests.consumer_thread import Recorder, Running, opened
+from shared.messaging.permissions import (
+    Permissions,
+    consumer_permissions,
+    publisher_permissions,
+    routing_key_pattern,
+)
+from shared.messaging.publisher import Publisher
+from shared.messaging.runner import REDECLARE_INTERVAL
+from shared.messaging.topology import LIVE_PRICES, QueueSpec
+from tests.broker_users import EVERYTHING, BrokerUsers, broker_users
+from tests.consumer_thread import Recorder, Running, opened, running
+from tests.event_factories import message, raw_message, stock_data
+from tests.polling import eventually
+from tests.queues import channel_to, dead_letters, declare, publish
+
+NOTHING = Permissions(publishes=(".*",), binds=(".*",))
+SPEC = QueueSpec("stockwire.test", (LIVE_PRICES,))
+LEAST = consumer_permissions(SPEC)
 
 
-@pytest.fixture(scope="module")
-def _users(rabbitmq: PrivateBroker) -> None:
-    add = "rabbit_auth_backend_internal:add_user(U, U, <<>>)"
-    grant = 'rabbit_auth_backend_internal:set_permissions(U, <<"/">>, C, C, <<"^$">>, <<>>)'
-    users = '[{<<"powerless">>, <<"^$">>}, {<<"reads_nothing">>, <<".*">>}]'
-    rabbitmq.rabbitmqctl("eval", f"[begin {add}, {grant} end || {{U, C}} <- {users}].")
+@pytest.fixture
+def users(rabbitmq: PrivateBroker) -> BrokerUsers:
+    return broker_users(rabbitmq)
 
 
-@pytest.mark.usefixtures("_users")
-@pytest.mark.parametrize("user", ["powerless", "reads_nothing"])
-def test_a_user_without_the_permissions_is_refused_with_one_line(user: str, rabbitmq: PrivateBroker) -> None:
-    """The consumer does not connect again, because waiting does not grant a permission."""
-    run = Running(Consumer("test", ("#",), opened(Recorder())), replace(rabbitmq.address, username=user, password=user))
+def consumer(handler: object = None, **options: bool) -> Consumer:
+    return Consumer("test", (LIVE_PRICES,), opened(handler or Recorder()), **options)
+
+
+def refusal(address: BrokerAddress, wanted: Consumer) -> BrokerError:
+    """Run the consumer until it ends, and return its error."""
+    run = Running(wanted, address)
     try:
-        error = run.ended(5)
+        error = run.ended(10)
     finally:
         run.stop.request()
-    assert isinstance(error, BrokerRefused)
-    assert f"'{user}'" in str(error)
-    assert "permission" in str(error)
+    assert isinstance(error, PermissionMissing), repr(error)
+    assert f"'{address.username}'" in str(error)
     assert "\n" not in str(error)
+    return error
+
+
+@pytest.mark.parametrize("transient", [False, True])
+@pytest.mark.parametrize("permissions", [NOTHING, replace(EVERYTHING, read=()), replace(EVERYTHING, binds=())])
+def test_a_refused_consumer_ends_with_the_command_that_mends_it(
+    permissions: Permissions, transient: bool, users: BrokerUsers
+) -> None:
+    """The consumer does not connect again, because waiting does not grant a permission."""
+    address, recorder = users.add(permissions), Recorder()
+    wanted = consumer(recorder, transient=transient)
+    command = users.run_named_command(str(refusal(address, wanted)))
+    kind = "set_topic_permissions" if permissions.read else "set_permissions"
+    assert command.startswith(f"{kind} -p {address.virtual_host} {address.username} ")
+    run = Running(wanted, address)
+    try:
+        eventually(lambda: run.error or _published(users.administrator))
+        eventually(lambda: run.error or recorder.ids)
+    finally:
+        run.stop.request()
+    assert run.ended() is None
+
+
+def _published(broker: BrokerAddress) -> bool:
+    """Return True if a queue has taken a price."""
+    try:
+        return publish(broker, message()) == 1
+    except PublishError:
+        return False
+
+
+def test_a_consumer_needs_no_permission_for_exchanges_and_dead_letters_that_exist(users: BrokerUsers) -> None:
+    declare(users.administrator, LIVE_PRICES)
+    recorder = Recorder()
+    with running(consumer(recorder), users.administrator, through=users.add(LEAST)):
+        publish(users.administrator, message(), raw_message(b"?"))
+        eventually(lambda: recorder.ids and dead_letters(users.administrator, SPEC.name))
+        # Long enough to declare everything again.
+        time.sleep(REDECLARE_INTERVAL + 0.5)
+        publish(users.administrator, message(stock_data("MSFT")))
+        eventually(lambda: len(recorder.ids) == 2)
+    assert len(recorder.batches) == 2
+
+
+@pytest.mark.parametrize("deed", ["delete an exchange", "delete the dead letters", "read the dead letters of others"])
+def test_a_consumer_with_the_least_permissions_cannot(deed: str, users: BrokerUsers) -> None:
+    declare(users.administrator, LIVE_PRICES)
+    declare(users.administrator, LIVE_PRICES, name="other")
+    with channel_to(users.add(LEAST)) as channel:
+        deeds: dict[str, Callable[[], object]] = {
+            "delete an exchange": lambda: channel.exchange.delete("market_data"),
+            "delete the dead letters": lambda: channel.queue.purge(f"{SPEC.name}.dead"),
+            "read the dead letters of others": lambda: channel.queue.bind(
+                SPEC.name, "market_data.dead", "stockwire.other"
+            ),
+        }
+        with pytest.raises(AMQPChannelError, match="ACCESS_REFUSED"):
+            deeds[deed]()
+
+
+def test_a_dead_letter_that_is_refused_ends_the_consumer_with_the_command(users: BrokerUsers) -> None:
+    """Otherwise the same message would come back for ever."""
+    declare(users.administrator, LIVE_PRICES)
+    address = users.add(replace(EVERYTHING, write=("stockwire.*",)))
+    publish(users.administrator, raw_message(b"?"))
+    users.run_named_command(str(refusal(address, consumer())))
+    with running(consumer(), users.administrator, through=address):
+        eventually(lambda: dead_letters(users.administrator, SPEC.name))
+
+
+class TestPublishing:
+    PRICES = publisher_permissions(LIVE_PRICES)
+
+    def publish(self, address: BrokerAddress, *symbols: str) -> int:
+        with Publisher(address, "test", permissions=self.PRICES) as publisher:
+            return publisher.publish(message(stock_data(symbol)) for symbol in symbols)
+
+    def test_a_publisher_needs_no_permission_to_declare_exchanges_that_exist(self, users: BrokerUsers) -> None:
+        declare(users.administrator)
+        assert self.publish(users.add(self.PRICES), "AAPL", "MSFT") == 2
+
+    def test_it_may_publish_only_its_own_routing_keys(self, users: BrokerUsers) -> None:
+        declare(users.administrator)
+        address = users.add(self.PRICES)
+        with Publisher(address, "test", permissions=self.PRICES) as publisher, pytest.raises(PublishRefused):
+            publisher.publish([message(backfill=True)])
+
+    @pytest.mark.parametrize("lacking", ["write", "publishes"])
+    def test_a_refusal_names_every_event_and_ends_with_the_command(self, lacking: str, users: BrokerUsers) -> None:
+        declare(users.administrator)
+        address = users.add(replace(EVERYTHING, **{lacking: ()}))
+        with pytest.raises(PublishRefused) as caught:
+            self.publish(address, "AAPL", "MSFT", "IBM")
+        assert len(caught.value.failures) == 3
+        command = users.run_named_command(str(caught.value))
+        assert command.startswith("set_permissions" if lacking == "write" else "set_topic_permissions")
+        assert self.publish(address, "AAPL", "MSFT", "IBM") == 3
+
+    def test_without_the_exchanges_the_command_lets_it_declare_them(self, users: BrokerUsers) -> None:
+        address = users.add(self.PRICES)
+        with pytest.raises(PermissionMissing) as caught:
+            self.publish(address, "AAPL")
+        users.run_named_command(str(caught.value))
+        with connected(address, "test") as connection:
+            declare_exchanges(connection)
+
+
+def test_a_user_without_access_to_the_virtual_host_gets_the_command(users: BrokerUsers) -> None:
+    address = users.add(EVERYTHING)
+    users.node.rabbitmqctl("clear_permissions", "-p", address.virtual_host, address.username)
+    with pytest.raises(PermissionMissing) as caught:
+        connect(address, "test", LEAST)
+    users.run_named_command(str(caught.value))
+    connect(address, "test").close_gracefully()
+
+
+def test_a_missing_virtual_host_gets_its_command(broker: BrokerAddress) -> None:
+    with pytest.raises(BrokerRefused, match=r"not found.*, or run: rabbitmqctl add_vhost 'no where'$"):
+        connect(replace(broker, virtual_host="no where"), "test")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "matches"),
+    [
+        ("stock.*.price", "stock.AAPL.price", True),
+        ("stock.*.price", "stock.*.price", True),
+        ("stock.*.price", "stock.#.price", False),
+        ("stock.*.price", "stock.A.B.price", False),
+        ("stock.*.price", "stock.AAPL.backfill", False),
+        ("alert.#", "alert.AAPL.crossing_up", True),
+        ("alert.#", "#", False),
+        ("#", "#", True),
+    ],
+)
+def test_a_pattern_as_regular_expression_includes_its_keys(pattern: str, key: str, matches: bool) -> None:
+    assert bool(re.fullmatch(routing_key_pattern(pattern), key)) is matches

@@ -71,9 +71,9 @@ def test_rejected_messages_go_to_the_queues_own_dead_letters(broker: BrokerAddre
 
 def test_an_unwanted_pattern_is_unbound(broker: BrokerAddress) -> None:
     declare(broker, "stock.AAPL.price", "stock.MSFT.price")
-    with channel_to(broker) as channel:
+    with connected(broker, "test") as connection:
         declare_queue(
-            channel, QueueSpec("stockwire.test", ["stock.AAPL.price"], unwanted_patterns=["stock.MSFT.price"])
+            connection, QueueSpec("stockwire.test", ["stock.AAPL.price"], unwanted_patterns=["stock.MSFT.price"])
         )
     publish(broker, message(stock_data("AAPL")))
     with pytest.raises(PublishError, match="no queue is bound"):

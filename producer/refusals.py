@@ -1,0 +1,30 @@
+"""Permissions that RabbitMQ refuses to Celery's own connections, in one line instead of a traceback."""
+
+import logging
+
+from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
+
+from shared.messaging.address import BrokerAddress
+from shared.messaging.permissions import Permissions, describe_refusal
+
+
+def describe_error(error: BaseException | None, address: BrokerAddress, needed: Permissions) -> str | None:
+    """Return the line for a refusal that is the error itself or the cause of the error; otherwise None."""
+    while error is not None and not isinstance(error, AccessRefused):
+        error = error.__cause__ or error.__context__
+    return None if error is None else describe_refusal(address, str(error), needed)
+
+
+class RefusalFilter(logging.Filter):
+    """Replaces the traceback of a refusal by one line."""
+
+    def __init__(self, address: BrokerAddress, needed: Permissions) -> None:
+        super().__init__()
+        self._address = address
+        self._needed = needed
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if line := describe_error(error, self._address, self._needed):
+            record.msg, record.args, record.exc_info, record.exc_text = line, (), None, None
+        return True
