@@ -53,6 +53,11 @@ COMMANDS = {
         "Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit.",
     ),
     "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Add, list and remove alert rules."),
+    "permissions": LazyCommand(
+        "Maintain",
+        "infra.permissions.command:permissions",
+        "Print or run the rabbitmqctl lines for one RabbitMQ user per process.",
+    ),
     "dead": LazyCommand("Maintain", "infra.dead_letters:dead", "List, show, requeue or drop dead letters."),
     "doctor": LazyCommand(
         "Maintain",

@@ -86,6 +86,12 @@ def write_running(values: Mapping[str, str]) -> None:
         raise SettingsError(f"{UP_SETTINGS} cannot be written: {error.strerror}") from error
 
 
+def is_private_broker(address: BrokerAddress) -> bool:
+    """Return True if this is the address of the private RabbitMQ of an `up` that runs now."""
+    url = _read_running().get(f"{PREFIX}AMQP_URL")
+    return url is not None and BrokerAddress.parse(url) == address
+
+
 def parse_database_url(text: str) -> DatabaseUrl:
     """Return the URL, with the relative path of a SQLite file below the project's folder. Raises ValueError."""
     return DatabaseUrl.parse(text, ROOT)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from shared.host_names import check_host
 from shared.messaging.tls_options import TlsOptions
@@ -67,6 +67,13 @@ class BrokerAddress:
         scheme = "amqps" if self.tls else "amqp"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}/{quote(self.virtual_host, safe='') if self.virtual_host != '/' else ''}"
+
+    def setting(self) -> str:
+        """Return the URL with credentials and options, as the setting STOCKWIRE_AMQP_URL has it."""
+        options = {} if self.heartbeat == DEFAULT_HEARTBEAT else {"heartbeat": str(self.heartbeat)}
+        options |= self.tls.query() if self.tls else {}
+        query = f"?{urlencode(options, safe='/')}" if options else ""
+        return self.url("amqps" if self.tls else "amqp") + query
 
     def url(self, scheme: str = "amqp") -> str:
         """Return a URL with the credentials, for libraries that open their own connection."""

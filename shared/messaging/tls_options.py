@@ -45,6 +45,17 @@ class TlsOptions:
             server_name=server_name and check_host(server_name),
         )
 
+    def query(self) -> dict[str, str]:
+        """Return the options that differ from the defaults, as parameters of a URL's query."""
+        given = {
+            "cacertfile": self.cacertfile,
+            "certfile": self.certfile,
+            "keyfile": self.keyfile,
+            "verify": None if self.verify else "verify_none",
+            "server_name_indication": self.server_name,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
     def context(self) -> "ssl.SSLContext":
         """Return an SSL context with these options. Raises OSError, which names the file that cannot be used."""
         import ssl

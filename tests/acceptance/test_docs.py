@@ -32,6 +32,7 @@ NOT_RUN = {
     "needs a key": r"your-key",
     "needs the network": r"pip install",
     "needs PostgreSQL": r"postgresql\+psycopg://",
+    "needs a broker of your own": r"permissions --apply",
     "takes minutes": r"\./stockwire (test|bench \w+)",
     "the pipeline runs already": r"\./stockwire up",
 }

@@ -1,0 +1,38 @@
+"""The RabbitMQ users of Stockwire: one per process, and one for the commands that a person runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consumers.registry import find_consumer
+from producer.task_queue import BEAT, WORKER
+from shared.messaging.consumer import Consumer
+from shared.messaging.permissions import OPERATOR, Permissions
+
+# The consumers that run all the time. `tail` is a command that a person runs.
+CONSUMERS = ("history", "alerts")
+
+
+@dataclass(frozen=True)
+class ProcessUser:
+    """The user of one process. `tags` let it use RabbitMQ's management page."""
+
+    process: str
+    permissions: Permissions
+    tags: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"stockwire-{self.process}"
+
+
+def process_users() -> list[ProcessUser]:
+    return [
+        ProcessUser("worker", WORKER),
+        ProcessUser("beat", BEAT),
+        *(ProcessUser(each.name, each.permissions(each.queue_spec())) for each in consumers()),
+        ProcessUser("operator", OPERATOR, ("management",)),
+    ]
+
+
+def consumers() -> Sequence[Consumer]:
+    return [find_consumer(name) for name in CONSUMERS]
