@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from producer.commands import check_symbols
 from producer.state import open_state
-from producer.watch_list import add_symbol, remove_symbol, watch_list
+from producer.watch_list import WatchListEditor, watch_list
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
@@ -26,13 +25,13 @@ watch = new_app("Show and change the watch list: STOCKWIRE_SYMBOLS with the symb
 @watch.command()
 def add(symbols: Symbols) -> None:
     """Add symbols. Exits 1 if any is invalid; the others are still added."""
-    _change(symbols, add_symbol, "added", "already on the watch list")
+    _change(symbols, WatchListEditor.add, "added", "already on the watch list")
 
 
 @watch.command()
 def remove(symbols: Symbols) -> None:
     """Remove symbols. Exits 1 for the last symbol or an invalid one; the others are still removed."""
-    _change(symbols, remove_symbol, "removed", "not on the watch list")
+    _change(symbols, WatchListEditor.remove, "removed", "not on the watch list")
 
 
 @watch.command("list")
@@ -48,20 +47,20 @@ def show(output: FormatOption = Format.TABLE) -> None:
         )
 
 
-def _change(
-    symbols: Sequence[str], change: Callable[[Connection, Sequence[str], str], bool], done: str, unchanged: str
-) -> None:
+def _change(symbols: Sequence[str], change: Callable[[WatchListEditor, str], bool], done: str, unchanged: str) -> None:
     """Apply the change to each symbol separately, then print the result of each."""
     settings = load_settings()
     valid, failed = check_symbols(symbols)
     changed: dict[str, bool] = {}
     if valid:
         with open_state(VAR) as engine, writing(engine) as connection:
+            editor = WatchListEditor(connection, settings.symbols)
             for symbol in valid:
                 try:
-                    changed[symbol] = change(connection, settings.symbols, symbol)
+                    changed[symbol] = change(editor, symbol)
                 except SettingsError as error:
                     failed[symbol] = str(error)
+            editor.save()
     if applied := [symbol for symbol, is_changed in changed.items() if is_changed]:
         print_lines(f"{done} {', '.join(applied)} ({_EFFECT})")
     if ignored := [symbol for symbol, is_changed in changed.items() if not is_changed]:

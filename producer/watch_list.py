@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Boolean, Column, Connection, Integer, Table, Text, delete, insert, select
+from sqlalchemy import Boolean, Column, Connection, Integer, Table, Text, bindparam, delete, insert, select
 
 from producer.state import FILE, metadata, open_state
 from shared.database import reading
@@ -70,30 +70,46 @@ def read_changes(connection: Connection) -> WatchChanges:
     )
 
 
-def add_symbol(connection: Connection, base: Sequence[str], symbol: str) -> bool:
-    """Add the symbol, in a writing transaction. Return False if it is already on the watch list."""
-    if symbol in read_changes(connection).apply(base):
-        return False
-    _save_change(connection, symbol, None if symbol in base else True)
-    return True
+class WatchListEditor:
+    """Changes the watch list in a writing transaction. The changes are stored by `save`, all together."""
 
+    def __init__(self, connection: Connection, base: Sequence[str]) -> None:
+        self._connection = connection
+        self._base = frozenset(base)
+        self._watched = dict.fromkeys(read_changes(connection).apply(base))
+        # True for an added symbol, False for a removed one, None for one that is as in the setting again.
+        self._changes: dict[str, bool | None] = {}
 
-def remove_symbol(connection: Connection, base: Sequence[str], symbol: str) -> bool:
-    """Remove the symbol, in a writing transaction. Return False if it is not on the watch list.
+    def add(self, symbol: str) -> bool:
+        """Add the symbol. Return False if it is already on the watch list."""
+        if symbol in self._watched:
+            return False
+        self._watched[symbol] = None
+        self._change(symbol, None if symbol in self._base else True)
+        return True
 
-    Raises SettingsError for the last symbol.
-    """
-    watched = read_changes(connection).apply(base)
-    if symbol not in watched:
-        return False
-    if len(watched) == 1:
-        raise SettingsError("it is the last symbol on the watch list: add another one first")
-    _save_change(connection, symbol, False if symbol in base else None)
-    return True
+    def remove(self, symbol: str) -> bool:
+        """Remove the symbol. Return False if it is not on the watch list. Raises SettingsError for the last symbol."""
+        if symbol not in self._watched:
+            return False
+        if len(self._watched) == 1:
+            raise SettingsError("it is the last symbol on the watch list: add another one first")
+        del self._watched[symbol]
+        self._change(symbol, False if symbol in self._base else None)
+        return True
 
+    def save(self) -> None:
+        """Store the changes."""
+        of_symbol = watch_changes.c.symbol == bindparam("changed")
+        changed = [{"changed": symbol} for symbol in self._changes]
+        stored = [{"symbol": symbol, "added": added} for symbol, added in self._changes.items() if added is not None]
+        if changed:
+            self._connection.execute(delete(watch_changes).where(of_symbol), changed)
+        if stored:
+            self._connection.execute(insert(watch_changes), stored)
+        self._changes.clear()
 
-def _save_change(connection: Connection, symbol: str, added: bool | None) -> None:
-    """Save the symbol as added or removed; None goes back to the setting."""
-    connection.execute(delete(watch_changes).where(watch_changes.c.symbol == symbol))
-    if added is not None:
-        connection.execute(insert(watch_changes).values(symbol=symbol, added=added))
+    def _change(self, symbol: str, added: bool | None) -> None:
+        # The last change of a symbol decides its place.
+        self._changes.pop(symbol, None)
+        self._changes[symbol] = added

@@ -15,7 +15,7 @@ from producer.providers.http.circuit_breaker import CircuitBreaker, load_circuit
 from producer.providers.http.quota import read_usage
 from producer.providers.http.request_order import last_requested
 from producer.state import FILE, open_state
-from producer.watch_list import add_symbol, load_changes
+from producer.watch_list import WatchListEditor, load_changes
 from shared.database import reading, writing
 from shared.errors import StockwireError
 from shared.times import to_micros
@@ -111,7 +111,9 @@ def test_processes_that_start_at_once_migrate_once(folder: Path) -> None:
     def start(symbol: str) -> None:
         try:
             with open_state(folder) as engine, writing(engine) as connection:
-                add_symbol(connection, ["AAPL"], symbol)
+                editor = WatchListEditor(connection, ["AAPL"])
+                editor.add(symbol)
+                editor.save()
         except StockwireError as error:
             errors.append(error)
 
