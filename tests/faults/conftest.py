@@ -16,6 +16,14 @@ from tests.faults.pipeline import Pipeline
 
 SEED = "FAULT_SEED"
 TIMEOUT = 600
+MINUTES = "--minutes"
+DEFAULT_MINUTES = 3.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        MINUTES, type=float, default=DEFAULT_MINUTES, help="How long the nightly test kills processes. A night is 480."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,11 +36,23 @@ def pytest_report_header() -> str:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give fault tests more time, unless a test has its own limit."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(TIMEOUT))
+            nightly = "minutes" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.timeout(TIMEOUT + (60 * chosen_minutes(config) if nightly else 0)))
+
+
+def chosen_minutes(config: pytest.Config) -> float:
+    # pytest knows the option only if it is told to run tests of this folder.
+    return float(config.getoption(MINUTES, default=DEFAULT_MINUTES))
+
+
+@pytest.fixture
+def minutes(pytestconfig: pytest.Config) -> float:
+    """How long a test goes on."""
+    return chosen_minutes(pytestconfig)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from producer.celery_app import queue
 from producer.market_service import make_event
@@ -72,7 +73,9 @@ class SyncLoad:
 
         def run() -> None:
             while not enough.wait(1 / rate):
-                self.send()
+                # A sync that RabbitMQ did not take is sent, and not accepted.
+                with suppress(OperationalError):
+                    self.send()
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -95,8 +98,12 @@ class Workers:
     def __init__(self, pipeline: Pipeline, app: str, **settings: str) -> None:
         self.folder = copy_checkout(pipeline.folder)
         self.now: Process
+        self.beat: Process
         self._address = pipeline.address
-        self._command = ("python", "-m", "celery", "-A", app, "worker", "--concurrency=1", "--loglevel=info")
+        celery = ("python", "-m", "celery", "-A", app)
+        self._command = (*celery, "worker", "--concurrency=1", "--loglevel=info")
+        self._beat_command = (*celery, "beat", "--loglevel=info")
+        self._schedule = ""
         values = {"SYMBOLS": ",".join(SYMBOLS), "SCHEDULE": "1h", **settings}
         own = {f"STOCKWIRE_{name}": value for name, value in values.items()}
         self._environment = {**pipeline.environment, **own, "PYTHONPATH": str(self.folder)}
@@ -111,6 +118,17 @@ class Workers:
     def kill(self) -> None:
         self.now.send(signal.SIGKILL)
         self.start()
+
+    def start_beat(self, schedule: str) -> None:
+        """Start a beat beside the worker, which sends syncs of its own."""
+        self._schedule = schedule
+        environment = {**self._environment, "STOCKWIRE_SCHEDULE": schedule}
+        block = running(*self._beat_command, environment=environment, folder=self.folder)
+        self.beat = self._stack.enter_context(block)
+
+    def kill_beat(self) -> None:
+        self.beat.send(signal.SIGKILL)
+        self.start_beat(self._schedule)
 
     def kill_process(self) -> None:
         """Kill the pool process, which runs the syncs."""
