@@ -51,7 +51,7 @@ def chosen_minutes(config: pytest.Config) -> float:
 
 @pytest.fixture
 def minutes(pytestconfig: pytest.Config) -> float:
-    """How long a test goes on."""
+    """The minutes that a test goes on."""
     return chosen_minutes(pytestconfig)
 
 
