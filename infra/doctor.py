@@ -18,13 +18,14 @@ from shared.accounts import describe_limits
 from shared.cli.output import print_coloured
 from shared.database import opened, reading, writing
 from shared.database_url import DatabaseUrl
-from shared.errors import BrokerUnavailable, ProviderError, StockwireError, StorageError
+from shared.errors import BrokerUnavailable, ProviderError, StockwireError
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
 from shared.settings import PREFIX, VAR, Settings, load_settings
+from shared.sqlite import damaged
 from shared.times import format_instant, utc_now
 
 Check = Callable[[], Iterator[str]]
@@ -115,7 +116,7 @@ def _check_database(url: DatabaseUrl) -> Iterator[str]:
             with reading(engine) as connection:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
-                raise StorageError(f"database {url} is damaged ({verdict}): put back a copy of it")
+                raise damaged(str(url), f"is damaged ({verdict})")
     yield f"{url} can be read and written"
 
 

@@ -2,18 +2,24 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from shared.backoff import Backoff
-from shared.errors import StorageError, StorageUnavailable
+from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
+from shared.sqlite_guard import SqliteGuard
+
+# The name of the execution option that holds an engine's guard.
+_GUARD = "stockwire_guard"
+
+T = TypeVar("T")
 
 
 def open_engine(url: URL) -> Engine:
@@ -37,6 +43,10 @@ def open_engine(url: URL) -> Engine:
         ) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
+    if _is_file(url):
+        guard = SqliteGuard(Path(str(url.database)), redact(url))
+        guard.watch(engine)
+        engine.update_execution_options(**{_GUARD: guard})
     return engine
 
 
@@ -47,6 +57,9 @@ def opened(url: URL) -> Iterator[Engine]:
     try:
         yield engine
     finally:
+        # SQLite would copy the rows of its WAL to a file that was put in the place of its own.
+        with suppress(StorageReopened):
+            check_files(engine)
         engine.dispose()
 
 
@@ -60,9 +73,41 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Yield a connection in a transaction that commits at the end of the block.
 
     Raises StorageUnavailable if the database is locked, full or not reachable, and StorageError for other errors.
+    Raises StorageReopened if the SQLite file is no longer the opened one, before the transaction or after its commit:
+    the next call works on the file that is there now, which may need its schema and have none of the rows.
     """
-    with translate_errors(engine.url), engine.begin() as connection:
-        yield connection
+    with translate_errors(engine.url):
+        check_files(engine)
+        with engine.begin() as connection:
+            yield connection
+        check_files(engine)
+
+
+def check_files(engine: Engine) -> None:
+    """Raise StorageReopened or StorageDamaged after a change of a SQLite file by another program."""
+    guard: SqliteGuard | None = engine.get_execution_options().get(_GUARD)
+    if guard:
+        guard.check()
+
+
+def reopening(open_handler: Callable[[], Callable[[T], None]]) -> Callable[[T], None]:
+    """Return a handler that is opened now, and again after StorageReopened.
+
+    Another file needs a schema of its own, and does not have the rows that the handler remembers.
+    """
+    handler: Callable[[T], None] | None = open_handler()
+
+    def handle(batch: T) -> None:
+        nonlocal handler
+        if handler is None:
+            handler = open_handler()
+        try:
+            handler(batch)
+        except StorageReopened:
+            handler = None
+            raise
+
+    return handle
 
 
 @contextmanager
@@ -83,10 +128,14 @@ def translate_errors(url: URL) -> Iterator[None]:
         raise StorageError(f"database {redact(url)}: {error}") from error
 
 
+def _is_file(url: URL) -> bool:
+    return bool(url.database) and url.database != ":memory:" and not str(url.database).startswith("file:")
+
+
 def _make_folder(url: URL) -> None:
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+    if not _is_file(url):
         return
-    folder = Path(url.database).parent
+    folder = Path(str(url.database)).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -11,7 +11,9 @@ StockwireError
 │   └── PublishError         RabbitMQ did not confirm some events; the error has a reason for each
 │       └── PublishRefused   the user may not publish (also a PermissionMissing)
 ├── StorageError             a database is unusable
-│   └── StorageUnavailable   the database is locked, full or not reachable: try again later
+│   ├── StorageUnavailable   the database is locked, full or not reachable: try again later
+│   │   └── StorageReopened  the database's file was moved or replaced, and is open anew: write again
+│   └── StorageDamaged       the database has to be replaced by a copy
 ├── ProviderError            a provider cannot deliver a price, or anything at all; see each kind below
 │   ├── UnknownSymbol        the provider does not know the symbol, or the plan does not include it
 │   │   └── NoPrices         the provider knows the symbol, but has no prices in the requested time range
@@ -89,6 +91,14 @@ class StorageError(StockwireError):
 
 
 class StorageUnavailable(StorageError):
+    pass
+
+
+class StorageReopened(StorageUnavailable):
+    pass
+
+
+class StorageDamaged(StorageError):
     pass
 
 

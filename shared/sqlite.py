@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from shared.errors import StorageError, StorageUnavailable
+from shared.errors import StorageDamaged, StorageError, StorageUnavailable
 
 # Seconds that a statement waits for another process's transaction.
 BUSY_TIMEOUT = 5.0
@@ -10,6 +10,8 @@ BUSY_TIMEOUT = 5.0
 # The primary result codes of errors that pass by themselves. Source: https://www.sqlite.org/rescode.html
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _PRIMARY_CODE = 0xFF
+# The primary result codes of a damaged database.
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -25,11 +27,16 @@ def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
         return StorageUnavailable(f"database {database} cannot be written for now: {reason}")
     if code == sqlite3.SQLITE_READONLY:
         return StorageError(f"database {database} is read-only: give this user write permission on file and folder")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StorageError(f"database {database} is damaged or not a SQLite file ({reason}): put back a copy of it")
+    if code in DAMAGE:
+        return damaged(database, f"is damaged or not a SQLite file ({reason})")
     if code == sqlite3.SQLITE_CANTOPEN:
         return StorageError(f"database {database} cannot be opened: check that folder and file can be written")
     return StorageError(f"database {database}: {reason}")
+
+
+def damaged(database: str, problem: str) -> StorageDamaged:
+    """Return the error of a database that has to be replaced. The consumers must not write while it is."""
+    return StorageDamaged(f"database {database} {problem}: stop the consumers, then put back a copy of it")
 
 
 def first_line(error: BaseException | None) -> str:

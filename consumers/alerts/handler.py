@@ -16,8 +16,15 @@ from consumers.alerts.rules.store import load_rule_index
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
 from shared.cli.output import print_lines
-from shared.database import opened, redact, writing
-from shared.errors import BrokerUnavailable, OutputError, PermissionMissing, PublishError, StorageUnavailable
+from shared.database import opened, redact, reopening, writing
+from shared.errors import (
+    BrokerUnavailable,
+    OutputError,
+    PermissionMissing,
+    PublishError,
+    StorageReopened,
+    StorageUnavailable,
+)
 from shared.events import PriceAlert, StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
@@ -73,6 +80,8 @@ class AlertHandler:
         """Publish pending alerts; only log a warning if the broker or the database is away."""
         try:
             self._relay()
+        except StorageReopened:
+            raise
         except (BrokerUnavailable, PublishError, StorageUnavailable) as error:
             log.warning("%s; pending alerts will be published with the next prices", error)
 
@@ -140,14 +149,20 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
 
     Raises StorageError if the database cannot be written.
     """
-    with opened(settings.alerts_url.engine_url) as engine:
-        create_schema(engine, SCHEMA)
-        log.info("using the rules in %s", redact(engine.url))
-        permissions = alerts.permissions(alerts.queue_spec())
-        with Publisher(settings.amqp_url, "alerts", permissions=permissions, timeout=PUBLISH_TIMEOUT) as publisher:
+    permissions = alerts.permissions(alerts.queue_spec())
+    with (
+        opened(settings.alerts_url.engine_url) as engine,
+        Publisher(settings.amqp_url, "alerts", permissions=permissions, timeout=PUBLISH_TIMEOUT) as publisher,
+    ):
+
+        def open_rules() -> Handler:
+            create_schema(engine, SCHEMA)
+            log.info("using the rules in %s", redact(engine.url))
             handler = AlertHandler(engine, publisher.publish)
             handler.relay_at_start()
-            yield handler
+            return handler
+
+        yield reopening(open_rules)
 
 
 alerts = Consumer("alerts", (LIVE_PRICES,), open_alerts, single_active=True, publishes=(ALERTS,))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import opened, redact
+from shared.database import opened, redact, reopening
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
@@ -26,16 +26,20 @@ _LOG_INTERVAL = 5.0
 def open_history(settings: Settings) -> Iterator[Handler]:
     """Yield the handler for the database of `settings`. Raises StorageError if the database cannot be written."""
     with opened(settings.history_url.engine_url) as engine:
-        create_schema(engine, SCHEMA)
-        store = PriceStore(engine)
-        log.info("storing prices in %s", redact(engine.url))
         progress = _ProgressLog()
 
-        def handle(events: Sequence[StockData]) -> None:
-            store.save(events)
-            progress.add(events)
+        def open_store() -> Handler:
+            create_schema(engine, SCHEMA)
+            store = PriceStore(engine)
+            log.info("storing prices in %s", redact(engine.url))
 
-        yield handle
+            def handle(events: Sequence[StockData]) -> None:
+                store.save(events)
+                progress.add(events)
+
+            return handle
+
+        yield reopening(open_store)
 
 
 class _ProgressLog:

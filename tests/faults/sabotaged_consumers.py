@@ -31,6 +31,7 @@ from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
+from shared.sqlite_guard import SqliteGuard
 from shared.times import format_sortable, utc_now
 from tests.faults.delivery_log import log_deliveries
 from tests.faults.pipeline import RULES
@@ -125,6 +126,18 @@ def open_holding_everything(settings: Settings) -> Iterator[Handler]:
         yield handler
 
 
+def unguarded(consumer: Consumer) -> Consumer:
+    """Return the consumer, which now never checks if its database's file is still the one that it opened."""
+
+    @contextmanager
+    def open_unguarded(settings: Settings) -> Iterator[Handler]:
+        SqliteGuard.check = lambda self: None  # type: ignore[method-assign]
+        with consumer.open(settings) as handler:
+            yield handler
+
+    return replace(consumer, open=open_unguarded)
+
+
 def _make_table(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(
@@ -155,6 +168,8 @@ history_not_flushed = log_deliveries(replace(real_history, open=open_without_flu
 history_holding_everything = log_deliveries(replace(real_history, open=open_holding_everything))
 history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock))
 alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
+history_unguarded = log_deliveries(unguarded(real_history))
+alerts_unguarded = log_deliveries(unguarded(real_alerts))
 alerts_all_at_once = log_deliveries(replace(real_alerts, single_active=False))
 
 

@@ -288,7 +288,7 @@ def test_alerts_that_are_pending_without_a_broker_are_published_at_the_next_star
                 handle(events)
     # The consumer also starts without a broker.
     with open_alerts(away) as handle:
-        assert isinstance(handle, AlertHandler)
+        assert callable(handle)
     [alert] = environment.alerts()
     for _ in range(2):
         with open_alerts(environment.settings) as handle:

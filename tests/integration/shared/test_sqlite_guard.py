@@ -1,0 +1,294 @@
+"""A SQLite file that other programs remove, move, replace, overwrite or cut while it is open."""
+
+import multiprocessing
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+
+from shared.database import opened, reading, writing
+from shared.errors import StorageDamaged, StorageReopened
+from shared.sqlite_files import close_without_checkpoint
+
+# More than one page, so that the rows do not fit into the part of a file that a test leaves in place.
+ROWS = 2000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "numbers.db"
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[Engine]:
+    with opened(make_url(f"sqlite:///{path}")) as engine:
+        add(engine, *range(ROWS))
+        yield engine
+
+
+def add(engine: Engine, *numbers: int) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("create table if not exists numbers (number integer primary key, words text)"))
+        rows = [{"number": number, "words": f"the number {number}"} for number in numbers]
+        connection.execute(text("insert or ignore into numbers values (:number, :words)"), rows)
+
+
+def stored(path: Path) -> set[int]:
+    """Return the rows as another program finds them, in a database without damage."""
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("pragma integrity_check").fetchall() == [("ok",)]
+        return {number for (number,) in database.execute("select number from numbers")}
+
+
+def copy_of(path: Path) -> Path:
+    copy = path.with_name("copy.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("vacuum into ?", (str(copy),))
+    return copy
+
+
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def in_another_process(change: Callable[[Path], object], path: Path) -> None:
+    """Change a file. In this process that would drop the locks of SQLite."""
+    child = multiprocessing.get_context("fork").Process(target=change, args=(path,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+
+
+def read_and_close(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("select 1 from numbers").fetchone()
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def remove_with_wal(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        beside(path, suffix).unlink()
+
+
+def move_all(path: Path) -> None:
+    (path.parent / "old").mkdir()
+    for suffix in ("", "-wal", "-shm"):
+        beside(path, suffix).rename(path.parent / "old" / beside(path, suffix).name)
+
+
+def move_the_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("change", [remove, remove_with_wal, move_all, move_the_folder])
+def test_rows_go_to_a_new_file_after_the_file_is_gone(
+    engine: Engine, path: Path, change: Callable[[Path], None]
+) -> None:
+    change(path)
+    with pytest.raises(StorageReopened, match="was removed or moved while in use"):
+        add(engine, ROWS)
+    add(engine, ROWS)
+    assert stored(path) == {ROWS}
+
+
+def test_a_file_that_goes_away_during_a_transaction_is_noticed_after_the_commit(engine: Engine, path: Path) -> None:
+    def remove_while_writing() -> None:
+        with writing(engine) as connection:
+            connection.execute(text("insert into numbers values (7000, '')"))
+            remove_with_wal(path)
+
+    with pytest.raises(StorageReopened):
+        remove_while_writing()
+
+
+def test_a_file_moved_alone_takes_the_rows_of_its_wal_along(engine: Engine, path: Path) -> None:
+    moved = path.with_name("moved.db")
+    path.rename(moved)
+    with pytest.raises(StorageReopened):
+        add(engine, ROWS)
+    add(engine, ROWS)
+    assert stored(moved) == set(range(ROWS))
+    assert stored(path) == {ROWS}
+
+
+def test_rows_survive_the_removal_of_the_wal(engine: Engine, path: Path) -> None:
+    beside(path, "-wal").unlink()
+    beside(path, "-shm").unlink()
+    with pytest.raises(StorageReopened, match="lost its -wal or -shm file"):
+        add(engine, ROWS)
+    add(engine, ROWS)
+    assert stored(path) == set(range(ROWS + 1))
+
+
+def test_rows_survive_the_removal_of_the_wal_index_alone(engine: Engine, path: Path) -> None:
+    beside(path, "-shm").unlink()
+    with pytest.raises(StorageReopened, match="lost its -wal or -shm file"):
+        add(engine, ROWS)
+    add(engine, ROWS)
+    assert stored(path) == set(range(ROWS + 1))
+
+
+def test_a_copy_put_in_the_place_of_the_file_is_used_from_then_on(engine: Engine, path: Path) -> None:
+    copy = copy_of(path)
+    add(engine, ROWS)
+    copy.rename(path)
+    with pytest.raises(StorageReopened, match="was replaced by another file"):
+        add(engine, ROWS + 1)
+    add(engine, ROWS + 1)
+    assert stored(path) == {*range(ROWS), ROWS + 1}
+
+
+def test_a_copy_put_back_before_the_engine_is_closed_stays_undamaged(path: Path) -> None:
+    with opened(make_url(f"sqlite:///{path}")) as engine:
+        add(engine, *range(ROWS))
+        copy = copy_of(path)
+        add(engine, *range(ROWS, 2 * ROWS))
+        copy.rename(path)
+    assert stored(path) == set(range(ROWS))
+
+
+def cut_to_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def overwrite_with_garbage(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+
+
+def overwrite_the_middle(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(os.urandom(8192))
+
+
+@pytest.fixture
+def checkpointed(engine: Engine) -> Engine:
+    """The engine with some rows in the database, some in its WAL."""
+    with reading(engine) as connection:
+        connection.exec_driver_sql("pragma wal_checkpoint")
+    add(engine, *range(ROWS, ROWS + 10))
+    return engine
+
+
+@pytest.mark.parametrize("harm", [cut_to_half, empty, overwrite_with_garbage, overwrite_the_middle])
+def test_nothing_is_written_to_a_damaged_file(checkpointed: Engine, path: Path, harm: Callable[[Path], None]) -> None:
+    in_another_process(harm, path)
+    before = path.read_bytes()
+    with pytest.raises(StorageDamaged, match=r"overwritten while in use.*stop the consumers, then put back a copy"):
+        add(checkpointed, 7000)
+    checkpointed.dispose()
+    assert path.read_bytes() == before
+
+
+def test_a_copy_put_back_over_a_damaged_file_is_used_as_it_is(checkpointed: Engine, path: Path) -> None:
+    copy = copy_of(path)
+    in_another_process(overwrite_the_middle, path)
+    for _ in range(2):
+        with pytest.raises(StorageDamaged):
+            add(checkpointed, 7000)
+    shutil.copyfile(copy, path)
+    add(checkpointed, 7000)
+    assert stored(path) == {*range(ROWS + 10), 7000}
+
+
+def test_an_overwritten_file_without_damage_stays_in_use(checkpointed: Engine, path: Path) -> None:
+    path.touch()
+    with pytest.raises(StorageReopened, match="was overwritten while in use"):
+        add(checkpointed, 7000)
+    add(checkpointed, 7000)
+    assert stored(path) == {*range(ROWS + 10), 7000}
+
+
+def test_an_older_copy_written_over_the_file_is_not_mixed_with_newer_rows(path: Path) -> None:
+    with opened(make_url(f"sqlite:///{path}")) as engine:
+        add(engine, *range(ROWS))
+        copy = copy_of(path)
+        add(engine, *range(ROWS, 20 * ROWS))
+        with reading(engine) as connection:
+            connection.exec_driver_sql("pragma wal_checkpoint")
+        add(engine, *range(20 * ROWS, 21 * ROWS))
+        in_another_process(lambda path: shutil.copyfile(copy, path), path)
+        with pytest.raises(StorageDamaged):
+            add(engine, 70_000)
+    assert stored(path) == set(range(ROWS))
+
+
+def test_a_file_overwritten_during_the_transaction_that_begins_a_new_wal_is_noticed(engine: Engine, path: Path) -> None:
+    with reading(engine) as connection:
+        connection.exec_driver_sql("pragma wal_checkpoint")
+
+    def overwrite_while_writing() -> None:
+        with writing(engine) as connection:
+            connection.execute(text("insert into numbers values (7000, '')"))
+            in_another_process(cut_to_half, path)
+
+    with pytest.raises(StorageDamaged):
+        overwrite_while_writing()
+
+
+@pytest.mark.parametrize("harm", [empty, overwrite_with_garbage])
+def test_a_damaged_wal_is_noticed(checkpointed: Engine, path: Path, harm: Callable[[Path], None]) -> None:
+    in_another_process(harm, beside(path, "-wal"))
+    with pytest.raises(StorageReopened, match="-wal file that was overwritten"):
+        add(checkpointed, 7000)
+    add(checkpointed, 7000)
+    assert stored(path) == {*range(ROWS), 7000}
+
+
+def test_checkpoints_and_writers_of_other_processes_are_no_change(engine: Engine, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        for number in range(ROWS, ROWS + 200):
+            add(engine, number)
+            other.execute("insert into numbers values (?, '')", (number + 5000,))
+            if number % 3 == 0:
+                other.execute("pragma wal_checkpoint")
+            if number % 50 == 0:
+                other.execute("pragma wal_checkpoint(truncate)")
+                other.execute("vacuum")
+    assert len(stored(path)) == ROWS + 400
+
+
+def test_a_symbolic_link_that_names_another_file_is_followed(tmp_path: Path, path: Path) -> None:
+    link, other = tmp_path / "link.db", tmp_path / "other.db"
+    link.symlink_to(path)
+    with opened(make_url(f"sqlite:///{link}")) as engine:
+        add(engine, 1)
+        link.unlink()
+        link.symlink_to(other)
+        with pytest.raises(StorageReopened):
+            add(engine, 2)
+        add(engine, 2)
+    assert (stored(path), stored(other)) == ({1}, {2})
+
+
+def test_locks_are_kept_after_a_check(engine: Engine, path: Path) -> None:
+    """Closing a descriptor of the file would drop them, and another process could remove the WAL."""
+    add(engine, ROWS)
+    in_another_process(read_and_close, path)
+    assert beside(path, "-wal").exists()
+    add(engine, ROWS + 1)
+
+
+def test_a_connection_closed_without_a_checkpoint_leaves_its_wal(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("pragma journal_mode=wal")
+    database.execute("create table numbers (number integer primary key)")
+    before = path.read_bytes()
+    close_without_checkpoint(database)
+    assert path.read_bytes() == before
+    assert beside(path, "-wal").stat().st_size
+    assert stored(path) == set()
