@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, alerts, open_alerts
+from consumers.alerts.handler import REFUSED_INTERVAL, alerts, open_alerts
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
