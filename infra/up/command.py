@@ -17,6 +17,7 @@ from infra.up.broker_supervisor import BrokerSupervisor
 from infra.up.event_feed import event_feed
 from infra.up.folders import BROKER_FOLDER, LOG_FOLDER, PROCESS_FILES, UP_PID
 from infra.up.orphans import end_orphans
+from infra.up.private_users import PrivateUsers
 from infra.up.rabbitmq import PrivateBroker, private_broker
 from infra.up.stack import CONSUMERS, PRODUCER, Stack
 from infra.up.sync_monitor import SyncMonitor
@@ -67,12 +68,13 @@ def up(
         watch_list(settings, VAR)
         closed_hint = _closed_market_hint(settings)
         write_running(overrides)
-        with _watchdog() as watchdog, _broker(settings) as private:
+        users = PrivateUsers()
+        with _watchdog() as watchdog, _broker(settings, users) as private:
             if private:
                 settings = replace(settings, amqp_url=private.address)
                 overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
                 write_running(overrides)
-            with Stack(LOG_FOLDER, overrides) as stack:
+            with Stack(LOG_FOLDER, overrides, users.environments(private.address) if private else None) as stack:
                 broker = BrokerSupervisor(private, CONSUMERS, stack.last_output_line) if private else None
                 _run(stack, settings, closed_hint, broker, watchdog, stop, duration)
 
@@ -103,13 +105,13 @@ def _watchdog() -> Iterator[Watchdog]:
 
 
 @contextmanager
-def _broker(settings: Settings) -> Iterator[PrivateBroker | None]:
+def _broker(settings: Settings, users: PrivateUsers) -> Iterator[PrivateBroker | None]:
     """Yield a private node, or None if the configured broker answers."""
     try:
         connect(settings.amqp_url, "up").close_gracefully()
     except BrokerUnavailable:
         _print(f"RabbitMQ does not answer at {settings.amqp_url}; starting a private one in {_relative(BROKER_FOLDER)}")
-        with private_broker(BROKER_FOLDER, watched=True) as private:
+        with private_broker(BROKER_FOLDER, watched=True, users=users) as private:
             yield private
     else:
         yield None

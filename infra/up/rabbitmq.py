@@ -14,6 +14,7 @@ from pathlib import Path
 from infra.up.folders import PROCESS_FILE
 from infra.up.install import find_server, install_server
 from infra.up.orphans import end_orphans, record_processes
+from infra.up.private_users import PrivateUsers
 from infra.up.watchdog import Watchdog
 from shared.errors import BrokerError, ProcessError
 from shared.messaging.address import BrokerAddress
@@ -34,7 +35,8 @@ def free_port() -> int:
 class PrivateBroker:
     """A node and its port mapper (epmd). `folder` holds data, log and cookie.
 
-    `owner` is the number of the process that the watchdog of the node watches, if it has one.
+    `username` and `password` are those of `address`. `owner` is the number of the process that the watchdog of the node
+    watches, if it has one.
     """
 
     folder: Path
@@ -43,13 +45,15 @@ class PrivateBroker:
     amqp_port: int = field(default_factory=free_port)
     dist_port: int = field(default_factory=free_port)
     epmd_port: int = field(default_factory=free_port)
+    username: str = "guest"
+    password: str = field(default="guest", repr=False)
     extra_config: str = ""
     owner: int = field(default_factory=os.getpid)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def address(self) -> BrokerAddress:
-        return BrokerAddress.parse(f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/")
+        return BrokerAddress("127.0.0.1", self.amqp_port, self.username, self.password)
 
     @property
     def node(self) -> str:
@@ -139,6 +143,8 @@ class PrivateBroker:
     def _write_files(self) -> None:
         for folder in (self.folder / "data", self.folder / "log"):
             folder.mkdir(parents=True, exist_ok=True)
+        # Messages and Erlang's cookie, which gives full control over the node, are for nobody else on this machine.
+        self.folder.chmod(0o700)
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\n"
             "log.console = true\nlog.console.level = warning\nlog.file = false\n"
@@ -165,12 +171,19 @@ class PrivateBroker:
 
 
 @contextmanager
-def private_broker(folder: Path, *, watched: bool = False) -> Iterator[PrivateBroker]:
+def private_broker(
+    folder: Path, *, watched: bool = False, users: PrivateUsers | None = None
+) -> Iterator[PrivateBroker]:
     """Run a node with its data in `folder`. Installs RabbitMQ if it is missing. Raises ProcessError.
 
-    Unless the caller has a watchdog for the node (`watched`), it gets one of its own.
+    Unless the caller has a watchdog for the node (`watched`), it gets one of its own. Without `users`, the node has
+    RabbitMQ's default user, guest.
     """
     broker = PrivateBroker(folder, find_server() or install_server())
+    if users:
+        operator = users.address(broker.address)
+        broker.username, broker.password = operator.username, operator.password
+        broker.extra_config = users.write_definitions(folder)
     end_orphans(broker.process_file)
     with nullcontext() if watched else Watchdog([broker.process_file], folder / "log" / "watchdog.log"):
         broker.start()

@@ -66,18 +66,24 @@ class SupervisedProcess:
 class Stack:
     """The supervised processes, which stop at the end of the `with` block."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """Write a log file per process to `folder`, and add `environment` to the environment of each process."""
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], own: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        """Write a log file per process to `folder`, and add `environment` to the environment of each process.
+
+        `own` has further variables by the name of the only process that gets them.
+        """
         self._folder = folder
         self._process_file = folder / PROCESS_FILE
         self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        self._own = own or {}
         self._processes: list[SupervisedProcess] = []
 
     def start(self, commands: Mapping[str, list[str]]) -> None:
         for name, command in commands.items():
             log = self._folder / f"{name}.log"
             log.write_text("")
-            process = SupervisedProcess(name, command, log, self._environment)
+            process = SupervisedProcess(name, command, log, {**self._environment, **self._own.get(name, {})})
             process.start()
             self._processes.append(process)
             self._record()

@@ -5,12 +5,15 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.errors import BrokerRefused
 from shared.messaging.address import BrokerAddress
+from shared.messaging.amqp.connection import connect
 from tests.processes import processes_in, running, stockwire, until
 
 UP_TIMEOUT = 90.0
@@ -133,3 +136,31 @@ def test_a_bad_option_is_one_line(checkout: Path, arguments: list[str], word: st
 def test_wrong_usage_exits_with_2(checkout: Path) -> None:
     assert stockwire("up", "--for", "soon", folder=checkout).returncode == 2
     assert stockwire("nonsense", folder=checkout).returncode == 2
+
+
+def test_on_a_private_broker_each_process_has_its_own_user_and_guest_may_do_nothing(checkout: Path) -> None:
+    (checkout / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\n")
+    with running(str(checkout / "stockwire"), "up", "--every", "1s", environment={}, folder=checkout) as up:
+        up.wait_for("AAPL", UP_TIMEOUT)
+        users = {}
+        for pid, command in processes_in(checkout):
+            variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+            [url] = [each for each in variables if each.startswith("STOCKWIRE_AMQP_URL=")] or [""]
+            for name in ("consumers history", "consumers alerts", "celery -A producer"):
+                if name in command:
+                    users[name] = BrokerAddress.parse(url.removeprefix("STOCKWIRE_AMQP_URL="))
+        assert {name: address.username for name, address in users.items()} == {
+            "consumers history": "stockwire-history",
+            "consumers alerts": "stockwire-alerts",
+            "celery -A producer": "stockwire-worker",
+        }
+        guest = replace(users["consumers history"], username="guest", password="guest")
+        with pytest.raises(BrokerRefused):
+            connect(guest, "test")
+        assert "nothing to do" in stockwire("permissions", "--apply", folder=checkout).stderr
+        assert not any(address.password in up.output for address in users.values())
+        assert up.stop() == 0
+    for log in (checkout / "var" / "log").glob("*.log"):
+        assert "refused" not in log.read_text(), log
+    readable = [path for path in (checkout / "var" / "rabbitmq").glob("*") if path.stat().st_mode & 0o077]
+    assert (checkout / "var" / "rabbitmq").stat().st_mode & 0o077 == 0, readable
