@@ -15,7 +15,8 @@ import typer
 
 from infra.up.broker_supervisor import BrokerSupervisor
 from infra.up.event_feed import event_feed
-from infra.up.folders import BROKER_FOLDER, LOG_FOLDER, PROCESS_FILES, UP_PID
+from infra.up.folders import BROKER_FOLDER, BROKER_LOG, LOG_FOLDER, PROCESS_FILES, UP_PID
+from infra.up.log_files import rotate_logs
 from infra.up.orphans import end_orphans
 from infra.up.private_users import PrivateUsers
 from infra.up.rabbitmq import PrivateBroker, private_broker
@@ -156,7 +157,7 @@ def _run(
                 summary.add(event)
                 view.show_event(event)
             view.refresh(summary)
-            for notice in [*_restart_crashed(stack, broker), *monitor.poll()]:
+            for notice in [*_restart_crashed(stack, broker), *monitor.poll(), *rotate_logs([*stack.logs, BROKER_LOG])]:
                 view.print_notice(notice)
             watchdog.restart_if_ended()
     _print(f"stopping after {summary}")

@@ -4,6 +4,7 @@ from shared.settings import VAR
 
 LOG_FOLDER = VAR / "log"
 BROKER_FOLDER = VAR / "rabbitmq"
+BROKER_LOG = BROKER_FOLDER / "log" / "console.log"
 # The number of the running `up`.
 UP_PID = VAR / "up.pid"
 # The file that records processes, in the folder of their logs or data.

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.up.folders import PROCESS_FILE
+from infra.up.log_files import previous_log
 from infra.up.orphans import record_processes
 from shared.errors import ProcessError
 from shared.settings import ROOT
@@ -83,6 +84,7 @@ class Stack:
         for name, command in commands.items():
             log = self._folder / f"{name}.log"
             log.write_text("")
+            previous_log(log).unlink(missing_ok=True)
             process = SupervisedProcess(name, command, log, {**self._environment, **self._own.get(name, {})})
             process.start()
             self._processes.append(process)
@@ -104,6 +106,10 @@ class Stack:
             each.start()
             self._record()
         return notices
+
+    @property
+    def logs(self) -> list[Path]:
+        return [each.log for each in self._processes]
 
     def last_output_line(self, name: str) -> str:
         """Return the last line in the log of the process, or `no output`."""
