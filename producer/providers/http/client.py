@@ -18,7 +18,9 @@ from producer.providers.http.request_errors import REQUEST_ERRORS, explain_reque
 from producer.providers.http.retries import Retries
 from shared.errors import InvalidResponse, ProviderUnavailable
 
-MAX_BODY = 32 * 2**20
+# Bytes of a body: quotes of 250 symbols take some 200 KiB, 50,000 bars some 6 MiB.
+MAX_BODY = 2**20
+MAX_HISTORY_BODY = 16 * 2**20
 MAX_REDIRECTS = 3
 
 _CHUNK = 2**16
@@ -54,12 +56,20 @@ class Response:
 class Client:
     """A session with one provider, for many threads. Use it as a context manager."""
 
-    def __init__(self, url: str, auth: RequestAuth, connections: int, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    def __init__(
+        self,
+        url: str,
+        auth: RequestAuth,
+        connections: int,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        max_body: int = MAX_BODY,
+    ) -> None:
         # urllib3 logs whole URLs, and some providers want the key in the URL.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         self._url = url
         self._auth = auth
         self._timeouts = timeouts
+        self._max_body = max_body
         self._session = requests.Session()
         adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections)
         self._session.mount("https://", adapter)
@@ -142,8 +152,8 @@ class Client:
         # read1 returns what has arrived. A slow server might never fill a chunk.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
-            if len(body) > MAX_BODY:
-                raise InvalidResponse(f"the body is longer than {MAX_BODY // 2**20} MiB")
+            if len(body) > self._max_body:
+                raise InvalidResponse(f"the body is longer than {self._max_body // 2**20} MiB")
         text = body.decode(errors="replace")
         return Response(response.status_code, response.reason or "", text, _read_retry_after(response))
 

@@ -11,7 +11,7 @@ from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.circuit_breaker import load_circuit_breaker, save_circuit_breaker
 from producer.providers.http.circuit_guard import CircuitGuard
-from producer.providers.http.client import DEFAULT_TIMEOUTS, Client, Timeouts
+from producer.providers.http.client import DEFAULT_TIMEOUTS, MAX_BODY, MAX_HISTORY_BODY, Client, Timeouts
 from producer.providers.http.provider_errors import complete
 from producer.providers.http.redaction import make_redactor
 from producer.providers.http.request_quota import RequestQuota
@@ -68,7 +68,7 @@ class HttpProvider:
             return results
 
     @contextmanager
-    def _open(self, timeouts: Timeouts) -> Iterator[tuple[RequestQuota, RequestSender]]:
+    def _open(self, timeouts: Timeouts, max_body: int = MAX_BODY) -> Iterator[tuple[RequestQuota, RequestSender]]:
         """Open the state and a client for one block, and save the circuit breaker after it.
 
         Raises ProviderError if the circuit is open.
@@ -80,7 +80,7 @@ class HttpProvider:
                 raise error
             guard = CircuitGuard(circuit, self.clock)
             quota = RequestQuota(engine, self.api, self.account, self.account_name, self.clock)
-            with self._make_client(timeouts) as client:
+            with self._make_client(timeouts, max_body) as client:
                 try:
                     yield quota, self._make_sender(client, guard, quota)
                 finally:
@@ -88,8 +88,8 @@ class HttpProvider:
                         with writing(engine) as connection:
                             save_circuit_breaker(connection, self.account_name, guard.circuit)
 
-    def _make_client(self, timeouts: Timeouts) -> Client:
-        return Client(self.account.url, self.api.authenticate(self.account), MAX_CONNECTIONS, timeouts)
+    def _make_client(self, timeouts: Timeouts, max_body: int) -> Client:
+        return Client(self.account.url, self.api.authenticate(self.account), MAX_CONNECTIONS, timeouts, max_body)
 
     def _make_sender(self, client: Client, guard: CircuitGuard, quota: RequestQuota) -> RequestSender:
         key_setting, redact = f"{PREFIX}{self.name.upper()}_KEY", make_redactor(self.account.key)
@@ -110,7 +110,7 @@ class HistoricalHttpProvider(HttpProvider):
         """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
         request = self.api.history_request(symbol, interval, since, until)
         timeouts = replace(self.timeouts, call=self.timeouts.history)
-        with self._open(timeouts) as (quota, sender):
+        with self._open(timeouts, MAX_HISTORY_BODY) as (quota, sender):
             quota.reserve(1)
             try:
                 found = sender.send(request, 1)

@@ -40,6 +40,7 @@ class RequestSender:
         self._complete = complete
         self._clock = clock
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
 
     @property
     def half_open(self) -> bool:
@@ -56,7 +57,9 @@ class RequestSender:
         self._check(cost)
         try:
             response = self._client.get(request.path, request.query, partial(self._reserve, cost))
-            result = request.read(read_response(self._api, response, self._clock()))
+            # One at a time: an answer as Python objects may take thirty times the memory of its text.
+            with self._reading:
+                result = request.read(read_response(self._api, response, self._clock()))
         except ProviderError as error:
             completed = self._complete(error)
             if not (has_fallback and isinstance(error, InvalidResponse)):

@@ -105,7 +105,7 @@ def test_connections_are_reused() -> None:
             InvalidResponse,
             "the body does not match its Content-Encoding",
         ),
-        (Answer(b"0" * (MAX_BODY + 1)), InvalidResponse, "the body is longer than 32 MiB"),
+        (Answer(b"0" * (MAX_BODY + 1)), InvalidResponse, "the body is longer than 1 MiB"),
         (Answer("", 302, {"Location": "/quote"}), ProviderUnavailable, "redirects more than 3 times"),
         (Answer("", 302, {"Location": "http://[bad"}), ProviderUnavailable, "redirects to an invalid URL"),
     ],
