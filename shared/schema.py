@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect,
 
 from shared.database import reading, redact, writing
 from shared.errors import StorageError
+from shared.migrations import Migrations, migrate, read_revision, record_revision
 
 # SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {
@@ -22,7 +23,8 @@ class Schema:
     """Tables and one view.
 
     `select` is the view's SELECT, in which `{instant[COLUMN]}` becomes SQL that formats an instant as text. The
-    statements `first_rows` are run once, after the tables are created.
+    statements `first_rows` are run once, after the tables are created. `migrations` change the tables of earlier
+    versions.
     """
 
     name: str
@@ -30,26 +32,45 @@ class Schema:
     view: str
     select: str
     first_rows: tuple[Executable, ...] = ()
+    migrations: Migrations | None = None
 
 
 def create_schema(engine: Engine, schema: Schema) -> None:
-    """Create the schema if it is missing. Several processes may call this at once. Raises StorageError."""
+    """Create the schema if it is missing, or migrate it. Several processes may call this at once. Raises StorageError.
+
+    A schema that a later version of Stockwire has migrated is an error.
+    """
     dialect = engine.dialect.name
     if dialect not in _INSTANTS:
         raise StorageError(f"database {redact(engine.url)}: Stockwire supports SQLite and PostgreSQL, not {dialect}")
     with reading(engine) as connection:
-        if is_complete(connection, schema):
+        if is_complete(connection, schema) and _is_current(connection, schema):
             return
     with writing(engine) as connection:
         if dialect == "postgresql":
             lock = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
             connection.execute(lock, {"name": f"stockwire.{schema.name}"})
         if not is_complete(connection, schema):
-            schema.metadata.create_all(connection)
-            for statement in schema.first_rows:
-                connection.execute(statement)
-            select = schema.select.format(instant=_Instants(dialect))
-            connection.execute(text(f"CREATE VIEW {schema.view} AS {select}"))
+            _create(connection, schema)
+        elif schema.migrations is not None and not _is_current(connection, schema):
+            # SQLite cannot replace a table that a view reads.
+            connection.execute(text(f"DROP VIEW {schema.view}"))
+            migrate(connection, schema.name, schema.migrations)
+            _create_view(connection, schema)
+
+
+def open_schema(engine: Engine, schema: Schema, migrating_command: str) -> None:
+    """Create the schema if it is missing, but do not migrate it. For commands that only read.
+
+    Raises StorageError, with the command that migrates the database, if an earlier version created it.
+    """
+    with reading(engine) as connection:
+        if is_complete(connection, schema) and not _is_current(connection, schema):
+            raise StorageError(
+                f"database {redact(engine.url)} was created by an earlier version of Stockwire: run"
+                f" {migrating_command}, which migrates it"
+            )
+    create_schema(engine, schema)
 
 
 def is_complete(connection: Connection, schema: Schema) -> bool:
@@ -67,6 +88,31 @@ def insert_into(table: Table, dialect: str) -> Any:
     from sqlalchemy.dialects import sqlite
 
     return sqlite.insert(table)
+
+
+def _create(connection: Connection, schema: Schema) -> None:
+    schema.metadata.create_all(connection)
+    for statement in schema.first_rows:
+        connection.execute(statement)
+    if schema.migrations is not None:
+        record_revision(connection, schema.name, schema.migrations.latest)
+    _create_view(connection, schema)
+
+
+def _create_view(connection: Connection, schema: Schema) -> None:
+    select = schema.select.format(instant=_Instants(connection.dialect.name))
+    connection.execute(text(f"CREATE VIEW {schema.view} AS {select}"))
+
+
+def _is_current(connection: Connection, schema: Schema) -> bool:
+    """Return True if the database has the schema's revision. Raises StorageError if its revision is unknown."""
+    if schema.migrations is None:
+        return True
+    found = read_revision(connection, schema.name)
+    if found is not None and found > schema.migrations.latest:
+        url = redact(connection.engine.url)
+        raise StorageError(f"database {url} belongs to a later version of Stockwire: install that, or set another URL")
+    return found == schema.migrations.latest
 
 
 class _Instants:

@@ -107,6 +107,7 @@ def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
         as_of=event.as_of,
         triggered_at=event.observed_at + timedelta(milliseconds=2),
         event_id=event.id,
+        event_key=event.id,
     )
     return changed(alert, **fields)
 

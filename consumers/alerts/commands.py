@@ -19,7 +19,7 @@ from shared.cli.output import Format, print_lines, print_rows
 from shared.database import opened, reading
 from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
-from shared.schema import create_schema
+from shared.schema import create_schema, open_schema
 from shared.settings import load_settings
 from shared.times import format_instant, format_sortable, utc_now
 
@@ -65,7 +65,7 @@ def add(
 @rules.command("list")
 def show(output: FormatOption = Format.TABLE) -> None:
     """List all rules, oldest first."""
-    with _database() as engine:
+    with _database_to_read() as engine:
         rows = [
             {"id": rule.id, "name": rule.name, "rule": str(rule.condition), "created_at": format_sortable(created_at)}
             for rule, created_at in list_rules(engine)
@@ -94,7 +94,7 @@ def alerts(
     --since is compared with `triggered_at`, the time at which the alert was raised.
     """
     columns = _TABLE_COLUMNS if output is Format.TABLE else _ALERT_COLUMNS
-    with _database() as engine, reading(engine) as connection:
+    with _database_to_read() as engine, reading(engine) as connection:
         rows = (alert.fields() for alert in read_alerts(connection, since, limit))
         print_rows(columns, rows, output, right=_NUMBERS, empty=_describe_no_alerts(since))
 
@@ -105,7 +105,15 @@ def _describe_no_alerts(since: datetime | None) -> str:
 
 @contextmanager
 def _database() -> Iterator[Engine]:
-    """Yield the alerts database, created if missing. Raises StorageError."""
+    """Yield the alerts database for changes, created or migrated if necessary. Raises StorageError."""
     with opened(load_settings().alerts_url.engine_url) as engine:
         create_schema(engine, SCHEMA)
+        yield engine
+
+
+@contextmanager
+def _database_to_read() -> Iterator[Engine]:
+    """Yield the alerts database, created if missing. Raises StorageError if it must be migrated."""
+    with opened(load_settings().alerts_url.engine_url) as engine:
+        open_schema(engine, SCHEMA, "./stockwire up or ./stockwire consume alerts")
         yield engine

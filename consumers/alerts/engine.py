@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from consumers.alerts.conditions.base import Interval
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
-from shared.events import PriceAlert, StockData
+from shared.events import PriceAlert, StockData, stock_data_id
 
 # Lower than the revision of any rule.
 _NEVER_EVALUATED = -1
@@ -57,7 +57,10 @@ class RuleIndex:
 
 
 def make_alert(rule: Rule, event: StockData, previous: Watermark | None, triggered_at: datetime) -> PriceAlert:
-    """Return the alert of a rule that an event fired; the same rule and event always give the same id."""
+    """Return the alert of a rule that an event fired.
+
+    The same rule, provider, symbol, `as_of` and interval always give the same id, whatever the id of the event.
+    """
     return PriceAlert.create(
         rule_id=rule.id,
         rule_name=rule.name,
@@ -69,6 +72,7 @@ def make_alert(rule: Rule, event: StockData, previous: Watermark | None, trigger
         as_of=event.as_of,
         triggered_at=triggered_at,
         event_id=event.id,
+        event_key=stock_data_id(event.provider, event.symbol, event.as_of, event.interval),
     )
 
 

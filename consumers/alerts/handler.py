@@ -100,7 +100,8 @@ class AlertHandler:
             self._refused = False
 
     def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:
-        """Return the alerts of the events, after storing alerts and new watermarks in one transaction."""
+        """Return the new alerts of the events, after storing alerts and new watermarks in one transaction."""
+        fired_alerts: list[tuple[StockData, PriceAlert]] = []
         new_alerts: list[PriceAlert] = []
         new_watermarks: dict[str, Watermark] = {}
         with writing(self._engine) as connection:
@@ -113,9 +114,9 @@ class AlertHandler:
                 watermark, fired = self._rules.evaluate(event, previous)
                 if watermark is not previous:
                     self._watermarks[event.symbol] = new_watermarks[event.symbol] = watermark
-                new_alerts += [make_alert(rule, event, previous, self._clock()) for rule in fired]
+                fired_alerts += [(event, make_alert(rule, event, previous, self._clock())) for rule in fired]
             if new_watermarks:
-                save_batch(connection, new_watermarks, new_alerts)
+                new_alerts = save_batch(connection, new_watermarks, fired_alerts)
         self._batches = counters.batches + bool(new_watermarks)
         return new_alerts
 

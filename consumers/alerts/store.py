@@ -8,10 +8,14 @@ from sqlalchemy import Connection, Executable, RowMapping, select, update
 
 from consumers.alerts.engine import Watermark
 from consumers.alerts.tables import alerts, counters, watermarks
-from shared.events import ALERT_FIELDS, PriceAlert
+from shared.events import ALERT_FIELDS, PriceAlert, StockData, stock_data_id
 from shared.schema import insert_into
 
 _ROWS_PER_FETCH = 10_000
+
+
+# An alert is stored once per rule and event, and an event is what it says, not its id.
+_KEY = (alerts.c.rule_id, alerts.c.provider, alerts.c.symbol, alerts.c.as_of, alerts.c.interval)
 
 
 class Counters(NamedTuple):
@@ -35,10 +39,12 @@ def load_watermarks(connection: Connection, symbols: Collection[str]) -> dict[st
     return {row.symbol: Watermark(row.as_of, row.price, row.revision) for row in rows}
 
 
-def save_batch(connection: Connection, changed: Mapping[str, Watermark], new_alerts: Sequence[PriceAlert]) -> None:
-    """Store the watermarks and alerts of a batch.
+def save_batch(
+    connection: Connection, changed: Mapping[str, Watermark], new_alerts: Sequence[tuple[StockData, PriceAlert]]
+) -> list[PriceAlert]:
+    """Store the watermarks and alerts of a batch, each with its event, and return the alerts that are new.
 
-    An alert that is already stored for the same rule and event stays as it is.
+    An alert that is already stored for the same rule, provider, symbol, `as_of` and interval stays as it is.
     """
     rows = [
         {"symbol": symbol, "as_of": watermark.as_of, "price": watermark.price, "revision": watermark.revision}
@@ -46,10 +52,9 @@ def save_batch(connection: Connection, changed: Mapping[str, Watermark], new_ale
     ]
     dialect = connection.dialect.name
     connection.execute(_upsert(dialect), rows)
-    if new_alerts:
-        insert = insert_into(alerts, dialect).on_conflict_do_nothing(index_elements=["rule_id", "event_id"])
-        connection.execute(insert, [_fields(alert) for alert in new_alerts])
+    stored = _insert_alerts(connection, new_alerts) if new_alerts else []
     connection.execute(update(counters).values(batches=counters.c.batches + 1))
+    return stored
 
 
 def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
@@ -89,9 +94,24 @@ def _upsert(dialect: str) -> Executable:
     return upsert
 
 
-def _fields(alert: PriceAlert) -> dict[str, Any]:
-    return {name: getattr(alert, name) for name in ALERT_FIELDS}
+def _insert_alerts(connection: Connection, new_alerts: Sequence[tuple[StockData, PriceAlert]]) -> list[PriceAlert]:
+    insert = insert_into(alerts, connection.dialect.name).on_conflict_do_nothing(index_elements=_KEY).returning(*_KEY)
+    rows = {_key(event, alert): _row(event, alert) for event, alert in new_alerts}
+    inserted = {tuple(row) for row in connection.execute(insert, [*rows.values()])}
+    return [alert for event, alert in new_alerts if _key(event, alert) in inserted]
+
+
+def _key(event: StockData, alert: PriceAlert) -> tuple[Any, ...]:
+    return alert.rule_id, event.provider, event.symbol, event.as_of, event.interval or ""
+
+
+def _row(event: StockData, alert: PriceAlert) -> dict[str, Any]:
+    fields = {name: getattr(alert, name) for name in ALERT_FIELDS}
+    return fields | {"provider": event.provider, "interval": event.interval or ""}
 
 
 def _alert(row: RowMapping) -> PriceAlert:
-    return PriceAlert.create(**{name: row[name] for name in ALERT_FIELDS})
+    fields = {name: row[name] for name in ALERT_FIELDS}
+    # An alert that was stored without the provider of its event has its id from the event's id.
+    key = stock_data_id(row["provider"], row["symbol"], row["as_of"], row["interval"]) if row["provider"] else None
+    return PriceAlert.create(**fields, event_key=key or row["event_id"])

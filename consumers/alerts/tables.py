@@ -6,6 +6,7 @@ view `price_alerts` shows times as ISO 8601 text.
 
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from shared.migrations import Migrations
 from shared.prices import from_float
 from shared.schema import Schema
 from shared.times import from_micros, to_micros
@@ -89,7 +91,8 @@ watermarks = Table(
     sqlite_with_rowid=False,
 )
 
-# `published_at` is null until RabbitMQ has confirmed the PRICE_ALERT event.
+# `provider` and `interval` are those of the event. `interval` is empty for a quote, and `provider` is null if an
+# earlier version stored the alert. `published_at` is null until RabbitMQ has confirmed the PRICE_ALERT event.
 alerts = Table(
     "alerts",
     metadata,
@@ -105,7 +108,9 @@ alerts = Table(
     Column("triggered_at", Instant, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("published_at", Instant),
-    UniqueConstraint("rule_id", "event_id"),
+    Column("provider", Text),
+    Column("interval", Text, nullable=False),
+    UniqueConstraint("rule_id", "provider", "symbol", "as_of", "interval", name="alerts_key"),
 )
 
 _pending = alerts.c.published_at.is_(None)
@@ -131,4 +136,5 @@ SCHEMA = Schema(
         FROM alerts
     """,
     first_rows=(insert(counters).values(revision=0, batches=0),),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0001"),
 )

@@ -69,8 +69,13 @@ class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
         as_of: datetime,
         triggered_at: datetime,
         event_id: str,
+        event_key: str,
     ) -> "PriceAlert":
-        """Return the alert of a rule on an event, under the id that the two always give. Raises InvalidEvent."""
+        """Return the alert of a rule on an event, under the id that the two always give. Raises InvalidEvent.
+
+        `event_key` is the id that the event should have (`stock_data_id`). Its own id, `event_id`, may be used by other
+        events too.
+        """
         data = {
             "rule_id": rule_id,
             "rule_name": rule_name,
@@ -83,7 +88,7 @@ class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
             "triggered_at": format_sortable(triggered_at),
             "event_id": event_id,
         }
-        alert_id = price_alert_id(rule_id, rule_name, event_id)
+        alert_id = price_alert_id(rule_id, rule_name, event_key)
         return create(PriceAlert, alert_id, format_sortable(triggered_at), data, triggered_at)
 
     @staticmethod
@@ -152,9 +157,9 @@ class PriceAlert(Message, frozen=True, kw_only=True, gc=False):
         check_not_in_future(now, time=to_utc(self.time))
 
 
-def price_alert_id(rule_id: int, rule_name: str, event_id: str) -> str:
-    """Return the id of the alert that this event raises under this rule."""
-    return str(uuid.uuid5(_IDS, f"{rule_id}\n{rule_name}\n{event_id}"))
+def price_alert_id(rule_id: int, rule_name: str, event_key: str) -> str:
+    """Return the id of the alert that the event with this `stock_data_id` raises under this rule."""
+    return str(uuid.uuid5(_IDS, f"{rule_id}\n{rule_name}\n{event_key}"))
 
 
 # The names of the fields of an alert's `data`, in order.

@@ -16,7 +16,9 @@ from amqpstorm.exception import AMQPError
 from sqlalchemy import Engine, event, insert, text
 from sqlalchemy.pool import Pool
 
+from consumers.alerts import engine as alerts_engine
 from consumers.alerts import handler
+from consumers.alerts import store as alerts_store
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.tables import alerts as alerts_table
 from consumers.history.handler import history as real_history
@@ -102,6 +104,14 @@ def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
 
 
 @contextmanager
+def open_named_by_event_id(settings: Settings) -> Iterator[Handler]:
+    """Open alerts whose ids depend on the rule and on nothing that an event says, as if all events had one id."""
+    alerts_engine.stock_data_id = alerts_store.stock_data_id = lambda *_: "one"
+    with real_alerts.open(settings) as handler:
+        yield handler
+
+
+@contextmanager
 def open_without_flushing(settings: Settings) -> Iterator[Handler]:
     """Open history with WAL and `synchronous=NORMAL`, a common setting that does not flush commits to disk."""
 
@@ -156,6 +166,8 @@ def _insert_alert(engine: Engine, rule: str, event: StockData) -> None:
         "as_of": event.as_of,
         "triggered_at": utc_now(),
         "event_id": event.id,
+        "provider": event.provider,
+        "interval": "",
     }
     with writing(engine) as connection:
         connection.execute(insert(alerts_table).values(values))
@@ -167,6 +179,7 @@ history_without_dedupe = log_deliveries(replace(real_history, open=open_without_
 history_not_flushed = log_deliveries(replace(real_history, open=open_without_flushing))
 history_holding_everything = log_deliveries(replace(real_history, open=open_holding_everything))
 history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock))
+alerts_named_by_event_id = log_deliveries(replace(real_alerts, open=open_named_by_event_id))
 alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
 history_unguarded = log_deliveries(unguarded(real_history))
 alerts_unguarded = log_deliveries(unguarded(real_alerts))

@@ -48,6 +48,7 @@ KEPT = {
     ("requests", "urllib3"): ("producer.providers.http", "benchmarks"),
     ("celery", "kombu"): ("producer", "shared.schedule"),
     ("exchange_calendars",): ("shared.market_calendar",),
+    ("alembic",): ("shared.migrations", "consumers.alerts.migrations"),
 }
 
 
@@ -121,6 +122,7 @@ def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
         ("producer.market_service", "import requests"),
         ("consumers.tail", "from celery import Celery"),
         ("infra.doctor", "import exchange_calendars"),
+        ("consumers.alerts.store", "from alembic import op"),
         ("shared.events", "from producer import providers"),
         ("shared.events", "import importlib\nimportlib.import_module('consumers.tail')"),
         ("shared.events", "import amqpstorm"),

@@ -33,6 +33,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE, LIVE_PRICES, QueueSpec, queue_name
 from shared.schema import create_schema
 from shared.settings import ROOT, Settings
+from shared.times import utc_now
 from tests.broker_users import BrokerUsers
 from tests.event_factories import NOW, price_series, stock_data
 
@@ -167,7 +168,7 @@ def test_a_price_alert_reaches_a_listener(environment: AlertsEnvironment) -> Non
     assert event_ids(stored) == [events[1].id, events[3].id]
     received = environment.received(stored[-1].id)
     assert [each.routing_key for each in received] == ["alert.AAPL.crossing_up", "alert.BRK-B.crossing_up"]
-    assert [PriceAlert.decode(each.body, NOW) for each in received] == stored
+    assert [PriceAlert.decode(each.body, utc_now()) for each in received] == stored
     properties = received[0].properties
     assert properties["message_id"] == stored[0].id
     assert properties["type"] == "PRICE_ALERT"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts import handler as handler_module
@@ -16,13 +16,13 @@ from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, alert_line
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import pending_alerts, read_alerts
-from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine, reading
+from consumers.alerts.tables import SCHEMA, watermarks
+from shared.database import open_engine, reading, writing
 from shared.errors import BrokerUnavailable, PublishError, PublishRefused, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.messages import Message
 from shared.schema import create_schema
-from tests.event_factories import AS_OF, NOW, price_alert, price_series, stock_data
+from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
 # The indexes at which ZIGZAG crosses 200 upwards.
@@ -185,6 +185,30 @@ def test_added_and_removed_rules_apply_from_the_next_batch(engine: Engine, fake_
     remove_rule(engine, "high")
     handle(events[3:])
     assert [(alert.rule_id, alert.event_id) for alert in stored(engine)] == [(added.id, events[1].id)]
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_each_crossing_under_one_event_id_is_stored_printed_and_published(
+    engine: Engine, fake_broker: FakeBroker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler(engine, fake_broker)([changed(event, id="reused") for event in price_series(ZIGZAG)])
+    assert len(stored(engine)) == len(capsys.readouterr().out.splitlines()) == len(UP)
+    assert fake_broker.published == [alert.id for alert in stored(engine)]
+    assert len(set(fake_broker.published)) == len(UP)
+
+
+@pytest.mark.usefixtures("crossing_up")
+def test_an_alert_that_is_stored_already_is_neither_printed_nor_published_again(
+    engine: Engine, fake_broker: FakeBroker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Watermarks that are lost let the same events fire again."""
+    events = price_series(ZIGZAG)
+    handler(engine, fake_broker)(events)
+    published, _ = list(fake_broker.published), capsys.readouterr()
+    with writing(engine) as connection:
+        connection.execute(delete(watermarks))
+    handler(engine, fake_broker)([changed(event, id="another") for event in events])
+    assert (fake_broker.published, capsys.readouterr().out) == (published, "")
 
 
 @pytest.mark.usefixtures("crossing_up")

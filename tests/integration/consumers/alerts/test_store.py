@@ -15,9 +15,9 @@ from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts,
 from consumers.alerts.tables import SCHEMA, rules
 from shared.database import open_engine, reading, writing
 from shared.errors import SettingsError, StorageError
-from shared.events import PriceAlert
+from shared.events import PriceAlert, StockData
 from shared.schema import create_schema
-from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series
+from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 RULE = parse_condition("AAPL crossing up 200")
 
@@ -30,9 +30,11 @@ def engine(database_url: URL) -> Iterator[Engine]:
     engine.dispose()
 
 
-def save(engine: Engine, *alerts: PriceAlert) -> None:
+def save(engine: Engine, *alerts: PriceAlert, event: StockData | None = None) -> list[PriceAlert]:
+    """Store alerts of one event, or each of an event with its `as_of`, and return the new ones."""
+    pairs = [(event or stock_data(as_of=alert.as_of), alert) for alert in alerts]
     with writing(engine) as connection:
-        save_batch(connection, {"AAPL": Watermark(AS_OF, Decimal("187.44"), 1)}, alerts)
+        return save_batch(connection, {"AAPL": Watermark(AS_OF, Decimal("187.44"), 1)}, pairs)
 
 
 def test_a_stored_rule_keeps_its_text(engine: Engine) -> None:
@@ -68,11 +70,28 @@ def test_a_taken_or_unknown_name_is_an_error_and_changes_nothing(engine: Engine)
 
 def test_an_alert_is_stored_once_per_event_and_rule(engine: Engine) -> None:
     alert = price_alert()
-    save(engine, alert)
-    save(engine, changed(alert, price=Decimal(1)), changed(alert, rule_id=2))
+    other = changed(alert, rule_id=2)
+    assert save(engine, alert) == [alert]
+    assert save(engine, changed(alert, price=Decimal(1)), other) == [other]
     with reading(engine) as connection:
         assert [(each.rule_id, each.price) for each in read_alerts(connection)] == [(1, alert.price), (2, alert.price)]
         assert next(iter(pending_alerts(connection, 10).values())) == alert
+
+
+def test_events_that_say_something_else_under_the_same_id_raise_alerts_of_their_own(engine: Engine) -> None:
+    event = stock_data()
+    others = [
+        stock_data(provider="yahoo"),
+        stock_data(interval="1d"),
+        stock_data(as_of=AS_OF.replace(hour=1)),
+        stock_data("MSFT"),
+    ]
+    for each in [event, *others]:
+        reused = changed(each, id=event.id)
+        alert = price_alert(reused)
+        assert [save(engine, alert, event=reused), save(engine, alert, event=reused)] == [[alert], []]
+    with reading(engine) as connection:
+        assert len({alert.id for alert in read_alerts(connection)}) == 5
 
 
 def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:

@@ -12,7 +12,7 @@ from consumers.alerts.engine import RuleIndex, Watermark, make_alert
 from consumers.alerts.rules.models import Condition, Rule
 from consumers.alerts.rules.parser import parse_condition
 from shared.events import StockData, price_alert_id
-from tests.event_factories import AS_OF, NOW, price_series, stock_data
+from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
 
 def rule(text: str, number: int = 1, revision: int = 1) -> Rule:
@@ -86,6 +86,22 @@ def test_an_alert_carries_both_prices_and_a_deterministic_id() -> None:
         "event_id": event.id,
     }
     assert make_alert(rule("AAPL above 200"), event, None, NOW).previous_price is None
+
+
+def test_the_id_of_an_alert_depends_on_what_the_event_says_and_not_on_the_events_id() -> None:
+    def alert_id(event: StockData) -> str:
+        return make_alert(rule("AAPL above 100", 1), event, None, NOW).id
+
+    event = stock_data()
+    others = [
+        stock_data("MSFT"),
+        stock_data(provider="yahoo"),
+        stock_data(as_of=AS_OF + timedelta(seconds=1)),
+        stock_data(interval="1h"),
+    ]
+    assert alert_id(changed(event, id="another", price=Decimal(200))) == alert_id(event)
+    assert len({alert_id(changed(each, id=event.id)) for each in [event, *others]}) == 5
+    assert alert_id(stock_data(interval="60m")) == alert_id(stock_data(interval="1h"))
 
 
 @dataclass

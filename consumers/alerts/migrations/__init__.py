@@ -1,0 +1,1 @@
+"""Migrations of the alerts database by Alembic. `shared.migrations` runs them."""

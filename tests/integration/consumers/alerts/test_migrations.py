@@ -1,0 +1,187 @@
+"""An alerts database of the first version, which had alerts keyed by the id of their event."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    inspect,
+    text,
+)
+from sqlalchemy.engine import URL
+
+from consumers.alerts.store import pending_alerts, read_alerts
+from consumers.alerts.tables import SCHEMA, counters, rules, watermarks
+from shared.database import open_engine, opened, reading, writing
+from shared.errors import StorageError
+from shared.schema import create_schema, open_schema
+from shared.times import to_micros
+from tests.event_factories import AS_OF, price_alert, stock_data
+from tests.integration.consumers.alerts.test_store import save
+from tests.processes import stockwire
+
+EVENT = stock_data()
+
+
+def create_old_database(url: URL) -> None:
+    """Create the tables and the view as the first version did, with a published and a pending alert."""
+    old = MetaData()
+    for table in (counters, rules, watermarks):
+        table.to_metadata(old)
+    alerts = old_alerts(old)
+    with opened(url) as engine, writing(engine) as connection:
+        old.create_all(connection)
+        connection.execute(insert(counters).values(revision=1, batches=1))
+        connection.execute(insert(alerts), [old_row(1, EVENT.id, published_at=5), old_row(2, "foreign id")])
+        connection.execute(text("CREATE VIEW price_alerts AS SELECT symbol, as_of, price, event_id FROM alerts"))
+
+
+def old_alerts(metadata: MetaData) -> Table:
+    pending = text("published_at IS NULL")
+    return Table(
+        "alerts",
+        metadata,
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("rule_id", BigInteger, nullable=False),
+        Column("rule_name", Text, nullable=False),
+        Column("condition", Text, nullable=False),
+        Column("symbol", Text, nullable=False),
+        Column("price", Double, nullable=False),
+        Column("previous_price", Double),
+        Column("threshold", Double, nullable=False),
+        Column("as_of", BigInteger, nullable=False),
+        Column("triggered_at", BigInteger, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("published_at", BigInteger),
+        UniqueConstraint("rule_id", "event_id"),
+        Index("alerts_pending", "id", sqlite_where=pending, postgresql_where=pending),
+        Index("alerts_triggered", "triggered_at"),
+    )
+
+
+def old_row(rule_id: int, event_id: str, published_at: int | None = None) -> dict[str, object]:
+    alert = price_alert(EVENT)
+    return {
+        "rule_id": rule_id,
+        "rule_name": "target",
+        "condition": "crossing_up",
+        "symbol": "AAPL",
+        "price": 187.44,
+        "previous_price": 186.5,
+        "threshold": 187.0,
+        "as_of": to_micros(AS_OF),
+        "triggered_at": to_micros(alert.triggered_at),
+        "event_id": event_id,
+        "published_at": published_at,
+    }
+
+
+@pytest.fixture
+def old_database(database_url: URL) -> URL:
+    create_old_database(database_url)
+    return database_url
+
+
+def columns_and_indexes(engine: Engine) -> tuple[object, ...]:
+    inspector = inspect(engine)
+    columns = {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns("alerts")}
+    indexes = {
+        (each["name"], *each["column_names"], *map(str, each["dialect_options"].values()))
+        for each in inspector.get_indexes("alerts")
+        if not each.get("duplicates_constraint")
+    }
+    keys = [each["column_names"] for each in inspector.get_unique_constraints("alerts")]
+    return columns, indexes, keys, [each["name"] for each in inspector.get_columns("price_alerts")]
+
+
+def test_the_migration_keeps_the_alerts_and_their_ids(old_database: URL) -> None:
+    with opened(old_database) as engine:
+        create_schema(engine, SCHEMA)
+        with reading(engine) as connection:
+            first, second = read_alerts(connection)
+            assert first == price_alert(EVENT)
+            assert (second.event_id, second.rule_id) == ("foreign id", 2)
+            assert [alert.id for alert in pending_alerts(connection, 10).values()] == [second.id]
+            assert (
+                connection.execute(text("SELECT count(*) FROM price_alerts WHERE published_at IS NULL")).scalar() == 1
+            )
+
+
+def test_a_migrated_database_takes_new_alerts_of_a_reused_id(old_database: URL) -> None:
+    with opened(old_database) as engine:
+        create_schema(engine, SCHEMA)
+        alert = price_alert(EVENT)
+        assert [save(engine, alert), save(engine, alert)] == [[alert], []]
+
+
+def test_a_migrated_database_has_the_columns_indexes_and_keys_of_a_new_one(old_database: URL) -> None:
+    with opened(old_database) as engine:
+        create_schema(engine, SCHEMA)
+        migrated = columns_and_indexes(engine)
+        with writing(engine) as connection:
+            for statement in ("DROP VIEW price_alerts", "DROP TABLE alerts", "DROP TABLE alembic_version_alerts"):
+                connection.execute(text(statement))
+            for table in (counters, rules, watermarks):
+                table.drop(connection)
+        create_schema(engine, SCHEMA)
+        assert columns_and_indexes(engine) == migrated
+
+
+def test_several_processes_can_migrate_at_once(old_database: URL) -> None:
+    count = 4
+    start = threading.Barrier(count)
+    failures: list[Exception] = []
+
+    def work() -> None:
+        start.wait()
+        try:
+            with opened(old_database) as engine:
+                create_schema(engine, SCHEMA)
+        except Exception as error:  # noqa: BLE001 - reported by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with opened(old_database) as engine, reading(engine) as connection:
+        assert len(list(read_alerts(connection))) == 2
+
+
+def test_a_command_that_reads_names_the_command_that_migrates(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'alerts.db'}"
+    environment = {"STOCKWIRE_ALERTS_URL": url}
+    create_old_database(URL.create("sqlite", database=str(tmp_path / "alerts.db")))
+    for command in (["alerts"], ["rules", "list"]):
+        done = stockwire(*command, environment=environment)
+        assert done.returncode == 1
+        assert (
+            "created by an earlier version of Stockwire: run ./stockwire up or ./stockwire consume alerts"
+            in done.stderr
+        )
+    assert stockwire("rules", "add", "high", "AAPL above 500", environment=environment).returncode == 0
+    assert "target" in stockwire("alerts", environment=environment).stdout
+
+
+def test_a_database_of_a_later_version_is_refused(database_url: URL) -> None:
+    engine = open_engine(database_url)
+    create_schema(engine, SCHEMA)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version_alerts SET version_num = '9999'"))
+    for attempt in (lambda: create_schema(engine, SCHEMA), lambda: open_schema(engine, SCHEMA, "nothing")):
+        with pytest.raises(StorageError, match="belongs to a later version of Stockwire"):
+            attempt()
+    engine.dispose()
