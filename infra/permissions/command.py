@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from infra.permissions.definitions import topology_definitions, user_definitions
-from infra.permissions.urls import write_urls
+from infra.permissions.files import write_urls
 from infra.permissions.users import ProcessUser, process_users
 from infra.up.install import find_server
 from shared.cli.output import print_lines
@@ -51,7 +51,8 @@ def permissions(
     if apply:
         _check_is_local(address)
     users = process_users()
-    lines = list(permission_lines(users, write_urls(FOLDER, address, users), address.virtual_host))
+    files = {user.process: FOLDER / f"{user.process}.url" for user in users}
+    lines = list(permission_lines(users, write_urls(files, address, users), address.virtual_host))
     for line in lines:
         if apply:
             run_line(line)

@@ -1,13 +1,12 @@
 """The users of a private RabbitMQ: one per process, with passwords that change at each start of `up`."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra.permissions.definitions import node_definitions
-from infra.permissions.urls import new_passwords
+from infra.permissions.files import new_passwords, write_file
 from infra.permissions.users import ProcessUser, process_users
 from shared.messaging.address import BrokerAddress
 from shared.settings import PREFIX
@@ -43,8 +42,5 @@ class PrivateUsers:
         at which the password of guest is accepted.
         """
         file = folder / DEFINITIONS_FILE
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as definitions:
-            json.dump(node_definitions(self.users, self.passwords, "/"), definitions)
+        write_file(file, json.dumps(node_definitions(self.users, self.passwords, "/")))
         return f"load_definitions = {file}\n"

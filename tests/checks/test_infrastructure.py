@@ -13,17 +13,21 @@ import pytest
 from dotenv import dotenv_values
 from ruamel.yaml import YAML
 
+from infra.permissions.users import process_users
 from shared.accounts import ACCOUNTS, FIELDS
+from shared.messaging.address import BrokerAddress
 from shared.settings import PREFIX, ROOT, Settings, load_settings
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = ROOT / "infra/docker/Dockerfile"
 COMPOSE = ROOT / "docker-compose.yml"
+WITH_TLS = ROOT / "docker-compose.tls.yml"
 EXAMPLE = ROOT / ".env.example"
 KNOWN = {PREFIX + each.name.upper() for each in fields(Settings) if each.name != "accounts"} | {
     f"{PREFIX}{provider.upper()}_{field}" for provider in ACCOUNTS for field in FIELDS
 }
 OURS = ("worker", "beat", "history", "alerts")
+USERS = (*OURS, "operator")
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -52,10 +56,10 @@ def copied() -> list[str]:
 
 class TestCompose:
     def test_it_is_valid_by_the_compose_specification(self) -> None:
-        run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE))
+        run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE), str(WITH_TLS))
 
     def test_it_has_a_broker_a_worker_one_beat_and_each_consumer(self, compose: dict[str, Any]) -> None:
-        assert set(compose["services"]) == {"rabbitmq", *OURS}
+        assert set(compose["services"]) == {"permissions", "rabbitmq", "operator", *OURS}
         beats = [name for name, service in compose["services"].items() if "beat" in service.get("command", [])]
         assert beats == ["beat"]
         assert compose["services"]["beat"]["scale"] == 1
@@ -88,10 +92,8 @@ class TestCompose:
         environment = compose["services"][name]["environment"]
         assert set(environment) <= KNOWN
         settings = load_settings({key: value or "" for key, value in environment.items()}, tmp_path / ".env")
-        assert settings.amqp_url.host == "rabbitmq"
         for each in fields(Settings):
-            if each.name != "amqp_url":
-                assert getattr(settings, each.name) == getattr(Settings(), each.name)
+            assert getattr(settings, each.name) == getattr(Settings(), each.name)
 
     def test_every_variable_has_a_default_and_is_a_setting(self) -> None:
         variables = _VARIABLE.findall(COMPOSE.read_text())
@@ -119,6 +121,46 @@ class TestCompose:
         if name != "beat":
             assert service["stop_grace_period"] in ("45s", "1m")
 
+    @pytest.mark.parametrize("name", USERS)
+    def test_each_service_mounts_the_url_of_its_own_user_and_no_other(self, name: str, compose: dict[str, Any]) -> None:
+        service = compose["services"][name]
+        assert [each for each in service["volumes"] if each.startswith("amqp-")] == [f"amqp-{name}:/run/amqp:ro"]
+        assert "STOCKWIRE_AMQP_URL" not in service["environment"]
+        assert f"amqp-{name}:/run/amqp/{name}" in compose["services"]["permissions"]["volumes"]
+
+    def test_the_entry_point_reads_the_url_and_runs_the_command(self, compose: dict[str, Any], tmp_path: Path) -> None:
+        (tmp_path / "url").write_text("amqp://rabbit/\n")
+        entry_point = [
+            word.replace("/run/amqp", str(tmp_path)) for word in compose["services"]["history"]["entrypoint"]
+        ]
+        shell = [word.replace("$$", "$") for word in entry_point]
+        done = subprocess.run(
+            [*shell, "sh", "-c", "echo $STOCKWIRE_AMQP_URL $0", "a b"], capture_output=True, text=True
+        )
+        assert done.stdout == "amqp://rabbit/ a b\n"
+
+    def test_users_and_passwords_are_written_before_the_broker_starts(self, compose: dict[str, Any]) -> None:
+        permissions = compose["services"]["permissions"]
+        assert compose["services"]["rabbitmq"]["depends_on"] == {
+            "permissions": {"condition": "service_completed_successfully"}
+        }
+        assert importlib.util.find_spec(permissions["command"][2]) is not None
+        assert {user.process for user in process_users()} == set(USERS)
+        assert permissions["network_mode"] == "none"
+        assert BrokerAddress.parse(permissions["environment"]["STOCKWIRE_AMQP_URL"]).host == "rabbitmq"
+
+    def test_with_tls_every_client_gets_the_authority_and_only_the_broker_the_key(self) -> None:
+        override = YAML(typ="safe").load(WITH_TLS.read_text())["services"]
+        url = override["permissions"]["environment"]["STOCKWIRE_AMQP_URL"]
+        address = BrokerAddress.parse(url)
+        assert (address.host, address.port) == ("rabbitmq", 5671)
+        assert address.tls is not None
+        for name in USERS:
+            [volume] = override[name]["volumes"]
+            assert volume.split(":")[1:] == [address.tls.cacertfile, "ro"]
+        assert any("server.key" in volume for volume in override["rabbitmq"]["volumes"])
+        assert all(port.startswith("127.0.0.1:") for port in override["rabbitmq"]["ports"])
+
     def test_the_broker_keeps_its_data_under_its_own_name(self, compose: dict[str, Any]) -> None:
         rabbitmq = compose["services"]["rabbitmq"]
         assert re.fullmatch(r"rabbitmq:4\.\d+-management", rabbitmq["image"])
@@ -133,9 +175,9 @@ class TestCompose:
 
     def test_the_broker_is_reached_over_a_network_without_a_way_out(self, compose: dict[str, Any]) -> None:
         assert compose["networks"]["messages"]["internal"] is True
-        outside = {name for name, service in compose["services"].items() if "outside" in service["networks"]}
+        outside = {name for name, service in compose["services"].items() if "outside" in service.get("networks", ())}
         assert outside == {"rabbitmq", "worker"}
-        assert all("messages" in service["networks"] for service in compose["services"].values())
+        assert all("messages" in compose["services"][name]["networks"] for name in ("rabbitmq", *USERS))
 
     def test_every_volume_and_mounted_file_exists(self, compose: dict[str, Any]) -> None:
         for service in compose["services"].values():
@@ -216,7 +258,9 @@ class TestExampleOfSettings:
 
 
 @pytest.mark.parametrize(
-    "path", [COMPOSE, DOCKERFILE, EXAMPLE, *sorted((ROOT / "infra/rabbitmq").iterdir())], ids=lambda path: path.name
+    "path",
+    [COMPOSE, WITH_TLS, DOCKERFILE, EXAMPLE, *sorted((ROOT / "infra/rabbitmq").iterdir())],
+    ids=lambda path: path.name,
 )
 def test_no_file_holds_a_secret(path: Path) -> None:
     """The only credentials in these files are those of RabbitMQ's guest, which are not a secret."""

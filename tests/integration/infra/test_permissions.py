@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.permissions.urls import url_file, write_urls
+from infra.permissions.files import write_urls
 from infra.permissions.users import process_users
 from infra.up.rabbitmq import PrivateBroker
 from shared.errors import SettingsError
@@ -28,6 +28,10 @@ case "$*" in *import_definitions*) cat > "$RECORD.json";; esac
 """
 
 
+def url_files(folder: Path) -> dict[str, Path]:
+    return {process: folder / f"{process}.url" for process in PROCESSES}
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_checkout(tmp_path_factory.mktemp("permissions"))
@@ -39,7 +43,7 @@ def test_the_printed_lines_make_users_who_can_log_in_and_queues_that_exist(
     printed = stockwire("permissions", environment={"STOCKWIRE_AMQP_URL": broker.setting()}, folder=checkout)
     assert printed.returncode == 0, printed.stderr
     assert "var/amqp/" in printed.stderr
-    urls = {process: url_file(checkout / "var" / "amqp", process) for process in PROCESSES}
+    urls = url_files(checkout / "var" / "amqp")
     addresses = {process: BrokerAddress.parse(file.read_text().strip()) for process, file in urls.items()}
     assert {stat.S_IMODE(file.stat().st_mode) for file in urls.values()} == {0o600}
     assert not any(address.password in printed.stdout + printed.stderr for address in addresses.values())
@@ -97,18 +101,18 @@ class TestApplying:
 
 def test_a_password_stays_and_the_rest_of_the_url_follows_the_settings(tmp_path: Path) -> None:
     users = process_users()
-    first = write_urls(tmp_path, BrokerAddress.parse("amqp://old/"), users)
-    second = write_urls(tmp_path, BrokerAddress.parse("amqps://new/?cacertfile=/ca.pem"), users)
+    first = write_urls(url_files(tmp_path), BrokerAddress.parse("amqp://old/"), users)
+    second = write_urls(url_files(tmp_path), BrokerAddress.parse("amqps://new/?cacertfile=/ca.pem"), users)
     assert first == second
     assert len(set(first.values())) == len(users)
-    url = url_file(tmp_path, "history").read_text()
+    url = url_files(tmp_path)["history"].read_text()
     assert url == f"amqps://stockwire-history:{first['history']}@new:5671/%2F?cacertfile=/ca.pem\n"
 
 
 def test_a_broken_file_of_a_url_is_named(tmp_path: Path) -> None:
-    url_file(tmp_path, "beat").write_text("nonsense")
+    url_files(tmp_path)["beat"].write_text("nonsense")
     with pytest.raises(SettingsError, match=r"beat\.url cannot be read"):
-        write_urls(tmp_path, BrokerAddress.parse("amqp://host/"), process_users())
+        write_urls(url_files(tmp_path), BrokerAddress.parse("amqp://host/"), process_users())
 
 
 def test_every_user_of_the_table_is_in_the_page() -> None:

@@ -92,11 +92,6 @@ class TestTls:
             connect(replace(own_broker.address, port=tls_port), "test")
 
 
-def test_the_configuration_for_containers_lets_guest_connect_from_other_hosts(own_broker: PrivateBroker) -> None:
-    found = own_broker.rabbitmqctl("eval", "application:get_env(rabbit, loopback_users).")
-    assert found.strip() == "{ok,[]}"
-
-
 def test_the_error_names_an_alarm_and_publishing_continues_after_the_alarm(
     own_broker: PrivateBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
