@@ -85,8 +85,10 @@ class Connection(amqpstorm.Connection):
         reason = frame.reply_text if frame else next(iter(self.errors), None) or error or "connection closed"
         user = f"user {self.address.username!r}"
         if frame and frame.reply_code == ACCESS_REFUSED:
+            # The RabbitMQ of docker-compose.yml does not accept guest.
+            guest = " (for docker compose, see docs/deployment.md)" if self.address.username == "guest" else ""
             return BrokerRefused(
-                f"RabbitMQ at {self.address} refused {user}; check user and password in STOCKWIRE_AMQP_URL"
+                f"RabbitMQ at {self.address} refused {user}; check user and password in STOCKWIRE_AMQP_URL{guest}"
             )
         if frame and frame.reply_code == _NOT_ALLOWED:
             return self._refused_virtual_host(reason)
