@@ -13,10 +13,12 @@ from shared.errors import (
     InvalidEvent,
     InvalidResponse,
     ProviderError,
+    ProviderUnavailable,
     PublishError,
     PublishRefused,
     RateLimited,
     SettingsError,
+    StorageUnavailable,
 )
 from shared.events import StockData
 from shared.locks import file_lock
@@ -139,6 +141,9 @@ def request_quotes(provider: Provider, symbols: Sequence[str], at: datetime) -> 
         return provider.quotes(symbols, at)
     except ProviderError as error:
         return dict.fromkeys(symbols, error)
+    except StorageUnavailable as error:
+        # Without its state a provider could exceed its quota. The next provider may need no state.
+        return dict.fromkeys(symbols, ProviderUnavailable(f"{provider.name} cannot be asked: {error}"))
 
 
 def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observed_at: datetime) -> StockData:

@@ -1,5 +1,6 @@
 """A provider over HTTP: its API, asked within the plan's quota and under a circuit breaker."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,9 +8,11 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from producer.providers.base import Interval, Quote, QuoteResults
 from producer.providers.http.apis.base import Api, HistoricalApi
-from producer.providers.http.circuit_breaker import load_circuit_breaker, save_circuit_breaker
+from producer.providers.http.circuit_breaker import CircuitBreaker, load_circuit_breaker, save_circuit_breaker
 from producer.providers.http.circuit_guard import CircuitGuard
 from producer.providers.http.client import DEFAULT_TIMEOUTS, MAX_BODY, MAX_HISTORY_BODY, Client, Timeouts
 from producer.providers.http.provider_errors import complete
@@ -21,9 +24,11 @@ from producer.providers.http.throttle import Throttle
 from producer.state import open_state
 from shared.accounts import Account
 from shared.database import reading, writing
-from shared.errors import NoPrices
+from shared.errors import NoPrices, StorageUnavailable
 from shared.settings import PREFIX
 from shared.times import utc_now
+
+log = logging.getLogger(__name__)
 
 # Most plans are up to 15 minutes behind the market. Until then, a five-minute bar may be incomplete.
 _MAX_DELAY = timedelta(minutes=20)
@@ -62,8 +67,7 @@ class HttpProvider:
             now = self.clock()
             requests, deferred = quota.select_requests(symbols, now)
             results = RequestRunner(self.api, sender, quota.reserve_requests).run(requests)
-            if sender.unused_credits:
-                quota.refund(sender.unused_credits, now)
+            self._refund(sender.unused_credits, quota, now)
             results.update(deferred)
             return results
 
@@ -85,8 +89,22 @@ class HttpProvider:
                     yield quota, self._make_sender(client, guard, quota)
                 finally:
                     if guard.circuit != circuit:
-                        with writing(engine) as connection:
-                            save_circuit_breaker(connection, self.account_name, guard.circuit)
+                        self._save(guard.circuit, engine)
+
+    def _refund(self, credits_: int, quota: RequestQuota, reserved_at: datetime) -> None:
+        try:
+            if credits_:
+                quota.refund(credits_, reserved_at)
+        except StorageUnavailable as error:
+            log.warning("%d unused credits of %s are not returned: %s", credits_, self.api.display_name, error)
+
+    def _save(self, circuit: CircuitBreaker, engine: Engine) -> None:
+        try:
+            with writing(engine) as connection:
+                save_circuit_breaker(connection, self.account_name, circuit)
+        except StorageUnavailable as error:
+            # The prices of this block are worth more than the count of its failures.
+            log.warning("the state of %s is not saved: %s", self.api.display_name, error)
 
     def _make_client(self, timeouts: Timeouts, max_body: int) -> Client:
         return Client(self.account.url, self.api.authenticate(self.account), MAX_CONNECTIONS, timeouts, max_body)

@@ -12,7 +12,7 @@ from producer.providers.http.request_order import least_recently_requested, reco
 from producer.providers.http.request_runner import Results
 from shared.accounts import Account
 from shared.database import writing
-from shared.errors import RateLimited
+from shared.errors import ProviderUnavailable, RateLimited, StorageUnavailable
 from shared.settings import PREFIX
 
 
@@ -42,12 +42,16 @@ class RequestQuota:
     def reserve_requests(self, requests: Sequence[QuoteRequest]) -> tuple[Sequence[QuoteRequest], Results]:
         """Reserve credits for all of the requests, or for the first of them.
 
-        Returns these requests, and a RateLimited for each symbol of the others.
+        Returns these requests, and the error of each symbol of the others: RateLimited, or ProviderUnavailable if
+        the state cannot be written for now.
         """
         try:
             self.reserve(sum(request_cost(self.api, request) for request in requests))
         except RateLimited:
             return self._reserve_one_by_one(requests)
+        except StorageUnavailable as error:
+            unavailable = ProviderUnavailable(f"{self.api.display_name} cannot be asked again: {error}")
+            return (), dict.fromkeys((symbol for request in requests for symbol in request.symbols), unavailable)
         return requests, {}
 
     def reserve(self, amount: int) -> None:

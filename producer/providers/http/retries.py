@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from producer.providers.http.deadline import Deadline
 from shared.backoff import Backoff
-from shared.errors import RateLimited
+from shared.errors import RateLimited, StorageUnavailable
 
 MAX_RETRIES = 2
 # Retries of a request that got no response at all.
@@ -19,7 +19,7 @@ _RETRY_AFTER_STATUSES = frozenset({413, 429}) | _SERVER_ERRORS
 class Retries:
     """The retries that are left for one call, with its redirects. None begins after the call's deadline.
 
-    `reserve` reserves the credits for one retry. If it raises RateLimited, there is no retry.
+    `reserve` reserves the credits for one retry. If it raises RateLimited or StorageUnavailable, there is no retry.
     """
 
     def __init__(self, reserve: Callable[[], None], deadline: Deadline) -> None:
@@ -53,7 +53,7 @@ class Retries:
             return None
         try:
             self._reserve()
-        except RateLimited:
+        except (RateLimited, StorageUnavailable):
             return None
         self._left -= 1
         return delay
