@@ -25,7 +25,7 @@ MAKE_CERTIFICATES = FILES / "make_certificates.sh"
 
 @dataclass(frozen=True)
 class Site:
-    """What the containers mount as /run, and a node with the configuration of the containers."""
+    """The folder that the containers mount as /run, and a node with the configuration of the containers."""
 
     folder: Path
     node: PrivateBroker
