@@ -15,10 +15,13 @@ from shared.messaging.permissions import Permissions, whole_name_pattern
 from shared.messaging.topology import (
     DEAD_EXCHANGE,
     DEAD_QUEUE_ARGUMENTS,
+    DEAD_QUEUE_PATTERN,
+    DEAD_QUEUE_POLICY,
     EXCHANGE,
     EXCHANGE_TYPES,
     QueueSpec,
     dead_queue_name,
+    dead_queue_policy,
 )
 
 Definitions = dict[str, list[dict[str, Any]]]
@@ -33,7 +36,10 @@ def user_definitions(users: Sequence[ProcessUser], passwords: Mapping[str, str])
 
 
 def topology_definitions(virtual_host: str) -> Definitions:
-    """Return the exchanges, and the queues and bindings of the consumers and of the sync tasks."""
+    """Return the exchanges, the queues and bindings of the consumers and of the sync tasks, and a policy.
+
+    The policy sets the limits of dead letters for queues that earlier versions declared without limits.
+    """
     specs = [each.queue_spec() for each in consumers()]
     tasks = task_queue.QUEUE
     exchanges = {**EXCHANGE_TYPES, tasks: "direct"}
@@ -58,6 +64,16 @@ def topology_definitions(virtual_host: str) -> Definitions:
                 "arguments": {},
             }
             for source, queue, key in bindings
+        ],
+        "policies": [
+            {
+                "vhost": virtual_host,
+                "name": DEAD_QUEUE_POLICY,
+                "pattern": DEAD_QUEUE_PATTERN,
+                "apply-to": "queues",
+                "definition": dead_queue_policy(),
+                "priority": 0,
+            }
         ],
     }
 

@@ -21,8 +21,22 @@ EVERYTHING = "#"
 # RabbitMQ dead-letters a message after this many deliveries without an acknowledgement. The consumer takes such
 # messages one at a time long before, so that healthy messages delivered with them stay far below the limit.
 DELIVERY_LIMIT = 20
+# The limits of dead letters and of transient queues. The oldest messages are dropped: to refuse new ones would keep the
+# consumer from acknowledging invalid messages, so that anyone who publishes enough of them could stop it. RabbitMQ does
+# not count the bytes of headers.
+MAX_DEAD_LETTERS = 100_000
+MAX_DEAD_BYTES = 256 * 1024 * 1024
+_LIMITS: dict[str, Any] = {
+    "x-max-length": MAX_DEAD_LETTERS,
+    "x-max-length-bytes": MAX_DEAD_BYTES,
+    "x-overflow": "drop-head",
+}
+# The arguments that earlier versions declared. A queue keeps its arguments, and a policy can give it the limits.
 # Peeking at a dead letter counts as a delivery, and RabbitMQ 4 drops a message after 20 deliveries by default.
-DEAD_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+UNLIMITED_DEAD_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+DEAD_QUEUE_ARGUMENTS: dict[str, Any] = {**UNLIMITED_DEAD_QUEUE_ARGUMENTS, **_LIMITS}
+DEAD_QUEUE_POLICY = "stockwire-dead-letters"
+DEAD_QUEUE_PATTERN = r"^stockwire\..*\.dead$"
 
 # Bytes of a name or a routing key, by the AMQP specification.
 _MAX_SHORT_STRING = 255
@@ -54,7 +68,8 @@ class QueueSpec:
     @property
     def arguments(self) -> dict[str, Any]:
         if self.transient:
-            return {}
+            # A consumer that is stopped must not fill RabbitMQ's memory.
+            return dict(_LIMITS)
         return {
             "x-queue-type": "quorum",
             "x-dead-letter-exchange": DEAD_EXCHANGE,
@@ -91,6 +106,11 @@ def check_pattern(pattern: str) -> str:
 
 def queue_name(consumer: str) -> str:
     return f"stockwire.{consumer}"
+
+
+def dead_queue_policy() -> dict[str, Any]:
+    """Return the limits of dead letters as the definition of a policy."""
+    return {name.removeprefix("x-"): value for name, value in _LIMITS.items()}
 
 
 def dead_queue_name(queue: str) -> str:

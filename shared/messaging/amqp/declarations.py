@@ -4,6 +4,9 @@ An exchange or a queue is declared passively first, because that needs no permis
 configure it goes on; for any other user, RabbitMQ compares its arguments.
 """
 
+import json
+import logging
+import shlex
 from functools import partial
 from typing import Any
 
@@ -17,11 +20,17 @@ from shared.messaging.permissions import Permissions, declaring_permissions
 from shared.messaging.topology import (
     DEAD_EXCHANGE,
     DEAD_QUEUE_ARGUMENTS,
+    DEAD_QUEUE_PATTERN,
+    DEAD_QUEUE_POLICY,
     EXCHANGE,
     EXCHANGE_TYPES,
+    UNLIMITED_DEAD_QUEUE_ARGUMENTS,
     QueueSpec,
     dead_queue_name,
+    dead_queue_policy,
 )
+
+log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
@@ -89,9 +98,24 @@ class _Declaring:
 
     def _dead_queue(self, queue: str) -> None:
         name = dead_queue_name(queue)
-        _, existed = self._declare_queue(name, durable=True, arguments=DEAD_QUEUE_ARGUMENTS)
+        try:
+            _, existed = self._declare_queue(name, durable=True, arguments=DEAD_QUEUE_ARGUMENTS)
+        except TopologyConflict:
+            _, existed = self._declare_queue(name, durable=True, arguments=UNLIMITED_DEAD_QUEUE_ARGUMENTS)
+            self._log_missing_limits(name)
         if self._may_configure_exchanges or not existed:
             self._bind(name, DEAD_EXCHANGE, queue)
+
+    def _log_missing_limits(self, dead_queue: str) -> None:
+        virtual_host = self._connection.address.virtual_host
+        options = ("-p", virtual_host, "--apply-to", "queues")
+        definition = json.dumps(dead_queue_policy())
+        command = ("rabbitmqctl", "set_policy", *options, DEAD_QUEUE_POLICY, DEAD_QUEUE_PATTERN, definition)
+        log.warning(
+            "queue %s is from an earlier version and has no limits, unless a policy sets them; to set them: %s",
+            dead_queue,
+            shlex.join(command),
+        )
 
     def _declare_queue(self, name: str, *, own: bool = False, **properties: Any) -> tuple[dict[str, Any], bool]:
         self._connection.queue = name

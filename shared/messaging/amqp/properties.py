@@ -18,8 +18,9 @@ _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, struct.err
 
 _CONTENT_HEADER = struct.Struct(">HHQH")
 _BASIC_CLASS = 60
-# Bytes. All headers must fit into one frame (128 KiB by default), together with the headers of a dead letter.
-_MAX_HEADERS = 64 * 1024
+# Bytes. All headers must fit into one frame (128 KiB by default), together with the headers of a dead letter. Far less,
+# because the limits of a dead letter queue do not count headers.
+_MAX_HEADERS = 8 * 1024
 # Levels of recursion to spare, because the publisher encodes the headers deeper in the stack than `encodable_headers`.
 _SPARE_DEPTH = 20
 

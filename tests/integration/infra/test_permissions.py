@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from infra.permissions.definitions import topology_definitions
 from infra.permissions.files import write_urls
 from infra.permissions.users import process_users
 from infra.up.rabbitmq import PrivateBroker
 from shared.errors import SettingsError
+from shared.messaging import topology
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
 from shared.messaging.amqp.queues import count_messages
+from shared.messaging.messages import Message
+from shared.messaging.topology import UNLIMITED_DEAD_QUEUE_ARGUMENTS
 from shared.settings import ROOT
+from tests.polling import eventually
 from tests.processes import copy_checkout, stockwire
+from tests.queues import declare_raw, publish, taken, waiting
 
 PROCESSES = ["worker", "beat", "history", "alerts", "operator"]
 
@@ -119,3 +125,17 @@ def test_every_user_of_the_table_is_in_the_page() -> None:
     page = (ROOT / "docs" / "security.md").read_text()
     for user in process_users():
         assert f"`{user.name}`" in page
+
+
+def test_the_definitions_limit_the_dead_letters_of_an_earlier_version(
+    rabbitmq: PrivateBroker, broker: BrokerAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_queue = "stockwire.history.dead"
+    declare_raw(broker, dead_queue, UNLIMITED_DEAD_QUEUE_ARGUMENTS, bound=False)
+    publish(broker, *(Message("", dead_queue, b"", {"message_id": str(number)}) for number in range(8)))
+    monkeypatch.setitem(topology._LIMITS, "x-max-length", 5)
+    file = tmp_path / "definitions.json"
+    file.write_text(json.dumps(topology_definitions(broker.virtual_host)))
+    rabbitmq.rabbitmqctl("import_definitions", str(file))
+    eventually(lambda: waiting(broker, dead_queue) == 5)
+    assert [each.id for each in taken(broker, dead_queue, 5)] == ["3", "4", "5", "6", "7"]

@@ -1,3 +1,6 @@
+import re
+import time
+
 import pytest
 
 from shared.errors import PublishError, TopologyConflict
@@ -6,16 +9,23 @@ from shared.messaging.amqp.confirms import ConfirmChannel
 from shared.messaging.amqp.connection import connected, translate_errors
 from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.queues import count_consumers, count_messages
+from shared.messaging.messages import Message
+from shared.messaging.runner import REDECLARE_INTERVAL
 from shared.messaging.topology import (
     BACKFILLED_PRICES,
+    DEAD_EXCHANGE,
+    DEAD_QUEUE_ARGUMENTS,
+    DEAD_QUEUE_PATTERN,
     LIVE_PRICES,
+    UNLIMITED_DEAD_QUEUE_ARGUMENTS,
     QueueSpec,
     alert_key,
     backfill_key,
     price_key,
 )
-from tests.consumer_thread import Recorder, Running
-from tests.event_factories import message, stock_data
+from tests.consumer_thread import Recorder, Running, running
+from tests.event_factories import message, raw_message, stock_data
+from tests.polling import eventually
 from tests.queues import channel_to, declare, declare_raw, publish, taken, waiting
 
 
@@ -51,6 +61,39 @@ def test_exchanges_and_queues_have_the_documented_arguments(broker: BrokerAddres
                 "x-delivery-limit": 20,
             },
         )
+
+
+def test_a_full_dead_letter_queue_takes_new_messages_and_drops_the_oldest(
+    broker: BrokerAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DEAD_QUEUE_ARGUMENTS, "x-max-length", 5)
+    queue = declare(broker)
+    publish(broker, *(Message(DEAD_EXCHANGE, queue, b"", {"message_id": str(number)}) for number in range(8)))
+    assert [each.id for each in taken(broker, f"{queue}.dead", 5)] == ["3", "4", "5", "6", "7"]
+    assert waiting(broker, f"{queue}.dead") == 0
+
+
+def test_a_dead_letter_queue_of_an_earlier_version_is_kept_and_the_log_says_how_to_limit_it(
+    broker: BrokerAddress, caplog: pytest.LogCaptureFixture
+) -> None:
+    declare_raw(broker, "stockwire.test.dead", UNLIMITED_DEAD_QUEUE_ARGUMENTS, bound=False)
+    publish(broker, Message("", "stockwire.test.dead", b"old", {}))
+    with running(Recorder(), broker):
+        publish(broker, raw_message(b"?"))
+        eventually(lambda: waiting(broker, "stockwire.test.dead") == 2)
+        # The consumer repeats its declarations.
+        time.sleep(REDECLARE_INTERVAL + 0.5)
+        publish(broker, raw_message(b"?"))
+        eventually(lambda: waiting(broker, "stockwire.test.dead") == 3)
+    [warning] = [each.getMessage() for each in caplog.records if each.levelname == "WARNING" and "limits" in each.msg]
+    assert f"rabbitmqctl set_policy -p {broker.virtual_host} --apply-to queues stockwire-dead-letters" in warning
+    assert '"max-length": 100000, "max-length-bytes": 268435456, "overflow": "drop-head"' in warning
+
+
+def test_the_policy_for_dead_letters_matches_their_queues_alone() -> None:
+    assert re.search(DEAD_QUEUE_PATTERN, "stockwire.history.dead")
+    assert not re.search(DEAD_QUEUE_PATTERN, "stockwire.history")
+    assert not re.search(DEAD_QUEUE_PATTERN, "another.dead")
 
 
 def test_a_queue_can_be_declared_twice(broker: BrokerAddress) -> None:
