@@ -7,12 +7,19 @@ from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
 from shared.messaging.address import BrokerAddress
 from shared.messaging.permissions import Permissions, describe_refusal
 
+# RabbitMQ tells a refused password from a refused permission only by its words.
+_LOGIN_REFUSED = "Login was refused"
+
 
 def describe_error(error: BaseException | None, address: BrokerAddress, needed: Permissions) -> str | None:
     """Return the line for a refusal that is the error itself or the cause of the error; otherwise None."""
     while error is not None and not isinstance(error, AccessRefused):
         error = error.__cause__ or error.__context__
-    return None if error is None else describe_refusal(address, str(error), needed)
+    if error is None:
+        return None
+    if _LOGIN_REFUSED in str(error):
+        return f"RabbitMQ at {address} refused user {address.username!r}; check user and password in STOCKWIRE_AMQP_URL"
+    return describe_refusal(address, str(error), needed)
 
 
 class RefusalFilter(logging.Filter):

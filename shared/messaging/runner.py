@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from shared.backoff import Backoff
-from shared.errors import BrokerError, BrokerUnavailable, PermissionMissing, PublishError
+from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PermissionMissing, PublishError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import Connection, connect
 from shared.messaging.amqp.declarations import declare_queue
@@ -35,6 +35,7 @@ ATTEMPTS_BEFORE_ISOLATION = 10
 # Seconds.
 DEAD_LETTER_TIMEOUT = 5.0
 REDECLARE_INTERVAL = 2.0
+REFUSED_TIMEOUT = 60.0
 
 
 def run_consumer(
@@ -118,11 +119,19 @@ class _Runner:
         return self._reconnect()
 
     def _reconnect(self) -> Connection:
+        """Return a new connection. Raises StopRequested, and BrokerRefused after REFUSED_TIMEOUT of refusals."""
+        refused_since: float | None = None
         while not self._stop.wait(self._backoff.next_delay()):
             try:
                 return connect(self._address, self._name, self._permissions)
+            except BrokerRefused as error:
+                # While RabbitMQ starts, it may not know its users yet.
+                refused_since = refused_since or time.monotonic()
+                if time.monotonic() - refused_since > REFUSED_TIMEOUT:
+                    raise
+                log.warning("%s; trying again", error)
             except BrokerError as error:
-                # Includes BrokerRefused: while RabbitMQ starts, it may not know its users yet.
+                refused_since = None
                 log.warning("%s; trying again", error)
         raise StopRequested
 

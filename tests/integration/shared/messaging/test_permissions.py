@@ -10,6 +10,7 @@ from amqpstorm.exception import AMQPChannelError
 
 from infra.up.rabbitmq import PrivateBroker
 from shared.errors import BrokerError, BrokerRefused, PermissionMissing, PublishError, PublishRefused
+from shared.messaging import runner
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect, connected
 from shared.messaging.amqp.declarations import declare_exchanges
@@ -27,7 +28,7 @@ from tests.broker_users import EVERYTHING, BrokerUsers, broker_users
 from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import message, raw_message, stock_data
 from tests.polling import eventually
-from tests.queues import channel_to, dead_letters, declare, publish
+from tests.queues import channel_to, consumers_of, dead_letters, declare, publish
 
 NOTHING = Permissions(publishes=(".*",), binds=(".*",))
 SPEC = QueueSpec("stockwire.test", (LIVE_PRICES,))
@@ -121,6 +122,25 @@ def test_a_dead_letter_that_is_refused_ends_the_consumer_with_the_command(users:
     users.run_named_command(str(refusal(address, consumer())))
     with running(consumer(), users.administrator, through=address):
         eventually(lambda: dead_letters(users.administrator, SPEC.name))
+
+
+def test_a_consumer_that_is_refused_after_it_has_run_ends_after_a_while(
+    users: BrokerUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At first it tries again, because RabbitMQ may not know its users yet while it starts."""
+    monkeypatch.setattr(runner, "REFUSED_TIMEOUT", 1.0)
+    address = users.add(EVERYTHING)
+    run = Running(consumer(), address)
+    try:
+        eventually(lambda: run.error or consumers_of(users.administrator, run.queue))
+        users.node.rabbitmqctl("clear_permissions", "-p", address.virtual_host, address.username)
+        users.node.rabbitmqctl("close_all_user_connections", address.username, "test")
+        error = run.ended()
+    finally:
+        run.stop.request()
+    assert isinstance(error, PermissionMissing)
+    users.run_named_command(str(error))
+    connect(address, "test").close_gracefully()
 
 
 class TestPublishing:
