@@ -25,12 +25,13 @@ from consumers.history.handler import history as real_history
 from shared.cli import logs
 from shared.cli.output import print_lines
 from shared.database import opened, writing
-from shared.errors import BrokerUnavailable, OutputError
+from shared.errors import BrokerUnavailable, OutputError, PublishError, PublishRefused
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp import frames, held_bytes, subscription
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.messages import Delivery, Message
+from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
 from shared.sqlite_guard import SqliteGuard
@@ -262,6 +263,27 @@ def _print_or_end(*lines: str) -> None:
 
 
 alerts_that_must_be_printed = log_deliveries(replace(real_alerts, open=open_printing_first))
+
+
+class RepeatingPublisher(Publisher):
+    """Takes a refused permission for an error that passes."""
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        try:
+            return super().publish(messages)
+        except PublishRefused as error:
+            raise PublishError(error.failures) from error
+
+
+@contextmanager
+def open_repeating_refusals(settings: Settings) -> Iterator[Handler]:
+    """Open alerts, which now publish again and again what RabbitMQ refuses."""
+    handler.Publisher = RepeatingPublisher  # type: ignore[misc]
+    with real_alerts.open(settings) as handle:
+        yield handle
+
+
+alerts_that_repeat_refusals = replace(real_alerts, open=open_repeating_refusals)
 
 
 @contextmanager
