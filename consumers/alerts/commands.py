@@ -52,8 +52,8 @@ def add(
     unknown = next((word for word in (name, *condition) if word.startswith("--")), None)
     if unknown:
         raise typer.BadParameter(f"no such option: {unknown}")
+    _check_name(name)
     try:
-        check_name(name)
         parsed = parse_condition(" ".join(condition))
     except ValueError as error:
         raise SettingsError(str(error)) from error
@@ -79,6 +79,7 @@ def remove(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name that ./stockwire rules list shows.")],
 ) -> None:
     """Remove a rule and keep its alerts."""
+    _check_name(name)
     with _database() as engine:
         rule = remove_rule(engine, name)
     print_lines(f"removed rule {rule.name}: {rule.condition} ({_EFFECT})")
@@ -97,6 +98,13 @@ def alerts(
     with _database_to_read() as engine, reading(engine) as connection:
         rows = (alert.fields() for alert in read_alerts(connection, since, limit))
         print_rows(columns, rows, output, right=_NUMBERS, empty=_describe_no_alerts(since))
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _describe_no_alerts(since: datetime | None) -> str:

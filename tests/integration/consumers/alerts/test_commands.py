@@ -57,6 +57,13 @@ def alerted_event_ids(url: str, stockwire: Command) -> list[str]:
     return [events[1].id, events[3].id, events[5].id]
 
 
+@pytest.mark.parametrize("name", ["a\udcff", "a\x1b[31m", "n" * 129])
+def test_a_name_that_no_rule_can_have_is_refused_when_a_rule_is_removed_too(stockwire: Command, name: str) -> None:
+    for words in (["add", name, "AAPL above 1"], ["remove", name]):
+        with pytest.raises(SettingsError, match=r"rule name .* is not valid"):
+            stockwire("rules", *words)
+
+
 def test_a_rule_is_added_listed_and_removed(stockwire: Command) -> None:
     output = stockwire("rules", "add", "breakout", "AAPL crossing up 200.00")
     assert output == (
