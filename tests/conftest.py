@@ -3,6 +3,7 @@
 import gzip
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,8 +54,21 @@ def unavailable(reason: str) -> None:
 
 
 def pytest_configure() -> None:
-    # Like Ctrl-C, SIGTERM ends the fixtures too, and so the processes of a test.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def interrupt(*_: object) -> None:
+    """Interrupt the run like Ctrl-C, so that fixtures end the processes of a test. A second SIGTERM ends pytest."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """End by SIGTERM after an interrupted run: a thread of the interrupted test could keep pytest from its end."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.hookimpl(trylast=True)

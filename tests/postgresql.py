@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra.up.folders import PROCESS_FILE
 from infra.up.install import install_package
+from infra.up.orphans import record_processes
 from infra.up.rabbitmq import free_port
+from infra.up.watchdog import Watchdog
 
 START_TIMEOUT = 30
 
@@ -38,14 +41,23 @@ def postgresql_server() -> Iterator[str]:
     options += ["-c", "fsync=off", "-c", "full_page_writes=off"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *options], user=user, cwd=folder, stdout=log, stderr=log
+            [binaries / "postgres", "-D", data, *options],
+            user=user,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
+    record_processes(folder / PROCESS_FILE, os.getpid(), [server.pid])
+    watchdog = Watchdog([folder / PROCESS_FILE], folder / "watchdog.log")
     try:
+        watchdog.start()
         _wait_until_ready(binaries, port, server, folder)
         yield f"postgresql+psycopg://stockwire@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()
         server.wait(30)
+        watchdog.stop()
         shutil.rmtree(folder)
 
 

@@ -34,10 +34,17 @@ def until(condition: Callable[[], object], what: str, timeout: float = DEADLINE)
 
 # The processes that the watchdog of this process ends if pytest is killed.
 _running: set[int] = set()
+_recording = threading.Lock()
+
+
+def _record(pid: int) -> None:
+    with _recording:
+        _running.add(pid)
+        record_processes(_process_file(), os.getpid(), _running)
 
 
 @cache
-def _record() -> Path:
+def _process_file() -> Path:
     """Start a watchdog, and return the file in which it looks for processes."""
     folder = Path(tempfile.mkdtemp(prefix="stockwire-tests-"))
     watchdog = Watchdog([folder / "processes"], folder / "watchdog.log")
@@ -60,8 +67,7 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        _running.add(self._child.pid)
-        record_processes(_record(), os.getpid(), _running)
+        _record(self._child.pid)
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -10,6 +10,7 @@ from typing import Any
 
 from infra.up.install import find_server, install_server
 from infra.up.rabbitmq import PrivateBroker, free_port
+from infra.up.watchdog import Watchdog
 from tests.processes import until
 
 NAMES = ("one", "two", "three")
@@ -75,7 +76,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     ]
     for node in nodes:
         _write_cookie(node.folder)
+    watchdog = Watchdog([*(node.process_file for node in nodes), mapper.process_file], folder / "watchdog.log")
     try:
+        watchdog.start()
         mapper.start()
         first, *others = nodes
         # The first node forms the cluster that the others join.
@@ -87,6 +90,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         with ThreadPoolExecutor() as pool:
             list(pool.map(PrivateBroker.kill, nodes))
         mapper.kill()
+        watchdog.stop()
 
 
 def _write_cookie(folder: Path) -> None:

@@ -11,11 +11,14 @@ from tests.faults.markers import fault
 from tests.processes import processes_in, running
 
 A_TEST = """
+import threading
 import time
 from tests.processes import running
 
 def test_that_takes_long(broker, tmp_path):
     with running("sleep", "600", environment={}, folder=tmp_path):
+        # It must not keep pytest from its end.
+        threading.Thread(target=time.sleep, args=(600,)).start()
         print("started", flush=True)
         time.sleep(600)
 """
@@ -32,5 +35,5 @@ def test_nothing_is_left_of_a_killed_run_of_pytest(tmp_path: Path, number: signa
         tests.wait_for("started", STARTUP)
         commands = " ".join(command for _, command in processes_in(tmp_path))
         assert [word for word in ("beam", "epmd", "sleep 600") if word not in commands] == []
-        tests.stop(number)
+        assert tests.stop(number) == -number
         assert_eventually(lambda: not processes_in(tmp_path), "the end of all processes of its tests")

@@ -11,6 +11,7 @@ import pytest
 
 from infra.up.install import find_server
 from infra.up.rabbitmq import PrivateBroker, free_port
+from infra.up.watchdog import Watchdog
 from shared.errors import BrokerRefused, BrokerUnavailable, PublishError
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
@@ -48,11 +49,12 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Itera
     )
     # Includes the configuration that docker-compose.yml mounts, to test that RabbitMQ accepts it.
     broker = PrivateBroker(folder, server, extra_config=COMPOSE_CONFIG.read_text() + tls)
-    broker.start()
-    try:
-        yield broker
-    finally:
-        broker.stop()
+    with Watchdog([broker.process_file], folder / "watchdog.log"):
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.stop()
 
 
 def over_tls(broker: PrivateBroker, port: int, query: str, host: str = "localhost") -> BrokerAddress:
