@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import typer
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert
 
 from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
@@ -110,14 +111,22 @@ def _describe_queue(connection: Connection, queue: str) -> str:
 
 def _check_database(url: DatabaseUrl) -> Iterator[str]:
     with opened(url.engine_url) as engine:
-        with writing(engine):
-            pass
+        _write_to(engine)
         if engine.dialect.name == "sqlite":
             with reading(engine) as connection:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
                 raise damaged(str(url), f"is damaged ({verdict})")
     yield f"{url} can be read and written"
+
+
+def _write_to(engine: Engine) -> None:
+    """Write a table and remove it: a database may let a process begin a transaction, and take no row."""
+    probe = Table("stockwire_doctor", MetaData(), Column("id", Integer))
+    with writing(engine) as connection:
+        probe.create(connection)
+        connection.execute(insert(probe).values(id=1))
+        probe.drop(connection)
 
 
 def _check_provider(name: str, settings: Settings) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, MetaData, inspect
 from sqlalchemy.engine import URL
 
-from shared.database import opened, reading, writing
+from shared.database import opened, opened_for_reading, reading, writing
 
 FILE = "producer.db"
 
@@ -42,6 +42,24 @@ def open_state(folder: Path) -> Iterator[Engine]:
                 metadata.create_all(connection)
                 _migrate_tables(connection)
         yield engine
+
+
+@contextmanager
+def open_state_for_reading(folder: Path) -> Iterator[Connection | None]:
+    """Yield a connection that reads the state, or None if there is none yet.
+
+    Creates no file, and needs write permission only if old tables have to be migrated first. Raises StorageError.
+    """
+    path = folder / FILE
+    if not path.exists():
+        yield None
+        return
+    with opened_for_reading(URL.create("sqlite", database=str(path))) as engine, reading(engine) as connection:
+        if _is_up_to_date(connection):
+            yield connection
+            return
+    with open_state(folder) as engine, reading(engine) as connection:
+        yield connection
 
 
 def _is_up_to_date(connection: Connection) -> bool:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Boolean, Column, Connection, Integer, Table, Text, bindparam, delete, insert, select
 
-from producer.state import FILE, metadata, open_state
-from shared.database import reading
+from producer.state import metadata, open_state_for_reading
 from shared.errors import SettingsError
 from shared.settings import Settings
 
@@ -55,10 +54,8 @@ def watch_list(settings: Settings, folder: Path) -> tuple[str, ...]:
 
 def load_changes(folder: Path) -> WatchChanges:
     """Read the changes kept in `folder`. Creates no file. Raises StorageError."""
-    if not (folder / FILE).exists():
-        return WatchChanges()
-    with open_state(folder) as engine, reading(engine) as connection:
-        return read_changes(connection)
+    with open_state_for_reading(folder) as connection:
+        return read_changes(connection) if connection else WatchChanges()
 
 
 def read_changes(connection: Connection) -> WatchChanges:

@@ -15,6 +15,7 @@ from shared.backoff import Backoff
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
 from shared.sqlite_guard import SqliteGuard
+from shared.sqlite_reading import connect_for_reading
 
 # The name of the execution option that holds an engine's guard.
 _GUARD = "stockwire_guard"
@@ -60,6 +61,22 @@ def opened(url: URL) -> Iterator[Engine]:
         # SQLite would copy the rows of its WAL to a file that was put in the place of its own.
         with suppress(StorageReopened):
             check_files(engine)
+        engine.dispose()
+
+
+@contextmanager
+def opened_for_reading(url: URL) -> Iterator[Engine]:
+    """Yield an engine for `reading` an existing database, for which a SQLite file needs no write permission."""
+    if url.get_backend_name() == "sqlite" and _is_file(url):
+        path = Path(str(url.database))
+        engine = create_engine(url, creator=lambda: connect_for_reading(path))
+        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "close", lambda connection, _record: connection.interrupt())
+    else:
+        engine = open_engine(url)
+    try:
+        yield engine
+    finally:
         engine.dispose()
 
 

@@ -1,5 +1,6 @@
 """A database's URL. Only a URL that does not simply name a SQLite file needs SQLAlchemy, which takes long to import."""
 
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,14 @@ class DatabaseUrl:
             return None
         return Path(url.database)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """True for a SQLite database that ends with its process."""
+        if self.sqlite_file or self.engine_url.get_backend_name() != "sqlite":
+            return False
+        database = self.engine_url.database or ":memory:"
+        return ":memory:" in database or self.engine_url.query.get("mode") == "memory"
+
     @cached_property
     def engine_url(self) -> "URL":
         from sqlalchemy.engine import make_url
@@ -74,4 +83,19 @@ def _checked(text: str) -> "URL":
     except (ArgumentError, ValueError):
         # The error's own text may quote a piece of a password.
         raise ValueError("is not a database URL such as sqlite:///var/history.db") from None
+    _check_parameters(url)
     return url
+
+
+def _check_parameters(url: "URL") -> None:
+    """Raise ValueError for a parameter such as timeout=abc, which would fail at the first connection otherwise."""
+    from sqlalchemy.exc import ArgumentError, SAWarning
+
+    try:
+        with warnings.catch_warnings():
+            # SQLAlchemy only warns of an unknown parameter.
+            warnings.simplefilter("error", SAWarning)
+            url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, SAWarning, TypeError, ValueError):
+        names = ", ".join(url.query)
+        raise ValueError(f"has a parameter (of {names}) with an unknown name or an invalid value") from None

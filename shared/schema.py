@@ -59,18 +59,20 @@ def create_schema(engine: Engine, schema: Schema) -> None:
             _create_view(connection, schema)
 
 
-def open_schema(engine: Engine, schema: Schema, migrating_command: str) -> None:
-    """Create the schema if it is missing, but do not migrate it. For commands that only read.
+def has_schema(engine: Engine, schema: Schema, migrating_command: str) -> bool:
+    """Return True if the schema exists, and neither create nor migrate it. For commands that only read.
 
     Raises StorageError, with the command that migrates the database, if an earlier version created it.
     """
     with reading(engine) as connection:
-        if is_complete(connection, schema) and not _is_current(connection, schema):
+        if not is_complete(connection, schema):
+            return False
+        if not _is_current(connection, schema):
             raise StorageError(
                 f"database {redact(engine.url)} was created by an earlier version of Stockwire: run"
                 f" {migrating_command}, which migrates it"
             )
-    create_schema(engine, schema)
+    return True
 
 
 def is_complete(connection: Connection, schema: Schema) -> bool:

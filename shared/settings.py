@@ -97,6 +97,14 @@ def parse_database_url(text: str) -> DatabaseUrl:
     return DatabaseUrl.parse(text, ROOT)
 
 
+def parse_stored_url(text: str) -> DatabaseUrl:
+    """Return the URL of a database that outlives its process. Raises ValueError."""
+    url = parse_database_url(text)
+    if url.is_in_memory:
+        raise ValueError("is a database in memory, which ends with its process: use a file, sqlite:///var/NAME.db")
+    return url
+
+
 def parse_symbols(text: str) -> tuple[str, ...]:
     """Return the symbols of `aapl, BRK.B, AAPL`: in upper case, each one once. Raises ValueError."""
     symbols = [part.upper() for part in re.split(r"[,\s]+", text) if part]
@@ -132,8 +140,8 @@ def parse_market(text: str) -> str | None:
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "AMQP_URL": BrokerAddress.parse,
-    "HISTORY_URL": parse_database_url,
-    "ALERTS_URL": parse_database_url,
+    "HISTORY_URL": parse_stored_url,
+    "ALERTS_URL": parse_stored_url,
     "RESULTS_URL": parse_database_url,
     "PROVIDER": parse_providers,
     "SYMBOLS": parse_symbols,

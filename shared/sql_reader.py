@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from shared.database_url import DatabaseUrl
-from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error
+from shared.sqlite import explain_sqlite_error
+from shared.sqlite_reading import close_without_checkpoint, connect_for_reading
 
 Parameters = Mapping[str, Any]
 
@@ -25,14 +26,18 @@ class Reader(Protocol):
 
 @contextmanager
 def open_reader(url: DatabaseUrl) -> Iterator[Reader]:
-    """Open a database for reading. A SQLite file must exist. Raises StorageError."""
+    """Open a database for reading. A SQLite file must exist, and needs no write permission. Raises StorageError."""
     if url.sqlite_file:
-        with _translate_errors(url), closing(sqlite3.connect(url.sqlite_file, timeout=BUSY_TIMEOUT)) as connection:
+        with _translate_errors(url):
+            connection = connect_for_reading(url.sqlite_file)
+        try:
             yield _SqliteReader(connection, url)
+        finally:
+            close_without_checkpoint(connection)
     else:
-        from shared.database import opened
+        from shared.database import opened_for_reading
 
-        with opened(url.engine_url) as engine:
+        with opened_for_reading(url.engine_url) as engine:
             yield _EngineReader(engine)
 
 

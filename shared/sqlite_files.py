@@ -8,7 +8,6 @@ those of SQLite. Contents are read through SQLite's own descriptors. Source: htt
 """
 
 import os
-import sqlite3
 from enum import StrEnum
 from pathlib import Path
 
@@ -118,7 +117,8 @@ class SqliteFiles:
         last_counter, self._change_counter = self._change_counter, header.change_counter
         if before and not self._wal_index.has_checkpoint_since(before):
             return True
-        return not header.is_sqlite or header.change_counter < last_counter
+        is_cut = content[0] < header.size and not self._wal_index.is_checkpoint_running
+        return not header.is_sqlite or header.change_counter < last_counter or is_cut
 
     def _is_wal_overwritten(self, stat: os.stat_result | None) -> bool:
         index = self._wal_index
@@ -134,15 +134,6 @@ class SqliteFiles:
 
     def _stats(self) -> tuple[os.stat_result | None, ...]:
         return tuple(map(_stat, self._paths))
-
-
-def close_without_checkpoint(connection: sqlite3.Connection) -> None:
-    """Close a connection, and leave a WAL with rows as it is even if this is the last connection.
-
-    SQLite would copy the rows to the database, which may no longer be the database that the rows belong to.
-    """
-    connection.interrupt()
-    connection.close()
 
 
 def _paths(path: Path) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ may be in no file of that name.
 """
 
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from sqlalchemy import Engine, event
 
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.sqlite import BUSY_TIMEOUT, DAMAGE, damaged, explain_sqlite_error, first_line, primary_code
-from shared.sqlite_files import Change, SqliteFiles, close_without_checkpoint
+from shared.sqlite_files import Change, SqliteFiles
+from shared.sqlite_reading import close_without_checkpoint
 
 _SET_ASIDE = ".damaged-wal"
+_TRIES = 3
+# Seconds between two tries.
+_PAUSE = 0.2
 
 
 class SqliteGuard:
@@ -114,16 +119,28 @@ class SqliteGuard:
 
     def _find_damage_of_file(self, change: Change) -> str | None:
         """Return the first damage of the file at the path, or None. Moves the WAL of a damaged file out of the way."""
-        problem = "it is empty" if change is Change.OVERWRITTEN else None
+        is_overwritten = change is Change.OVERWRITTEN
+        problem = "it is empty" if is_overwritten else None
         if self._files.path.exists() and self._files.path.stat().st_size:
-            problem = self._open_and_find_damage()
+            problem = self._find_damage_at_path() or (self._find_damage_without_wal() if is_overwritten else None)
         if problem:
             self._discard_wal(keep=True)
             self._set_aside.touch()
         return problem
 
-    def _open_and_find_damage(self) -> str | None:
-        connection = sqlite3.connect(self._files.path, timeout=BUSY_TIMEOUT)
+    def _find_damage_without_wal(self) -> str | None:
+        """Return the damage that the WAL hides for now: a checkpoint does not copy the same rows twice."""
+        for _ in range(_TRIES):
+            problem = self._find_damage_at_path("?immutable=1")
+            if problem is None:
+                return None
+            # A checkpoint of another process may be at work.
+            time.sleep(_PAUSE)
+        return problem
+
+    def _find_damage_at_path(self, query: str = "") -> str | None:
+        uri = f"{self._files.path.absolute().as_uri()}{query}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)
         try:
             return self._find_damage(connection)
         finally:

@@ -16,10 +16,10 @@ from consumers.alerts.tables import SCHEMA
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import opened, reading
+from shared.database import opened, opened_for_reading
 from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
-from shared.schema import create_schema, open_schema
+from shared.schema import create_schema, has_schema
 from shared.settings import load_settings
 from shared.times import format_instant, format_sortable, utc_now
 
@@ -65,10 +65,10 @@ def add(
 @rules.command("list")
 def show(output: FormatOption = Format.TABLE) -> None:
     """List all rules, oldest first."""
-    with _database_to_read() as engine:
+    with _stored() as engine:
         rows = [
             {"id": rule.id, "name": rule.name, "rule": str(rule.condition), "created_at": format_sortable(created_at)}
-            for rule, created_at in list_rules(engine)
+            for rule, created_at in (list_rules(engine) if engine else ())
         ]
     empty = 'no rules; add one with ./stockwire rules add NAME "AAPL crossing up 200"'
     print_rows(_RULE_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
@@ -95,8 +95,8 @@ def alerts(
     --since is compared with `triggered_at`, the time at which the alert was raised.
     """
     columns = _TABLE_COLUMNS if output is Format.TABLE else _ALERT_COLUMNS
-    with _database_to_read() as engine, reading(engine) as connection:
-        rows = (alert.fields() for alert in read_alerts(connection, since, limit))
+    with _stored() as engine:
+        rows = (alert.fields() for alert in (read_alerts(engine, since, limit) if engine else ()))
         print_rows(columns, rows, output, right=_NUMBERS, empty=_describe_no_alerts(since))
 
 
@@ -120,8 +120,15 @@ def _database() -> Iterator[Engine]:
 
 
 @contextmanager
-def _database_to_read() -> Iterator[Engine]:
-    """Yield the alerts database, created if missing. Raises StorageError if it must be migrated."""
-    with opened(load_settings().alerts_url.engine_url) as engine:
-        open_schema(engine, SCHEMA, "./stockwire up or ./stockwire consume alerts")
-        yield engine
+def _stored() -> Iterator[Engine | None]:
+    """Yield the alerts database for reading, or None if there is none yet. Creates no file.
+
+    Raises StorageError, also if the database must be migrated first.
+    """
+    url = load_settings().alerts_url
+    if url.sqlite_file and not url.sqlite_file.exists():
+        yield None
+        return
+    with opened_for_reading(url.engine_url) as engine:
+        exists = has_schema(engine, SCHEMA, "./stockwire up or ./stockwire consume alerts")
+        yield engine if exists else None

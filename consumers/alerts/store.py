@@ -1,17 +1,18 @@
-"""Watermarks and alerts in the alerts database; each function works in its caller's transaction."""
+"""Watermarks and alerts in the alerts database; functions with a connection work in their caller's transaction."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, RowMapping, select, update
+from sqlalchemy import Connection, Engine, Executable, RowMapping, select, true, update
 
 from consumers.alerts.engine import Watermark
 from consumers.alerts.tables import alerts, counters, watermarks
+from shared.database import reading
 from shared.events import ALERT_FIELDS, PriceAlert, StockData, stock_data_id
 from shared.schema import insert_into
 
-_ROWS_PER_FETCH = 10_000
+_ROWS_PER_PART = 10_000
 
 
 # An alert is stored once per rule and event, and an event is what it says, not its id.
@@ -68,20 +69,26 @@ def mark_published(connection: Connection, row_ids: Collection[int], now: dateti
     connection.execute(update(alerts).where(alerts.c.id.in_(row_ids)).values(published_at=now))
 
 
-def read_alerts(
-    connection: Connection, since: datetime | None = None, limit: int | None = None
-) -> Iterator[PriceAlert]:
-    """Yield the newest `limit` alerts triggered at `since` or later, in the order in which they were stored."""
-    query = select(alerts)
-    if since is not None:
-        query = query.where(alerts.c.triggered_at >= since)
-    if limit is not None:
-        newest = query.order_by(alerts.c.id.desc()).limit(limit).subquery()
-        query = select(newest).order_by(newest.c.id)
-    else:
-        query = query.order_by(alerts.c.id)
-    for row in connection.execution_options(yield_per=_ROWS_PER_FETCH).execute(query).mappings():
-        yield _alert(row)
+def read_alerts(engine: Engine, since: datetime | None = None, limit: int | None = None) -> Iterator[PriceAlert]:
+    """Yield the newest `limit` alerts triggered at `since` or later, in the order in which they were stored.
+
+    The alerts are read in parts, so that a reader who takes them slowly, such as a pager, does not keep SQLite from
+    shortening its WAL.
+    """
+    wanted = alerts.c.triggered_at >= since if since is not None else true()
+    ids = select(alerts.c.id).where(wanted).order_by(alerts.c.id.desc())
+    with reading(engine) as connection:
+        last = connection.scalar(ids.limit(1))
+        first = connection.scalar(ids.limit(1).offset(limit - 1)) if limit else None
+    if last is None:
+        return
+    after = 0 if first is None else first - 1
+    query = select(alerts).where(wanted, alerts.c.id <= last).order_by(alerts.c.id).limit(_ROWS_PER_PART)
+    while after < last:
+        with reading(engine) as connection:
+            rows = connection.execute(query.where(alerts.c.id > after)).mappings().all()
+        yield from map(_alert, rows)
+        after = rows[-1]["id"] if rows else last
 
 
 def _upsert(dialect: str) -> Executable:

@@ -14,9 +14,8 @@ from producer.providers.http.quota import read_usage
 from producer.providers.registry import APIS
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
-from producer.state import FILE, open_state
+from producer.state import open_state_for_reading
 from producer.watch_list import watch_list
-from shared.database import reading
 from shared.errors import SettingsError
 from shared.market_calendar import load_market_calendar
 from shared.settings import VAR, Settings, load_settings
@@ -107,8 +106,6 @@ def pricing_of(api: Api, now: datetime) -> Pricing:
 
 def spent_today(folder: Path, account_name: str, now: datetime) -> int:
     """Return the credits spent since midnight UTC. Creates no file."""
-    if not (folder / FILE).exists():
-        return 0
-    with open_state(folder) as engine, reading(engine) as connection:
-        usage = read_usage(connection, account_name)
+    with open_state_for_reading(folder) as connection:
+        usage = read_usage(connection, account_name) if connection else ()
     return sum(amount for at, amount in usage if at >= midnight_of(now))

@@ -143,3 +143,16 @@ def test_a_consumer_that_finds_no_room_for_its_tables_says_so_and_ends(pipeline:
         assert process.output.startswith("stockwire: database ")
         assert process.output.endswith(f"{FULL}\n")
         assert process.output.count("\n") == 1
+
+
+@fault
+def test_doctor_notices_that_nothing_can_be_written(pipeline: Pipeline) -> None:
+    with small_disk(pipeline.folder / "disk", SMALL) as disk:
+        move_to(disk, pipeline)
+        with running(*pipeline.command("history"), environment=pipeline.environment) as process:
+            process.wait_for("consuming")
+        fill(disk)
+        environment = {**pipeline.environment, "STOCKWIRE_RESULTS_URL": f"sqlite:///{pipeline.folder}/celery.db"}
+        with running("python", "-m", "infra", "doctor", environment=environment) as process:
+            assert process.wait() == 1
+        assert "history.db cannot be written for now" in process.output

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from consumers.history.gap_detection import DAY, Gap, find_gaps
 from consumers.history.queries.prices import history_reader
 from consumers.history.tables import price, series
-from shared.database import opened, reading
+from shared.database import opened_for_reading, reading
 from shared.market_calendar import Session
 from shared.settings import Settings
 from shared.times import EPOCH, from_micros, to_micros
@@ -25,7 +25,7 @@ Sessions = Callable[[datetime, datetime], Sequence[Session]] | None
 @contextmanager
 def history_database(settings: Settings) -> Iterator[Engine]:
     """Yield the history database for queries. Raises StorageError if there is no history yet."""
-    with history_reader(settings), opened(settings.history_url.engine_url) as engine:
+    with history_reader(settings), opened_for_reading(settings.history_url.engine_url) as engine:
         yield engine
 
 

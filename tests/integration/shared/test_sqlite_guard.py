@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from shared.database import opened, reading, writing
 from shared.errors import StorageDamaged, StorageReopened
-from shared.sqlite_files import close_without_checkpoint
+from shared.sqlite_reading import close_without_checkpoint
 
 # More than one page, so that the rows do not fit into the part of a file that a test leaves in place.
 ROWS = 2000
@@ -192,6 +192,15 @@ def test_nothing_is_written_to_a_damaged_file(checkpointed: Engine, path: Path, 
         add(checkpointed, 7000)
     checkpointed.dispose()
     assert path.read_bytes() == before
+
+
+def test_damage_that_the_wal_hides_is_found(engine: Engine, path: Path) -> None:
+    """All pages are in the WAL too, but a checkpoint would not copy them again."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("pragma wal_checkpoint")
+    in_another_process(cut_to_half, path)
+    with pytest.raises(StorageDamaged):
+        add(engine, 7000)
 
 
 def test_a_copy_put_back_over_a_damaged_file_is_used_as_it_is(checkpointed: Engine, path: Path) -> None:

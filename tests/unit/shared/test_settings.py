@@ -118,6 +118,13 @@ def test_the_error_for_an_unknown_name_lists_the_known_names(name: str, tmp_path
         ("REPLAY_FILE", "~a-user-who-does-not-exist/prices.csv"),
         ("HISTORY_URL", ""),
         ("HISTORY_URL", "history.db"),
+        ("HISTORY_URL", "sqlite:///var/history.db?timeout=abc"),
+        ("HISTORY_URL", "sqlite:///var/history.db?timeuot=3"),
+        ("HISTORY_URL", "sqlite://"),
+        ("ALERTS_URL", "sqlite:///:memory:"),
+        ("ALERTS_URL", "sqlite:///file::memory:?uri=true"),
+        ("ALERTS_URL", "sqlite:///file:shared?mode=memory&cache=shared&uri=true"),
+        ("RESULTS_URL", "sqlite:///var/celery.db?timeout=abc"),
         ("ALERTS_URL", "postgresql://u:p@h:port/db"),
         ("RESULTS_URL", "nonsense"),
         ("PROVIDER", " , "),
@@ -167,7 +174,7 @@ def test_a_relative_sqlite_path_is_relative_to_the_project_in_any_folder(
     monkeypatch.chdir(tmp_path)
     assert loaded(HISTORY_URL="sqlite:///var/x.db").history_url.sqlite_file == ROOT / "var/x.db"
     assert loaded(HISTORY_URL="sqlite:////abs/x.db").history_url.sqlite_file == Path("/abs/x.db")
-    assert loaded(HISTORY_URL="sqlite:///:memory:").history_url.text == "sqlite:///:memory:"
+    assert loaded(RESULTS_URL="sqlite:///:memory:").results_url.text == "sqlite:///:memory:"
 
 
 def test_the_error_for_an_unreadable_file_names_it(tmp_path: Path) -> None:

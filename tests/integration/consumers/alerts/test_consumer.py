@@ -113,8 +113,7 @@ class AlertsEnvironment:
         wait_until(evaluated)
 
     def alerts(self) -> list[PriceAlert]:
-        with reading(self.engine) as connection:
-            return list(read_alerts(connection))
+        return list(read_alerts(self.engine))
 
     def received(self, last: str) -> list[Delivery]:
         """Return every message that reached the listener, after the message with id `last` has arrived."""

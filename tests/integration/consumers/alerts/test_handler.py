@@ -76,8 +76,7 @@ def handler(engine: Engine, fake_broker: FakeBroker) -> AlertHandler:
 
 
 def stored(engine: Engine) -> list[PriceAlert]:
-    with reading(engine) as connection:
-        return list(read_alerts(connection))
+    return list(read_alerts(engine))
 
 
 def fired_by(engine: Engine) -> list[str]:

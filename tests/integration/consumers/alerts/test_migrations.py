@@ -25,7 +25,7 @@ from consumers.alerts.store import pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA, counters, rules, watermarks
 from shared.database import open_engine, opened, reading, writing
 from shared.errors import StorageError
-from shared.schema import create_schema, open_schema
+from shared.schema import create_schema, has_schema
 from shared.times import to_micros
 from tests.event_factories import AS_OF, price_alert, stock_data
 from tests.integration.consumers.alerts.test_store import save
@@ -108,8 +108,8 @@ def columns_and_indexes(engine: Engine) -> tuple[object, ...]:
 def test_the_migration_keeps_the_alerts_and_their_ids(old_database: URL) -> None:
     with opened(old_database) as engine:
         create_schema(engine, SCHEMA)
+        first, second = read_alerts(engine)
         with reading(engine) as connection:
-            first, second = read_alerts(connection)
             assert first == price_alert(EVENT)
             assert (second.event_id, second.rule_id) == ("foreign id", 2)
             assert [alert.id for alert in pending_alerts(connection, 10).values()] == [second.id]
@@ -157,8 +157,8 @@ def test_several_processes_can_migrate_at_once(old_database: URL) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    with opened(old_database) as engine, reading(engine) as connection:
-        assert len(list(read_alerts(connection))) == 2
+    with opened(old_database) as engine:
+        assert len(list(read_alerts(engine))) == 2
 
 
 def test_a_command_that_reads_names_the_command_that_migrates(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_database_of_a_later_version_is_refused(database_url: URL) -> None:
     create_schema(engine, SCHEMA)
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version_alerts SET version_num = '9999'"))
-    for attempt in (lambda: create_schema(engine, SCHEMA), lambda: open_schema(engine, SCHEMA, "nothing")):
+    for attempt in (lambda: create_schema(engine, SCHEMA), lambda: has_schema(engine, SCHEMA, "nothing")):
         with pytest.raises(StorageError, match="belongs to a later version of Stockwire"):
             attempt()
     engine.dispose()

@@ -15,7 +15,7 @@ from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine, reading
+from shared.database import open_engine
 from shared.events import StockData
 from shared.prices import read_price
 from shared.schema import create_schema
@@ -61,8 +61,7 @@ def test_two_rules_raise_the_same_alerts_as_a_naive_loop_over_real_prices(
     events = [event(row) for row in rows(path) if row["symbol"].startswith("A")]
     for start in range(0, len(events), BATCH):
         handle(events[start : start + BATCH])
-    with reading(engine) as connection:
-        alerts = list(read_alerts(connection))
+    alerts = list(read_alerts(engine))
     engine.dispose()
     expected = naive_alerts(path)
     assert [(alert.rule_name, f"{alert.as_of:%Y-%m-%d}", alert.price) for alert in alerts] == expected

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 
+from consumers.alerts import store
 from consumers.alerts.engine import Watermark
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, list_rules, load_rule_index, remove_rule
@@ -74,7 +75,6 @@ def test_an_alert_is_stored_once_per_event_and_rule(engine: Engine) -> None:
     assert save(engine, alert) == [alert]
     assert save(engine, changed(alert, price=Decimal(1)), other) == [other]
     with reading(engine) as connection:
-        assert [(each.rule_id, each.price) for each in read_alerts(connection)] == [(1, alert.price), (2, alert.price)]
         assert next(iter(pending_alerts(connection, 10).values())) == alert
 
 
@@ -90,8 +90,7 @@ def test_events_that_say_something_else_under_the_same_id_raise_alerts_of_their_
         reused = changed(each, id=event.id)
         alert = price_alert(reused)
         assert [save(engine, alert, event=reused), save(engine, alert, event=reused)] == [[alert], []]
-    with reading(engine) as connection:
-        assert len({alert.id for alert in read_alerts(connection)}) == 5
+    assert len({alert.id for alert in read_alerts(engine)}) == 5
 
 
 def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:
@@ -100,7 +99,7 @@ def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:
     with writing(engine) as connection:
         save_batch(connection, {"BRK.B": Watermark(AS_OF, exact, 7)}, ())
         assert load_watermarks(connection, {"BRK.B", "NONE"}) == {"BRK.B": Watermark(AS_OF, exact, 7)}
-        [alert] = read_alerts(connection)
+    [alert] = read_alerts(engine)
     assert (alert.price, alert.previous_price) == (exact, None)
     assert alert.fields()["threshold"] == "0.000000123456789012345"
 
@@ -110,10 +109,23 @@ def test_since_and_limit_select_the_newest_alerts_oldest_first(engine: Engine) -
         changed(price_alert(event), triggered_at=event.as_of) for event in price_series(["201", "202", "203", "204"])
     ]
     save(engine, *alerts)
-    with reading(engine) as connection:
-        assert list(read_alerts(connection, since=alerts[1].triggered_at)) == alerts[1:]
-        assert list(read_alerts(connection, limit=2)) == alerts[2:]
-        assert list(read_alerts(connection, since=alerts[3].triggered_at, limit=2)) == alerts[3:]
+    assert list(read_alerts(engine, since=alerts[1].triggered_at)) == alerts[1:]
+    assert list(read_alerts(engine, limit=2)) == alerts[2:]
+    assert list(read_alerts(engine, limit=9)) == alerts
+    assert list(read_alerts(engine, since=alerts[3].triggered_at, limit=2)) == alerts[3:]
+
+
+def test_a_slow_reader_of_alerts_holds_no_transaction_open(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_ROWS_PER_PART", 2)
+    alerts = [
+        changed(price_alert(event), triggered_at=event.as_of) for event in price_series(["1", "2", "3", "4", "5"])
+    ]
+    save(engine, *alerts)
+    reader = read_alerts(engine)
+    assert next(reader) == alerts[0]
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    save(engine, changed(price_alert(), rule_id=7))
+    assert list(reader) == alerts[1:]
 
 
 def test_the_view_shows_readable_times_that_sort(engine: Engine) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
+from consumers.history.queries import prices
 from consumers.history.queries.prices import history_reader, latest_prices, read_prices, stored_symbols
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
@@ -124,6 +126,23 @@ def test_prices_are_read_oldest_first_and_limited_to_the_newest(store: PriceStor
     assert list(read_prices(reader, "MSFT")) == []
 
 
+def test_prices_of_several_providers_are_read_in_parts_and_in_order(
+    store: PriceStore, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "_ROWS_PER_PART", 2)
+    events = price_series([str(number) for number in range(1, 8)])
+    store.save([changed(event, provider=provider) for event in events for provider in ("yahoo", "finnhub")])
+    expected = [(str(number), provider) for number in range(1, 8) for provider in ("finnhub", "yahoo")]
+
+    def read(**limits: Any) -> list[tuple[str, str]]:
+        return [(row["price"], row["provider"]) for row in read_prices(reader, "AAPL", **limits)]
+
+    assert read() == expected
+    assert [read(limit=limit) for limit in (1, 4, 5, 14, 15)] == [expected[-limit:] for limit in (1, 4, 5, 14, 15)]
+    assert read(since=events[2].as_of, until=events[5].as_of) == expected[4:10]
+    assert read(since=events[2].as_of, until=events[5].as_of, limit=3) == expected[7:10]
+
+
 def test_latest_prices_are_the_newest_per_symbol_over_all_providers(store: PriceStore, reader: Reader) -> None:
     store.save(price_series(["1", "2"]))
     store.save(price_series(["5"], start=AS_OF + timedelta(minutes=1), provider="replay"))
@@ -199,14 +218,15 @@ def test_a_commit_survives_a_power_loss_and_readers_do_not_block(sqlite_url: URL
 
 
 def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
-    with opened(sqlite_url) as engine, open_reader(DatabaseUrl(str(sqlite_url))) as reader:
+    with opened(sqlite_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         store.save(price_series(["1", "2", "3"]))
-        rows = read_prices(reader, "AAPL")
-        assert next(rows)["price"] == "1"
-        store.save([stock_data(price="4", as_of=AS_OF + timedelta(hours=1))])
-        assert [row["price"] for row in rows] == ["2", "3"]
+        with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
+            rows = read_prices(reader, "AAPL")
+            assert next(rows)["price"] == "1"
+            store.save([stock_data(price="4", as_of=AS_OF + timedelta(hours=1))])
+            assert [row["price"] for row in rows] == ["2", "3"]
 
 
 def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
