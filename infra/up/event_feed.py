@@ -16,24 +16,31 @@ from shared.messaging.topology import EVERYTHING
 from shared.settings import Settings
 from shared.signals import Stop
 
+# Events that wait for the view. A terminal that is stopped (Ctrl-S) must not fill the memory of `up`: the other events
+# wait in RabbitMQ, whose queue for them has limits.
+MAX_WAITING = 10_000
+_CHECK_INTERVAL = 0.1  # seconds
+
 
 @contextmanager
 def event_feed(settings: Settings) -> Iterator["queue.SimpleQueue[Event]"]:
     """Yield a queue that receives every event while the block runs, through a transient RabbitMQ queue."""
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    stop = Stop()
 
     @contextmanager
     def opened(_settings: Settings) -> Iterator[Handler]:
         def handle(batch: Sequence[Event]) -> None:
             for event in batch:
                 events.put(event)
+            while events.qsize() > MAX_WAITING and not stop.wait(_CHECK_INTERVAL):
+                pass
 
         yield handle
 
     def decode(delivery: Delivery, now: datetime) -> Event:
         return decode_event(delivery.body, now)
 
-    stop = Stop()
     consumer = Consumer("up", (EVERYTHING,), opened, decode=decode, transient=True)
     thread = threading.Thread(target=_consume, args=(consumer, settings, stop), name="event-feed", daemon=True)
     thread.start()
