@@ -12,14 +12,8 @@ QUEUE = "celery.sync"
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "classic"}
 
 _TASKS = re.escape(QUEUE)
-# Remote control (`celery -A producer inspect`): an exchange for commands, one for answers, and a queue per worker.
-_COMMANDS, _ANSWERS, _MAILBOX = r"celery\.pidbox", r"reply\.celery\.pidbox", r"[^@]+@.+\.celery\.pidbox"
-
-WORKER = publisher_permissions(LIVE_PRICES) | Permissions(
-    configure=(_TASKS, _COMMANDS, _ANSWERS, _MAILBOX),
-    write=(_TASKS, _ANSWERS, _MAILBOX),
-    read=(_TASKS, _COMMANDS, _MAILBOX),
-)
+# Remote control is off, so a worker needs no queue but this one.
+WORKER = publisher_permissions(LIVE_PRICES) | Permissions(configure=(_TASKS,), write=(_TASKS,), read=(_TASKS,))
 # A beat of its own, beside a worker that declares the queue.
 BEAT = Permissions(write=(_TASKS,))
 # A beat that finds no queue declares it.
