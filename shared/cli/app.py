@@ -13,6 +13,8 @@ from shared.cli.plain_values import PlainValues
 from shared.cli.streams import finish_output, prepare_streams
 from shared.errors import StockwireError
 
+_OUR_PACKAGES = ("producer", "consumers", "shared", "infra", "benchmarks")
+
 
 class CommandGroup(PlainValues, TyperGroup):
     """A group whose help shows the first paragraph of each command's help in full."""
@@ -50,12 +52,8 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     except BrokenPipeError:
         # The reader of the output, such as head, has enough.
         sys.exit(1)
-    except OSError as error:
-        # A full disk, a missing permission or a limit of the system is not a bug of ours.
-        sys.exit(error_line(f"{error.filename or 'a file or a socket'} cannot be used: {error.strerror or error}"))
-    except Exception as error:  # noqa: BLE001 - a user gets one line for a bug of ours, not a traceback
-        where = _keep_traceback()
-        sys.exit(error_line(f"bug: {type(error).__name__}: {error} (traceback in {where}; please report it)"))
+    except Exception as error:  # noqa: BLE001 - a user gets one line for any error, not a traceback
+        sys.exit(error_line(_describe_unexpected(error)))
     finally:
         # Ctrl-C during the exit ends the process at once; Python would print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -69,9 +67,27 @@ def _run_and_flush(app: typer.Typer, name: str) -> None:
         finish_output()
 
 
+def _describe_unexpected(error: Exception) -> str:
+    """Return what a user can do about an error that no part of Stockwire explains, and where its traceback is."""
+    match error:
+        case OSError():
+            # A full disk, a missing permission, or a limit of the system.
+            file = error.filename or "a file or a connection"
+            return f"{file} cannot be used: {error.strerror or error} (traceback in {_keep_traceback()})"
+        case MemoryError():
+            return "there is not enough memory for this command"
+        case ModuleNotFoundError(name=str(module)) if module.partition(".")[0] not in _OUR_PACKAGES:
+            return f"{module} is not installed: run .venv/bin/pip install -r requirements.txt"
+    return f"bug: {type(error).__name__}: {error} (traceback in {_keep_traceback()}; please report it)"
+
+
 def _keep_traceback() -> str:
+    """Write the traceback to a file, and return its name, or a few words if the disk is full."""
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", prefix="stockwire-", suffix=".traceback", delete=False) as file:
-        traceback.print_exc(file=file)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="stockwire-", suffix=".traceback", delete=False) as file:
+            traceback.print_exc(file=file)
+    except OSError as error:
+        return f"no file: {error.strerror or error}"
     return file.name
