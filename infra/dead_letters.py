@@ -16,11 +16,15 @@ from shared.messaging import dead_letters
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_messages
 from shared.messaging.messages import Delivery
+from shared.messaging.permissions import Permissions
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import check_queue_name, queue_name
 from shared.settings import load_settings
 
 dead = new_app("List, show, requeue or drop dead letters.")
+
+# A dead letter goes back to its queue through RabbitMQ's default exchange, which has this name for permissions.
+PERMISSIONS = Permissions(write=(r"amq\.default",), read=(r".*\.dead",))
 
 _SUFFIX = ".dead"
 _MAX_LISTED = 1000
@@ -95,7 +99,10 @@ def drop(queue: Queue) -> None:
 @contextmanager
 def _broker() -> Iterator[tuple[Connection, Publisher]]:
     address = load_settings().amqp_url
-    with connected(address, "dead letters") as connection, Publisher(address, "dead letters") as publisher:
+    with (
+        connected(address, "dead letters", PERMISSIONS) as connection,
+        Publisher(address, "dead letters", permissions=PERMISSIONS) as publisher,
+    ):
         yield connection, publisher
 
 

@@ -8,13 +8,16 @@ from dataclasses import replace
 import pytest
 from amqpstorm.exception import AMQPChannelError
 
+from infra.dead_letters import PERMISSIONS
 from infra.up.rabbitmq import PrivateBroker
 from shared.errors import BrokerError, BrokerRefused, PermissionMissing, PublishError, PublishRefused
+from shared.messaging import dead_letters as dead_letter_commands
 from shared.messaging import runner
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect, connected
 from shared.messaging.amqp.declarations import declare_exchanges
 from shared.messaging.consumer import Consumer
+from shared.messaging.messages import Message
 from shared.messaging.permissions import (
     Permissions,
     consumer_permissions,
@@ -23,12 +26,12 @@ from shared.messaging.permissions import (
 )
 from shared.messaging.publisher import Publisher
 from shared.messaging.runner import REDECLARE_INTERVAL
-from shared.messaging.topology import LIVE_PRICES, QueueSpec
+from shared.messaging.topology import DEAD_EXCHANGE, LIVE_PRICES, QueueSpec
 from tests.broker_users import EVERYTHING, BrokerUsers, broker_users
 from tests.consumer_thread import Recorder, Running, opened, running
 from tests.event_factories import message, raw_message, stock_data
 from tests.polling import eventually
-from tests.queues import channel_to, consumers_of, dead_letters, declare, publish
+from tests.queues import channel_to, consumers_of, dead_letters, declare, publish, waiting
 
 NOTHING = Permissions(publishes=(".*",), binds=(".*",))
 SPEC = QueueSpec("stockwire.test", (LIVE_PRICES,))
@@ -141,6 +144,36 @@ def test_a_consumer_that_is_refused_after_it_has_run_ends_after_a_while(
     assert isinstance(error, PermissionMissing)
     users.run_named_command(str(error))
     connect(address, "test").close_gracefully()
+
+
+def test_a_consumer_with_the_least_permissions_declares_its_deleted_queue_again(users: BrokerUsers) -> None:
+    declare(users.administrator, LIVE_PRICES)
+    recorder = Recorder()
+    with running(consumer(recorder), users.administrator, through=users.add(LEAST)):
+        with channel_to(users.administrator) as channel:
+            channel.queue.delete(SPEC.name)
+        eventually(lambda: _published(users.administrator))
+        eventually(lambda: recorder.ids)
+
+
+@pytest.mark.parametrize("lacking", ["read", "write"])
+def test_a_refused_dead_letter_command_names_the_command_that_mends_it(lacking: str, users: BrokerUsers) -> None:
+    queue = declare(users.administrator, LIVE_PRICES)
+    publish(users.administrator, Message(DEAD_EXCHANGE, queue, b"?", {}))
+    address = users.add(replace(EVERYTHING, **{lacking: ()}))
+
+    def requeue() -> int:
+        with (
+            connected(address, "test", PERMISSIONS) as connection,
+            Publisher(address, "test", permissions=PERMISSIONS) as publisher,
+        ):
+            return dead_letter_commands.requeue(connection, publisher, queue).sent
+
+    with pytest.raises(PermissionMissing) as caught:
+        requeue()
+    users.run_named_command(str(caught.value))
+    eventually(lambda: waiting(users.administrator, f"{queue}.dead"))
+    assert requeue() == 1
 
 
 class TestPublishing:
