@@ -111,6 +111,14 @@ def test_a_terminal_shows_cells_as_they_are() -> None:
         assert text in output
 
 
+def test_a_terminal_gets_no_control_character_of_a_cell() -> None:
+    program = f"from shared.cli.output import print_rows\nprint_rows(['note'], [{{'note': {HOSTILE!r}}}])"
+    output = on_a_terminal(program)
+    assert r"=1\x1b[31m\n\u202e" in output
+    assert "\x1b[31m" not in output
+    assert "\u202e" not in output
+
+
 def on_a_terminal(program: str) -> str:
     """Return the output of a Python program whose standard output is a terminal."""
     try:
