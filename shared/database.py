@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -107,24 +107,35 @@ def check_files(engine: Engine) -> None:
         guard.check()
 
 
-def reopening(open_handler: Callable[[], Callable[[T], None]]) -> Callable[[T], None]:
-    """Return a handler that is opened now, and again after StorageReopened.
+class ReopeningHandler(Generic[T]):
+    """A handler that is opened now, and again after StorageReopened.
 
     Another file needs a schema of its own, and does not have the rows that the handler remembers.
     """
-    handler: Callable[[T], None] | None = open_handler()
 
-    def handle(batch: T) -> None:
-        nonlocal handler
-        if handler is None:
-            handler = open_handler()
-        try:
+    def __init__(self, engine: Engine, open_handler: Callable[[], Callable[[T], None]]) -> None:
+        self._engine = engine
+        self._open = open_handler
+        self._handler: Callable[[T], None] | None = open_handler()
+
+    def __call__(self, batch: T) -> None:
+        with self._reopening() as handler:
             handler(batch)
-        except StorageReopened:
-            handler = None
-            raise
 
-    return handle
+    def check(self) -> None:
+        """Find a change of the files without a batch. Raises StorageReopened and StorageDamaged."""
+        with self._reopening():
+            check_files(self._engine)
+
+    @contextmanager
+    def _reopening(self) -> Iterator[Callable[[T], None]]:
+        if self._handler is None:
+            self._handler = self._open()
+        try:
+            yield self._handler
+        except StorageReopened:
+            self._handler = None
+            raise
 
 
 @contextmanager

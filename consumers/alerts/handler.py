@@ -16,7 +16,7 @@ from consumers.alerts.rules.store import load_rule_index
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
 from shared.cli.output import print_lines
-from shared.database import opened, redact, reopening, writing
+from shared.database import ReopeningHandler, opened, redact, writing
 from shared.errors import (
     BrokerUnavailable,
     OutputError,
@@ -163,7 +163,7 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
             handler.relay_at_start()
             return handler
 
-        yield reopening(open_rules)
+        yield ReopeningHandler(engine, open_rules)
 
 
 alerts = Consumer("alerts", (LIVE_PRICES,), open_alerts, single_active=True, publishes=(ALERTS,))

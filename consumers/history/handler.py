@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import opened, redact, reopening
+from shared.database import ReopeningHandler, opened, redact
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
@@ -39,7 +39,7 @@ def open_history(settings: Settings) -> Iterator[Handler]:
 
             return handle
 
-        yield reopening(open_store)
+        yield ReopeningHandler(engine, open_store)
 
 
 class _ProgressLog:

@@ -34,6 +34,8 @@ class Consumer:
     - another StockwireError to stop the process
     - any other exception, after which each event is tried 5 times and then dead-lettered
 
+    A handler may have a method `check`, which is called every 2 seconds and may raise the same errors.
+
     `decode` returns the value that the handler gets for a delivery, or raises InvalidEvent. `max_batch` limits a batch;
     a stop request waits for the current batch. With `single_active`, RabbitMQ delivers to one of several processes
     on the queue, and to another if that process ends. A `transient` queue is deleted with its process. `publishes` are

@@ -67,6 +67,15 @@ class DeliveryPolicy:
         if decoded:
             self._handle(decoded, subscription)
 
+    def check(self) -> None:
+        """Let the handler check what it depends on, if it can. Raises the handler's StockwireError if not transient."""
+        check = getattr(self._handler, "check", None)
+        try:
+            if check:
+                check()
+        except (StorageUnavailable, BrokerUnavailable) as error:
+            log.warning("%s", error)
+
     def _handle(self, batch: Sequence[Decoded], subscription: Subscription) -> None:
         events = [event for _, event in batch]
         backoff = Backoff(cap=30)

@@ -173,6 +173,7 @@ class _Runner:
             if time.monotonic() >= due:
                 # RabbitMQ does not tell a consumer that its binding was deleted.
                 declare()
+                self._policy.check()
                 due = time.monotonic() + REDECLARE_INTERVAL
             if batch:
                 yield batch

@@ -146,7 +146,7 @@ def change_under_history(pipeline: Pipeline, change: Change, consumer: str) -> N
         assert_none("events lost that were stored before the change", (checkpointed | in_wal) - found)
     if change is move_a_copy_over_it:
         assert_none("events lost that are in the copy", checkpointed - found)
-    assert_prints(process, "while in use: opened the file that is there now; trying again")
+    assert_prints(process, "while in use: opened the file that is there now")
 
 
 @fault
@@ -159,6 +159,15 @@ def test_history_stores_in_the_file_that_the_setting_names(pipeline: Pipeline, c
 @pytest.mark.parametrize("change", MOVES)
 def test_control_of_moved_files(pipeline: Pipeline, change: Change) -> None:
     change_under_history(pipeline, change, f"{SABOTAGED}:history_unguarded")
+
+
+@fault
+def test_a_change_is_noticed_within_seconds_without_any_event(pipeline: Pipeline) -> None:
+    pipeline.declare("history")
+    with pipeline.consuming("history") as process:
+        remove(Files(pipeline.history))
+        assert_prints(process, "was removed or moved while in use", timeout=10)
+        assert_eventually(pipeline.history.exists, "a new file", 10)
 
 
 def damage_under_history(pipeline: Pipeline, damage: Change, consumer: str) -> None:
