@@ -85,6 +85,19 @@ def test_every_process_does_all_its_work_as_its_own_user(
         assert process.stop() == 0, process.output
 
 
+def test_the_operator_runs_the_whole_pipeline_and_the_commands_beside_it(site: Site, checkout: Path) -> None:
+    """With a broker of one's own, `up` starts all its processes as one user."""
+    environment = site.environment("operator")
+    with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
+        up.wait_for("AAPL", 60)
+        assert stockwire("sync", "MSFT", environment=environment, folder=checkout).returncode == 0
+        up.wait_for("MSFT")
+        assert stockwire("dead", "list", "history", environment=environment, folder=checkout).returncode == 0
+        assert up.stop() == 0
+    for log in (checkout / "var" / "log").glob("*.log"):
+        assert "refused" not in log.read_text(), log
+
+
 Deed = Callable[[Channel], object]
 PRICES, MARKET, DEAD = "stockwire.history", "market_data", "market_data.dead"
 

@@ -32,6 +32,10 @@ from shared.messaging.topology import (
 
 log = logging.getLogger(__name__)
 
+# The users who may not configure the exchanges, by host, port, virtual host and name. RabbitMQ logs each refusal, so a
+# process asks only once, although it opens a connection per sync.
+_restricted_users: set[tuple[str, int, str, str]] = set()
+
 _NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
 
@@ -68,7 +72,8 @@ class _Declaring:
         self.channel = connection.open_channel()
         self._connection = connection
         self._for_missing = for_missing
-        self._may_configure_exchanges = True
+        address = connection.address
+        self._user = (address.host, address.port, address.virtual_host, address.username)
         self._repeated: list[Any] = []
 
     def exchanges(self) -> None:
@@ -95,6 +100,10 @@ class _Declaring:
     def frames(self) -> bytes:
         """Return the declarations that succeeded as frames that RabbitMQ does not answer."""
         return b"".join(frame.marshal(method, int(self.channel)) for method in self._repeated)
+
+    @property
+    def _may_configure_exchanges(self) -> bool:
+        return self._user not in _restricted_users
 
     def _dead_queue(self, queue: str) -> None:
         name = dead_queue_name(queue)
@@ -141,7 +150,8 @@ class _Declaring:
         except _Refused as error:
             if found is None:
                 raise self._connection.refused(error, self._for_missing) from error
-            self._may_configure_exchanges &= own
+            if not own:
+                _restricted_users.add(self._user)
             return self._keep(declaration, found)
         self._repeated.append(declaration(nowait=True))
         return declared, found is not None

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from amqpstorm.exception import AMQPChannelError
@@ -15,7 +16,7 @@ from shared.messaging import dead_letters as dead_letter_commands
 from shared.messaging import runner
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect, connected
-from shared.messaging.amqp.declarations import declare_exchanges
+from shared.messaging.amqp.declarations import _Declaring, declare_exchanges, declare_queue
 from shared.messaging.consumer import Consumer
 from shared.messaging.messages import Message
 from shared.messaging.permissions import (
@@ -99,6 +100,28 @@ def test_a_consumer_needs_no_permission_for_exchanges_and_dead_letters_that_exis
         publish(users.administrator, message(stock_data("MSFT")))
         eventually(lambda: len(recorder.ids) == 2)
     assert len(recorder.batches) == 2
+
+
+def test_a_process_is_refused_the_exchanges_only_once_so_that_it_does_not_fill_rabbitmqs_log(
+    users: BrokerUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(users.administrator, LIVE_PRICES)
+    address = users.add(LEAST)
+    refused: list[str] = []
+    real = _Declaring._call
+
+    def call(self: _Declaring, method: Any) -> dict[str, Any]:
+        try:
+            return real(self, method)
+        except BrokerRefused:
+            refused.append(method.name)
+            raise
+
+    monkeypatch.setattr(_Declaring, "_call", call)
+    for _ in range(3):
+        with connected(address, "test") as connection:
+            declare_queue(connection, SPEC)
+    assert refused == ["Exchange.Declare"]
 
 
 @pytest.mark.parametrize("deed", ["delete an exchange", "delete the dead letters", "read the dead letters of others"])
