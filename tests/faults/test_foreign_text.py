@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+from pathlib import Path
 
 from celery import signals
 
@@ -14,8 +15,9 @@ from tests.event_factories import AS_OF, stock_data
 from tests.faults.ledger import PromiseBroken
 from tests.faults.markers import control
 from tests.faults.pipeline import SABOTAGED, Pipeline
-from tests.processes import Process, running, stockwire, until
+from tests.processes import Process, copy_checkout, running, stockwire, until
 from tests.queues import declare, publish
+from tests.tls_servers import answering, plain
 
 FORGED = "2026-11-25T10:00:00Z INFO    history: stored everything"
 HOSTILE = f"\x1b]0;owned\x07\x9b31m\u202e\r\n{FORGED}"
@@ -71,6 +73,24 @@ def test_control_of_the_log(pipeline: Pipeline) -> None:
 def test_tail_prints_no_control_characters(pipeline: Pipeline) -> None:
     declare(pipeline.address)
     check_text(publish_to(pipeline, ["python", "-m", "consumers", "tail"]).output)
+
+
+def test_the_error_of_a_sync_shows_no_control_character_of_a_server(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.declare("history")
+    status = f"HTTP/1.1 500 \x1b]0;owned\x07\x9b31m {'x' * 10_000}\r\n".encode("latin-1")
+    with answering(plain(status + b"Content-Length: 6\r\nConnection: close\r\n\r\n\x1b[2Jab")) as port:
+        environment = {
+            **pipeline.environment,
+            "STOCKWIRE_PROVIDER": "twelvedata",
+            "STOCKWIRE_TWELVEDATA_URL": f"http://127.0.0.1:{port}",
+            "STOCKWIRE_TWELVEDATA_KEY": "key",
+        }
+        done = stockwire("sync", "AAPL", environment=environment, folder=copy_checkout(tmp_path))
+    assert done.returncode == 1
+    assert "HTTP 500" in done.stderr
+    assert "owned" in done.stderr
+    assert len(done.stderr) < 1000
+    check_text(done.stderr)
 
 
 def test_a_spreadsheet_runs_no_formula_of_a_stranger(pipeline: Pipeline) -> None:

@@ -22,6 +22,7 @@ from shared.errors import InvalidResponse, ProviderUnavailable
 MAX_BODY = 2**20
 MAX_HISTORY_BODY = 16 * 2**20
 MAX_REDIRECTS = 3
+_MAX_REASON = 60  # characters
 
 _CHUNK = 2**16
 
@@ -155,7 +156,9 @@ class Client:
             if len(body) > self._max_body:
                 raise InvalidResponse(f"the body is longer than {self._max_body // 2**20} MiB")
         text = body.decode(errors="replace")
-        return Response(response.status_code, response.reason or "", text, _read_retry_after(response))
+        # The reason is whatever the server writes there, at any length.
+        reason = truncate(response.reason or "", _MAX_REASON)
+        return Response(response.status_code, reason, text, _read_retry_after(response))
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
