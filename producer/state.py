@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, MetaData, inspect
 from sqlalchemy.engine import URL
 
-from shared.database import opened, opened_for_reading, reading, writing
+from shared.database import after_reopening, opened, opened_for_reading, reading, writing
 
 FILE = "producer.db"
 
@@ -35,12 +35,8 @@ _RENAMED_TABLES = {
 def open_state(folder: Path) -> Iterator[Engine]:
     """Open the state kept in `folder`; create missing tables and migrate old ones. Raises StorageError."""
     with opened(URL.create("sqlite", database=str(folder / FILE))) as engine:
-        with reading(engine) as connection:
-            up_to_date = _is_up_to_date(connection)
-        if not up_to_date:
-            with writing(engine) as connection:
-                metadata.create_all(connection)
-                _migrate_tables(connection)
+        _create_tables(engine)
+        after_reopening(engine, lambda: _create_tables(engine))
         yield engine
 
 
@@ -60,6 +56,15 @@ def open_state_for_reading(folder: Path) -> Iterator[Connection | None]:
             return
     with open_state(folder) as engine, reading(engine) as connection:
         yield connection
+
+
+def _create_tables(engine: Engine) -> None:
+    with reading(engine) as connection:
+        if _is_up_to_date(connection):
+            return
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+        _migrate_tables(connection)
 
 
 def _is_up_to_date(connection: Connection) -> bool:

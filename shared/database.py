@@ -107,6 +107,13 @@ def check_files(engine: Engine) -> None:
         guard.check()
 
 
+def after_reopening(engine: Engine, prepare: Callable[[], None]) -> None:
+    """Call `prepare` for each file that is opened in the place of another, before StorageReopened is raised."""
+    guard: SqliteGuard | None = engine.get_execution_options().get(_GUARD)
+    if guard:
+        guard.after_reopening = prepare
+
+
 class ReopeningHandler(Generic[T]):
     """A handler that is opened now, and again after StorageReopened.
 

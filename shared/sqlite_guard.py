@@ -7,6 +7,7 @@ may be in no file of that name.
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class SqliteGuard:
         self._database = database
         self._connections: list[sqlite3.Connection] = []
         self._unchecked: Change | None = None
+        # Called before StorageReopened is raised, such as to create tables.
+        self.after_reopening: Callable[[], None] = lambda: None
 
     def watch(self, engine: Engine) -> None:
         """Watch the files of the engine's connections, each of which must be in WAL mode."""
@@ -52,6 +55,7 @@ class SqliteGuard:
         self._unchecked = None
         if problem:
             raise damaged(self._database, f"{change}, and is damaged ({problem})")
+        self.after_reopening()
         raise StorageReopened(f"database {self._database} {change}: opened the file that is there now")
 
     def _add(self, connection: sqlite3.Connection, _record: object) -> None:

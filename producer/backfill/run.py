@@ -12,7 +12,14 @@ from producer.backfill.time_ranges import TimeRange, split_into_windows, subtrac
 from producer.market_service import describe_errors
 from producer.providers.base import HistoricalProvider, Interval, Quote
 from shared.database import reading, writing
-from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderError,
+    RateLimited,
+    StorageReopened,
+    UnknownSymbol,
+)
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
 from shared.symbols import join_names
@@ -147,8 +154,13 @@ class Backfill:
         self._remove(symbol, window)
         until = min(window.until, self.clock() - LATE_BARS)
         if self.state is not None and window.since < until:
-            with writing(self.state) as connection:
-                save_progress(connection, provider.name, symbol, self.interval, window.since, until)
+            done = (provider.name, symbol, self.interval, window.since, until)
+            try:
+                _save_progress(self.state, *done)
+            except StorageReopened as error:
+                # The window is the first one in the new file.
+                self.print_line(str(error))
+                _save_progress(self.state, *done)
 
     def _remove(self, symbol: str, window: TimeRange) -> None:
         """Remove the window from what remains of the symbol."""
@@ -158,3 +170,10 @@ class Backfill:
         if not self.remaining[symbol]:
             del self.remaining[symbol]
             self.symbol_errors.pop(symbol, None)
+
+
+def _save_progress(
+    state: Engine, provider: str, symbol: str, interval: Interval, since: datetime, until: datetime
+) -> None:
+    with writing(state) as connection:
+        save_progress(connection, provider, symbol, interval, since, until)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.backfill.progress import load_progress
+from producer.backfill.progress import forget_progress, load_progress
 from producer.market_hours import LastSync
 from producer.providers.base import Interval
 from producer.providers.http.circuit_breaker import CircuitBreaker, load_circuit_breaker
@@ -17,7 +17,7 @@ from producer.providers.http.request_order import last_requested
 from producer.state import FILE, open_state
 from producer.watch_list import WatchListEditor, load_changes
 from shared.database import reading, writing
-from shared.errors import StockwireError
+from shared.errors import StockwireError, StorageReopened
 from shared.times import to_micros
 
 AT = datetime(2024, 11, 20, 10, tzinfo=UTC)
@@ -126,3 +126,14 @@ def test_processes_that_start_at_once_migrate_once(folder: Path) -> None:
     assert len(load_changes(folder).added) == 10
     with open_state(folder) as engine, reading(engine) as connection:
         assert load_progress(connection, "yahoo", Interval.DAY) == {"BRK.B": (SINCE, AT)}
+
+
+def test_a_removed_file_is_made_again_with_its_tables(tmp_path: Path) -> None:
+    with open_state(tmp_path) as engine:
+        for suffix in ("", "-wal", "-shm"):
+            (tmp_path / f"{FILE}{suffix}").unlink()
+        with pytest.raises(StorageReopened), writing(engine):
+            pass
+        with writing(engine) as connection:
+            forget_progress(connection, ["AAPL"], Interval.DAY)
+    assert (tmp_path / FILE).exists()

@@ -13,7 +13,7 @@ from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill
 from producer.backfill.time_ranges import TimeRange
 from producer.providers.base import Interval, Quote, QuoteResults
-from producer.state import open_state
+from producer.state import FILE, open_state
 from shared.database import writing
 from shared.errors import (
     AuthenticationFailed,
@@ -136,6 +136,20 @@ def test_a_window_is_published_before_the_next_is_fetched(run: Make, broker: Bro
     run(provider, symbols=["AAPL"])
     assert provider.requested == [("AAPL", 1, 6), ("AAPL", 6, 11), ("AAPL", 11, 13)]
     assert there == [0, 5, 10]
+
+
+def test_a_removed_state_file_does_not_end_a_backfill(
+    run: Make, broker: BrokerAddress, tmp_path: Path, printed: list[str]
+) -> None:
+    queue = declare(broker)
+
+    def remove_state(_symbol: str, day: int) -> None:
+        if day == 6:
+            (tmp_path / FILE).unlink()
+
+    assert run(FakeHistoricalProvider(before_answer=remove_state), symbols=["AAPL"]).is_finished
+    assert len(published(broker, queue, 12)) == 12
+    assert "was removed or moved while in use" in printed[0]
 
 
 @pytest.mark.parametrize("error", [ProviderUnavailable("is down"), InvalidResponse("sent an HTML page")])
