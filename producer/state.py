@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData, inspect
+from sqlalchemy import Connection, Engine, MetaData, Table, inspect
 from sqlalchemy.engine import URL
 
 from shared.database import after_reopening, opened, opened_for_reading, reading, writing
@@ -41,18 +41,19 @@ def open_state(folder: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def open_state_for_reading(folder: Path) -> Iterator[Connection | None]:
-    """Yield a connection that reads the state, or None if there is none yet.
+def open_state_for_reading(folder: Path, table: Table) -> Iterator[Connection | None]:
+    """Yield a connection that reads the table, or None if there is no such table yet.
 
-    Creates no file, and needs write permission only if old tables have to be migrated first. Raises StorageError.
+    Creates no file, and needs write permission only if an old table has to be migrated first. Raises StorageError.
     """
     path = folder / FILE
     if not path.exists():
         yield None
         return
     with opened_for_reading(URL.create("sqlite", database=str(path))) as engine, reading(engine) as connection:
-        if _is_up_to_date(connection):
-            yield connection
+        migrates = any(_RENAMED_TABLES[old][0] == table.name for old in _tables_to_migrate(connection))
+        if not migrates:
+            yield connection if table.name in _table_names(connection) else None
             return
     with open_state(folder) as engine, reading(engine) as connection:
         yield connection

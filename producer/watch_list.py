@@ -54,7 +54,7 @@ def watch_list(settings: Settings, folder: Path) -> tuple[str, ...]:
 
 def load_changes(folder: Path) -> WatchChanges:
     """Read the changes kept in `folder`. Creates no file. Raises StorageError."""
-    with open_state_for_reading(folder) as connection:
+    with open_state_for_reading(folder, watch_changes) as connection:
         return read_changes(connection) if connection else WatchChanges()
 
 

@@ -10,7 +10,7 @@ import typer
 from producer.plan.forecast import Pricing, SyncTimes, exceeded_limits, make_forecast, make_load
 from producer.plan.report import ProviderForecast, SyncPlan, print_json, print_text
 from producer.providers.http.apis.base import Api
-from producer.providers.http.quota import read_usage
+from producer.providers.http.quota import quota_usage, read_usage
 from producer.providers.registry import APIS
 from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
@@ -106,6 +106,6 @@ def pricing_of(api: Api, now: datetime) -> Pricing:
 
 def spent_today(folder: Path, account_name: str, now: datetime) -> int:
     """Return the credits spent since midnight UTC. Creates no file."""
-    with open_state_for_reading(folder) as connection:
+    with open_state_for_reading(folder, quota_usage) as connection:
         usage = read_usage(connection, account_name) if connection else ()
     return sum(amount for at, amount in usage if at >= midnight_of(now))

@@ -1,14 +1,16 @@
 """The watch list on a real SQLite file."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from producer.state import FILE, open_state
-from producer.watch_list import WatchListEditor, load_changes, watch_list
+from producer.watch_list import WatchChanges, WatchListEditor, load_changes, watch_list
 from shared.database import writing
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -133,3 +135,19 @@ def test_a_missing_table_is_created(tmp_path: Path) -> None:
         connection.exec_driver_sql("DROP TABLE watch_changes")
     assert (tmp_path / FILE).exists()
     assert watched(tmp_path) == BASE
+
+
+def test_reading_the_watch_list_writes_nothing(tmp_path: Path) -> None:
+    with open_state(tmp_path):
+        pass
+    before = {each: each.stat().st_mtime_ns for each in tmp_path.iterdir()}
+    assert load_changes(tmp_path) == WatchChanges()
+    assert {each: each.stat().st_mtime_ns for each in tmp_path.iterdir()} == before
+
+
+def test_a_state_without_a_watch_list_is_read_without_creating_one(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("CREATE TABLE others (id INTEGER)")
+    assert load_changes(tmp_path) == WatchChanges()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("others",)]
