@@ -6,9 +6,8 @@ All output of the commands and consumers goes through this module, which escapes
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from itertools import chain
 from typing import Any
 
 from shared.cli.escaping import escape, escape_cell, escape_json
@@ -56,7 +55,8 @@ def print_rows(
         _print_json(columns, rows)
     elif output is Format.CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows(chain([columns], (_csv_cells(columns, row, right) for row in rows)))
+        writer.writerow(columns)
+        writer.writerows(_csv_rows(columns, rows, right))
     else:
         _print_table(columns, [_cells(columns, row) for row in rows], right, empty)
 
@@ -106,13 +106,12 @@ def _cells(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
     return ["" if value is None else escape(str(value)) for value in values]
 
 
-def _csv_cells(columns: Sequence[str], row: Mapping[str, Any], numbers: Sequence[str]) -> list[Any]:
-    """Return the cells of a row; a negative number must not be taken for a formula."""
-    values = ((column, row.get(column)) for column in columns)
-    return [_csv_cell(value, is_number=column in numbers) for column, value in values]
-
-
-def _csv_cell(value: Any, *, is_number: bool) -> Any:
-    if not isinstance(value, str):
-        return value
-    return escape(value) if is_number else escape_cell(value)
+def _csv_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], numbers: Sequence[str]) -> Iterator[list[Any]]:
+    """Yield the cells of each row; a negative number must not be taken for a formula."""
+    texts = [place for place, column in enumerate(columns) if column not in numbers]
+    for row in rows:
+        cells: list[Any] = [row.get(column) for column in columns]
+        for place in texts:
+            if isinstance(cells[place], str):
+                cells[place] = escape_cell(cells[place])
+        yield cells

@@ -1,10 +1,8 @@
 """Standard output and standard error that may be closed, full, or unable to show every character."""
 
-import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
 
 from shared.errors import OutputError
 
@@ -17,12 +15,20 @@ class StandardOutput(io.TextIOWrapper):
     """Standard output. Writing raises OutputError if it fails, and BrokenPipeError if nobody reads it any more."""
 
     def write(self, text: str) -> int:
-        with _translate_errors():
+        try:
             return super().write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _output_error(error) from error
 
     def flush(self) -> None:
-        with _translate_errors():
+        try:
             super().flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _output_error(error) from error
 
 
 def prepare_streams() -> None:
@@ -48,16 +54,10 @@ def finish_output() -> None:
         raise
 
 
-@contextlib.contextmanager
-def _translate_errors() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"standard output cannot be written ({error.strerror}): redirect it to a file with room, or to /dev/null"
-        ) from error
+def _output_error(error: OSError) -> OutputError:
+    return OutputError(
+        f"standard output cannot be written ({error.strerror}): redirect it to a file with room, or to /dev/null"
+    )
 
 
 def _is_open(number: int) -> bool:
