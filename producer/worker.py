@@ -6,6 +6,7 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
+from billiard import pool  # type: ignore[import-untyped]
 from celery import current_app, signals
 from celery.platforms import SecurityWarning
 
@@ -21,12 +22,15 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
+POOL_EXIT_TIMEOUT = 3.0  # seconds
+
 
 def connect_signals() -> None:
     """Connect the handlers."""
     signals.celeryd_init.connect(check_before_start)
     signals.beat_init.connect(check_beat)
     signals.worker_init.connect(disable_gossip)
+    signals.worker_init.connect(shorten_pool_exit)
     signals.beat_embedded_init.connect(follow_worker)
     signals.task_postrun.connect(remove_old_results)
     signals.worker_process_shutdown.connect(flush_results)
@@ -89,6 +93,16 @@ def disable_gossip(sender: Any, **_: Any) -> None:
     heartbeat stops the whole worker while RabbitMQ blocks publishers.
     """
     sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=not sender.task_events)
+
+
+def shorten_pool_exit(**_: Any) -> None:
+    """Let a pool process end after POOL_EXIT_TIMEOUT although the worker has not read its last result.
+
+    A worker that stops forgets a task that it has handed to a process a moment ago, and never reads its result:
+    RabbitMQ delivers the sync again. The process would wait for 30 s, and the worker for the process.
+    """
+    interval = pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(POOL_EXIT_TIMEOUT / interval)
 
 
 def follow_worker(sender: Any, **_: Any) -> None:

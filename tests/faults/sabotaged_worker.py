@@ -6,7 +6,7 @@ from celery import platforms
 from celery.backends.database import DatabaseBackend
 
 from producer import app as real_app
-from producer import tasks
+from producer import tasks, worker
 
 
 class PatientResults(DatabaseBackend):
@@ -30,6 +30,9 @@ def __getattr__(name: str) -> Any:
         case "waiting_for_results":
             # Celery's own backend, which stores a result while the task waits.
             real_app.loader.override_backends = {"db": "tests.faults.sabotaged_worker:PatientResults"}
+        case "waiting_for_the_forgotten":
+            # The time for which billiard waits.
+            worker.POOL_EXIT_TIMEOUT = 30
         case "trusting_headers":
             real_app.conf.worker_consumer = "celery.worker.consumer:Consumer"
         case "trusting_frames":
