@@ -44,11 +44,13 @@ class SqliteGuard:
     def check(self) -> None:
         """Raise StorageReopened after a change of the files, and StorageDamaged if the file there is damaged."""
         try:
-            # If a check could not be done, such as on a locked file, it is still to be done.
-            self._unchecked = change = self._unchecked or self._files.find_change()
+            # If the file could not be checked, such as because it was locked, that is still to be done.
+            change = self._unchecked or self._files.find_change()
             if change is None:
                 return
-            self._release(change)
+            if self._unchecked is None:
+                self._release(change)
+                self._unchecked = change
             problem = self._find_damage_of_file(change)
         except OSError as error:
             raise StorageError(f"database {self._database}: its files cannot be checked: {error}") from error

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from shared.database import opened, reading, writing
-from shared.errors import StorageDamaged, StorageReopened
+from shared.errors import StorageDamaged, StorageReopened, StorageUnavailable
 from shared.sqlite_reading import close_without_checkpoint
 
 # More than one page, so that the rows do not fit into the part of a file that a test leaves in place.
@@ -269,6 +269,23 @@ def test_checkpoints_and_writers_of_other_processes_are_no_change(engine: Engine
                 other.execute("pragma wal_checkpoint(truncate)")
                 other.execute("vacuum")
     assert len(stored(path)) == ROWS + 400
+
+
+def test_a_file_that_is_locked_when_it_has_to_be_checked_is_checked_later(
+    checkpointed: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.sqlite_guard.BUSY_TIMEOUT", 0.1)
+    copy = copy_of(path)
+    in_another_process(overwrite_the_middle, copy)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as other:
+        other.execute("pragma locking_mode=exclusive")
+        other.execute("begin exclusive")
+        copy.rename(path)
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match="locked"):
+                add(checkpointed, 7000)
+    with pytest.raises(StorageDamaged):
+        add(checkpointed, 7000)
 
 
 def test_a_symbolic_link_that_names_another_file_is_followed(tmp_path: Path, path: Path) -> None:
