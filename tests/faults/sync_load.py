@@ -95,13 +95,13 @@ class SyncLoad:
 class Workers:
     """Celery workers in one copy of the project, started one after the other; `now` is the latest."""
 
-    def __init__(self, pipeline: Pipeline, app: str, **settings: str) -> None:
+    def __init__(self, pipeline: Pipeline, app: str, pool: str = "prefork", **settings: str) -> None:
         self.folder = copy_checkout(pipeline.folder)
         self.now: Process
         self.beat: Process
         self._address = pipeline.address
         celery = ("python", "-m", "celery", "-A", app)
-        self._command = (*celery, "worker", "--concurrency=1", "--loglevel=info")
+        self._command = (*celery, "worker", "--concurrency=1", f"--pool={pool}", "--loglevel=info")
         self._beat_command = (*celery, "beat", "--loglevel=info")
         self._schedule = ""
         values = {"SYMBOLS": ",".join(SYMBOLS), "SCHEDULE": "1h", **settings}

@@ -17,12 +17,12 @@ from tests.processes import DEADLINE
 MAX_MEMORY = 150 * 2**20
 
 
-def sync_among_malformed_tasks(pipeline: Pipeline, app: str = "producer") -> None:
+def sync_among_malformed_tasks(pipeline: Pipeline, app: str = "producer", pool: str = "prefork") -> None:
     pipeline.declare("history")
     marker = pipeline.folder / "unpickled"
     with (
         pipeline.consuming("history") as stores,
-        Workers(pipeline, app) as workers,
+        Workers(pipeline, app, pool) as workers,
         SyncLoad(pipeline.address) as syncs,
     ):
         workers.now.wait_for("ready.")
@@ -46,7 +46,7 @@ def sync_among_malformed_tasks(pipeline: Pipeline, app: str = "producer") -> Non
 
 
 def wait_until_all_are_taken(workers: Workers) -> None:
-    deadline = time.monotonic() + 2 * DEADLINE
+    deadline = time.monotonic() + 6 * DEADLINE
     while not workers.has_nothing_to_take():
         if not workers.now.running:
             raise PromiseBroken(f"the worker ended:\n{workers.now.output[-3000:]}")
@@ -64,8 +64,9 @@ def peak_memory(pid: int) -> int:
 
 
 @fault
-def test_malformed_tasks_are_dropped_and_syncs_go_on(pipeline: Pipeline) -> None:
-    sync_among_malformed_tasks(pipeline)
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_malformed_tasks_are_dropped_and_syncs_go_on(pipeline: Pipeline, pool: str) -> None:
+    sync_among_malformed_tasks(pipeline, pool=pool)
 
 
 @control
