@@ -14,10 +14,12 @@ from infra.permissions.definitions import topology_definitions
 from infra.permissions.users import process_users
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
+from shared.messaging.messages import Message
 from shared.messaging.permissions import Permissions
 from tests.broker_users import BrokerUsers
 from tests.processes import Process, running, stockwire, until
 from tests.queues import channel_to, declare, waiting
+from tests.queues import publish as publish_raw
 
 CELERY = ("python", "-m", "celery", "-A", "producer")
 COMMANDS = {
@@ -190,3 +192,32 @@ def test_a_worker_or_beat_that_is_refused_ends_with_the_command(process: str, si
         granted.wait_for(READY[process])
         until(lambda: waiting(site.users.administrator, "celery.sync") or process == "worker", "a sync")
         assert "refused" not in granted.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sync", "AAPL"),
+        ("replay", "prices.csv"),
+        ("replay", "prices.csv", "--backfill"),
+        ("consume", "tail"),
+        ("consume", "history"),
+        ("dead", "list", "history"),
+    ],
+    ids=" ".join,
+)
+def test_a_refused_command_ends_with_one_line_and_the_command_that_mends_it(
+    words: tuple[str, ...], site: Site, checkout: Path
+) -> None:
+    (checkout / "prices.csv").write_text("date,symbol,close\n2026-01-02,AAPL,1.5\n")
+    publish_raw(site.users.administrator, Message("market_data.dead", "stockwire.history", b"?", {}))
+    address = site.users.add(Permissions(publishes=(".*",), binds=(".*",)))
+    environment = {**site.environment("operator"), "STOCKWIRE_AMQP_URL": address.setting()}
+    done = stockwire(*words, environment=environment, folder=checkout)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "refused user" in line]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    site.users.run_named_command(lines[0])
+    if words[0] != "consume":
+        assert stockwire(*words, environment=environment, folder=checkout).returncode == 0
