@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, inspect
 from sqlalchemy.engine import URL
 
 from shared.database import after_reopening, opened, opened_for_reading, reading, writing
+from shared.sqlite_reading import database_exists
 
 FILE = "producer.db"
 
@@ -47,7 +48,7 @@ def open_state_for_reading(folder: Path, table: Table) -> Iterator[Connection | 
     Creates no file, and needs write permission only if an old table has to be migrated first. Raises StorageError.
     """
     path = folder / FILE
-    if not path.exists():
+    if not database_exists(path):
         yield None
         return
     with opened_for_reading(URL.create("sqlite", database=str(path))) as engine, reading(engine) as connection:

@@ -169,6 +169,9 @@ def _setting_names() -> str:
 
 
 def _read_running() -> dict[str, str]:
+    # The options of another user's `up` are private, because a URL may hold a password.
+    if not os.access(UP_SETTINGS, os.R_OK):
+        return {}
     return _read_dotenv(UP_SETTINGS, interpolate=False) if is_locked(UP_LOCK) else {}
 
 

@@ -30,7 +30,7 @@ def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
     if code in DAMAGE:
         return damaged(database, f"is damaged or not a SQLite file ({reason})")
     if code == sqlite3.SQLITE_CANTOPEN:
-        return StorageError(f"database {database} cannot be opened: check that folder and file can be written")
+        return StorageError(f"database {database} cannot be opened: check the permissions of file and folder")
     return StorageError(f"database {database}: {reason}")
 
 

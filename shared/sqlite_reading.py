@@ -8,6 +8,17 @@ from shared.errors import StorageError
 from shared.sqlite import BUSY_TIMEOUT
 
 
+def database_exists(path: Path) -> bool:
+    """Return True if there is a file. Raises StorageError if the user may not look into its folder."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StorageError(f"database sqlite:///{path} cannot be read: {error.strerror}") from error
+    return True
+
+
 def connect_for_reading(path: Path) -> sqlite3.Connection:
     """Open an existing database. Close it with `close_without_checkpoint`. Raises sqlite3.Error and StorageError.
 

@@ -21,6 +21,7 @@ from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
 from shared.schema import create_schema, has_schema
 from shared.settings import load_settings
+from shared.sqlite_reading import database_exists
 from shared.times import format_instant, format_sortable, utc_now
 
 _EFFECT = "a running alerts consumer applies this within 2 seconds"
@@ -126,7 +127,7 @@ def _stored() -> Iterator[Engine | None]:
     Raises StorageError, also if the database must be migrated first.
     """
     url = load_settings().alerts_url
-    if url.sqlite_file and not url.sqlite_file.exists():
+    if url.sqlite_file and not database_exists(url.sqlite_file):
         yield None
         return
     with opened_for_reading(url.engine_url) as engine:

@@ -12,6 +12,7 @@ from shared.errors import StorageError
 from shared.prices import format_price, from_float
 from shared.settings import Settings
 from shared.sql_reader import Reader, open_reader
+from shared.sqlite_reading import database_exists
 from shared.times import format_sortable, from_micros, to_micros
 
 PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
@@ -31,7 +32,7 @@ def history_reader(settings: Settings) -> Iterator[Reader]:
     """Yield a reader of the history database. Raises StorageError if there is no history yet."""
     url = settings.history_url
     missing = StorageError(f"there is no history in {url} yet: run ./stockwire up, or ./stockwire consume history")
-    if url.sqlite_file and not url.sqlite_file.exists():
+    if url.sqlite_file and not database_exists(url.sqlite_file):
         # Connecting would create the file.
         raise missing
     with open_reader(url) as reader:

@@ -17,7 +17,7 @@ from shared.database import opened_for_reading, reading
 from shared.database_url import DatabaseUrl
 from shared.errors import StorageError
 from shared.sql_reader import open_reader
-from shared.sqlite_reading import close_without_checkpoint
+from shared.sqlite_reading import close_without_checkpoint, database_exists
 
 NOBODY = 65_534
 # Parts of the database that are there while a consumer runs, and after it was stopped or killed.
@@ -52,11 +52,11 @@ def write_numbers(path: Path) -> sqlite3.Connection:
     return database
 
 
-def without_permission(path: Path, read: Callable[[Path], object]) -> None:
-    """Run `read` in a process that may not write to the database and its folder."""
+def without_permission(path: Path, read: Callable[[Path], object], files: int = 0o444, folder: int = 0o555) -> None:
+    """Run `read` in a process that may not write to the database and its folder, or has the given permissions."""
     for each in path.parent.iterdir():
-        each.chmod(0o444)
-    path.parent.chmod(0o555)
+        each.chmod(files)
+    path.parent.chmod(folder)
 
     def run() -> None:
         if os.geteuid() == 0:
@@ -122,3 +122,21 @@ def test_a_writer_is_not_kept_from_shortening_its_wal(path: Path) -> None:
         assert list(reader.select("select number from numbers")) == [(1,), (2,)]
         busy, *_ = writer.execute("pragma wal_checkpoint(truncate)").fetchone()
     assert busy == 0
+
+
+def test_a_folder_that_may_not_be_searched_is_an_error(path: Path) -> None:
+    def read(path: Path) -> None:
+        with pytest.raises(StorageError, match="cannot be read: Permission denied"):
+            database_exists(path)
+
+    without_permission(path, read, folder=0o000)
+
+
+def test_a_file_that_may_not_be_read_is_an_error(path: Path) -> None:
+    write_numbers(path).close()
+
+    def read(path: Path) -> None:
+        with pytest.raises(StorageError, match="cannot be opened: check the permissions of file and folder"):
+            read_by_sqlite3(path)
+
+    without_permission(path, read, files=0o000)

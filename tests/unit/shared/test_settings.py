@@ -1,3 +1,4 @@
+import os
 import traceback
 from pathlib import Path
 
@@ -88,6 +89,13 @@ def test_the_settings_of_a_running_up_survive_a_round_trip_and_only_their_owner_
         assert load_settings({}, NOWHERE).history_url.engine_url.password == password
     assert (tmp_path / "up.env").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.glob("up.*") if path.suffix != ".lock"] == ["up.env"]
+
+
+def test_the_options_of_another_users_up_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_running({"STOCKWIRE_SYMBOLS": "IBM"})
+    monkeypatch.setattr("os.access", lambda path, mode: (path, mode) != (tmp_path / "up.env", os.R_OK))
+    with file_lock(tmp_path / "up.lock"):
+        assert load_settings({}, NOWHERE).symbols == Settings().symbols
 
 
 def test_the_error_for_settings_of_up_that_cannot_be_written_has_one_line(
