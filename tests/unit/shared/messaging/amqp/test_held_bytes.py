@@ -1,6 +1,10 @@
 import threading
+import time
 
-from shared.messaging.amqp.held_bytes import MAX_HELD, HeldBytes
+import pytest
+
+from shared.messaging.amqp import held_bytes
+from shared.messaging.amqp.held_bytes import GROWTH, MAX_HELD, HeldBytes
 
 SHORT = 0.2
 LONG = 5.0
@@ -36,3 +40,20 @@ def test_the_reader_does_not_wait_when_it_may_not() -> None:
     may_wait.clear()
     thread.join(LONG)
     assert not thread.is_alive()
+
+
+def test_a_reader_that_waits_for_long_may_read_a_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RabbitMQ closes a connection that takes nothing for 30 s."""
+    monkeypatch.setattr(held_bytes, "GROWTH_INTERVAL", SHORT)
+    held = HeldBytes()
+    held.add(MAX_HELD + 1)
+    started = time.monotonic()
+    held.wait_for_room(lambda: True)
+    assert time.monotonic() - started >= SHORT
+    held.add(GROWTH)
+    started = time.monotonic()
+    held.wait_for_room(lambda: True)
+    assert time.monotonic() - started < SHORT
+    held.add(1)
+    held.wait_for_room(lambda: True)
+    assert time.monotonic() - started >= SHORT
