@@ -135,8 +135,10 @@ class TestInvalidEvents:
             eventually(lambda: waiting(broker, queue) == 0)
         dead = Counter(each.id for each in dead_letters(broker, queue, 2000))
         assert dead.keys() == {str(number) for number in range(700)}
-        # RabbitMQ had confirmed these before the failure.
-        assert sum(dead.values()) == 700 + MAX_REJECTED
+        # RabbitMQ had confirmed some before the failure, as many as had arrived together.
+        again = [each for each, times in dead.items() if times == 2]
+        assert 0 < len(again) <= MAX_REJECTED
+        assert sum(dead.values()) == 700 + len(again)
 
     def test_the_log_names_the_first_rejected_messages_and_counts_the_others(
         self, broker: BrokerAddress, caplog: pytest.LogCaptureFixture
