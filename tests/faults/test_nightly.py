@@ -18,7 +18,7 @@ from infra.up.rabbitmq import PrivateBroker
 from shared.events import StockData
 from shared.times import parse_instant
 from tests.celery_worker import results_by_task
-from tests.faults.assertions import assert_stops
+from tests.faults.assertions import assert_prints, assert_stops
 from tests.faults.ledger import Ledger, PromiseBroken, assert_none, check_alerts, read_alerts
 from tests.faults.load import Load, prices
 from tests.faults.markers import control, fault
@@ -121,8 +121,11 @@ def kill_everything(pipeline: Pipeline, node: PrivateBroker, chaos: random.Rando
                     kill()
                     running.assert_goes_on(victim)
                     killed += 1
+        # A process that was started a moment ago does not handle SIGTERM yet.
+        assert_prints(running.workers.beat, "beat: Starting")
         assert_stops(running.workers.beat)
         load = running.load.stop()
+        assert_prints(running.workers.now, "ready.")
         finish(pipeline, running.syncs, running.workers)
         for name, consumer in running.consumers.items():
             pipeline.drain(name, consumer.process)
