@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,12 +55,16 @@ def send(broker: BrokerAddress, checkout: Path, *options: str) -> None:
     subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=30)
 
 
+def done_syncs(checkout: Path) -> list[dict[str, Any]]:
+    return [result for result in results(checkout) if "skipped" not in result]
+
+
 def test_worker_and_beat_sync_on_schedule_and_stop_cleanly(
     start: Start, checkout: Path, broker: BrokerAddress, rabbitmq: PrivateBroker
 ) -> None:
     queue = declare(broker)
     with start() as worker:
-        until(lambda: len(results(checkout)) >= 3, "three syncs")
+        until(lambda: len(done_syncs(checkout)) >= 3, "three syncs")
         listed = rabbitmq.rabbitmqctl(
             "list_queues", "--vhost", broker.virtual_host, "--no-table-headers", "name", "durable", "exclusive"
         )
@@ -74,10 +79,11 @@ def test_worker_and_beat_sync_on_schedule_and_stop_cleanly(
     assert "celery.sync" in [name for name, _, _ in queues]
     assert all("true" in (durable, exclusive) for _, durable, exclusive in queues), listed
 
-    first, second, third = results(checkout)[:3]
+    first, second, third = done_syncs(checkout)[:3]
     assert {**first, "at": ""} == {"at": "", "provider": "simulated", "published": 2, "failed": {}}
     at = [parse_instant(each["at"]) for each in (first, second, third)]
-    assert all(0.9 < (after - before).total_seconds() < 3 for before, after in pairwise(at))
+    # On a busy machine a sync may be skipped, because the one before it still runs.
+    assert all(0.9 < (after - before).total_seconds() < 10 for before, after in pairwise(at))
     published = read_events(broker, queue, 4)
     assert [event.symbol for event in published] == ["AAPL", "MSFT", "AAPL", "MSFT"]
     assert published[0].as_of == at[0].replace(microsecond=0)
