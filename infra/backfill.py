@@ -112,7 +112,7 @@ def publish_history(
         finally:
             progress.close()
             # An error before the first event speaks for itself.
-            if work.history.published or sys.exc_info()[0] is None:
+            if work.history.published or stop.requested or sys.exc_info()[0] is None:
                 _print_published(work)
         if work.is_finished and resumable:
             with writing(state) as connection:

@@ -17,6 +17,9 @@ from celery.beat import BeatLazyFunc, Scheduler, SchedulingError
 from celery.schedules import schedule as interval_schedule
 from kombu.exceptions import KombuError
 
+# The backend of results is imported with this module: if SIGTERM came while Celery imports it, beat would end with a
+# traceback, because Celery's handler of SIGTERM needs the same module.
+import producer.results  # noqa: F401
 from producer.market_hours import LastSync, MarketHours
 from producer.refusals import describe_error
 from producer.task_queue import BEAT_DECLARING, WORKER

@@ -86,7 +86,7 @@ def replay(
         finally:
             progress.close()
             # An error before the first row speaks for itself.
-            if run.published or run.skipped or sys.exc_info()[0] is None:
+            if run.published or run.skipped or stop.requested or sys.exc_info()[0] is None:
                 print_lines(f"published {run.published} events, skipped {run.skipped} rows")
     if run.skipped:
         raise typer.Exit(1)

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 # The prefetch, in batches. With two, RabbitMQ sends the next batch while the consumer handles the first.
 PREFETCH_BATCHES = 2
 # A crash of the consumer counts as a failed attempt of every message that was delivered, not only of the message that
-# caused the crash. Messages with this many attempts are handled in smaller and smaller parts, so that the healthy
-# messages before the cause are acknowledged.
+# caused the crash. Messages with this many attempts are handled in parts that begin small, so that the healthy messages
+# before the cause are acknowledged, and grow, so that a consumer that is killed often gets ahead of its kills.
 ATTEMPTS_BEFORE_SPLITTING = 3
 # Messages with this many attempts are taken one at a time, so that a crash counts only against its cause. After each
 # success twice as many are taken, because a consumer that is killed often must get ahead of its kills. This does not
@@ -182,13 +182,16 @@ class _Runner:
 def _split_by_attempts(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:
     """Yield the batch in parts of equal attempts.
 
-    From ATTEMPTS_BEFORE_SPLITTING on, each attempt makes the parts four times smaller.
+    From ATTEMPTS_BEFORE_SPLITTING on, each attempt makes the first part four times smaller. Each part is followed by
+    one of twice its size.
     """
     for attempts, group in groupby(batch, key=_attempts_if_many):
         deliveries = list(group)
         size = max(1, max_batch >> 2 * max(0, attempts - ATTEMPTS_BEFORE_SPLITTING + 1))
-        for start in range(0, len(deliveries), size):
+        start = 0
+        while start < len(deliveries):
             yield deliveries[start : start + size]
+            start, size = start + size, 2 * size
 
 
 def _attempts_if_many(delivery: Delivery) -> int:
