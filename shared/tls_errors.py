@@ -51,6 +51,8 @@ _BY_REASON = {
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": TlsFault.CLIENT_CERTIFICATE,
     "TLSV1_ALERT_UNKNOWN_CA": TlsFault.CLIENT_CERTIFICATE,
 }
+# OpenSSL 3.0's words for the signatures of TLS 1.0 and 1.1, an error that Python 3.11 has no name for.
+_OLD_SIGNATURE = "legacy sigalg disallowed or unsupported"
 
 
 def find_tls_error(*errors: BaseException | None) -> ssl.SSLError | None:
@@ -72,6 +74,8 @@ def classify_tls_error(error: ssl.SSLError) -> TlsFault:
     """Return the reason of a failed handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(error.verify_code, TlsFault.OTHER)
+    if _OLD_SIGNATURE in str(error):
+        return TlsFault.OLD_PROTOCOL
     return _BY_REASON.get(error.reason or "", TlsFault.OTHER)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -71,9 +72,20 @@ def evaluate(node: PrivateBroker, expression: str) -> None:
     cookie = (node.folder / ".erlang.cookie").read_text()
     # Two callers of the same name would be refused.
     command = [tool, "-c", cookie, "-n", node.node, "-h", f"test-{os.getpid()}", "-e"]
-    done = subprocess.run(
-        command, input=f"{expression}\n", env=node.environment, check=False, capture_output=True, text=True, timeout=60
-    )
+    # A busy node sometimes refuses a connection.
+    for _ in range(3):
+        done = subprocess.run(
+            command,
+            input=f"{expression}\n",
+            env=node.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if "failed to connect" not in done.stderr:
+            break
+        time.sleep(1)
     assert done.stdout.startswith("{ok,"), done.stdout + done.stderr
 
 
