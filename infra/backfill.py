@@ -1,6 +1,5 @@
 """`stockwire backfill`: publish past prices; with --gaps, only prices that the stored history lacks."""
 
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -107,13 +106,12 @@ def publish_history(
             on_progress=lambda covered: progress.advance(covered.total_seconds()),
             state=state if resumable else None,
         )
+        publisher.publish(())  # connects
         try:
             work.run(stop)
         finally:
             progress.close()
-            # An error before the first event speaks for itself.
-            if work.history.published or stop.requested or sys.exc_info()[0] is None:
-                _print_published(work)
+            _print_published(work)
         if work.is_finished and resumable:
             with writing(state) as connection:
                 forget_progress(connection, wanted, interval)

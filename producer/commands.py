@@ -81,13 +81,12 @@ def replay(
             progress.print_line(f"{file} line {row.line}: {row.reason}")
 
         run = Replay(recording, publisher, report, progress.set, wanted, rate, backfill)
+        publisher.publish(())  # connects
         try:
             run.run(stop)
         finally:
             progress.close()
-            # An error before the first row speaks for itself.
-            if run.published or run.skipped or stop.requested or sys.exc_info()[0] is None:
-                print_lines(f"published {run.published} events, skipped {run.skipped} rows")
+            print_lines(f"published {run.published} events, skipped {run.skipped} rows")
     if run.skipped:
         raise typer.Exit(1)
 

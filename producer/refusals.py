@@ -5,7 +5,7 @@ import logging
 from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
 
 from shared.messaging.address import BrokerAddress
-from shared.messaging.permissions import Permissions, describe_refusal
+from shared.messaging.permissions import Permissions, describe_refusal, describe_refused_login
 
 # RabbitMQ tells a refused password from a refused permission only by its words.
 _LOGIN_REFUSED = "Login was refused"
@@ -18,7 +18,7 @@ def describe_error(error: BaseException | None, address: BrokerAddress, needed: 
     if error is None:
         return None
     if _LOGIN_REFUSED in str(error):
-        return f"RabbitMQ at {address} refused user {address.username!r}; check user and password in STOCKWIRE_AMQP_URL"
+        return describe_refused_login(address)
     return describe_refusal(address, str(error), needed)
 
 

@@ -6,7 +6,7 @@ Source: https://github.com/gerrymanoim/exchange_calendars, an optional install t
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -17,6 +17,8 @@ from shared.times import from_micros, utc_now
 # The years that the library can compute. Only the years in use are computed, because a whole calendar takes up to 2 s.
 _FIRST_YEAR = 1970
 _LAST_YEAR = 2100
+# First and last day of a year that every calendar covers.
+_KNOWN_YEAR = ("2022-01-03", "2022-12-30")
 
 _NO_LIBRARY = (
     "STOCKWIRE_MARKET needs a library that is not installed: .venv/bin/pip install -r requirements-market.txt"
@@ -154,12 +156,9 @@ def _bounds(calendar: str) -> tuple[date, date]:
 
 
 def _calendar_class(calendar: str) -> Any:
-    """Return the library's class of a calendar, by way of a small one: by default it computes 21 years."""
-    try:
-        return type(_library().get_calendar(calendar, start=(utc_now() - timedelta(days=366)).date().isoformat()))
-    except ValueError:
-        # The calendar ended more than a year ago.
-        return type(_library().get_calendar(calendar))
+    """Return the library's class of a calendar, by way of a small one: by default the library computes 21 years."""
+    start, end = _KNOWN_YEAR
+    return type(_library().get_calendar(calendar, start=start, end=end))
 
 
 def _read_sessions(calendar: str, first: date, last: date) -> list[Session]:

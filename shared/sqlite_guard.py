@@ -18,7 +18,7 @@ from shared.sqlite import BUSY_TIMEOUT, DAMAGE, damaged, explain_sqlite_error, f
 from shared.sqlite_files import Change, SqliteFiles
 from shared.sqlite_reading import close_without_checkpoint
 
-_SET_ASIDE = ".damaged-wal"
+_DAMAGED_WAL_SUFFIX = ".damaged-wal"
 _TRIES = 3
 # Seconds between two tries.
 _PAUSE = 0.2
@@ -68,7 +68,7 @@ class SqliteGuard:
         if not self._files.remember(has_wal=has_wal):
             self._close_all()
             raise StorageUnavailable(f"database {self._database} was removed or replaced while it was opened")
-        if self._set_aside.exists() and (problem := self._find_damage(connection)):
+        if self._damaged_wal.exists() and (problem := self._find_damage(connection)):
             self._close_all()
             raise damaged(self._database, f"is damaged ({problem})")
 
@@ -79,12 +79,12 @@ class SqliteGuard:
             self._files.forget()
 
     @property
-    def _set_aside(self) -> Path:
+    def _damaged_wal(self) -> Path:
         """The file to which the WAL of a damaged database is moved. While it is there, the database is checked first.
 
         SQLite would otherwise apply the WAL to the copy that is put back.
         """
-        return self._files.wal.with_name(self._files.path.name + _SET_ASIDE)
+        return self._files.wal.with_name(self._files.path.name + _DAMAGED_WAL_SUFFIX)
 
     def _release(self, change: Change) -> None:
         """Close all connections, and take care that rows of the opened WAL reach their own database and no other."""
@@ -119,7 +119,7 @@ class SqliteGuard:
     def _discard_wal(self, *, keep: bool) -> None:
         if keep:
             with suppress(FileNotFoundError):
-                self._files.wal.replace(self._set_aside)
+                self._files.wal.replace(self._damaged_wal)
         self._files.wal.unlink(missing_ok=True)
         self._files.wal_index.unlink(missing_ok=True)
 
@@ -131,7 +131,7 @@ class SqliteGuard:
             problem = self._find_damage_at_path() or (self._find_damage_without_wal() if is_overwritten else None)
         if problem:
             self._discard_wal(keep=True)
-            self._set_aside.touch()
+            self._damaged_wal.touch()
         return problem
 
     def _find_damage_without_wal(self) -> str | None:

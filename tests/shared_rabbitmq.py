@@ -49,7 +49,7 @@ def shared_rabbitmq(run_folder: Path, owner: int) -> PrivateBroker:
 
 def end_shared_rabbitmq(run_folder: Path) -> None:
     """End the node of this run at once, if there is one: its data is not needed any more."""
-    end_orphans(run_folder / FOLDER / PROCESS_FILE, patience=0)
+    end_orphans(run_folder / FOLDER / PROCESS_FILE, terminate_timeout=0)
 
 
 def make_virtual_host(node: PrivateBroker) -> str:

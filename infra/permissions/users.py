@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumers.registry import find_consumer
+from infra.up.stack import CONSUMERS
 from producer.task_queue import BEAT, WORKER
 from shared.messaging.consumer import Consumer
 from shared.messaging.permissions import OPERATOR, Permissions
-
-# The consumers that run all the time. `tail` is a command that a person runs.
-CONSUMERS = ("history", "alerts")
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ def record_processes(file: Path, owner: int, group_leaders: Iterable[int]) -> No
     new_file.replace(file)
 
 
-def end_orphans(file: Path, owner: int | None = None, *, patience: float = TERMINATE_TIMEOUT) -> int:
+def end_orphans(file: Path, owner: int | None = None, *, terminate_timeout: float = TERMINATE_TIMEOUT) -> int:
     """End the recorded process groups that still run, delete the file, and return the number of ended groups.
 
-    `patience` is the time in seconds from SIGTERM to SIGKILL. With `owner`, a record of another owner is left alone.
+    `terminate_timeout` is in seconds, from SIGTERM to SIGKILL. With `owner`, a record of another owner is left alone.
     Raises ProcessError if a process cannot be ended.
     """
     if not file.exists():
@@ -40,7 +40,7 @@ def end_orphans(file: Path, owner: int | None = None, *, patience: float = TERMI
             return 0
         started = start_times()
         groups = {pid for pid, start in leaders.items() if started.get(pid) == start}
-        _end_groups(groups, patience)
+        _end_groups(groups, terminate_timeout)
         file.unlink(missing_ok=True)
     return len(groups)
 
@@ -54,10 +54,10 @@ def _read_record(file: Path) -> tuple[int, dict[int, str]]:
     return 0, {}
 
 
-def _end_groups(groups: set[int], patience: float) -> None:
+def _end_groups(groups: set[int], terminate_timeout: float) -> None:
     _send(groups, signal.SIGTERM)
     # When a leader has ended, the rest of its group, such as Celery's children, gets no more time.
-    _wait_until(lambda: not groups & start_times().keys(), patience)
+    _wait_until(lambda: not groups & start_times().keys(), terminate_timeout)
     _send(groups, signal.SIGKILL)
     if not _wait_until(lambda: not groups & {process.group for process in running_processes()}, KILL_TIMEOUT):
         raise ProcessError(f"process groups {', '.join(map(str, sorted(groups)))} do not end, not even by kill -9")

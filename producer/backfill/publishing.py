@@ -29,10 +29,6 @@ class HistoryPublisher:
     skipped: int = field(default=0, init=False)
     newest: dict[str, StockData] = field(default_factory=dict, init=False)
 
-    def check_connection(self) -> None:
-        """Connect. Raises BrokerError."""
-        self.publisher.publish(())
-
     def publish(self, provider: str, symbol: str, quotes: Iterable[Quote], stop: Stop) -> bool:
         """Publish the quotes, oldest first; return False if a stop interrupted this. Raises BrokerError."""
         events = list(self._make_events(provider, symbol, quotes))

@@ -61,10 +61,9 @@ class Backfill:
     def run(self, stop: Stop) -> None:
         """Publish until nothing remains, every provider was asked, or a stop is requested.
 
-        Raises BrokerError if RabbitMQ does not confirm an event, and StorageError if the progress cannot be saved.
+        Connect the publisher before: a price that cannot be published must not cost a credit. Raises BrokerError if
+        RabbitMQ does not confirm an event, and StorageError if the progress cannot be saved.
         """
-        # Connect first: a price that cannot be published must not cost a credit.
-        self.history.check_connection()
         for provider in self.providers:
             if self.remaining and not stop.requested:
                 self._run_provider(provider, stop)

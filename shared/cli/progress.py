@@ -13,7 +13,23 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """The bar of one task, with lines of text printed above it."""
+    """Lines of text on stderr, and no bar, because stderr is not a terminal."""
+
+    def set(self, done: float) -> None:
+        """Show the amount of work that is done."""
+
+    def advance(self, more: float) -> None:
+        """Add to the amount of work that is done."""
+
+    def print_line(self, line: str) -> None:
+        print_lines(line, error=True)
+
+    def close(self) -> None:
+        """Remove the bar."""
+
+
+class TerminalProgressBar(ProgressBar):
+    """The bar of one task, with the lines printed above it."""
 
     def __init__(self, progress: "Progress", description: str, total: float) -> None:
         self._progress = progress
@@ -29,34 +45,14 @@ class ProgressBar:
         self._progress.console.print(escape(line), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Remove the bar."""
         self._progress.stop()
-
-
-class NoProgressBar(ProgressBar):
-    """The lines alone, without a bar."""
-
-    def __init__(self) -> None:
-        """Take nothing: there is no bar."""
-
-    def set(self, done: float) -> None:
-        pass
-
-    def advance(self, more: float) -> None:
-        pass
-
-    def print_line(self, line: str) -> None:
-        print_lines(line, error=True)
-
-    def close(self) -> None:
-        pass
 
 
 @contextmanager
 def progress_bar(description: str, total: float) -> Iterator[ProgressBar]:
     """Show a bar for the block if stderr is a terminal. `total` is the amount of work, in any unit."""
     if not sys.stderr.isatty():
-        yield NoProgressBar()
+        yield ProgressBar()
         return
     # A library that only a terminal needs.
     from rich.console import Console
@@ -64,4 +60,4 @@ def progress_bar(description: str, total: float) -> Iterator[ProgressBar]:
 
     columns = (TextColumn(description), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield ProgressBar(progress, description, total)
+        yield TerminalProgressBar(progress, description, total)

@@ -102,6 +102,15 @@ def describe_refusal(address: BrokerAddress, reason: str, needed: Permissions) -
     )
 
 
+def describe_refused_login(address: BrokerAddress) -> str:
+    """Return one line about a user name or password that RabbitMQ has refused."""
+    # The RabbitMQ of docker-compose.yml does not accept guest.
+    guest = " (for docker compose, see docs/deployment.md)" if address.username == "guest" else ""
+    return (
+        f"RabbitMQ at {address} refused user {address.username!r}; check user and password in STOCKWIRE_AMQP_URL{guest}"
+    )
+
+
 def whole_name_pattern(names: tuple[str, ...]) -> str:
     """Return one regular expression for names that match one of `names`, or for no name at all."""
     return f"^({'|'.join(names)})$" if len(names) > 1 else f"^{''.join(names)}$"

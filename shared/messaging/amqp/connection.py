@@ -20,7 +20,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.codec import split_frames
 from shared.messaging.amqp.tls_refusals import plain_refusal, tls_refusal
 from shared.messaging.amqp.transport import ConnectionErrors, TimedIO
-from shared.messaging.permissions import OPERATOR, Permissions, describe_refusal
+from shared.messaging.permissions import OPERATOR, Permissions, describe_refusal, describe_refused_login
 from shared.tls_errors import find_tls_error
 
 # Seconds.
@@ -83,13 +83,8 @@ class Connection(amqpstorm.Connection):
         """Return the error with the reason why this connection has ended, in words for a user."""
         frame = self.close_frame
         reason = frame.reply_text if frame else next(iter(self.errors), None) or error or "connection closed"
-        user = f"user {self.address.username!r}"
         if frame and frame.reply_code == ACCESS_REFUSED:
-            # The RabbitMQ of docker-compose.yml does not accept guest.
-            guest = " (for docker compose, see docs/deployment.md)" if self.address.username == "guest" else ""
-            return BrokerRefused(
-                f"RabbitMQ at {self.address} refused {user}; check user and password in STOCKWIRE_AMQP_URL{guest}"
-            )
+            return BrokerRefused(describe_refused_login(self.address))
         if frame and frame.reply_code == _NOT_ALLOWED:
             return self._refused_virtual_host(reason)
         if frame and frame.reply_code == _INTERNAL_ERROR:

@@ -66,7 +66,7 @@ def test_a_whole_process_group_is_ended(start: Start, tmp_path: Path) -> None:
 def test_a_process_that_ignores_sigterm_is_killed(start: Start, tmp_path: Path) -> None:
     process = start(DEAF)
     record_processes(tmp_path / "processes", OWNER, [process.pid])
-    assert end_orphans(tmp_path / "processes", patience=0.2) == 1
+    assert end_orphans(tmp_path / "processes", terminate_timeout=0.2) == 1
     assert process.wait() == -signal.SIGKILL
 
 
