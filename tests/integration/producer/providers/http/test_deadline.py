@@ -132,9 +132,9 @@ def test_each_call_on_a_connection_has_its_own_deadline() -> None:
 
 
 def test_the_remaining_time_bounds_a_timeout() -> None:
-    with call_deadline(0.2) as deadline:
+    with call_deadline(1.0) as deadline:
         assert deadline.limit(0.1) == 0.1
-        assert 0.1 < deadline.limit(5) <= 0.2
-        time.sleep(0.25)
+        assert 0.1 < deadline.limit(5) <= 1.0
+        time.sleep(1.05)
         with pytest.raises(TimeoutError):
             deadline.limit(5)
