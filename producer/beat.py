@@ -20,8 +20,8 @@ from kombu.exceptions import KombuError
 # The backend of results is imported with this module: if SIGTERM came while Celery imports it, beat would end with a
 # traceback, because Celery's handler of SIGTERM needs the same module.
 import producer.results  # noqa: F401
+from producer.broker_errors import describe_error
 from producer.market_hours import LastSync, MarketHours
-from producer.refusals import describe_error
 from producer.task_queue import BEAT_DECLARING, WORKER
 from shared.errors import StorageError
 from shared.locks import file_lock

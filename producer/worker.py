@@ -10,7 +10,7 @@ from billiard import pool  # type: ignore[import-untyped]
 from celery import current_app, signals
 from celery.platforms import SecurityWarning
 
-from producer.refusals import RefusalFilter
+from producer.broker_errors import BrokerErrorFilter
 from producer.task_queue import BEAT, QUEUE, WORKER
 from shared.cli.logs import EscapingFormatter
 from shared.cli.output import error_line
@@ -38,7 +38,7 @@ def connect_signals() -> None:
     signals.after_setup_logger.connect(quieten_amqpstorm)
     signals.after_setup_logger.connect(escape_logs)
     signals.after_setup_task_logger.connect(escape_logs)
-    signals.after_setup_logger.connect(shorten_refusals)
+    signals.after_setup_logger.connect(shorten_broker_errors)
 
 
 def check_before_start(conf: Any, **_: Any) -> None:
@@ -125,10 +125,10 @@ def quieten_amqpstorm(**_: Any) -> None:
     logging.getLogger("amqpstorm").setLevel(logging.CRITICAL)
 
 
-def shorten_refusals(logger: logging.Logger, **_: Any) -> None:
-    """Log a permission that RabbitMQ refuses to the worker as one line."""
+def shorten_broker_errors(logger: logging.Logger, **_: Any) -> None:
+    """Log a permission that RabbitMQ refuses to the worker, and a lost connection, as one line."""
     for handler in logger.handlers:
-        handler.addFilter(RefusalFilter(current_app.conf.stockwire.amqp_url, WORKER))
+        handler.addFilter(BrokerErrorFilter(current_app.conf.stockwire.amqp_url, WORKER))
 
 
 def escape_logs(logger: logging.Logger, **_: Any) -> None:

@@ -1,10 +1,11 @@
 import logging
 import sys
 
-from amqp.exceptions import AccessRefused
+import pytest
+from amqp.exceptions import AccessRefused, RecoverableConnectionError
 from celery.beat import SchedulingError
 
-from producer.refusals import RefusalFilter, describe_error
+from producer.broker_errors import BrokerErrorFilter, describe_error
 from producer.task_queue import BEAT
 from shared.messaging.address import BrokerAddress
 
@@ -39,11 +40,25 @@ def test_another_error_is_left_alone() -> None:
     assert describe_error(caught(SchedulingError("x"), OSError("y")), ADDRESS, BEAT) is None
 
 
-def test_the_log_has_the_line_instead_of_the_traceback() -> None:
+def logged(error: Exception) -> str:
+    """Return what the log has of a caught error behind the filter."""
     try:
-        raise REFUSED
-    except AccessRefused:
-        record = logging.LogRecord("celery", logging.CRITICAL, "", 1, "Unrecoverable %r", ("x",), sys.exc_info())
-    assert RefusalFilter(ADDRESS, BEAT).filter(record)
-    assert "rabbitmqctl set_permissions" in logging.Formatter().format(record)
-    assert "Traceback" not in logging.Formatter().format(record)
+        raise error
+    except type(error):
+        record = logging.LogRecord("celery", logging.CRITICAL, "", 1, "Couldn't ack %r", ("x",), sys.exc_info())
+    assert BrokerErrorFilter(ADDRESS, BEAT).filter(record)
+    return logging.Formatter().format(record)
+
+
+def test_the_log_has_the_line_instead_of_the_traceback() -> None:
+    assert "rabbitmqctl set_permissions" in logged(REFUSED)
+    assert "Traceback" not in logged(REFUSED)
+
+
+@pytest.mark.parametrize("error", [RecoverableConnectionError("connection already closed"), ConnectionResetError()])
+def test_a_lost_connection_has_no_traceback_because_its_message_says_it(error: Exception) -> None:
+    assert logged(error) == "Couldn't ack 'x'"
+
+
+def test_the_traceback_of_another_error_stays() -> None:
+    assert "Traceback" in logged(KeyError("x"))

@@ -1,8 +1,8 @@
-"""Permissions that RabbitMQ refuses to Celery's own connections, in one line instead of a traceback."""
+"""Errors of Celery's own connections to RabbitMQ, in one line instead of a traceback."""
 
 import logging
 
-from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
+from amqp.exceptions import AccessRefused, RecoverableConnectionError  # type: ignore[import-untyped]
 
 from shared.messaging.address import BrokerAddress
 from shared.messaging.permissions import Permissions, describe_refusal, describe_refused_login
@@ -22,8 +22,8 @@ def describe_error(error: BaseException | None, address: BrokerAddress, needed: 
     return describe_refusal(address, str(error), needed)
 
 
-class RefusalFilter(logging.Filter):
-    """Replaces the traceback of a refusal by one line."""
+class BrokerErrorFilter(logging.Filter):
+    """Replaces the traceback of a refusal by one line, and removes that of a lost connection, whose message says it."""
 
     def __init__(self, address: BrokerAddress, needed: Permissions) -> None:
         super().__init__()
@@ -33,5 +33,7 @@ class RefusalFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if line := describe_error(error, self._address, self._needed):
-            record.msg, record.args, record.exc_info, record.exc_text = line, (), None, None
+            record.msg, record.args = line, ()
+        if line or isinstance(error, (RecoverableConnectionError, ConnectionError)):
+            record.exc_info = record.exc_text = None
         return True
