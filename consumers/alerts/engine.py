@@ -8,28 +8,19 @@ symbol was last evaluated are checked one after the other, because nothing is kn
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 
 from consumers.alerts.conditions.base import Interval
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
+from consumers.alerts.watermarks import Watermark
 from shared.events import PriceAlert, StockData, stock_data_id
 
 # Lower than the revision of any rule.
 _NEVER_EVALUATED = -1
 
 _threshold = attrgetter("condition.threshold")
-
-
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """The newest price of a symbol, and the revision of the rules that were evaluated on the price."""
-
-    as_of: datetime
-    price: Decimal
-    revision: int
 
 
 class RuleIndex:
@@ -45,12 +36,12 @@ class RuleIndex:
     def evaluate(self, event: StockData, previous: Watermark | None) -> tuple[Watermark, list[Rule]]:
         """Return the symbol's watermark after an event, and the rules that the event fires, by id.
 
-        `previous` is None for the first event of a symbol. An event that is not newer than `previous` fires nothing,
-        and `previous` itself is returned.
+        `previous` is None for the first event of a symbol, and if the prices are not comparable. An event that is not
+        newer than `previous` fires nothing, and `previous` itself is returned.
         """
         if previous is not None and event.as_of <= previous.as_of:
             return previous, []
-        watermark = Watermark(event.as_of, event.price, self.revision)
+        watermark = Watermark(event.as_of, event.price, self.revision, event.currency, event.provider)
         indexes = (self._by_symbol.get(event.symbol), self._by_symbol.get(EVERY_SYMBOL))
         fired = [rule for index in indexes if index for rule in index.fired(event.price, previous)]
         return watermark, sorted(fired, key=attrgetter("id"))

@@ -9,12 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from consumers.alerts.conditions.registry import operators
-from consumers.alerts.engine import RuleIndex, Watermark, make_alert
+from consumers.alerts.engine import RuleIndex, make_alert
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.rules.models import Condition
 from consumers.alerts.rules.store import load_rule_index
 from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
+from consumers.alerts.watermarks import Watermark, comparable
 from shared.cli.output import print_lines
 from shared.database import ReopeningHandler, opened, redact, writing
 from shared.errors import (
@@ -110,7 +111,7 @@ class AlertHandler:
             # If the transaction fails, memory and database may differ.
             self._batches = None
             for event in events:
-                previous = self._watermarks.get(event.symbol)
+                previous = comparable(self._watermarks.get(event.symbol), event)
                 watermark, fired = self._rules.evaluate(event, previous)
                 if watermark is not previous:
                     self._watermarks[event.symbol] = new_watermarks[event.symbol] = watermark

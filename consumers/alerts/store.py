@@ -1,13 +1,14 @@
 """Watermarks and alerts in the alerts database; functions with a connection work in their caller's transaction."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Executable, RowMapping, select, true, update
 
-from consumers.alerts.engine import Watermark
 from consumers.alerts.tables import alerts, counters, watermarks
+from consumers.alerts.watermarks import Watermark
 from shared.database import reading
 from shared.events import ALERT_FIELDS, PriceAlert, StockData, stock_data_id
 from shared.schema import insert_into
@@ -37,7 +38,7 @@ def load_watermarks(connection: Connection, symbols: Collection[str]) -> dict[st
     if not symbols:
         return {}
     rows = connection.execute(select(watermarks).where(watermarks.c.symbol.in_(symbols)))
-    return {row.symbol: Watermark(row.as_of, row.price, row.revision) for row in rows}
+    return {row.symbol: Watermark(row.as_of, row.price, row.revision, row.currency, row.provider) for row in rows}
 
 
 def save_batch(
@@ -47,10 +48,7 @@ def save_batch(
 
     An alert that is already stored for the same rule, provider, symbol, `as_of` and interval stays as it is.
     """
-    rows = [
-        {"symbol": symbol, "as_of": watermark.as_of, "price": watermark.price, "revision": watermark.revision}
-        for symbol, watermark in changed.items()
-    ]
+    rows = [{"symbol": symbol} | asdict(watermark) for symbol, watermark in changed.items()]
     dialect = connection.dialect.name
     connection.execute(_upsert(dialect), rows)
     stored = _insert_alerts(connection, new_alerts) if new_alerts else []
@@ -96,7 +94,7 @@ def _upsert(dialect: str) -> Executable:
     new = statement.excluded
     upsert: Executable = statement.on_conflict_do_update(
         index_elements=[watermarks.c.symbol],
-        set_={"as_of": new.as_of, "price": new.price, "revision": new.revision},
+        set_={column.name: column for column in new if not column.primary_key},
     )
     return upsert
 

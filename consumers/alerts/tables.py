@@ -80,7 +80,8 @@ rules = Table(
     sqlite_autoincrement=True,
 )
 
-# The newest price of each symbol. Rules of `revision` and older have been evaluated on the price.
+# The newest price of each symbol. Rules of `revision` and older have been evaluated on the price. `provider` is null if
+# an earlier version stored the row.
 watermarks = Table(
     "watermarks",
     metadata,
@@ -88,6 +89,8 @@ watermarks = Table(
     Column("as_of", Instant, nullable=False),
     Column("price", Price, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("currency", Text),
+    Column("provider", Text),
     sqlite_with_rowid=False,
 )
 
@@ -136,5 +139,5 @@ SCHEMA = Schema(
         FROM alerts
     """,
     first_rows=(insert(counters).values(revision=0, batches=0),),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0001"),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0002"),
 )

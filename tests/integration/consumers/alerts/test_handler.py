@@ -149,6 +149,44 @@ def test_late_events_never_fire(engine: Engine, fake_broker: FakeBroker) -> None
     assert stored(engine) == []
 
 
+SIMULATED = {"provider": "simulated", "currency": "USD"}
+REAL = {"provider": "yahoo", "currency": "USD"}
+PENCE = {"provider": "yahoo", "currency": None}
+POUNDS = {"provider": "yahoo", "currency": "GBP"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(SIMULATED, REAL), (REAL, SIMULATED), (PENCE, POUNDS), (POUNDS, PENCE)], ids=str
+)
+@pytest.mark.parametrize("lag", [timedelta(0), timedelta(days=400)], ids=["newer", "older"])
+def test_simulated_then_real_prices_and_pence_then_pounds_raise_no_alert(
+    engine: Engine,
+    fake_broker: FakeBroker,
+    before: dict[str, str | None],
+    after: dict[str, str | None],
+    lag: timedelta,
+) -> None:
+    """The first price of the other kind becomes the previous price, even if it is older."""
+    add_rule(engine, "either", parse_condition("* crossing 200"), NOW)
+    first = price_series(["2", "199"], **before)
+    then = price_series(["300", "301", "302", "199"], start=AS_OF + timedelta(seconds=5) - lag, **after)
+    for batch in (first, then[:2], then[2:3]):
+        handler(engine, fake_broker)(batch)
+        assert stored(engine) == []
+    handler(engine, fake_broker)(then)
+    [alert] = stored(engine)
+    assert (alert.event_id, alert.previous_price) == (then[3].id, then[2].price)
+
+
+def test_a_state_is_evaluated_afresh_on_a_price_that_is_not_comparable(engine: Engine, fake_broker: FakeBroker) -> None:
+    add_rule(engine, "high", parse_condition("AAPL above 200"), NOW)
+    simulated = price_series(["201", "202"], **SIMULATED)
+    real = price_series(["203", "204", "199", "205"], start=AS_OF - timedelta(days=1), **REAL)
+    handler(engine, fake_broker)(simulated + real)
+    assert fired_by(engine) == [simulated[0].id, real[0].id, real[3].id]
+    assert [alert.previous_price for alert in stored(engine)] == [None, None, real[2].price]
+
+
 @pytest.mark.usefixtures("crossing_up")
 def test_duplicates_in_any_order_fire_nothing_twice(engine: Engine, fake_broker: FakeBroker) -> None:
     events = price_series(ZIGZAG * 5)

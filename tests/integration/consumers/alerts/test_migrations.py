@@ -1,6 +1,7 @@
 """An alerts database of the first version, which had alerts keyed by the id of their event."""
 
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL
 
-from consumers.alerts.store import pending_alerts, read_alerts
-from consumers.alerts.tables import SCHEMA, counters, rules, watermarks
+from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
+from consumers.alerts.tables import SCHEMA, counters, metadata, rules
+from consumers.alerts.watermarks import Watermark
 from shared.database import open_engine, opened, reading, writing
 from shared.errors import StorageError
 from shared.schema import create_schema, has_schema
@@ -37,12 +39,14 @@ EVENT = stock_data()
 def create_old_database(url: URL) -> None:
     """Create the tables and the view as the first version did, with a published and a pending alert."""
     old = MetaData()
-    for table in (counters, rules, watermarks):
+    for table in (counters, rules):
         table.to_metadata(old)
     alerts = old_alerts(old)
+    watermarks = old_watermarks(old)
     with opened(url) as engine, writing(engine) as connection:
         old.create_all(connection)
         connection.execute(insert(counters).values(revision=1, batches=1))
+        connection.execute(insert(watermarks).values(symbol="AAPL", as_of=to_micros(AS_OF), price=187.44, revision=1))
         connection.execute(insert(alerts), [old_row(1, EVENT.id, published_at=5), old_row(2, "foreign id")])
         connection.execute(text("CREATE VIEW price_alerts AS SELECT symbol, as_of, price, event_id FROM alerts"))
 
@@ -70,6 +74,18 @@ def old_alerts(metadata: MetaData) -> Table:
     )
 
 
+def old_watermarks(metadata: MetaData) -> Table:
+    return Table(
+        "watermarks",
+        metadata,
+        Column("symbol", Text, primary_key=True),
+        Column("as_of", BigInteger, nullable=False),
+        Column("price", Double, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
 def old_row(rule_id: int, event_id: str, published_at: int | None = None) -> dict[str, object]:
     alert = price_alert(EVENT)
     return {
@@ -94,15 +110,19 @@ def old_database(database_url: URL) -> URL:
 
 
 def columns_and_indexes(engine: Engine) -> tuple[object, ...]:
+    """Return the columns, indexes and keys of each table, and the columns of the view."""
     inspector = inspect(engine)
-    columns = {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns("alerts")}
-    indexes = {
-        (each["name"], *each["column_names"], *map(str, each["dialect_options"].values()))
-        for each in inspector.get_indexes("alerts")
-        if not each.get("duplicates_constraint")
-    }
-    keys = [each["column_names"] for each in inspector.get_unique_constraints("alerts")]
-    return columns, indexes, keys, [each["name"] for each in inspector.get_columns("price_alerts")]
+    tables = []
+    for table in sorted(metadata.tables):
+        columns = {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)}
+        indexes = {
+            (each["name"], *each["column_names"], *map(str, each["dialect_options"].values()))
+            for each in inspector.get_indexes(table)
+            if not each.get("duplicates_constraint")
+        }
+        keys = {tuple(each["column_names"]) for each in inspector.get_unique_constraints(table)}
+        tables.append((table, columns, indexes, keys))
+    return tables, [each["name"] for each in inspector.get_columns("price_alerts")]
 
 
 def test_the_migration_keeps_the_alerts_and_their_ids(old_database: URL) -> None:
@@ -130,12 +150,21 @@ def test_a_migrated_database_has_the_columns_indexes_and_keys_of_a_new_one(old_d
         create_schema(engine, SCHEMA)
         migrated = columns_and_indexes(engine)
         with writing(engine) as connection:
-            for statement in ("DROP VIEW price_alerts", "DROP TABLE alerts", "DROP TABLE alembic_version_alerts"):
+            for statement in ("DROP VIEW price_alerts", "DROP TABLE alembic_version_alerts"):
                 connection.execute(text(statement))
-            for table in (counters, rules, watermarks):
-                table.drop(connection)
+            metadata.drop_all(connection)
         create_schema(engine, SCHEMA)
         assert columns_and_indexes(engine) == migrated
+
+
+def test_a_migrated_price_is_the_previous_price_of_any_event(old_database: URL) -> None:
+    """The earlier version did not store its currency and provider."""
+    with opened(old_database) as engine:
+        create_schema(engine, SCHEMA)
+        with reading(engine) as connection:
+            watermark = load_watermarks(connection, {"AAPL"})["AAPL"]
+    assert watermark == Watermark(AS_OF, Decimal("187.44"), 1)
+    assert watermark.is_comparable(stock_data(provider="yahoo", currency="GBP"))
 
 
 def test_several_processes_can_migrate_at_once(old_database: URL) -> None:

@@ -9,11 +9,11 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts import store
-from consumers.alerts.engine import Watermark
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, list_rules, load_rule_index, remove_rule
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA, rules
+from consumers.alerts.watermarks import Watermark
 from shared.database import open_engine, reading, writing
 from shared.errors import SettingsError, StorageError
 from shared.events import PriceAlert, StockData
@@ -97,8 +97,10 @@ def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:
     exact = Decimal("99999.9999999999")
     save(engine, price_alert(price=exact, previous_price=None, threshold=Decimal("0.000000123456789012345")))
     with writing(engine) as connection:
-        save_batch(connection, {"BRK.B": Watermark(AS_OF, exact, 7)}, ())
-        assert load_watermarks(connection, {"BRK.B", "NONE"}) == {"BRK.B": Watermark(AS_OF, exact, 7)}
+        watermark = Watermark(AS_OF, exact, 7, "USD", "yahoo")
+        save_batch(connection, {"BRK.B": Watermark(NOW, Decimal(1), 1)}, ())
+        save_batch(connection, {"BRK.B": watermark}, ())
+        assert load_watermarks(connection, {"BRK.B", "NONE"}) == {"BRK.B": watermark}
     [alert] = read_alerts(engine)
     assert (alert.price, alert.previous_price) == (exact, None)
     assert alert.fields()["threshold"] == "0.000000123456789012345"

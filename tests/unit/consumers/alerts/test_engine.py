@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from consumers.alerts.conditions.base import Operator
 from consumers.alerts.conditions.registry import operators
-from consumers.alerts.engine import RuleIndex, Watermark, make_alert
+from consumers.alerts.engine import RuleIndex, make_alert
 from consumers.alerts.rules.models import Condition, Rule
 from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.watermarks import Watermark
 from shared.events import StockData, price_alert_id
 from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
