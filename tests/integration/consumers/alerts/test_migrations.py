@@ -10,6 +10,7 @@ from sqlalchemy import (
     Double,
     Engine,
     Index,
+    Inspector,
     Integer,
     MetaData,
     Table,
@@ -93,16 +94,24 @@ def old_database(database_url: URL) -> URL:
     return database_url
 
 
-def columns_and_indexes(engine: Engine) -> tuple[object, ...]:
+MIGRATED = ("alerts", "targets", "deliveries")
+
+
+def columns_and_indexes(engine: Engine) -> dict[str, object]:
     inspector = inspect(engine)
-    columns = {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns("alerts")}
+    view = [each["name"] for each in inspector.get_columns("price_alerts")]
+    return {"price_alerts": view} | {table: table_definition(inspector, table) for table in MIGRATED}
+
+
+def table_definition(inspector: Inspector, table: str) -> tuple[object, ...]:
+    columns = {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)}
     indexes = {
         (each["name"], *each["column_names"], *map(str, each["dialect_options"].values()))
-        for each in inspector.get_indexes("alerts")
+        for each in inspector.get_indexes(table)
         if not each.get("duplicates_constraint")
     }
-    keys = [each["column_names"] for each in inspector.get_unique_constraints("alerts")]
-    return columns, indexes, keys, [each["name"] for each in inspector.get_columns("price_alerts")]
+    keys = [each["column_names"] for each in inspector.get_unique_constraints(table)]
+    return columns, indexes, keys
 
 
 def test_the_migration_keeps_the_alerts_and_their_ids(old_database: URL) -> None:
@@ -130,8 +139,9 @@ def test_a_migrated_database_has_the_columns_indexes_and_keys_of_a_new_one(old_d
         create_schema(engine, SCHEMA)
         migrated = columns_and_indexes(engine)
         with writing(engine) as connection:
-            for statement in ("DROP VIEW price_alerts", "DROP TABLE alerts", "DROP TABLE alembic_version_alerts"):
-                connection.execute(text(statement))
+            connection.execute(text("DROP VIEW price_alerts"))
+            for table_name in (*MIGRATED, "alembic_version_alerts"):
+                connection.execute(text(f"DROP TABLE {table_name}"))
             for table in (counters, rules, watermarks):
                 table.drop(connection)
         create_schema(engine, SCHEMA)
