@@ -120,6 +120,49 @@ _pending = alerts.c.published_at.is_(None)
 Index("alerts_pending", alerts.c.id, sqlite_where=_pending, postgresql_where=_pending)
 Index("alerts_triggered", alerts.c.triggered_at)
 
+# `url` and `secret` are secrets: nothing shows, logs or exports them. At most `at_most` messages are sent in
+# `at_most_per` seconds, and an alert is given up `ttl` seconds after it was raised. A disabled target gets no messages.
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text),
+    Column("at_most", Integer),
+    Column("at_most_per", Integer),
+    Column("ttl", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_reason", Text),
+    sqlite_autoincrement=True,
+)
+
+# One row per event and target, sent in the order of `id`. `state` is pending, sent, failed or expired. `finished_at` is
+# the time at which a delivery stopped being pending. `body` is the event as it is sent. Deliveries that are sent as one
+# message have the same `digest_id`.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("next_try_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("last_error", Text),
+    Column("digest_id", Text),
+    UniqueConstraint("event_id", "target", name="deliveries_key"),
+    sqlite_autoincrement=True,
+)
+
+_unsent = deliveries.c.state == "pending"
+Index("deliveries_pending", deliveries.c.target, deliveries.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
+Index("deliveries_finished", deliveries.c.state, deliveries.c.finished_at)
+
 SCHEMA = Schema(
     name="alerts",
     metadata=metadata,
@@ -139,5 +182,5 @@ SCHEMA = Schema(
         FROM alerts
     """,
     first_rows=(insert(counters).values(revision=0, batches=0),),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0002"),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0003"),
 )

@@ -1,0 +1,1 @@
+"""Delivery of alerts to targets: webhooks, and everything that apprise knows."""
