@@ -28,16 +28,17 @@ def open_engine(url: URL) -> Engine:
 
     SQLite is set to WAL, so that readers and the writer do not block each other; to `synchronous=FULL`, without which a
     power loss undoes commits; and to `BEGIN IMMEDIATE`, because a transaction that reads before it writes can fail as
-    locked. On PostgreSQL a statement waits for a lock as long as on SQLite.
+    locked. On PostgreSQL a statement waits for a lock as long as on SQLite. No error shows the values of a statement,
+    which may be secret.
     """
     try:
         if url.get_backend_name() != "sqlite":
-            engine = create_engine(url, pool_pre_ping=True)
+            engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
             if engine.dialect.name == "postgresql":
                 event.listen(engine, "connect", _set_up_postgresql)
             return engine
         _make_folder(url)
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
     except (NoSuchModuleError, ImportError) as error:
         raise StorageError(
             f"no driver for {redact(url)}: {error} (for PostgreSQL: pip install psycopg[binary])"
@@ -69,7 +70,7 @@ def opened_for_reading(url: URL) -> Iterator[Engine]:
     """Yield an engine for `reading` an existing database, for which a SQLite file needs no write permission."""
     if url.get_backend_name() == "sqlite" and _is_file(url):
         path = Path(str(url.database))
-        engine = create_engine(url, creator=lambda: connect_for_reading(path))
+        engine = create_engine(url, creator=lambda: connect_for_reading(path), hide_parameters=True)
         event.listen(engine, "begin", _begin_immediate)
         event.listen(engine, "close", lambda connection, _record: connection.interrupt())
     else:
@@ -161,6 +162,11 @@ def translate_errors(url: URL) -> Iterator[None]:
         raise _explain(error, url) from error
     except SQLAlchemyError as error:
         raise StorageError(f"database {redact(url)}: {error}") from error
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of a SQLite database, or None for PostgreSQL and for a database in memory."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" and _is_file(url) else None
 
 
 def _is_file(url: URL) -> bool:

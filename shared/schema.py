@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect, text
 
-from shared.database import reading, redact, writing
+from shared.database import reading, redact, sqlite_file, writing
 from shared.errors import StorageError
 from shared.migrations import Migrations, migrate, read_revision, record_revision
+from shared.sqlite_privacy import make_private
 
 # SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {
@@ -24,7 +25,7 @@ class Schema:
 
     `select` is the view's SELECT, in which `{instant[COLUMN]}` becomes SQL that formats an instant as text. The
     statements `first_rows` are run once, after the tables are created. `migrations` change the tables of earlier
-    versions.
+    versions. The files of a `private` schema on SQLite are readable by their owner alone.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Schema:
     select: str
     first_rows: tuple[Executable, ...] = ()
     migrations: Migrations | None = None
+    private: bool = False
 
 
 def create_schema(engine: Engine, schema: Schema) -> None:
@@ -43,6 +45,8 @@ def create_schema(engine: Engine, schema: Schema) -> None:
     dialect = engine.dialect.name
     if dialect not in _INSTANTS:
         raise StorageError(f"database {redact(engine.url)}: Stockwire supports SQLite and PostgreSQL, not {dialect}")
+    if schema.private and (file := sqlite_file(engine.url)):
+        make_private(file)
     with reading(engine) as connection:
         if is_complete(connection, schema) and _is_current(connection, schema):
             return

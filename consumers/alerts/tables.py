@@ -183,4 +183,6 @@ SCHEMA = Schema(
     """,
     first_rows=(insert(counters).values(revision=0, batches=0),),
     migrations=Migrations(Path(__file__).with_name("migrations"), latest="0003"),
+    # The URLs of targets are secrets.
+    private=True,
 )

@@ -45,7 +45,12 @@ PEERS = ("pika", "aio_pika", "aiormq", "faststream")
 KEPT = {
     LIBRARIES_OF_MESSAGING: ("shared.messaging.amqp", "benchmarks"),
     PEERS: ("benchmarks",),
-    ("requests", "urllib3"): ("producer.providers.http", "benchmarks"),
+    ("requests", "urllib3"): (
+        "producer.providers.http",
+        "consumers.alerts.notifications.webhook",
+        "shared.http",
+        "benchmarks",
+    ),
     ("celery", "kombu"): ("producer", "shared.schedule"),
     ("exchange_calendars",): ("shared.market_calendar",),
     ("alembic",): ("shared.migrations", "consumers.alerts.migrations"),

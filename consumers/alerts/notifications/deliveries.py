@@ -3,7 +3,7 @@
 Functions with a connection work in their caller's transaction.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,6 +53,7 @@ class Delivery:
     created_at: datetime
     next_try_at: datetime
     expires_at: datetime
+    last_error: str | None = None
     digest_id: str | None = None
 
 
@@ -149,12 +150,13 @@ def _change_row(change: Change, now: datetime) -> dict[str, Any]:
     }
 
 
-def join_digest(connection: Connection, row_ids: Collection[int], digest_id: str) -> None:
-    """Store that these deliveries are sent as one message."""
-    rows = [{"row_id": row_id} for row_id in row_ids]
-    connection.execute(
-        update(deliveries).where(deliveries.c.id == bindparam("row_id")).values(digest_id=digest_id), rows
-    )
+def join_digest(
+    connection: Connection, members: Iterable[Delivery], digest_id: str, due: datetime, ttl: timedelta
+) -> None:
+    """Store that these deliveries are sent as one message at `due`. Their time to live begins there."""
+    values = {"digest_id": digest_id, "next_try_at": due, "expires_at": due + ttl}
+    statement = update(deliveries).where(deliveries.c.id == bindparam("row_id")).values(values)
+    connection.execute(statement, [{"row_id": each.id} for each in members])
 
 
 def give_up_pending(connection: Connection, target: str, reason: str, now: datetime) -> int:
@@ -162,6 +164,17 @@ def give_up_pending(connection: Connection, target: str, reason: str, now: datet
     pending = (deliveries.c.state == State.PENDING, deliveries.c.target == target)
     failed = update(deliveries).where(*pending).values(state=State.FAILED, finished_at=now, last_error=reason)
     return connection.execute(failed).rowcount
+
+
+def expire(connection: Connection, target: str, reason: str, now: datetime) -> int:
+    """Give up the deliveries to a target whose time is over, and return their number.
+
+    `reason` is stored for those that were not tried.
+    """
+    over = (deliveries.c.state == State.PENDING, deliveries.c.target == target, deliveries.c.expires_at <= now)
+    error = func.coalesce(deliveries.c.last_error, reason)
+    expired = update(deliveries).where(*over).values(state=State.EXPIRED, finished_at=now, last_error=error)
+    return connection.execute(expired).rowcount
 
 
 def remove_old(connection: Connection, now: datetime) -> None:

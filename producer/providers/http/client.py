@@ -9,14 +9,15 @@ from typing import Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-import urllib3
 
 from producer.providers.http.apis.base import RequestAuth
-from producer.providers.http.deadline import DeadlineAdapter, call_deadline
 from producer.providers.http.parsing import truncate
-from producer.providers.http.request_errors import REQUEST_ERRORS, explain_request_error
+from producer.providers.http.request_errors import explain_request_error
 from producer.providers.http.retries import Retries
 from shared.errors import InvalidResponse, ProviderUnavailable
+from shared.http.deadline import DeadlineAdapter, call_deadline
+from shared.http.request_errors import REQUEST_ERRORS
+from shared.http.retry_after import read_retry_after
 
 # Bytes of a body: quotes of 250 symbols take some 200 KiB, 50,000 bars some 6 MiB.
 MAX_BODY = 2**20
@@ -113,7 +114,7 @@ class Client:
         while True:
             try:
                 response = self._send(url, query)
-                delay = retries.after_response(response.status_code, _read_retry_after(response))
+                delay = retries.after_response(response.status_code, read_retry_after(response))
                 if delay is None:
                     return response
                 response.close()
@@ -158,17 +159,9 @@ class Client:
         text = body.decode(errors="replace")
         # The reason is whatever the server writes there, at any length.
         reason = truncate(response.reason or "", _MAX_REASON)
-        return Response(response.status_code, reason, text, _read_retry_after(response))
+        return Response(response.status_code, reason, text, read_retry_after(response))
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
     """Return scheme, host and port. Source: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
     return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
-def _read_retry_after(response: requests.Response) -> float | None:
-    """Return the Retry-After header, which may be a number or a date, in seconds; None if missing or invalid."""
-    try:
-        return urllib3.Retry().get_retry_after(response.raw)
-    except urllib3.exceptions.InvalidHeader:
-        return None

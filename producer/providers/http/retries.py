@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from producer.providers.http.deadline import Deadline
 from shared.backoff import Backoff
 from shared.errors import RateLimited, StorageUnavailable
+from shared.http.deadline import Deadline
 
 MAX_RETRIES = 2
 # Retries of a request that got no response at all.

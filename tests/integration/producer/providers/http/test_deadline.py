@@ -13,8 +13,8 @@ import pytest
 
 from producer.providers.http.apis.base import RequestAuth
 from producer.providers.http.client import Client, Timeouts
-from producer.providers.http.deadline import call_deadline
 from shared.errors import ProviderUnavailable
+from shared.http.deadline import call_deadline
 from tests.dripping_server import ANSWERS, START, TLS_HANDSHAKE, Pieces, bytes_of, dripping_server
 from tests.fake_http_server import Answer, always, fake_http_server
 

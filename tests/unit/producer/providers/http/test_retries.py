@@ -2,9 +2,9 @@
 
 import pytest
 
-from producer.providers.http.deadline import Deadline
 from producer.providers.http.retries import MAX_RETRY_AFTER, Retries
 from shared.errors import RateLimited
+from shared.http.deadline import Deadline
 from tests.event_factories import NOW
 
 SOON, LATER = Deadline(0.1), Deadline(3600)

@@ -20,6 +20,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError
 
+# Bytes that are sent at a time: the record size of TLS.
+_PIECE = 2**14
+
 
 class Deadline:
     """A moment after which a call waits for nothing more."""
@@ -32,6 +35,10 @@ class Deadline:
     def remaining(self) -> float:
         """The seconds that are left, not less than 0."""
         return max(0.0, self._end - time.monotonic())
+
+    def shorten(self, seconds: float) -> None:
+        """Let the call end within this time from now on, unless it would end sooner."""
+        self._end = min(self._end, time.monotonic() + seconds)
 
     def limit(self, timeout: float) -> float:
         """Return the timeout in seconds, or the remaining time if that is less. Raises TimeoutError after the end."""
@@ -124,6 +131,14 @@ class _Connection(HTTPConnection):
         finally:
             self._dns_host, self.timeout = name, timeout
         raise error or TimeoutError(f"no address of {name} answered")
+
+    def send(self, data: Any) -> None:
+        """Send a part of the request, in pieces that each wait at most until the deadline."""
+        if self.sock is None:
+            self.connect()
+        for start in range(0, len(data), _PIECE):
+            self.sock.settimeout(_deadline.get().limit(self.timeout or _deadline.get().seconds))
+            super().send(data[start : start + _PIECE])
 
     def _look_up(self, name: str, deadline: Deadline) -> list[str]:
         """Return the addresses of a host.
