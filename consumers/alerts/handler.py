@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from consumers.alerts.conditions.registry import operators
 from consumers.alerts.engine import RuleIndex, make_alert
+from consumers.alerts.notifications.sender import running_sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.rules.models import Condition
 from consumers.alerts.rules.store import load_rule_index
@@ -56,11 +57,13 @@ class AlertHandler:
         publish: Publish,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
+        wake_sender: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._publish = publish
         self._clock = clock
         self._monotonic = monotonic
+        self._wake_sender = wake_sender
         self._refused = False
         self._next_relay = 0.0
         self._rules = RuleIndex((), revision=-1)
@@ -73,7 +76,10 @@ class AlertHandler:
 
         Raises StorageError, PublishError and BrokerUnavailable; a call with the same events is then safe.
         """
-        _print_alerts(self._evaluate(events))
+        alerts = self._evaluate(events)
+        if alerts:
+            self._wake_sender()
+        _print_alerts(alerts)
         if not self._refused or self._monotonic() >= self._next_relay:
             self._relay()
 
@@ -155,12 +161,13 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
     with (
         opened(settings.alerts_url.engine_url) as engine,
         Publisher(settings.amqp_url, "alerts", permissions=permissions, timeout=PUBLISH_TIMEOUT) as publisher,
+        running_sender(settings.alerts_url.engine_url) as sender,
     ):
 
         def open_rules() -> Handler:
             create_schema(engine, SCHEMA)
             log.info("using the rules in %s", redact(engine.url))
-            handler = AlertHandler(engine, publisher.publish)
+            handler = AlertHandler(engine, publisher.publish, wake_sender=sender.wake)
             handler.relay_at_start()
             return handler
 
