@@ -53,6 +53,11 @@ COMMANDS = {
         "Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit.",
     ),
     "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Add, list and remove alert rules."),
+    "notify": LazyCommand(
+        "Watch",
+        "consumers.alerts.notifications.commands:notify",
+        "Add, list, test and remove targets: where alerts are sent.",
+    ),
     "permissions": LazyCommand(
         "Maintain",
         "infra.permissions.command:permissions",

@@ -21,6 +21,7 @@ StockwireError
 │   ├── ProviderUnavailable  the provider does not answer, or reports an error of its own: try again later
 │   ├── RateLimited          the provider's rate limit or the plan's quota is used up: try again at `retry_at`
 │   └── AuthenticationFailed the provider rejected the key: no retry will help
+├── DeliveryFailed           a target did not take a message
 ├── OutputError              standard output cannot be written: it is closed, or its disk is full
 ├── SyncRunning              another sync holds the lock
 └── ProcessError             a process of the pipeline did not start, or keeps ending
@@ -140,6 +141,10 @@ class RateLimited(ProviderError):
 
 class AuthenticationFailed(ProviderError):
     transient = False
+
+
+class DeliveryFailed(StockwireError):
+    pass
 
 
 class OutputError(StockwireError):

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback whose answers a test chooses: valid, broken, slow, in pieces or none."""
+"""An HTTP server on loopback for GET and POST whose answers a test chooses: valid, broken, slow, in pieces or none."""
 
 import json
 import threading
@@ -21,6 +21,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class FakeHttpServer:
 
 
 @contextmanager
-def fake_http_server(answer: Script) -> Iterator[FakeHttpServer]:
-    """Run a server for one block."""
-    server = _Server(("127.0.0.1", 0), _Handler)
+def fake_http_server(answer: Script, port: int = 0) -> Iterator[FakeHttpServer]:
+    """Run a server for one block, by default on a free port."""
+    server = _Server(("127.0.0.1", port), _Handler)
     market = FakeHttpServer(f"http://127.0.0.1:{server.server_port}", answer)
     server.market = market
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -108,9 +109,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.market.connections += 1
 
     def do_GET(self) -> None:
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _answer(self, body: bytes) -> None:
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers)
+        request = Request(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, body)
         self.server.market.requests.append(request)
         answer = self.server.market.answer(request)
         time.sleep(answer.delay)

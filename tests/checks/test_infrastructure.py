@@ -195,20 +195,27 @@ class TestTheImage:
 
     def test_it_copies_every_package(self) -> None:
         packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
-        assert {source.rstrip("/") for source in copied()} == packages | {"requirements.txt", "requirements-market.txt"}
+        requirements = {"requirements.txt", "requirements-market.txt", "requirements-notify.txt"}
+        assert {source.rstrip("/") for source in copied()} == packages | requirements
 
     @pytest.mark.parametrize(
-        ("market", "installed"),
-        [("", ["requirements.txt"]), ("XNYS", ["requirements.txt", "requirements-market.txt"])],
+        ("arguments", "installed"),
+        [
+            ({}, ["requirements.txt"]),
+            ({"STOCKWIRE_MARKET": "XNYS"}, ["requirements.txt", "requirements-market.txt"]),
+            ({"APPRISE": "1"}, ["requirements.txt", "requirements-notify.txt"]),
+        ],
+        ids=str,
     )
-    def test_it_installs_the_calendars_if_a_market_is_set(self, market: str, installed: list[str]) -> None:
-        command = re.search(r"^RUN pip (.*\\\n.*)$", DOCKERFILE.read_text(), re.MULTILINE)
+    def test_it_installs_the_libraries_that_the_build_arguments_ask_for(
+        self, arguments: dict[str, str], installed: list[str]
+    ) -> None:
+        command = re.search(r"^RUN pip ((?:.*\\\n)*.*)$", DOCKERFILE.read_text(), re.MULTILINE)
         assert command
         shell = f"pip() {{ printf '%s\\n' \"$@\"; }}; pip {command[1]}"
-        environment = {"STOCKWIRE_MARKET": market} if market else {}
-        done = subprocess.run(["sh", "-c", shell], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(["sh", "-c", shell], env=arguments, capture_output=True, text=True, check=True)
         assert re.findall(r"--requirement\n(\S+)", done.stdout) == installed
-        assert re.search(r'^ARG STOCKWIRE_MARKET=""$', DOCKERFILE.read_text(), re.MULTILINE)
+        assert re.findall(r'^ARG (\w+)=""$', DOCKERFILE.read_text(), re.MULTILINE) == ["STOCKWIRE_MARKET", "APPRISE"]
 
     @pytest.mark.parametrize("name", [".env", "var/history.db", ".git/config", ".venv/bin/python", "tests/conftest.py"])
     def test_nothing_else_gets_into_it(self, name: str) -> None:

@@ -53,6 +53,7 @@ KEPT = {
     ),
     ("celery", "kombu"): ("producer", "shared.schedule"),
     ("exchange_calendars",): ("shared.market_calendar",),
+    ("apprise",): ("consumers.alerts.notifications.apprise",),
     ("alembic",): ("shared.migrations", "consumers.alerts.migrations"),
 }
 

@@ -15,7 +15,7 @@ from shared.errors import SettingsError
 
 _NO_LIBRARY = (
     "this target needs a library that is not installed: .venv/bin/pip install -r requirements-notify.txt"
-    " (with Docker: docker compose build), then try again; http and https URLs do not need it"
+    " (with Docker: docker compose build --build-arg APPRISE=1), then try again; http and https URLs do not need it"
 )
 # Seconds.
 _CONNECT_TIMEOUT = 4.0

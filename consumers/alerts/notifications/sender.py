@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from consumers.alerts.notifications.attempts import Attempt, changes_after, try_to_send
-from consumers.alerts.notifications.channels import LazyChannel
+from consumers.alerts.notifications.channels import LazyChannel, OpenChannel, open_channel
 from consumers.alerts.notifications.deliveries import (
     Delivery,
     expire,
@@ -59,9 +59,12 @@ class _Waiting(NamedTuple):
 class Sender:
     """Sends from the outbox of one database while no other process does."""
 
-    def __init__(self, url: URL, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, url: URL, clock: Callable[[], datetime] = utc_now, open_channel: OpenChannel = open_channel
+    ) -> None:
         self._url = url
         self._clock = clock
+        self._open_channel = open_channel
         self._stopping = False
         # Finished tries, the name of a target whose thread has ended, or None for a new alert.
         self._inbox: queue.SimpleQueue[Attempt | str | None] = queue.SimpleQueue()
@@ -204,7 +207,7 @@ class Sender:
         self._busy.add(target.name)
         channel = self._channels.get(target.id)
         if channel is None or channel.target != target:
-            channel = self._channels[target.id] = LazyChannel(target)
+            channel = self._channels[target.id] = LazyChannel(target, self._open_channel)
         thread = threading.Thread(
             target=self._send, args=(channel, messages), name=f"target {target.name}", daemon=True
         )

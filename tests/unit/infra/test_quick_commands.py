@@ -27,6 +27,7 @@ run(cli, "stockwire")
 SLOW = {
     "alembic",
     "amqpstorm",
+    "apprise",
     "asyncio",
     "celery",
     "exchange_calendars",

@@ -22,7 +22,7 @@ Command = Callable[..., str]
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(commands.rules, name="rules")
-app.command()(commands.alerts)
+app.add_typer(commands.alerts, name="alerts")
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_without_rules_and_alerts_stdout_is_empty(stockwire: Command) -> None:
 
 
 @pytest.mark.usefixtures("url")
-def test_without_alerts_the_message_names_a_time_only_if_one_was_given(capsys: pytest.CaptureFixture[str]) -> None:
-    for since, words in ((None, "no alerts"), (NOW, f"no alerts since {format_instant(NOW)}")):
-        commands.alerts(since=since)
-        assert capsys.readouterr().err == f"{words}\n"
+def test_without_alerts_the_message_names_a_time_only_if_one_was_given() -> None:
+    since = format_instant(NOW)
+    for words, message in (([], "no alerts"), (["--since", since], f"no alerts since {since}")):
+        assert CliRunner().invoke(app, ["alerts", *words]).stderr == f"{message}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""The alerts database of the settings, opened for commands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from consumers.alerts.tables import SCHEMA
+from shared.database import opened, opened_for_reading
+from shared.schema import create_schema, has_schema
+from shared.settings import load_settings
+from shared.sqlite_reading import database_exists
+
+
+@contextmanager
+def open_alerts_database() -> Iterator[Engine]:
+    """Yield the alerts database for changes, created or migrated if necessary. Raises StorageError."""
+    with opened(load_settings().alerts_url.engine_url) as engine:
+        create_schema(engine, SCHEMA)
+        yield engine
+
+
+@contextmanager
+def open_stored_alerts() -> Iterator[Engine | None]:
+    """Yield the alerts database for reading, or None if there is none yet. Creates no file.
+
+    Raises StorageError, also if the database must be migrated first.
+    """
+    url = load_settings().alerts_url
+    if url.sqlite_file and not database_exists(url.sqlite_file):
+        yield None
+        return
+    with opened_for_reading(url.engine_url) as engine:
+        exists = has_schema(engine, SCHEMA, "./stockwire up or ./stockwire consume alerts")
+        yield engine if exists else None
