@@ -6,7 +6,6 @@ from consumers.alerts.notifications.channel import TRY_TIMEOUT, Channel, Notific
 from consumers.alerts.notifications.targets import Target
 from shared.errors import SettingsError
 
-
 OpenChannel = Callable[[Target], Channel]
 
 

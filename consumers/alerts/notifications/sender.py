@@ -34,7 +34,7 @@ from consumers.alerts.notifications.target_store import disable_target, read_tar
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA
 from shared.backoff import Backoff
-from shared.database import opened, reading, writing
+from shared.database import check_files, opened, reading, writing
 from shared.errors import StorageError, StorageReopened
 from shared.schema import create_schema
 from shared.times import format_duration, utc_now
@@ -65,7 +65,7 @@ class Sender:
         self._url = url
         self._clock = clock
         self._open_channel = open_channel
-        self._stopping = False
+        self._stopping = threading.Event()
         # Finished tries, the name of a target whose thread has ended, or None for a new alert.
         self._inbox: queue.SimpleQueue[Attempt | str | None] = queue.SimpleQueue()
         self._finished: list[Attempt] = []
@@ -84,7 +84,7 @@ class Sender:
 
     def stop(self) -> None:
         """Begin no further try, wait for those under way, and record their results."""
-        self._stopping = True
+        self._stopping.set()
         self.wake()
         self._thread.join(2 * STOP_TIMEOUT)
         if self._thread.is_alive():
@@ -92,7 +92,7 @@ class Sender:
 
     def _run(self) -> None:
         backoff = Backoff(cap=30)
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 with opened(self._url) as engine:
                     create_schema(engine, SCHEMA)
@@ -101,20 +101,20 @@ class Sender:
                 log.info("%s", error)
             except StorageError as error:
                 log.warning("notifications wait: %s", error)
-                self._wait(backoff.next_delay())
+                self._stopping.wait(backoff.next_delay())
             except Exception as error:  # noqa: BLE001 - the thread must not end; the error's text may hold a URL
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 log.error("bug: the sender failed (%s in %s); trying again", type(error).__name__, place)
-                self._wait(backoff.next_delay())
+                self._stopping.wait(backoff.next_delay())
 
     def _work(self, engine: Engine, backoff: Backoff) -> None:
         """Send until a stop. Raises StorageError."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             with sender_lock(engine) as check_lock:
                 if check_lock is None:
                     self._wait(POLL_INTERVAL)
                     continue
-                while not self._stopping:
+                while not self._stopping.is_set():
                     check_lock()
                     self._wait(self._step(engine))
                     backoff.reset()
@@ -123,7 +123,7 @@ class Sender:
     def _wait(self, seconds: float) -> None:
         """Wait for a finished try or a new alert, at most this long, and take all that have come."""
         deadline = time.monotonic() + seconds
-        while not self._stopping or self._busy:
+        while not self._stopping.is_set() or self._busy:
             try:
                 self._take(self._inbox.get(timeout=max(0.0, deadline - time.monotonic())))
             except queue.Empty:
@@ -147,6 +147,8 @@ class Sender:
 
     def _step(self, engine: Engine) -> float:
         """Record results, and start what is due. Return the seconds until the next step. Raises StorageError."""
+        # Reading alone would not notice that the file at the path is another one.
+        check_files(engine)
         self._record(engine)
         now = self._clock()
         self._clean(engine, now)
@@ -217,7 +219,7 @@ class Sender:
         """Send messages in order, until one fails. Runs in the target's thread."""
         try:
             for members in messages:
-                if self._stopping or self._clock() >= members[0].expires_at:
+                if self._stopping.is_set() or self._clock() >= members[0].expires_at:
                     return
                 result = try_to_send(channel, members)
                 changes = changes_after(members, result, self._clock())

@@ -32,7 +32,7 @@ _CHUNK = 2**14
 
 
 class Webhook:
-    """The channel to an http or https URL. Each try has a connection of its own, so none is tried on a dead one."""
+    """The channel to an http or https URL. Each try has a connection of its own, which no server has closed before."""
 
     def __init__(
         self, target: Target, timeout: float = TRY_TIMEOUT, clock: Callable[[], float] = lambda: utc_now().timestamp()
@@ -44,15 +44,11 @@ class Webhook:
         self._timeout = timeout
         self._clock = clock
         self._host = urlsplit(target.address).netloc
-        self._session = requests.Session()
-        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
 
     def send(self, notification: Notification) -> Result:
-        with call_deadline(self._timeout) as deadline:
+        with call_deadline(self._timeout) as deadline, _new_session() as session:
             try:
-                response = self._post(notification)
+                response = self._post(session, notification)
             # The errors' texts quote the URL.
             except REQUEST_ERRORS as error:
                 message = describe_request_error(
@@ -65,10 +61,10 @@ class Webhook:
                 return _read_result(response)
 
     def close(self) -> None:
-        self._session.close()
+        pass
 
-    def _post(self, notification: Notification) -> requests.Response:
-        return self._session.post(
+    def _post(self, session: requests.Session, notification: Notification) -> requests.Response:
+        return session.post(
             self._url,
             data=notification.body,
             headers=self._headers(notification),
@@ -98,6 +94,13 @@ class Webhook:
             return request
         authenticate = HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))
         return cast("requests.PreparedRequest", authenticate(request))
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, DeadlineAdapter(pool_connections=1, pool_maxsize=1))
+    return session
 
 
 def _read_result(response: requests.Response) -> Result:

@@ -28,11 +28,6 @@ PATH = "/hook/a-secret-token"
 TIMEOUT = 0.5
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 def post(url: str, secret: str | None = None, timeout: float = TIMEOUT, path: str = PATH) -> Result:
     webhook = Webhook(Target(1, "hook", url + path, secret), timeout)
     try:

@@ -1,0 +1,412 @@
+"""The sender with a real database and real HTTP servers: every alert once, in order, whatever a target does.
+
+The clock of the sender is the test's, so retries of an hour take no time; the servers and the time-outs are real.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL, make_url
+
+from consumers.alerts.notifications.channels import open_channel
+from consumers.alerts.notifications.deliveries import KEEP_SENT
+from consumers.alerts.notifications.schedule import RETRY_DELAYS
+from consumers.alerts.notifications.sender import Sender
+from consumers.alerts.notifications.signing import generate_secret
+from consumers.alerts.notifications.target_store import enable_target, find_target, read_targets, remove_target
+from consumers.alerts.notifications.targets import RateLimit
+from consumers.alerts.notifications.undelivered import redeliver
+from consumers.alerts.tables import SCHEMA
+from infra.up.rabbitmq import free_port
+from shared.database import open_engine, reading, writing
+from shared.schema import create_schema
+from tests.dripping_server import ANSWERS, dripping_server
+from tests.event_factories import NOW
+from tests.fake_http_server import Answer, Request, always, fake_http_server, one_after_the_other
+from tests.integration.consumers.alerts.notifications.conftest import Outbox
+from tests.polling import eventually
+from tests.webhook_receiver import first_of_each, ids, verify
+
+# Seconds of a try, instead of 10.
+TIMEOUT = 0.3
+OK = Answer("ok")
+FAILING = Answer("", 500)
+
+
+@contextmanager
+def sending(outbox: Outbox) -> Iterator[Sender]:
+    """Run a sender on the outbox until the end of the block."""
+    sender = Sender(outbox.engine.url, outbox.clock, partial(open_channel, timeout=TIMEOUT))
+    sender.start()
+    try:
+        yield sender
+    finally:
+        sender.stop()
+
+
+def wait_for(sender: Sender, condition: Callable[[], object]) -> None:
+    """Wait for a condition while the sender looks at the outbox again and again."""
+
+    def holds() -> object:
+        sender.wake()
+        return condition()
+
+    eventually(holds)
+
+
+def pass_time(outbox: Outbox, sender: Sender, step: timedelta, condition: Callable[[], object]) -> None:
+    """Let the sender's clock go until a condition holds."""
+
+    def holds() -> object:
+        outbox.now += step
+        return condition()
+
+    wait_for(sender, holds)
+
+
+def all_sent(outbox: Outbox) -> Callable[[], bool]:
+    return lambda: set(outbox.states()) == {"sent"}
+
+
+def test_alerts_arrive_once_in_order_and_signed(outbox: Outbox) -> None:
+    secret = generate_secret()
+    with fake_http_server(always(OK)) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url, secret=secret)
+        queued = outbox.queue(45, "hook")
+        wait_for(sender, all_sent(outbox))
+        assert ids(server.requests) == queued
+        for request in server.requests:
+            verify(request, secret)
+    assert outbox.rows("attempts", "last_error", "finished_at") == [(1, None, NOW)] * 45
+
+
+def test_an_alert_is_sent_soon_without_being_woken(outbox: Outbox) -> None:
+    with fake_http_server(always(OK)) as server, sending(outbox):
+        outbox.add_target("hook", server.url)
+        outbox.queue(1, "hook")
+        eventually(lambda: server.requests)
+
+
+def test_the_first_that_fails_holds_up_the_others_of_its_target(outbox: Outbox) -> None:
+    secret = generate_secret()
+    answers = one_after_the_other(OK, FAILING, FAILING, FAILING, OK)
+    with fake_http_server(answers) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url, secret=secret)
+        queued = outbox.queue(4, "hook")
+        pass_time(outbox, sender, timedelta(seconds=1), all_sent(outbox))
+        assert ids(server.requests) == [queued[0], *[queued[1]] * 4, *queued[2:]]
+        for request in server.requests:
+            verify(request, secret)
+    assert outbox.rows("attempts") == [(1,), (4,), (1,), (1,)]
+
+
+def test_tries_follow_the_schedule_until_the_alert_expires(outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+    with fake_http_server(always(FAILING)) as server, sending(outbox) as sender:
+        outbox.add_target("hook", f"{server.url}/secret")
+        outbox.queue(1, "hook")
+        due = NOW
+        for attempts, delay in enumerate(RETRY_DELAYS, 1):
+            outbox.now = due
+            wait_for(sender, lambda attempts=attempts: outbox.rows("attempts") == [(attempts,)])
+            due += delay
+            assert outbox.rows("next_try_at", "state", "last_error") == [(due, "pending", "500 Internal Server Error")]
+        outbox.now = NOW + timedelta(hours=1) - timedelta(microseconds=1)
+        sender.wake()
+        assert outbox.states() == ["pending"]
+        outbox.now = NOW + timedelta(hours=1)
+        wait_for(sender, lambda: outbox.states() == ["expired"])
+        assert len(server.requests) == len(RETRY_DELAYS)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        f"target hook ({server.url}): 500 Internal Server Error; trying again",
+        "gave up 1 alerts for target hook after 1h: ./stockwire alerts --undelivered lists them",
+    ]
+
+
+def test_alerts_that_wait_behind_one_that_fails_name_its_error_when_they_expire(outbox: Outbox) -> None:
+    with fake_http_server(always(FAILING)) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url, ttl=timedelta(seconds=10))
+        outbox.queue(3, "hook")
+        pass_time(outbox, sender, timedelta(seconds=1), lambda: set(outbox.states()) == {"expired"})
+    reason = "not tried within 10s, because an earlier message failed: 500 Internal Server Error"
+    errors = [error for (error,) in outbox.rows("last_error")]
+    assert errors == ["500 Internal Server Error", reason, reason]
+
+
+def test_a_target_that_hangs_delays_no_other(outbox: Outbox) -> None:
+    hanging = Answer("late", delay=60)
+    with fake_http_server(always(hanging)) as slow, fake_http_server(always(OK)) as fast, sending(outbox) as sender:
+        for number in range(5):
+            outbox.add_target(f"slow{number}", slow.url)
+        outbox.add_target("fast", fast.url)
+        queued = outbox.queue(30, *(f"slow{number}" for number in range(5)), "fast")
+        wait_for(sender, lambda: set(outbox.states("fast")) == {"sent"})
+        assert ids(fast.requests) == queued
+        wait_for(sender, lambda: outbox.rows("last_error", target="slow4")[0] != (None,))
+        assert set(outbox.states("slow4")) == {"pending"}
+
+
+def test_retry_after_decides_when_a_target_is_tried_again(outbox: Outbox) -> None:
+    answers = one_after_the_other(Answer("", 429, {"Retry-After": "1000"}), OK)
+    with fake_http_server(answers) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url)
+        outbox.queue(2, "hook")
+        wait_for(sender, lambda: outbox.rows("attempts")[0] == (1,))
+        assert outbox.rows("next_try_at")[0] == (NOW + timedelta(seconds=1000),)
+        outbox.now = NOW + timedelta(seconds=999)
+        sender.wake()
+        outbox.now = NOW + timedelta(seconds=1000)
+        wait_for(sender, all_sent(outbox))
+        assert len(server.requests) == 3
+
+
+def test_a_target_that_is_gone_is_disabled_until_it_is_enabled_again(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = one_after_the_other(Answer("", 410), OK)
+    with fake_http_server(answers) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url)
+        queued = outbox.queue(3, "hook")
+        wait_for(sender, lambda: set(outbox.states()) == {"failed"})
+        outbox.queue(1, "hook", first=4)
+        assert outbox.rows("attempts", "last_error") == [
+            (1, "410 Gone"),
+            *[(0, "410 Gone: the target wants no more messages")] * 3,
+        ]
+        assert "is disabled: 410 Gone" in caplog.text
+        with writing(outbox.engine) as connection:
+            [target] = read_targets(connection)
+            assert target.disabled_reason == "410 Gone: the target wants no more messages"
+            enable_target(connection, target)
+            redeliver(connection, outbox.now)
+        wait_for(sender, all_sent(outbox))
+        assert ids(server.requests) == [queued[0], *queued, "alert-4"]
+
+
+def test_every_alert_arrives_once_by_its_id_whatever_the_target_does(outbox: Outbox) -> None:
+    secret = generate_secret()
+    hostile = [
+        FAILING,
+        Answer("", 404),
+        Answer("", 302, {"Location": "/elsewhere"}),
+        Answer("", 429, {"Retry-After": "2"}),
+        Answer("late", delay=3 * TIMEOUT),
+        Answer("", 503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+        Answer("slow but sure", drip=0.01),
+        Answer("cut short", cut=3),
+    ]
+    pattern = [OK, *hostile[:4], OK, OK, *hostile[4:]]
+    count = 0
+    accepted: list[Request] = []
+
+    def answer(request: Request) -> Answer:
+        nonlocal count
+        chosen = pattern[count % len(pattern)]
+        count += 1
+        if chosen.status == 200:
+            # A late answer does not reach the sender, but the receiver has the alert.
+            accepted.append(request)
+        return chosen
+
+    with sending(outbox) as sender:
+        with fake_http_server(answer) as server:
+            outbox.add_target("hook", server.url, secret=secret, ttl=timedelta(days=7))
+            queued = outbox.queue(12, "hook")
+            pass_time(outbox, sender, timedelta(minutes=2), lambda: outbox.states().count("sent") > 3)
+        # The server is away for a while, and comes back on its port.
+        outbox.now += timedelta(minutes=10)
+        sender.wake()
+        with fake_http_server(answer, port=int(server.url.rsplit(":", 1)[1])):
+            pass_time(outbox, sender, timedelta(minutes=2), all_sent(outbox))
+    assert first_of_each(accepted) == queued
+    for request in accepted:
+        verify(request, secret)
+
+
+@pytest.mark.parametrize("name", ["status line", "headers", "one long header"])
+def test_a_target_that_drips_delays_no_other(sqlite_outbox: Outbox, name: str) -> None:
+    outbox = sqlite_outbox
+    with (
+        dripping_server(ANSWERS[name], 0.05) as slow,
+        fake_http_server(always(OK)) as fast,
+        sending(outbox) as sender,
+    ):
+        outbox.add_target("slow", slow.url)
+        outbox.add_target("fast", fast.url)
+        queued = outbox.queue(3, "slow", "fast")
+        wait_for(sender, lambda: set(outbox.states("fast")) == {"sent"})
+        wait_for(sender, lambda: outbox.rows("attempts", target="slow")[0] == (1,))
+        assert ids(fast.requests) == queued
+    [error, *_] = outbox.rows("last_error", target="slow")
+    assert error == (f"no complete answer within {TIMEOUT:g} s",)
+
+
+def test_beyond_its_limit_a_target_gets_one_digest(outbox: Outbox) -> None:
+    secret = generate_secret()
+    with fake_http_server(always(OK)) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url, secret=secret, at_most=RateLimit(3, timedelta(minutes=1)))
+        queued = outbox.queue(8, "hook")
+        wait_for(sender, lambda: outbox.states().count("sent") == 3 and outbox.rows("digest_id")[7] != (None,))
+        outbox.now += timedelta(seconds=59)
+        queued += outbox.queue(2, "hook", first=9)
+        wait_for(sender, lambda: outbox.rows("digest_id")[9] != (None,))
+        assert len(server.requests) == 3
+        outbox.now += timedelta(seconds=1)
+        wait_for(sender, all_sent(outbox))
+        assert len(server.requests) == 4
+        verify(server.requests[3], secret)
+        digest = server.requests[3].body
+        assert all(f'"{alert_id}"'.encode() in digest for alert_id in queued[3:])
+        assert not any(f'"{alert_id}"'.encode() in digest for alert_id in queued[:3])
+        outbox.queue(1, "hook", first=11)
+        wait_for(sender, all_sent(outbox))
+        assert server.requests[4].headers["webhook-id"] == "alert-11"
+
+
+def test_a_digest_keeps_its_id_and_its_alerts_on_every_try(outbox: Outbox) -> None:
+    answers = one_after_the_other(OK, FAILING, FAILING, OK)
+    with fake_http_server(answers) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url, at_most=RateLimit(1, timedelta(seconds=10)))
+        outbox.queue(3, "hook")
+        wait_for(sender, lambda: outbox.rows("digest_id")[2] != (None,))
+        outbox.now += timedelta(seconds=10)
+        wait_for(sender, lambda: outbox.rows("attempts")[1] == (1,))
+        outbox.queue(1, "hook", first=4)
+        pass_time(outbox, sender, timedelta(seconds=1), all_sent(outbox))
+        _, *digests, last = server.requests
+        assert len({(each.headers["webhook-id"], each.body) for each in digests}) == 1
+        assert (len(digests), last.headers["webhook-id"]) == (3, "alert-4")
+
+
+def test_a_stop_loses_nothing_and_repeats_nothing(outbox: Outbox) -> None:
+    with fake_http_server(always(Answer("ok", delay=0.02))) as server:
+        outbox.add_target("hook", server.url)
+        queued = outbox.queue(60, "hook")
+        for _ in range(3):
+            seen = len(server.requests)
+            with sending(outbox):
+                eventually(lambda seen=seen: len(server.requests) > seen + 5)
+            assert outbox.states().count("sent") == len(server.requests)
+        with sending(outbox) as sender:
+            wait_for(sender, all_sent(outbox))
+        assert ids(server.requests) == queued
+
+
+def test_a_stop_does_not_wait_for_a_target_that_hangs(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumers.alerts.notifications.sender.STOP_TIMEOUT", 0.5)
+    with fake_http_server(always(Answer("late", delay=60))) as server:
+        outbox.add_target("hook", server.url)
+        sender = Sender(outbox.engine.url, outbox.clock)
+        sender.start()
+        outbox.queue(1, "hook")
+        wait_for(sender, lambda: server.requests)
+        start = time.monotonic()
+        sender.stop()
+        assert time.monotonic() - start < 5
+    assert outbox.rows("state", "attempts") == [("pending", 0)]
+
+
+def test_of_two_senders_one_sends_and_the_other_takes_over(outbox: Outbox) -> None:
+    with fake_http_server(always(OK)) as server, ExitStack() as second:
+        outbox.add_target("hook", server.url)
+        with sending(outbox) as first:
+            outbox.queue(1, "hook")
+            wait_for(first, all_sent(outbox))
+            other = second.enter_context(sending(outbox))
+            outbox.queue(50, "hook", first=2)
+            wait_for(other, all_sent(outbox))
+        queued = outbox.queue(5, "hook", first=52)
+        wait_for(other, all_sent(outbox))
+        assert ids(server.requests) == [*(f"alert-{number}" for number in range(1, 52)), *queued]
+
+
+def test_a_removed_target_gets_nothing_more_and_its_successor_only_what_is_new(outbox: Outbox) -> None:
+    with fake_http_server(always(FAILING)) as old, fake_http_server(always(OK)) as new, sending(outbox) as sender:
+        outbox.add_target("hook", old.url)
+        outbox.queue(1, "hook")
+        wait_for(sender, lambda: outbox.rows("attempts") == [(1,)])
+        with writing(outbox.engine) as connection:
+            remove_target(connection, "hook", NOW)
+        outbox.add_target("hook", new.url)
+        outbox.queue(1, "hook", first=2)
+        wait_for(sender, lambda: outbox.states() == ["failed", "sent"])
+        assert (ids(old.requests), ids(new.requests)) == (["alert-1"], ["alert-2"])
+
+
+def test_old_deliveries_are_deleted_while_it_runs(outbox: Outbox) -> None:
+    with fake_http_server(always(OK)) as server, sending(outbox) as sender:
+        outbox.add_target("hook", server.url)
+        outbox.queue(2, "hook")
+        wait_for(sender, all_sent(outbox))
+        outbox.now += KEEP_SENT + timedelta(seconds=1)
+        wait_for(sender, lambda: outbox.states() == [])
+
+
+@pytest.fixture
+def sqlite_outbox(tmp_path: Path) -> Iterator[Outbox]:
+    yield from open_outbox(make_url(f"sqlite:///{tmp_path / 'test.db'}"))
+
+
+def open_outbox(url: URL) -> Iterator[Outbox]:
+    engine: Engine = open_engine(url)
+    create_schema(engine, SCHEMA)
+    yield Outbox(engine)
+    engine.dispose()
+
+
+def test_results_wait_for_a_locked_database_and_are_not_sent_again(
+    sqlite_outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    other = sqlite3.connect(tmp_path / "test.db", isolation_level=None, check_same_thread=False)
+
+    def lock_and_answer(_: Request) -> Answer:
+        if not other.in_transaction:
+            other.execute("BEGIN IMMEDIATE")
+        return OK
+
+    with closing(other), fake_http_server(lock_and_answer) as server, sending(sqlite_outbox) as sender:
+        sqlite_outbox.add_target("hook", server.url)
+        queued = sqlite_outbox.queue(3, "hook")
+        wait_for(sender, lambda: "notifications wait" in caplog.text and len(server.requests) == 3)
+        assert sqlite_outbox.states() == ["pending"] * 3
+        server.answer = always(OK)
+        other.execute("ROLLBACK")
+        wait_for(sender, all_sent(sqlite_outbox))
+        assert ids(server.requests) == queued
+
+
+def test_a_database_that_is_replaced_gets_its_own_deliveries(sqlite_outbox: Outbox, tmp_path: Path) -> None:
+    with fake_http_server(always(OK)) as server, sending(sqlite_outbox) as sender:
+        sqlite_outbox.add_target("hook", server.url)
+        sqlite_outbox.queue(1, "hook")
+        wait_for(sender, all_sent(sqlite_outbox))
+        for file in tmp_path.glob("test.db*"):
+            file.rename(tmp_path / file.name.replace("test", "moved"))
+        sqlite_outbox.engine.dispose()
+        for outbox in open_outbox(sqlite_outbox.engine.url):
+            outbox.add_target("hook", server.url)
+            outbox.queue(2, "hook", first=5)
+            wait_for(sender, all_sent(outbox))
+        assert ids(server.requests) == ["alert-1", "alert-5", "alert-6"]
+
+
+def test_a_target_that_is_away_for_a_while_gets_everything_in_order(outbox: Outbox) -> None:
+    port = free_port()
+    outbox.add_target("hook", f"http://127.0.0.1:{port}/secret")
+    queued = outbox.queue(5, "hook")
+    with sending(outbox) as sender:
+        wait_for(sender, lambda: outbox.rows("attempts")[0] == (1,))
+        assert outbox.rows("last_error")[0] == (f"127.0.0.1:{port} refuses connections",)
+        with fake_http_server(always(OK), port=port) as server:
+            pass_time(outbox, sender, timedelta(seconds=1), all_sent(outbox))
+    assert ids(server.requests) == queued
+    with reading(outbox.engine) as connection:
+        assert find_target(connection, "hook").disabled_reason is None
