@@ -15,6 +15,8 @@ def describe_event(event: Mapping[str, Any]) -> tuple[str, str]:
             return f"{data['symbol']}: {data['rule_name']}", describe_alert(data)
         case "PRICE_ALERT_DIGEST":
             return f"{data['count']} alerts", _describe_digest(data)
+        case "RULES_HELD":
+            return f"{data['symbol']}: rules held", _describe_held(data)
         case "TARGET_TEST":
             return "Stockwire", data["message"]
     fields = ", ".join(f"{name} {value}" for name, value in data.items() if value is not None)
@@ -29,6 +31,13 @@ def describe_alert(data: Mapping[str, Any]) -> str:
     state = " (resolved)" if data.get("state") == "resolved" else ""
     price = f"{data['symbol']} is at {data['price']}" if data.get("price") else data["symbol"]
     return f"{price}: {terms}{state}"
+
+
+def _describe_held(data: Mapping[str, Any]) -> str:
+    return (
+        f"{data['symbol']} went from {data['previous_price']} to {data['price']}, which may be a split"
+        f" ({data['ratio']}): its rules wait for ./stockwire rules rescale {data['symbol']}"
+    )
 
 
 def _describe_digest(data: Mapping[str, Any]) -> str:

@@ -42,6 +42,14 @@ def test_a_test_message_says_that_it_is_one() -> None:
     assert (title, text) == ("Stockwire", "Test message for target phone: alerts will arrive here.")
 
 
+def test_rules_that_are_held_say_what_to_do() -> None:
+    data = {"symbol": "AAPL", "price": "125", "previous_price": "500", "ratio": "4"}
+    assert describe_event({"type": "RULES_HELD", "data": data}) == (
+        "AAPL: rules held",
+        "AAPL went from 500 to 125, which may be a split (4): its rules wait for ./stockwire rules rescale AAPL",
+    )
+
+
 def test_an_event_of_another_type_shows_its_fields() -> None:
-    held = {"type": "RULES_HELD", "subject": "AAPL", "data": {"symbol": "AAPL", "ratio": "4", "price": None}}
-    assert describe_event(held) == ("AAPL", "symbol AAPL, ratio 4")
+    other = {"type": "OTHER", "subject": "AAPL", "data": {"symbol": "AAPL", "ratio": "4", "price": None}}
+    assert describe_event(other) == ("AAPL", "symbol AAPL, ratio 4")
