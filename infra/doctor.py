@@ -8,6 +8,10 @@ from pathlib import Path
 import typer
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert
 
+from consumers.alerts.databases import open_stored_alerts
+from consumers.alerts.notifications.apprise import check_apprise_url
+from consumers.alerts.notifications.target_store import read_targets
+from consumers.alerts.notifications.targets import Target
 from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
 from producer.providers.http.circuit_breaker import reset_circuit_breaker
@@ -19,7 +23,7 @@ from shared.accounts import describe_limits
 from shared.cli.output import print_coloured
 from shared.database import opened, reading, writing
 from shared.database_url import DatabaseUrl
-from shared.errors import BrokerUnavailable, ProviderError, StockwireError
+from shared.errors import BrokerUnavailable, ProviderError, SettingsError, StockwireError, StorageError
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_consumers, count_messages
@@ -52,6 +56,7 @@ def _checks(settings: Settings) -> list[tuple[str, Check]]:
         *([("market", lambda name=settings.market: _check_market(name))] if settings.market else []),
         ("broker", lambda: _check_broker(settings)),
         *(("database", lambda url=url: _check_database(url)) for url in databases),
+        ("targets", _check_targets),
         *(("provider", lambda name=name: _check_provider(name, settings)) for name in settings.provider),
     ]
 
@@ -80,6 +85,30 @@ def _check_settings(settings: Settings) -> Iterator[str]:
     for name in settings.provider:
         if account := settings.accounts.get(name):
             yield f"{name}: {account.url}, {'with' if account.key else 'without'} a key, {describe_limits(account)}"
+
+
+def _check_targets() -> Iterator[str]:
+    for target in _read_targets():
+        if target.disabled_reason:
+            raise SettingsError(
+                f"target {target.name} is disabled ({target.disabled_reason}): ./stockwire notify test {target.name}"
+                " enables it if it takes the message"
+            )
+        if not target.is_webhook:
+            check_apprise_url(target.url)
+        yield f"{target.name}: {target.address}"
+
+
+def _read_targets() -> list[Target]:
+    try:
+        with open_stored_alerts() as engine:
+            if engine is None:
+                return []
+            with reading(engine) as connection:
+                return read_targets(connection)
+    except StorageError:
+        # The check of the database names it.
+        return []
 
 
 def _check_market(name: str) -> Iterator[str]:

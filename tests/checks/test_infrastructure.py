@@ -173,7 +173,7 @@ class TestCompose:
     def test_the_broker_is_reached_over_a_network_without_a_way_out(self, compose: dict[str, Any]) -> None:
         assert compose["networks"]["messages"]["internal"] is True
         outside = {name for name, service in compose["services"].items() if "outside" in service.get("networks", ())}
-        assert outside == {"rabbitmq", "worker"}
+        assert outside == {"rabbitmq", "worker", "alerts", "operator"}
         assert all("messages" in compose["services"][name]["networks"] for name in ("rabbitmq", *USERS))
 
     def test_every_volume_and_mounted_file_exists(self, compose: dict[str, Any]) -> None:

@@ -1,12 +1,11 @@
 """A try to send one message, and what it changes in the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumers.alerts.notifications.channel import Channel, Result
+from consumers.alerts.notifications.channel import Channel, Notification, Result
 from consumers.alerts.notifications.deliveries import Change, Delivery, State
-from consumers.alerts.notifications.planning import make_notification
 from consumers.alerts.notifications.schedule import next_try
 from consumers.alerts.notifications.targets import Target
 
@@ -20,10 +19,10 @@ class Attempt:
     changes: Sequence[Change]
 
 
-def try_to_send(channel: Channel, members: Sequence[Delivery]) -> Result:
-    """Send the message of these deliveries. A fault of a channel counts as a failed try."""
+def try_to_send(channel: Channel, make: Callable[[], Notification]) -> Result:
+    """Make a message and send it. An unexpected error counts as a failed try."""
     try:
-        return channel.send(make_notification(members))
+        return channel.send(make())
     except Exception as error:  # noqa: BLE001 - other targets go on; the error's text may hold the URL
         return Result(f"the message could not be sent ({type(error).__name__})")
 

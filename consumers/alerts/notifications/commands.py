@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
+from consumers.alerts.notifications.attempts import try_to_send
 from consumers.alerts.notifications.channels import open_channel
 from consumers.alerts.notifications.deliveries import State
 from consumers.alerts.notifications.signing import check_secret, generate_secret
@@ -178,7 +179,7 @@ def _send_test_message(target: Target, now: datetime) -> None:
     """Raise DeliveryFailed if the target does not take a test message."""
     channel = open_channel(target)
     try:
-        result = channel.send(make_test_message(target.name, str(uuid.uuid4()), now))
+        result = try_to_send(channel, lambda: make_test_message(target.name, str(uuid.uuid4()), now))
     finally:
         channel.close()
     if result.error is not None:

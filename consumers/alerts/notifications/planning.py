@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
 from consumers.alerts.notifications.channel import Notification
@@ -46,17 +47,19 @@ def plan_messages(pending: Sequence[Delivery], limit: RateLimit | None, sent_at:
     head = pending[0]
     if head.digest_id is not None:
         return _plan_digest(head.digest_id, pending)
+    # Before a digest that is older than some of these, because they are sent again.
+    single = list(takewhile(lambda each: each.digest_id is None, pending))
     free = MAX_MESSAGES if limit is None else limit.count - len(sent_at)
     if limit is not None and free <= 0 and not head.attempts:
         due = sent_at[-limit.count] + limit.period
-        return Plan((), due, Join(pending[:MAX_ALERTS], digest_id(head.target, head.event_id), due))
-    single = [each for each in pending[: max(1, min(free, MAX_MESSAGES))] if each.digest_id is None]
-    return Plan([[each] for each in single], head.next_try_at)
+        return Plan((), due, Join(single[:MAX_ALERTS], digest_id(head.target, head.event_id), due))
+    return Plan([[each] for each in single[: max(1, min(free, MAX_MESSAGES))]], head.next_try_at)
 
 
 def _plan_digest(own_id: str, pending: Sequence[Delivery]) -> Plan:
-    members = [each for each in pending if each.digest_id == own_id]
-    others = [each for each in pending if each.digest_id is None][: MAX_ALERTS - len(members)]
+    members = list(takewhile(lambda each: each.digest_id == own_id, pending))
+    later = takewhile(lambda each: each.digest_id is None, pending[len(members) :])
+    others = list(later)[: MAX_ALERTS - len(members)]
     due = members[0].next_try_at
     is_tried = any(each.attempts for each in members)
     return Plan([members], due, None if is_tried or not others else Join(others, own_id, due))

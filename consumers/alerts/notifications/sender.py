@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -28,7 +29,7 @@ from consumers.alerts.notifications.deliveries import (
     remove_old,
     sent_since,
 )
-from consumers.alerts.notifications.planning import MAX_PENDING, plan_messages
+from consumers.alerts.notifications.planning import MAX_PENDING, make_notification, plan_messages
 from consumers.alerts.notifications.sender_lock import sender_lock
 from consumers.alerts.notifications.target_store import disable_target, read_targets
 from consumers.alerts.notifications.targets import Target
@@ -206,14 +207,18 @@ class Sender:
         )
 
     def _start(self, target: Target, messages: Sequence[Sequence[Delivery]]) -> None:
-        self._busy.add(target.name)
         channel = self._channels.get(target.id)
         if channel is None or channel.target != target:
             channel = self._channels[target.id] = LazyChannel(target, self._open_channel)
         thread = threading.Thread(
             target=self._send, args=(channel, messages), name=f"target {target.name}", daemon=True
         )
-        thread.start()
+        self._busy.add(target.name)
+        try:
+            thread.start()
+        except BaseException:
+            self._busy.discard(target.name)
+            raise
 
     def _send(self, channel: LazyChannel, messages: Sequence[Sequence[Delivery]]) -> None:
         """Send messages in order, until one fails. Runs in the target's thread."""
@@ -221,7 +226,7 @@ class Sender:
             for members in messages:
                 if self._stopping.is_set() or self._clock() >= members[0].expires_at:
                     return
-                result = try_to_send(channel, members)
+                result = try_to_send(channel, partial(make_notification, members))
                 changes = changes_after(members, result, self._clock())
                 self._inbox.put(Attempt(channel.target, result, changes))
                 if result.error is not None:

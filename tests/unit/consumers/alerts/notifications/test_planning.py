@@ -72,6 +72,16 @@ def test_a_digest_takes_further_alerts_until_it_is_tried() -> None:
     assert (ids(plan.messages), plan.joins, plan.due) == ([["e1", "e2"]], None, due)
 
 
+def test_alerts_that_are_sent_again_go_before_a_digest_that_is_waiting() -> None:
+    again, waiting, later = deliveries(2), deliveries(2, first=3, digest_id="d"), deliveries(1, first=5)
+    assert ids(plan_messages([*again, *waiting, *later], LIMIT, [NOW]).messages) == [["e1"], ["e2"]]
+    plan = plan_messages([*again, *waiting, *later], LIMIT, [NOW] * 3)
+    assert plan.joins
+    assert [each.event_id for each in plan.joins.deliveries] == ["e1", "e2"]
+    other = deliveries(2, digest_id="other")
+    assert ids(plan_messages([*other, *waiting, *later], LIMIT, [NOW]).messages) == [["e1", "e2"]]
+
+
 def test_a_digest_has_a_largest_size() -> None:
     plan = plan_messages(deliveries(MAX_ALERTS, digest_id="d") + deliveries(1, first=9000), LIMIT, [NOW] * 3)
     assert (len(plan.messages[0]), plan.joins) == (MAX_ALERTS, None)
