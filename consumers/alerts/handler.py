@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from consumers.alerts.conditions.registry import operators
 from consumers.alerts.engine import RuleIndex, make_alert
-from consumers.alerts.notifications.sender import running_sender
+from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.rules.models import Condition
 from consumers.alerts.rules.store import load_rule_index
@@ -161,8 +161,8 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
     with (
         opened(settings.alerts_url.engine_url) as engine,
         Publisher(settings.amqp_url, "alerts", permissions=permissions, timeout=PUBLISH_TIMEOUT) as publisher,
-        running_sender(settings.alerts_url.engine_url) as sender,
     ):
+        sender = Sender(settings.alerts_url.engine_url)
 
         def open_rules() -> Handler:
             create_schema(engine, SCHEMA)
@@ -171,7 +171,10 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
             handler.relay_at_start()
             return handler
 
-        yield ReopeningHandler(engine, open_rules)
+        handler = ReopeningHandler(engine, open_rules)
+        # Not before: an error of the database is the handler's to report.
+        with sender:
+            yield handler
 
 
 alerts = Consumer("alerts", (LIVE_PRICES,), open_alerts, single_active=True, publishes=(ALERTS,))

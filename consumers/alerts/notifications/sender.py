@@ -9,11 +9,11 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
@@ -58,7 +58,10 @@ class _Waiting(NamedTuple):
 
 
 class Sender:
-    """Sends from the outbox of one database while no other process does."""
+    """Sends from the outbox of one database, in threads of this process, within its `with` block.
+
+    While another process sends, this one waits.
+    """
 
     def __init__(
         self, url: URL, clock: Callable[[], datetime] = utc_now, open_channel: OpenChannel = open_channel
@@ -76,14 +79,18 @@ class Sender:
         self._next_cleaning = clock()
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self._stop()
 
     def wake(self) -> None:
         """Tell the sender that there are new deliveries. May be called from any thread."""
         self._inbox.put(None)
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Begin no further try, wait for those under way, and record their results."""
         self._stopping.set()
         self.wake()
@@ -272,14 +279,3 @@ class Sender:
         for target_id in self._channels.keys() - kept:
             if self._channels[target_id].target.name not in self._busy:
                 self._channels.pop(target_id).close()
-
-
-@contextmanager
-def running_sender(url: URL) -> Iterator[Sender]:
-    """Run a sender in threads of this process until the end of the block."""
-    sender = Sender(url)
-    sender.start()
-    try:
-        yield sender
-    finally:
-        sender.stop()

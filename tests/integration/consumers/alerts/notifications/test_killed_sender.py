@@ -22,9 +22,9 @@ from tests.webhook_receiver import first_of_each, ids, verify
 SENDER = """
 import sys, time
 from sqlalchemy.engine import make_url
-from consumers.alerts.notifications.sender import running_sender
+from consumers.alerts.notifications.sender import Sender
 
-with running_sender(make_url(sys.argv[1])):
+with Sender(make_url(sys.argv[1])):
     time.sleep(600)
 """
 

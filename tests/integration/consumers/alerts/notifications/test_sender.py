@@ -6,7 +6,7 @@ The clock of the sender is the test's, so retries of an hour take no time; the s
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -40,15 +40,9 @@ OK = Answer("ok")
 FAILING = Answer("", 500)
 
 
-@contextmanager
-def sending(outbox: Outbox) -> Iterator[Sender]:
-    """Run a sender on the outbox until the end of the block."""
-    sender = Sender(outbox.engine.url, outbox.clock, partial(open_channel, timeout=TIMEOUT))
-    sender.start()
-    try:
-        yield sender
-    finally:
-        sender.stop()
+def sending(outbox: Outbox) -> Sender:
+    """Return a sender on the outbox, with the clock of the test."""
+    return Sender(outbox.engine.url, outbox.clock, partial(open_channel, timeout=TIMEOUT))
 
 
 def wait_for(sender: Sender, condition: Callable[[], object]) -> None:
@@ -303,12 +297,10 @@ def test_a_stop_does_not_wait_for_a_target_that_hangs(outbox: Outbox, monkeypatc
     monkeypatch.setattr("consumers.alerts.notifications.sender.STOP_TIMEOUT", 0.5)
     with fake_http_server(always(Answer("late", delay=60))) as server:
         outbox.add_target("hook", server.url)
-        sender = Sender(outbox.engine.url, outbox.clock)
-        sender.start()
-        outbox.queue(1, "hook")
-        wait_for(sender, lambda: server.requests)
-        start = time.monotonic()
-        sender.stop()
+        with Sender(outbox.engine.url, outbox.clock) as sender:
+            outbox.queue(1, "hook")
+            wait_for(sender, lambda: server.requests)
+            start = time.monotonic()
         assert time.monotonic() - start < 5
     assert outbox.rows("state", "attempts") == [("pending", 0)]
 
