@@ -15,6 +15,8 @@ def make_private(path: Path) -> None:
 
     SQLite gives a new -wal or -shm file the permissions of the database. Raises StorageError.
     """
+    # SQLite follows a symbolic link, and keeps the other files beside the file that the link names.
+    path = path.resolve()
     try:
         # No open file is touched: closing it would drop the locks of this process on the database.
         with suppress(FileExistsError):

@@ -2,15 +2,16 @@
 
 import sys
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
 from consumers.alerts.notifications.attempts import try_to_send
 from consumers.alerts.notifications.channels import open_channel
-from consumers.alerts.notifications.deliveries import State
+from consumers.alerts.notifications.deliveries import UNDELIVERED, Delivery, State, pending_deliveries
 from consumers.alerts.notifications.signing import check_secret, generate_secret
 from consumers.alerts.notifications.target_store import (
     add_target,
@@ -106,24 +107,15 @@ def add(
 @notify.command("list")
 def show(output: FormatOption = Format.TABLE) -> None:
     """List all targets, with the number of alerts that are pending and of those that were given up."""
-    targets, counts = [], {}
+    rows = []
     with open_stored_alerts() as engine:
         if engine:
             with reading(engine) as connection:
-                targets, counts = read_targets(connection), count_deliveries(connection)
-    rows = [
-        {
-            "name": target.name,
-            "address": target.address,
-            "signed": "yes" if target.secret else "no",
-            "at_most": target.at_most and str(target.at_most),
-            "ttl": format_duration(target.ttl),
-            "state": f"disabled: {target.disabled_reason}" if target.disabled_reason else "enabled",
-            "pending": counts.get((target.name, State.PENDING), 0),
-            "undelivered": sum(counts.get((target.name, state), 0) for state in (State.FAILED, State.EXPIRED)),
-        }
-        for target in targets
-    ]
+                counts = count_deliveries(connection)
+                rows = [
+                    _describe(target, pending_deliveries(connection, target.name, 1), counts)
+                    for target in read_targets(connection)
+                ]
     empty = "no targets; add one with ./stockwire notify add NAME URL"
     print_rows(_COLUMNS, rows, output, right=("pending", "undelivered"), empty=empty)
 
@@ -149,6 +141,24 @@ def remove(name: NameArgument) -> None:
         count = remove_target(connection, name, utc_now())
     left = f"; alerts that it did not get, which ./stockwire alerts --undelivered lists: {count}" if count else ""
     print_lines(f"removed target {name}{left}")
+
+
+def _describe(
+    target: Target, oldest_pending: Sequence[Delivery], counts: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
+    """Return a row of the list."""
+    error = oldest_pending[0].last_error if oldest_pending else None
+    state = f"failing: {error}" if error else "enabled"
+    return {
+        "name": target.name,
+        "address": target.address,
+        "signed": "yes" if target.secret else "no",
+        "at_most": target.at_most and str(target.at_most),
+        "ttl": format_duration(target.ttl),
+        "state": f"disabled: {target.disabled_reason}" if target.disabled_reason else state,
+        "pending": counts.get((target.name, State.PENDING), 0),
+        "undelivered": sum(counts.get((target.name, state), 0) for state in UNDELIVERED),
+    }
 
 
 def _choose_secret(secret: str | None) -> str | None:

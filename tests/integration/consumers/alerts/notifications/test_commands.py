@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import sqlite3
 import stat
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,12 @@ from typer.testing import CliRunner
 
 from consumers.alerts.commands import alerts
 from consumers.alerts.notifications.commands import notify
+from consumers.alerts.notifications.deliveries import Change, State, pending_deliveries, record_changes
 from consumers.alerts.notifications.signing import check_secret, generate_secret
 from consumers.alerts.notifications.target_store import disable_target, find_target
 from shared.database import opened, reading, writing
-from shared.errors import DeliveryFailed, SettingsError
+from shared.errors import DeliveryFailed, SettingsError, StorageError
+from shared.sqlite_privacy import make_private
 from tests.event_factories import NOW
 from tests.fake_http_server import Answer, always, fake_http_server
 from tests.integration.consumers.alerts.notifications.conftest import Outbox
@@ -221,6 +226,43 @@ def test_the_database_is_readable_by_its_owner_alone(stockwire: Command, url: st
             assert permissions(tmp_path) == {"alerts.db": 0o600, "alerts.db-wal": 0o600, "alerts.db-shm": 0o600}
     finally:
         os.umask(mask)
+
+
+def test_the_files_behind_a_symbolic_link_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link, real = tmp_path / "alerts.db", tmp_path / "real" / "alerts.db"
+    link.symlink_to(real)
+    make_private(link)
+    assert permissions(real.parent) == {"alerts.db": 0o600}
+    for name in ("alerts.db", "alerts.db-wal", "alerts.db-shm"):
+        (real.parent / name).touch()
+        (real.parent / name).chmod(0o644)
+    make_private(link)
+    assert set(permissions(real.parent).values()) == {0o600}
+
+
+def test_an_error_of_the_database_has_no_part_of_the_url(
+    stockwire: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    stockwire("notify", "add", "hook", URL)
+    with closing(sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)) as other:
+        other.execute("CREATE TRIGGER refuse BEFORE INSERT ON targets BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        with pytest.raises(StorageError, match="refused") as raised:
+            stockwire("notify", "add", "other", URL)
+    text = "".join(traceback.format_exception(raised.value))
+    assert "INSERT INTO targets" in text
+    assert not any(secret in text for secret in SECRETS)
+
+
+def test_the_list_shows_why_alerts_are_pending(stockwire: Command, outbox: Outbox) -> None:
+    outbox.queue(2, "hook")
+    with reading(outbox.engine) as connection:
+        head = pending_deliveries(connection, "hook", 1)[0]
+    with writing(outbox.engine) as connection:
+        record_changes(connection, [Change(head, State.PENDING, 1, NOW, "503 Service Unavailable")], NOW)
+    [row] = json.loads(stockwire("notify", "list", "--format", "json"))
+    assert (row["state"], row["pending"], row["undelivered"]) == ("failing: 503 Service Unavailable", 2, 0)
 
 
 def test_a_database_that_others_can_read_is_closed_to_them(stockwire: Command, url: str, tmp_path: Path) -> None:
