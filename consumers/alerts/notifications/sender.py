@@ -5,6 +5,7 @@ neither a target nor their number delays the evaluation of rules.
 """
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -44,8 +45,11 @@ log = logging.getLogger(__name__)
 
 # Seconds between two looks at the outbox. A new alert wakes the sender at once.
 POLL_INTERVAL = 1.0
+# Seconds after a stop in which tries still begin, because an alert of the last batch may be old at the next start.
+DRAIN_TIMEOUT = 2.0
 # Seconds that a stop waits for the tries that are under way. A target that takes longer may get its message again.
 STOP_TIMEOUT = 5.0
+_SHORTEST_WAIT = timedelta(milliseconds=1)
 CLEANING_INTERVAL = timedelta(hours=1)
 
 
@@ -70,6 +74,8 @@ class Sender:
         self._clock = clock
         self._open_channel = open_channel
         self._stopping = threading.Event()
+        # The time, on the monotonic clock, after which no further try begins.
+        self._last_start = math.inf
         # Finished tries, the name of a target whose thread has ended, or None for a new alert.
         self._inbox: queue.SimpleQueue[Attempt | str | None] = queue.SimpleQueue()
         self._finished: list[Attempt] = []
@@ -91,7 +97,8 @@ class Sender:
         self._inbox.put(None)
 
     def _stop(self) -> None:
-        """Begin no further try, wait for those under way, and record their results."""
+        """Send what is due for a moment, wait for the tries under way, and record their results."""
+        self._last_start = time.monotonic() + DRAIN_TIMEOUT
         self._stopping.set()
         self.wake()
         self._thread.join(2 * STOP_TIMEOUT)
@@ -145,12 +152,13 @@ class Sender:
             self._busy.discard(item)
 
     def _finish(self, engine: Engine) -> None:
-        """Record the tries that are under way."""
+        """Send what is due, and record the tries that are under way."""
         deadline = time.monotonic() + STOP_TIMEOUT
-        while self._busy and (left := deadline - time.monotonic()) > 0:
-            self._wait(left)
-            self._record(engine)
-        self._wait(0)
+        while (left := deadline - time.monotonic()) > 0:
+            pause = self._step(engine)
+            if pause and not self._busy:
+                return
+            self._wait(min(pause, left))
         self._record(engine)
 
     def _step(self, engine: Engine) -> float:
@@ -195,10 +203,10 @@ class Sender:
             with writing(engine) as connection:
                 join_digest(connection, plan.joins.deliveries, plan.joins.digest_id, plan.joins.due, target.ttl)
             return now
-        if plan.due <= now:
+        if plan.due <= now and time.monotonic() < self._last_start:
             self._start(target, plan.messages)
             return head.expires_at
-        return min(plan.due, head.expires_at)
+        return max(now + _SHORTEST_WAIT, min(plan.due, head.expires_at))
 
     def _expire(self, engine: Engine, target: Target, head: Delivery, now: datetime) -> None:
         reason = f"not tried within {format_duration(target.ttl)}"
@@ -231,7 +239,7 @@ class Sender:
         """Send messages in order, until one fails. Runs in the target's thread."""
         try:
             for members in messages:
-                if self._stopping.is_set() or self._clock() >= members[0].expires_at:
+                if time.monotonic() >= self._last_start or self._clock() >= members[0].expires_at:
                     return
                 result = try_to_send(channel, partial(make_notification, members))
                 changes = changes_after(members, result, self._clock())

@@ -106,7 +106,7 @@ def test_tries_follow_the_schedule_until_the_alert_expires(outbox: Outbox, caplo
         outbox.add_target("hook", f"{server.url}/secret")
         outbox.queue(1, "hook")
         due = NOW
-        for attempts, delay in enumerate(RETRY_DELAYS, 1):
+        for attempts, delay in enumerate([*RETRY_DELAYS, RETRY_DELAYS[-1]], 1):
             outbox.now = due
             wait_for(sender, lambda attempts=attempts: outbox.rows("attempts") == [(attempts,)])
             due += delay
@@ -116,7 +116,7 @@ def test_tries_follow_the_schedule_until_the_alert_expires(outbox: Outbox, caplo
         assert outbox.states() == ["pending"]
         outbox.now = NOW + timedelta(hours=1)
         wait_for(sender, lambda: outbox.states() == ["expired"])
-        assert len(server.requests) == len(RETRY_DELAYS)
+        assert len(server.requests) == 6
     messages = [record.getMessage() for record in caplog.records]
     assert messages == [
         f"target hook ({server.url}): 500 Internal Server Error; trying again",
@@ -279,7 +279,22 @@ def test_a_digest_keeps_its_id_and_its_alerts_on_every_try(outbox: Outbox) -> No
         assert (len(digests), last.headers["webhook-id"]) == (3, "alert-4")
 
 
-def test_a_stop_loses_nothing_and_repeats_nothing(outbox: Outbox) -> None:
+def test_a_stop_sends_what_is_due_and_does_not_wait_for_retries(outbox: Outbox) -> None:
+    with fake_http_server(always(OK)) as server:
+        outbox.add_target("hook", server.url)
+        outbox.add_target("failing", f"http://127.0.0.1:{free_port()}")
+        with sending(outbox) as sender:
+            outbox.queue(1, "failing")
+            wait_for(sender, lambda: outbox.rows("attempts") == [(1,)])
+            outbox.queue(30, "hook", first=2)
+            start = time.monotonic()
+        assert set(outbox.states("hook")) == {"sent"}
+        assert time.monotonic() - start < 5
+    assert outbox.rows("state", "attempts", target="failing") == [("pending", 1)]
+
+
+def test_a_stop_loses_nothing_and_repeats_nothing(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumers.alerts.notifications.sender.DRAIN_TIMEOUT", 0)
     with fake_http_server(always(Answer("ok", delay=0.02))) as server:
         outbox.add_target("hook", server.url)
         queued = outbox.queue(60, "hook")
