@@ -125,9 +125,7 @@ class _Connection(HTTPConnection):
                 except HTTPError as failure:
                     error = failure
                 else:
-                    # Python bounds a whole TLS handshake by this timeout.
-                    connection.settimeout(deadline.limit(timeout))
-                    return connection
+                    return _limited(connection, deadline, timeout)
         finally:
             self._dns_host, self.timeout = name, timeout
         raise error or TimeoutError(f"no address of {name} answered")
@@ -163,6 +161,16 @@ class _Connection(HTTPConnection):
         if isinstance(found, Exception):
             raise found
         return list(dict.fromkeys(each[4][0] for each in found))
+
+
+def _limited(connection: socket.socket, deadline: Deadline, timeout: float) -> socket.socket:
+    """Return a new connection with its timeout, by which Python bounds a whole TLS handshake."""
+    try:
+        connection.settimeout(deadline.limit(timeout))
+    except TimeoutError:
+        connection.close()
+        raise
+    return connection
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select, update
 
 from consumers.alerts.notifications.targets import DEFAULT_TTL
 from consumers.alerts.tables import deliveries, targets
@@ -18,6 +18,8 @@ from shared.schema import insert_into
 # Sent deliveries are kept for this long, and those that were given up for longer.
 KEEP_SENT = timedelta(days=7)
 KEEP_UNDELIVERED = timedelta(days=90)
+# Rows that are expired or deleted in one transaction, which holds up the evaluation of rules.
+MAX_CHANGED = 5000
 
 
 class State(StrEnum):
@@ -167,22 +169,29 @@ def give_up_pending(connection: Connection, target: str, reason: str, now: datet
 
 
 def expire(connection: Connection, target: str, reason: str, now: datetime) -> int:
-    """Give up the deliveries to a target whose time is over, and return their number.
+    """Give up deliveries to a target whose time is over, at most MAX_CHANGED at once, and return their number.
 
     `reason` is stored for those that were not tried.
     """
-    over = (deliveries.c.state == State.PENDING, deliveries.c.target == target, deliveries.c.expires_at <= now)
+    over = _some(deliveries.c.state == State.PENDING, deliveries.c.target == target, deliveries.c.expires_at <= now)
     error = func.coalesce(deliveries.c.last_error, reason)
-    expired = update(deliveries).where(*over).values(state=State.EXPIRED, finished_at=now, last_error=error)
+    expired = update(deliveries).where(over).values(state=State.EXPIRED, finished_at=now, last_error=error)
     return connection.execute(expired).rowcount
 
 
-def remove_old(connection: Connection, now: datetime) -> None:
-    """Delete deliveries that were sent or given up long ago."""
+def remove_old(connection: Connection, now: datetime) -> bool:
+    """Delete deliveries that were sent or given up long ago. Return True if there are more of them."""
+    removed = []
     kept = {State.SENT: KEEP_SENT, State.FAILED: KEEP_UNDELIVERED, State.EXPIRED: KEEP_UNDELIVERED}
     for state, age in kept.items():
-        old = (deliveries.c.state == state, deliveries.c.finished_at < now - age)
-        connection.execute(delete(deliveries).where(*old))
+        old = _some(deliveries.c.state == state, deliveries.c.finished_at < now - age)
+        removed.append(connection.execute(delete(deliveries).where(old)).rowcount)
+    return max(removed) == MAX_CHANGED
+
+
+def _some(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return a condition on MAX_CHANGED of the deliveries that meet these conditions."""
+    return deliveries.c.id.in_(select(deliveries.c.id).where(*conditions).limit(MAX_CHANGED))
 
 
 def _delivery(row: Any) -> Delivery:

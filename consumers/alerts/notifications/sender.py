@@ -280,8 +280,9 @@ class Sender:
     def _clean(self, engine: Engine, now: datetime) -> None:
         if now >= self._next_cleaning:
             with writing(engine) as connection:
-                remove_old(connection, now)
-            self._next_cleaning = now + CLEANING_INTERVAL
+                has_more = remove_old(connection, now)
+            if not has_more:
+                self._next_cleaning = now + CLEANING_INTERVAL
 
     def _close_channels(self, kept: set[int]) -> None:
         for target_id in self._channels.keys() - kept:

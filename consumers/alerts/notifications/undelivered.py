@@ -45,7 +45,9 @@ def read_undelivered(
 def count_deliveries(connection: Connection) -> dict[tuple[str, str], int]:
     """Return the number of deliveries by target and state, without those that were sent."""
     columns = (deliveries.c.target, deliveries.c.state)
-    query = select(*columns, func.count()).where(deliveries.c.state != State.SENT).group_by(*columns)
+    query = (
+        select(*columns, func.count()).where(deliveries.c.state.in_((State.PENDING, *UNDELIVERED))).group_by(*columns)
+    )
     return {(target, state): count for target, state, count in connection.execute(query)}
 
 

@@ -215,6 +215,20 @@ def test_old_deliveries_are_deleted_but_none_that_is_pending(outbox: Outbox) -> 
     finish(outbox, State.EXPIRED, second)
     for age, expected in ((KEEP_SENT, 3), (KEEP_UNDELIVERED, 2), (2 * KEEP_UNDELIVERED, 1)):
         with writing(outbox.engine) as connection:
-            remove_old(connection, NOW + age)
+            assert not remove_old(connection, NOW + age)
         assert len(outbox.states()) == expected
     assert outbox.states() == ["pending"]
+
+
+def test_many_deliveries_are_expired_and_deleted_in_parts(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumers.alerts.notifications.deliveries.MAX_CHANGED", 2)
+    outbox.add_target("phone")
+    outbox.queue(3, "phone")
+    counts = []
+    for _ in range(3):
+        with writing(outbox.engine) as connection:
+            counts.append(expire(connection, "phone", "late", NOW + HOUR))
+    assert counts == [2, 1, 0]
+    with writing(outbox.engine) as connection:
+        assert [remove_old(connection, NOW + 2 * KEEP_UNDELIVERED) for _ in range(2)] == [True, False]
+    assert outbox.states() == []

@@ -14,7 +14,7 @@ import pytest
 from producer.providers.http.apis.base import RequestAuth
 from producer.providers.http.client import Client, Timeouts
 from shared.errors import ProviderUnavailable
-from shared.http.deadline import call_deadline
+from shared.http.deadline import Deadline, _limited, call_deadline
 from tests.dripping_server import ANSWERS, START, TLS_HANDSHAKE, Pieces, bytes_of, dripping_server
 from tests.fake_http_server import Answer, always, fake_http_server
 
@@ -138,3 +138,11 @@ def test_the_remaining_time_bounds_a_timeout() -> None:
         time.sleep(1.05)
         with pytest.raises(TimeoutError):
             deadline.limit(5)
+
+
+def test_a_connection_that_is_made_too_late_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with pytest.raises(TimeoutError):
+            _limited(ours, Deadline(0), 1.0)
+        assert ours.fileno() == -1
