@@ -52,7 +52,7 @@ COMMANDS = {
         "producer.plan.command:plan",
         "Show the credits that the watch list needs of each provider's plan, if they fit, and what would fit.",
     ),
-    "rules": LazyCommand("Watch", "consumers.alerts.commands:rules", "Add, list and remove alert rules."),
+    "rules": LazyCommand("Watch", "infra.rules:rules", "Add, list, explain, change and remove alert rules."),
     "notify": LazyCommand(
         "Watch",
         "consumers.alerts.notifications.commands:notify",

@@ -7,7 +7,7 @@ MAX_DIGITS = 15
 MAX_LENGTH = 32
 
 # The providers whose prices are invented, or repeated from a file. Other programs may label their prices the same way.
-_NOT_REAL = frozenset({"simulated", "replay"})
+NOT_REAL = frozenset({"simulated", "replay"})
 
 # The first two parts count: at most 32 characters, and at most 15 digits after leading zeros. The rest is the form.
 PRICE_PATTERN = (
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 def is_real(provider: str) -> bool:
     """Return True unless this provider's prices are simulated or replayed."""
-    return provider not in _NOT_REAL
+    return provider not in NOT_REAL
 
 
 def parse_price(text: object) -> Decimal:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from hypothesis import settings
 
-from shared.events import CONTENT_TYPE, PriceAlert, StockData
+from shared.events import CONTENT_TYPE, PriceAlert, RulesHeld, StockData, price_alert_id
 from shared.messaging.messages import Delivery, DroppedBody, Message, price_message
 from shared.messaging.topology import EXCHANGE, price_key
 from shared.prices import format_price
@@ -29,7 +29,7 @@ class Missing:
 MISSING = Missing()
 
 
-EventOfEitherType = TypeVar("EventOfEitherType", StockData, PriceAlert)
+EventOfEitherType = TypeVar("EventOfEitherType", StockData, PriceAlert, RulesHeld)
 
 
 def changed(event: EventOfEitherType, **fields: Any) -> EventOfEitherType:
@@ -107,9 +107,27 @@ def price_alert(event: StockData | None = None, **fields: Any) -> PriceAlert:
         as_of=event.as_of,
         triggered_at=event.observed_at + timedelta(milliseconds=2),
         event_id=event.id,
-        event_key=event.id,
+        terms=f"{event.symbol} crossing up 187",
+        message="It rises.",
+        alert_id=price_alert_id(1, 1, "firing", event.id),
     )
     return changed(alert, **fields)
+
+
+def rules_held(event: StockData | None = None, **fields: Any) -> RulesHeld:
+    """Return the RULES_HELD event of `event`, whose price is a quarter of the one before."""
+    event = event or stock_data()
+    held = RulesHeld.create(
+        symbol=event.symbol,
+        price=event.price,
+        previous_price=event.price * 4,
+        ratio=Decimal(4),
+        rule_ids=[1, 2],
+        as_of=event.as_of,
+        triggered_at=event.observed_at,
+        event_key=event.id,
+    )
+    return changed(held, **fields)
 
 
 def stock_body(envelope: dict[str, Any] | None = None, **data: Any) -> bytes:

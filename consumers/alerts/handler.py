@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from consumers.alerts.conditions.registry import operators
-from consumers.alerts.engine import RuleIndex, make_alert
+from consumers.alerts.evaluation import Evaluator, Results
 from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
-from consumers.alerts.rules.models import Condition
-from consumers.alerts.rules.store import load_rule_index
-from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
+from consumers.alerts.split_guard import describe_ratio
+from consumers.alerts.store import count_batch, read_counters
 from consumers.alerts.tables import SCHEMA
-from consumers.alerts.watermarks import Watermark, comparable
 from shared.cli.output import print_lines
 from shared.database import ReopeningHandler, opened, redact, writing
 from shared.errors import (
@@ -27,7 +24,7 @@ from shared.errors import (
     StorageReopened,
     StorageUnavailable,
 )
-from shared.events import PriceAlert, StockData
+from shared.events import PriceAlert, RulesHeld, StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import ALERTS, LIVE_PRICES
@@ -47,8 +44,8 @@ REFUSED_INTERVAL = 5.0
 class AlertHandler:
     """Raises alerts for batches of events.
 
-    Rules and watermarks stay in memory between batches. The counters in the database tell when another process has
-    changed the rules or worked on the queue; then rules or watermarks are loaded again.
+    The last prices stay in memory between batches. The counters in the database tell when another process has changed
+    them; then they are loaded again. Rules are never in memory.
     """
 
     def __init__(
@@ -66,9 +63,8 @@ class AlertHandler:
         self._wake_sender = wake_sender
         self._refused = False
         self._next_relay = 0.0
-        self._rules = RuleIndex((), revision=-1)
-        self._watermarks: dict[str, Watermark] = {}
-        # The counter `batches` that the watermarks in memory belong to; None if they may be wrong.
+        self._evaluator = Evaluator(clock)
+        # The counter `batches` that the prices in memory belong to; None if they may be wrong.
         self._batches: int | None = None
 
     def __call__(self, events: Sequence[StockData]) -> None:
@@ -76,10 +72,7 @@ class AlertHandler:
 
         Raises StorageError, PublishError and BrokerUnavailable; a call with the same events is then safe.
         """
-        alerts = self._evaluate(events)
-        if alerts:
-            self._wake_sender()
-        _print_alerts(alerts)
+        self._tell(self._evaluate(events))
         if not self._refused or self._monotonic() >= self._next_relay:
             self._relay()
 
@@ -106,49 +99,45 @@ class AlertHandler:
                 log.info("alerts are published again")
             self._refused = False
 
-    def _evaluate(self, events: Sequence[StockData]) -> list[PriceAlert]:
-        """Return the new alerts of the events, after storing alerts and new watermarks in one transaction."""
-        fired_alerts: list[tuple[StockData, PriceAlert]] = []
-        new_alerts: list[PriceAlert] = []
-        new_watermarks: dict[str, Watermark] = {}
+    def _evaluate(self, events: Sequence[StockData]) -> Results:
+        """Return what is new, after storing it with the new prices in one transaction."""
         with writing(self._engine) as connection:
             counters = read_counters(connection)
-            self._refresh(connection, counters, {event.symbol for event in events})
+            if counters.batches != self._batches:
+                self._evaluator.forget()
             # If the transaction fails, memory and database may differ.
             self._batches = None
-            for event in events:
-                previous = comparable(self._watermarks.get(event.symbol), event)
-                watermark, fired = self._rules.evaluate(event, previous)
-                if watermark is not previous:
-                    self._watermarks[event.symbol] = new_watermarks[event.symbol] = watermark
-                fired_alerts += [(event, make_alert(rule, event, previous, self._clock())) for rule in fired]
-            if new_watermarks:
-                new_alerts = save_batch(connection, new_watermarks, fired_alerts)
-        self._batches = counters.batches + bool(new_watermarks)
-        return new_alerts
+            results = self._evaluator.evaluate(connection, events, counters.revision)
+            count_batch(connection)
+        self._batches = counters.batches + 1
+        return results
 
-    def _refresh(self, connection: Connection, counters: Counters, symbols: set[str]) -> None:
-        """Load what has changed in the database, and the watermarks of symbols that are not in memory."""
-        if counters.revision != self._rules.revision:
-            self._rules = load_rule_index(connection, counters.revision)
-        if counters.batches != self._batches:
-            self._watermarks.clear()
-        self._watermarks |= load_watermarks(connection, symbols - self._watermarks.keys())
+    def _tell(self, results: Results) -> None:
+        """Print what is new, and have it sent. If it cannot be printed, evaluation goes on, because it is stored."""
+        new: list[PriceAlert | RulesHeld] = [*results.held, *results.alerts]
+        if new:
+            self._wake_sender()
+        try:
+            for each in new:
+                print_lines(describe_event(each))
+        except OutputError as error:
+            log.warning("%s; %d alerts are stored, and ./stockwire alerts lists them", error, len(new))
 
 
-def _print_alerts(alerts: Sequence[PriceAlert]) -> None:
-    """Print the alerts. If that fails, evaluation goes on, because they are stored."""
-    try:
-        for alert in alerts:
-            print_lines(alert_line(alert))
-    except OutputError as error:
-        log.warning("%s; %d alerts are stored, and ./stockwire alerts lists them", error, len(alerts))
-
-
-def alert_line(alert: PriceAlert) -> str:
+def describe_event(event: PriceAlert | RulesHeld) -> str:
     """Return an alert as one line: time, symbol, price, rule and condition."""
-    condition = Condition(alert.symbol, operators()[alert.condition], alert.threshold)
-    return f"{format_instant(alert.as_of)} {alert.symbol} {format_price(alert.price)} {alert.rule_name}: {condition}"
+    as_of = format_instant(event.as_of)
+    if isinstance(event, RulesHeld):
+        jump = f"{format_price(event.previous_price)} to {format_price(event.price)}"
+        return (
+            f"{as_of} {event.symbol} rules are held: the price went from {jump}, which may be a split;"
+            f" run ./stockwire rules rescale {event.symbol} {describe_ratio(event.ratio)}, or --as-is"
+        )
+    price = "" if event.price is None else f" {format_price(event.price)}"
+    marks = [*(["resolved"] if event.state == "resolved" else []), *(["silenced"] if event.silenced else [])]
+    end = f" ({', '.join(marks)})" if marks else ""
+    condition = event.terms.partition(" ")[2]
+    return f"{as_of} {event.symbol}{price} {event.rule_name}: {event.symbol} {condition}{end}"
 
 
 @contextmanager

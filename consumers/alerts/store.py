@@ -1,23 +1,54 @@
-"""Watermarks and alerts in the alerts database; functions with a connection work in their caller's transaction."""
+"""Feeds, states and alerts in the alerts database; functions with a connection work in their caller's transaction."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Executable, RowMapping, select, true, update
+from sqlalchemy import Connection, Engine, Table, delete, select, true, update
+from sqlalchemy import RowMapping as Row
 
-from consumers.alerts.tables import alerts, counters, watermarks
+from consumers.alerts.alerting import silence_key
+from consumers.alerts.feeds import Hold, SymbolFeed
+from consumers.alerts.tables import (
+    alerts,
+    counters,
+    holds,
+    pending_events,
+    rule_states,
+    rule_targets,
+    watermarks,
+    window_prices,
+)
 from consumers.alerts.watermarks import Watermark
 from shared.database import reading
-from shared.events import ALERT_FIELDS, PriceAlert, StockData, stock_data_id
+from shared.events import (
+    ALERT_FIELDS,
+    PriceAlert,
+    RulesHeld,
+    StockData,
+    first_price_alert_id,
+    price_alert_id,
+    stock_data_id,
+)
+from shared.prices import is_real
 from shared.schema import insert_into
+from shared.times import from_micros, to_micros
 
 _ROWS_PER_PART = 10_000
 
-
-# An alert is stored once per rule and event, and an event is what it says, not its id.
-_KEY = (alerts.c.rule_id, alerts.c.provider, alerts.c.symbol, alerts.c.as_of, alerts.c.interval)
+# An alert is stored once per revision and state of a rule and event, and an event is what it says, not its id.
+_KEY = (
+    alerts.c.rule_id,
+    alerts.c.revision,
+    alerts.c.state,
+    alerts.c.provider,
+    alerts.c.symbol,
+    alerts.c.as_of,
+    alerts.c.interval,
+)
+_WATERMARK = tuple(Watermark.__dataclass_fields__)
+_HOLD = tuple(Hold.__dataclass_fields__)
 
 
 class Counters(NamedTuple):
@@ -27,33 +58,128 @@ class Counters(NamedTuple):
     batches: int
 
 
+class Raised(NamedTuple):
+    """An alert, the revision of its rule, and the event that raised it; without an event there was no data."""
+
+    alert: PriceAlert
+    revision: int
+    event: StockData | None
+
+
 def read_counters(connection: Connection) -> Counters:
     """Return the counters, and lock them until the transaction ends. SQLite locks the whole database."""
     row = connection.execute(select(counters).with_for_update()).one()
     return Counters(row.revision, row.batches)
 
 
+def count_batch(connection: Connection) -> None:
+    """Tell other processes that watermarks, holds or windows have changed."""
+    connection.execute(update(counters).values(batches=counters.c.batches + 1))
+
+
+def load_feeds(connection: Connection, symbols: Collection[str]) -> dict[str, SymbolFeed]:
+    """Return a feed of each symbol, without the prices of windows."""
+    marks = {row["symbol"]: row for row in _rows_of(connection, watermarks, symbols)}
+    held = {row["symbol"]: row for row in _rows_of(connection, holds, symbols)}
+    return {symbol: _feed(marks.get(symbol), held.get(symbol)) for symbol in symbols}
+
+
 def load_watermarks(connection: Connection, symbols: Collection[str]) -> dict[str, Watermark]:
     """Return the watermarks of the symbols that have one."""
-    if not symbols:
-        return {}
-    rows = connection.execute(select(watermarks).where(watermarks.c.symbol.in_(symbols)))
-    return {row.symbol: Watermark(row.as_of, row.price, row.revision, row.currency, row.provider) for row in rows}
+    return {row["symbol"]: _watermark(row) for row in _rows_of(connection, watermarks, symbols)}
 
 
-def save_batch(
-    connection: Connection, changed: Mapping[str, Watermark], new_alerts: Sequence[tuple[StockData, PriceAlert]]
-) -> list[PriceAlert]:
-    """Store the watermarks and alerts of a batch, each with its event, and return the alerts that are new.
+def load_window(
+    connection: Connection, symbol: str, currency: str | None, *, is_real: bool
+) -> Iterator[tuple[int, float]]:
+    """Yield times in microseconds and prices of the windows of a symbol that may be compared, oldest first."""
+    query = select(window_prices.c.as_of, window_prices.c.price).where(
+        window_prices.c.symbol == symbol,
+        window_prices.c.currency.is_not_distinct_from(currency),
+        window_prices.c.is_real == is_real,
+    )
+    for as_of, price in connection.execute(query.order_by(window_prices.c.as_of)):
+        yield to_micros(as_of), float(price)
 
-    An alert that is already stored for the same rule, provider, symbol, `as_of` and interval stays as it is.
-    """
-    rows = [{"symbol": symbol} | asdict(watermark) for symbol, watermark in changed.items()]
-    dialect = connection.dialect.name
-    connection.execute(_upsert(dialect), rows)
-    stored = _insert_alerts(connection, new_alerts) if new_alerts else []
-    connection.execute(update(counters).values(batches=counters.c.batches + 1))
-    return stored
+
+def save_feeds(connection: Connection, feeds: Mapping[str, SymbolFeed]) -> None:
+    """Store watermarks and holds."""
+    marks = [
+        {"symbol": symbol, "seen_at": feed.seen_at, **_late_columns(feed), **asdict(feed.mark)}
+        for symbol, feed in feeds.items()
+        if feed.mark is not None
+    ]
+    _upsert(connection, watermarks, marks)
+    held = [{"symbol": symbol} | asdict(feed.hold) for symbol, feed in feeds.items() if feed.hold is not None]
+    _upsert(connection, holds, held)
+    free = [symbol for symbol, feed in feeds.items() if feed.hold is None]
+    connection.execute(delete(holds).where(holds.c.symbol.in_(free)))
+
+
+def save_window_prices(connection: Connection, events: Iterable[StockData]) -> None:
+    """Store prices that windows need."""
+    rows = [
+        {
+            "symbol": event.symbol,
+            "as_of": event.as_of,
+            "price": event.price,
+            "currency": event.currency,
+            "is_real": is_real(event.provider),
+        }
+        for event in events
+    ]
+    _upsert(connection, window_prices, rows)
+
+
+def forget_window_prices(connection: Connection, before: Mapping[str, int]) -> None:
+    """Delete the window prices of each symbol before a time in microseconds."""
+    for symbol, at in before.items():
+        old = (window_prices.c.symbol == symbol, window_prices.c.as_of < from_micros(at))
+        connection.execute(delete(window_prices).where(*old))
+
+
+def clear_window(connection: Connection, symbol: str) -> None:
+    """Delete all window prices of a symbol."""
+    connection.execute(delete(window_prices).where(window_prices.c.symbol == symbol))
+
+
+def clear_states(connection: Connection, symbol: str) -> None:
+    """Let all rules of a symbol begin afresh, without an alert, but for the number of alerts and their expiry."""
+    afresh = {"status": None, "since": None, "told": False, "last_fired_at": None, "acknowledged": False}
+    connection.execute(update(rule_states).where(rule_states.c.symbol == symbol).values(**afresh, live=False))
+
+
+def save_states(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store rows of `rule_states`."""
+    _upsert(connection, rule_states, rows)
+
+
+def save_alerts(connection: Connection, raised: Sequence[Raised]) -> list[PriceAlert]:
+    """Store alerts, and return those that were not stored before for the same rule, state and event."""
+    if not raised:
+        return []
+    statement = insert_into(alerts, connection.dialect.name)
+    statement = statement.on_conflict_do_nothing(index_elements=_KEY).returning(*_KEY)
+    rows = {_key(each): _row(each) for each in raised}
+    inserted = {tuple(row) for row in connection.execute(statement, [*rows.values()])}
+    return [each.alert for each in raised if _key(each) in inserted]
+
+
+def targets_of_rules(connection: Connection, rule_ids: Collection[int]) -> dict[int, list[str]]:
+    """Return the names of the targets of each rule that has any."""
+    query = select(rule_targets).where(rule_targets.c.rule_id.in_(rule_ids))
+    found: dict[int, list[str]] = {}
+    for rule_id, target in connection.execute(query.order_by(rule_targets.c.target)):
+        found.setdefault(rule_id, []).append(target)
+    return found
+
+
+def queue_held(connection: Connection, held: RulesHeld) -> bool:
+    """Store a RULES_HELD event that is to be published. Return False if it was stored before."""
+    statement = insert_into(pending_events, connection.dialect.name)
+    statement = statement.on_conflict_do_nothing(index_elements=[pending_events.c.event_id])
+    done = connection.execute(statement, {"event_id": held.id, "body": held.encode().decode()})
+    return bool(done.rowcount)
 
 
 def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
@@ -65,6 +191,18 @@ def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
 def mark_published(connection: Connection, row_ids: Collection[int], now: datetime) -> None:
     """Record that RabbitMQ confirmed the alerts in these rows."""
     connection.execute(update(alerts).where(alerts.c.id.in_(row_ids)).values(published_at=now))
+
+
+def pending_held(connection: Connection, limit: int) -> dict[int, RulesHeld]:
+    """Return the oldest RULES_HELD events that RabbitMQ has not confirmed, by row id."""
+    query = select(pending_events).order_by(pending_events.c.id).limit(limit)
+    far = datetime.max.replace(tzinfo=from_micros(0).tzinfo)
+    return {row.id: RulesHeld.decode(row.body.encode(), far) for row in connection.execute(query)}
+
+
+def forget_published_held(connection: Connection, row_ids: Collection[int], _now: datetime) -> None:
+    """Delete the events in these rows, which RabbitMQ has confirmed."""
+    connection.execute(delete(pending_events).where(pending_events.c.id.in_(row_ids)))
 
 
 def read_alerts(engine: Engine, since: datetime | None = None, limit: int | None = None) -> Iterator[PriceAlert]:
@@ -89,34 +227,68 @@ def read_alerts(engine: Engine, since: datetime | None = None, limit: int | None
         after = rows[-1]["id"] if rows else last
 
 
-def _upsert(dialect: str) -> Executable:
-    statement = insert_into(watermarks, dialect)
-    new = statement.excluded
-    upsert: Executable = statement.on_conflict_do_update(
-        index_elements=[watermarks.c.symbol],
-        set_={column.name: column for column in new if not column.primary_key},
+def _rows_of(connection: Connection, table: Table, symbols: Collection[str]) -> Sequence[Row]:
+    if not symbols:
+        return []
+    return connection.execute(select(table).where(table.c.symbol.in_(symbols))).mappings().all()
+
+
+def _late_columns(feed: SymbolFeed) -> dict[str, Any]:
+    as_of, provider = feed.late or (None, None)
+    return {"late_as_of": as_of, "late_provider": provider}
+
+
+def _feed(mark: Row | None, hold: Row | None) -> SymbolFeed:
+    return SymbolFeed(
+        None if mark is None else _watermark(mark),
+        None if hold is None else Hold(**{name: hold[name] for name in _HOLD}),
+        None if mark is None else mark["seen_at"],
+        None if mark is None or mark["late_as_of"] is None else (mark["late_as_of"], mark["late_provider"]),
     )
-    return upsert
 
 
-def _insert_alerts(connection: Connection, new_alerts: Sequence[tuple[StockData, PriceAlert]]) -> list[PriceAlert]:
-    insert = insert_into(alerts, connection.dialect.name).on_conflict_do_nothing(index_elements=_KEY).returning(*_KEY)
-    rows = {_key(event, alert): _row(event, alert) for event, alert in new_alerts}
-    inserted = {tuple(row) for row in connection.execute(insert, [*rows.values()])}
-    return [alert for event, alert in new_alerts if _key(event, alert) in inserted]
+def _watermark(row: Row) -> Watermark:
+    return Watermark(**{name: row[name] for name in _WATERMARK})
 
 
-def _key(event: StockData, alert: PriceAlert) -> tuple[Any, ...]:
-    return alert.rule_id, event.provider, event.symbol, event.as_of, event.interval or ""
+def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, or replace those of the same primary key."""
+    if not rows:
+        return
+    statement = insert_into(table, connection.dialect.name)
+    changed = {each.name: each for each in statement.excluded if not each.primary_key}
+    connection.execute(statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changed), rows)
 
 
-def _row(event: StockData, alert: PriceAlert) -> dict[str, Any]:
-    fields = {name: getattr(alert, name) for name in ALERT_FIELDS}
-    return fields | {"provider": event.provider, "interval": event.interval or ""}
+def _key(raised: Raised) -> tuple[Any, ...]:
+    alert, revision, event = raised
+    provider, interval = ("", "") if event is None else (event.provider, event.interval or "")
+    return alert.rule_id, revision, alert.state, provider, alert.symbol, alert.as_of, interval
 
 
-def _alert(row: RowMapping) -> PriceAlert:
+def _row(raised: Raised) -> dict[str, Any]:
+    fields = {name: getattr(raised.alert, name) for name in ALERT_FIELDS}
+    _, revision, _, provider, _, _, interval = _key(raised)
+    return fields | {"revision": revision, "provider": provider, "interval": interval}
+
+
+def _alert(row: Row) -> PriceAlert:
     fields = {name: row[name] for name in ALERT_FIELDS}
-    # An alert that was stored without the provider of its event has its id from the event's id.
-    key = stock_data_id(row["provider"], row["symbol"], row["as_of"], row["interval"]) if row["provider"] else None
-    return PriceAlert.create(**fields, event_key=key or row["event_id"])
+    return PriceAlert.create(**fields, alert_id=_alert_id(row))
+
+
+def _alert_id(row: Row) -> str:
+    """Return the id of a stored alert, which an earlier version made of other parts."""
+    key = _event_key(row)
+    if row["revision"] == 0:
+        return first_price_alert_id(row["rule_id"], row["rule_name"], key)
+    return price_alert_id(row["rule_id"], row["revision"], row["state"], key)
+
+
+def _event_key(row: Row) -> str:
+    if row["provider"] is None:
+        # An alert that was stored without the provider of its event has its id from the event's id.
+        return str(row["event_id"])
+    if row["provider"] == "":
+        return silence_key(row["symbol"], row["as_of"])
+    return stock_data_id(row["provider"], row["symbol"], row["as_of"], row["interval"])

@@ -4,13 +4,14 @@ Times are whole microseconds since 1970 (UTC). A price is a 64-bit float, which 
 view `price_alerts` shows times as ISO 8601 text.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     Index,
@@ -55,6 +56,19 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
+class Duration(TypeDecorator[timedelta]):
+    """A length of time, stored as whole seconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Any) -> int | None:  # noqa: ARG002 - SQLAlchemy's
+        return None if value is None else int(value.total_seconds())
+
+    def process_result_value(self, value: Any, dialect: Any) -> timedelta | None:  # noqa: ARG002 - SQLAlchemy's
+        return None if value is None else timedelta(seconds=value)
+
+
 metadata = MetaData()
 
 # One row. Each change of the rules adds 1 to `revision`, and each batch that changes a watermark adds 1 to `batches`. A
@@ -66,7 +80,8 @@ counters = Table(
     Column("batches", BigInteger, nullable=False),
 )
 
-# Autoincrement, because alerts and their event ids refer to a rule's id: the id must not be used again.
+# Autoincrement, because alerts and their event ids refer to a rule's id: the id must not be used again. `terms` is the
+# line `AAPL crossing up 200`, `condition` its name in events, and `hold` the time of `--for`. A null option is not set.
 rules = Table(
     "rules",
     metadata,
@@ -74,14 +89,80 @@ rules = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("symbol", Text, nullable=False),
     Column("condition", Text, nullable=False),
-    Column("threshold", Price, nullable=False),
+    Column("terms", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("frequency", Text, nullable=False),
+    Column("hold", Duration),
+    Column("rearm", Price),
+    Column("on_arm", Text, nullable=False),
+    Column("expires", Instant),
+    Column("resolved", Boolean, nullable=False),
+    Column("message", Text),
+    Column("enabled", Boolean, nullable=False),
+    Column("silenced_until", Instant),
     sqlite_autoincrement=True,
 )
+Index("rules_symbol", rules.c.symbol, rules.c.revision)
 
-# The newest price of each symbol. Rules of `revision` and older have been evaluated on the price. `provider` is null if
-# an earlier version stored the row.
+# The targets that each rule tells.
+rule_targets = Table(
+    "rule_targets",
+    metadata,
+    Column("rule_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("target", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# The index of the enabled rules: a rule can change only when its number (`metric`: the price, the volume, the change in
+# a window, ...) reaches one of its levels in the direction of that level.
+rule_levels = Table(
+    "rule_levels",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("level", Double, primary_key=True, autoincrement=False),
+    Column("rule_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+Index("rule_levels_rule", rule_levels.c.rule_id)
+
+# The number of levels of each symbol and metric, so that an event is measured only where a rule needs it.
+metric_usage = Table(
+    "metric_usage",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("levels", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The state of a rule on a symbol, if it does not follow from the last price. `revision` is that of the rule. A `live`
+# row must be looked at with every event of the symbol.
+rule_states = Table(
+    "rule_states",
+    metadata,
+    Column("rule_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("symbol", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("status", Text),
+    Column("since", Instant),
+    Column("told", Boolean, nullable=False),
+    Column("fired", BigInteger, nullable=False),
+    Column("last_fired_at", Instant),
+    Column("acknowledged", Boolean, nullable=False),
+    Column("expired", Boolean, nullable=False),
+    Column("live", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+_live = rule_states.c.live
+Index("rule_states_live", rule_states.c.symbol, sqlite_where=_live, postgresql_where=_live)
+
+# The newest price of each symbol that counted. Rules of `revision` and older have been evaluated on the price.
+# `provider` is null if an earlier version stored the row. `volume`, and `close_price` with its `previous_close`, are of
+# the last event that had them. `seen_at` is the time by our clock at which an event arrived last; if that event was
+# late, the columns `late_*` say so.
 watermarks = Table(
     "watermarks",
     metadata,
@@ -91,11 +172,60 @@ watermarks = Table(
     Column("revision", BigInteger, nullable=False),
     Column("currency", Text),
     Column("provider", Text),
+    Column("volume", BigInteger),
+    Column("volume_revision", BigInteger, nullable=False),
+    Column("close_price", Price),
+    Column("previous_close", Price),
+    Column("close_revision", BigInteger, nullable=False),
+    Column("previous_price", Price),
+    Column("seen_at", Instant),
+    Column("late_as_of", Instant),
+    Column("late_provider", Text),
+    sqlite_with_rowid=False,
+)
+
+# Symbols whose rules wait, because a price may be after a split. `last_as_of` and `last_price` are of the newest price
+# since then. `published_at` is null until RabbitMQ has confirmed the RULES_HELD event. A released row is of use until
+# the next price.
+holds = Table(
+    "holds",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("as_of", Instant, nullable=False),
+    Column("price", Price, nullable=False),
+    Column("previous_price", Price, nullable=False),
+    Column("ratio", Price, nullable=False),
+    Column("last_as_of", Instant, nullable=False),
+    Column("last_price", Price, nullable=False),
+    Column("released", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# RULES_HELD events that RabbitMQ has not confirmed yet.
+pending_events = Table(
+    "pending_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("body", Text, nullable=False),
+)
+
+# The prices that windows need, for as long as a rule has such a window. Only prices of the same currency, and of real
+# markets or not, are compared.
+window_prices = Table(
+    "window_prices",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("as_of", Instant, primary_key=True, autoincrement=False),
+    Column("price", Price, nullable=False),
+    Column("currency", Text),
+    Column("is_real", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
 
 # `provider` and `interval` are those of the event. `interval` is empty for a quote, and `provider` is null if an
-# earlier version stored the alert. `published_at` is null until RabbitMQ has confirmed the PRICE_ALERT event.
+# earlier version stored the alert; such an alert also has the revision 0. Without an event, because there was no data,
+# both are empty. `published_at` is null until RabbitMQ has confirmed the PRICE_ALERT event.
 alerts = Table(
     "alerts",
     metadata,
@@ -104,16 +234,21 @@ alerts = Table(
     Column("rule_name", Text, nullable=False),
     Column("condition", Text, nullable=False),
     Column("symbol", Text, nullable=False),
-    Column("price", Price, nullable=False),
+    Column("price", Price),
     Column("previous_price", Price),
-    Column("threshold", Price, nullable=False),
+    Column("threshold", Price),
     Column("as_of", Instant, nullable=False),
     Column("triggered_at", Instant, nullable=False),
-    Column("event_id", Text, nullable=False),
+    Column("event_id", Text),
     Column("published_at", Instant),
     Column("provider", Text),
     Column("interval", Text, nullable=False),
-    UniqueConstraint("rule_id", "provider", "symbol", "as_of", "interval", name="alerts_key"),
+    Column("revision", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("silenced", Boolean, nullable=False),
+    UniqueConstraint("rule_id", "revision", "state", "provider", "symbol", "as_of", "interval", name="alerts_key"),
 )
 
 _pending = alerts.c.published_at.is_(None)
@@ -175,6 +310,10 @@ SCHEMA = Schema(
                condition,
                threshold,
                previous_price,
+               state,
+               terms,
+               message,
+               silenced,
                {instant[triggered_at]} AS triggered_at,
                {instant[published_at]} AS published_at,
                rule_id,
@@ -182,7 +321,7 @@ SCHEMA = Schema(
         FROM alerts
     """,
     first_rows=(insert(counters).values(revision=0, batches=0),),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0003"),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0004"),
     # The URLs of targets are secrets.
     private=True,
 )

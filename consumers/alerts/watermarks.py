@@ -4,10 +4,11 @@ A simulated or replayed price says nothing about a real one, and a price in penc
 such prices a threshold seems to be crossed although no market moved.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from consumers.alerts.conditions.metrics import Kind, Metric, Sample
 from shared.events import StockData
 from shared.prices import is_real
 
@@ -17,7 +18,9 @@ class Watermark:
     """The newest price of a symbol, and the revision of the rules that were evaluated on the price.
 
     `provider` is None if an earlier version stored the watermark. Such a watermark does not tell its currency either,
-    so any price may be compared with it.
+    so any price may be compared with it. `volume`, and `close_price` with its `previous_close`, are of the last event
+    that had them; their revisions are those of the rules that were evaluated on that event. `previous_price` is the
+    price before, if the two may be compared.
     """
 
     as_of: datetime
@@ -25,12 +28,58 @@ class Watermark:
     revision: int
     currency: str | None = None
     provider: str | None = None
+    volume: int | None = None
+    volume_revision: int = 0
+    close_price: Decimal | None = None
+    previous_close: Decimal | None = None
+    close_revision: int = 0
+    previous_price: Decimal | None = None
 
     def is_comparable(self, event: StockData) -> bool:
         """Return True if the prices have the same currency, and both are real or neither is."""
         if self.provider is None:
             return True
         return self.currency == event.currency and is_real(self.provider) == is_real(event.provider)
+
+    def sample(self, metric: Metric) -> Sample | None:
+        """Return a number that needs no window, or None if no event had it."""
+        if metric.kind is Kind.PRICE:
+            return Sample(self.price)
+        if metric.kind is Kind.VOLUME:
+            return None if self.volume is None else Sample(Decimal(self.volume))
+        if metric.kind is Kind.SILENCE or self.close_price is None:
+            return None
+        return Sample(self.close_price, self.previous_close)
+
+    def revision_of(self, metric: Metric) -> int:
+        """Return the revision of the rules that were evaluated on a number."""
+        if metric.kind is Kind.VOLUME:
+            return self.volume_revision
+        is_since_close = metric.window is None and metric.kind in (Kind.PERCENT, Kind.AMOUNT)
+        return self.close_revision if is_since_close else self.revision
+
+    @property
+    def oldest_revision(self) -> int:
+        """Return the least revision of a number; newer rules have not been evaluated on every number."""
+        volume = self.revision if self.volume is None else self.volume_revision
+        close = self.revision if self.close_price is None else self.close_revision
+        return min(self.revision, volume, close)
+
+
+def watermark_of(event: StockData, revision: int, previous: Watermark | None = None) -> Watermark:
+    """Return the watermark of an event, with the numbers that the event does not have from the previous watermark."""
+    volume, close, price = event.volume, event.previous_close, event.price
+    new = Watermark(event.as_of, price, revision, event.currency, event.provider, volume, revision)
+    if close is not None:
+        new = replace(new, close_price=price, previous_close=close, close_revision=revision)
+    elif previous is not None:
+        kept = {name: getattr(previous, name) for name in ("close_price", "previous_close", "close_revision")}
+        new = replace(new, **kept)
+    if previous is None:
+        return new
+    if volume is None:
+        new = replace(new, volume=previous.volume, volume_revision=previous.volume_revision)
+    return replace(new, previous_price=previous.price)
 
 
 def comparable(previous: Watermark | None, event: StockData) -> Watermark | None:

@@ -15,7 +15,7 @@ from consumers.tail import describe_event
 from shared.cli.escaping import escape
 from shared.cli.output import error_line, print_lines
 from shared.errors import OutputError
-from shared.events import Event, PriceAlert, StockData
+from shared.events import Event, PriceAlert, RulesHeld, StockData
 from shared.prices import format_price
 from shared.times import format_instant
 
@@ -34,12 +34,12 @@ class EventSummary:
 
     def __init__(self) -> None:
         self.prices: dict[str, LatestPrice] = {}
-        self.alerts: list[PriceAlert] = []
+        self.alerts: list[PriceAlert | RulesHeld] = []
         self.price_count = 0
         self.alert_count = 0
 
     def add(self, event: Event) -> None:
-        if isinstance(event, PriceAlert):
+        if not isinstance(event, StockData):
             self.alert_count += 1
             self.alerts = [*self.alerts, event][-_ALERTS_SHOWN:]
             return

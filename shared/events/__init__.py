@@ -1,8 +1,9 @@
-"""The two events, STOCK_DATA and PRICE_ALERT: what a consumer receives and what goes on the wire."""
+"""The events STOCK_DATA, PRICE_ALERT and RULES_HELD: what a consumer receives and what goes on the wire."""
 
 from shared.events.envelope import CLOCK_TOLERANCE, CONTENT_TYPE, MAX_BODY
 from shared.events.event_types import Event, decode_event
-from shared.events.price_alert import ALERT_FIELDS, PriceAlert, price_alert_id
+from shared.events.price_alert import ALERT_FIELDS, PriceAlert, first_price_alert_id, price_alert_id
+from shared.events.rules_held import RulesHeld
 from shared.events.stock_data import StockData, stock_data_id
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "MAX_BODY",
     "Event",
     "PriceAlert",
+    "RulesHeld",
     "StockData",
     "decode_event",
+    "first_price_alert_id",
     "price_alert_id",
     "stock_data_id",
 ]

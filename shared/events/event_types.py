@@ -1,4 +1,4 @@
-"""Both types of events: decoding a body of either type."""
+"""The types of events, and decoding a body of any of them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,11 +7,14 @@ from shared.errors import InvalidEvent
 from shared.events.envelope import MAX_BODY
 from shared.events.invalid_events import load_json
 from shared.events.price_alert import PriceAlert
+from shared.events.rules_held import RulesHeld
 from shared.events.stock_data import StockData
 
-Event = StockData | PriceAlert
+Event = StockData | PriceAlert | RulesHeld
 
-EVENT_TYPES: Mapping[str, type[StockData] | type[PriceAlert]] = {each.TYPE: each for each in (StockData, PriceAlert)}
+EVENT_TYPES: Mapping[str, type[StockData] | type[PriceAlert] | type[RulesHeld]] = {
+    each.TYPE: each for each in (StockData, PriceAlert, RulesHeld)
+}
 
 
 def decode_event(body: bytes, now: datetime) -> Event:

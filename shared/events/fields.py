@@ -13,6 +13,7 @@ from shared.symbols import SYMBOL_PATTERN
 from shared.times import INTERVAL_PATTERN, RFC3339_PATTERN
 
 MAX_TEXT = 128
+MAX_LONG_TEXT = 1024
 
 Text = Annotated[
     str,
@@ -20,6 +21,13 @@ Text = Annotated[
         min_length=1,
         max_length=MAX_TEXT,
         description=f"Printable text of 1 to {MAX_TEXT} characters, without control characters.",
+    ),
+]
+LongText = Annotated[
+    str,
+    Meta(
+        max_length=MAX_LONG_TEXT,
+        description=f"Printable text of up to {MAX_LONG_TEXT} characters, without control characters.",
     ),
 ]
 Symbol = Annotated[

@@ -6,12 +6,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from shared.events import CONTENT_TYPE, Event, PriceAlert, StockData
+from shared.events import CONTENT_TYPE, Event, PriceAlert, RulesHeld, StockData
 from shared.messaging.topology import EXCHANGE, alert_key, backfill_key, price_key
 
 APP_ID = "stockwire"
 PERSISTENT = 2  # delivery mode: stored on disk
 NO_ID = "(without id)"
+# The word of a routing key that stands for RULES_HELD where an alert has its condition.
+HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,9 @@ def price_message(event: StockData, *, backfill: bool = False) -> Message:
     return Message(EXCHANGE, key, event.encode(), _properties(event, event.observed_at))
 
 
-def alert_message(alert: PriceAlert) -> Message:
+def alert_message(alert: PriceAlert | RulesHeld) -> Message:
     """Return the message of an alert. Not mandatory: the alert is already stored in the database."""
-    key = alert_key(alert.symbol, alert.condition)
+    key = alert_key(alert.symbol, alert.condition if isinstance(alert, PriceAlert) else HELD)
     return Message(EXCHANGE, key, alert.encode(), _properties(alert, alert.triggered_at), mandatory=False)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.tables import SCHEMA
 from shared.database import opened
@@ -87,7 +87,7 @@ class Pipeline:
         with opened(make_url(self.environment["STOCKWIRE_ALERTS_URL"])) as engine:
             create_schema(engine, SCHEMA)
             for name, threshold in RULES.items():
-                add_rule(engine, name, parse_condition(f"* crossing {threshold}"), utc_now())
+                add_rule(engine, name, parse_terms(f"* crossing {threshold}"), utc_now())
 
     def command(self, consumer: str) -> list[str]:
         """Return the command of a consumer: `history`, `alerts`, or one of tests/faults as module:object."""

@@ -16,8 +16,7 @@ from amqpstorm.exception import AMQPError
 from sqlalchemy import Engine, event, insert, text
 from sqlalchemy.pool import Pool
 
-from consumers.alerts import engine as alerts_engine
-from consumers.alerts import handler
+from consumers.alerts import alerting, handler
 from consumers.alerts import store as alerts_store
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.tables import alerts as alerts_table
@@ -107,7 +106,7 @@ def open_without_watermarks(settings: Settings) -> Iterator[Handler]:
 @contextmanager
 def open_named_by_event_id(settings: Settings) -> Iterator[Handler]:
     """Open alerts whose ids depend on the rule and on nothing that an event says, as if all events had one id."""
-    alerts_engine.stock_data_id = alerts_store.stock_data_id = lambda *_: "one"
+    alerting.stock_data_id = alerts_store.stock_data_id = lambda *_: "one"
     with real_alerts.open(settings) as handler:
         yield handler
 

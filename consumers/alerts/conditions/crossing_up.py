@@ -1,5 +1,24 @@
 """`AAPL crossing up 200`: previous price < 200 <= price."""
 
-from consumers.alerts.conditions.base import Interval, Operator
+from collections.abc import Sequence
 
-OPERATOR = Operator("crossing_up", rising=Interval.RIGHT_CLOSED)
+from consumers.alerts.conditions.base import Direction, Region
+from consumers.alerts.conditions.metrics import Sample
+from consumers.alerts.conditions.price_condition import PriceCondition
+
+
+class CrossingUp(PriceCondition):
+    phrase = "crossing up"
+    form = "crossing up PRICE"
+    example = "AAPL crossing up 200"
+    is_state = False
+    rearms = Direction.DOWN
+
+    def regions(self) -> Sequence[Region]:
+        return [Region(low=float(self.price))]
+
+    def is_true(self, sample: Sample) -> bool:
+        return sample.value >= self.price
+
+
+CONDITION = CrossingUp

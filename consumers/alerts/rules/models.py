@@ -1,32 +1,64 @@
 """The parts of an alert rule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from consumers.alerts.conditions.base import Operator
-from shared.prices import format_price
+from consumers.alerts.conditions.base import Condition, Level, divide
+from consumers.alerts.rules.options import Options
 
 EVERY_SYMBOL = "*"
 
 
-class Condition(NamedTuple):
-    """A symbol (or `*` for each symbol separately), an operator and a threshold: `AAPL crossing up 200`."""
+class Terms(NamedTuple):
+    """A symbol (or `*` for each symbol separately) and a condition: `AAPL crossing up 200`."""
 
     symbol: str
-    operator: Operator
-    threshold: Decimal
+    condition: Condition
 
     def __str__(self) -> str:
-        """Return the text that `parse_condition` reads back."""
-        return f"{self.symbol} {self.operator.phrase} {format_price(self.threshold)}"
+        """Return the text that `parse_terms` reads back."""
+        return f"{self.symbol} {self.condition}"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named condition; `revision` numbers the change that added the rule."""
+    """Named terms with options.
+
+    `revision` numbers the change that added or edited the rule. `created_at` is the time of the first revision.
+    """
 
     id: int
     name: str
-    condition: Condition
+    terms: Terms
     revision: int
+    options: Options = field(default_factory=Options)
+    enabled: bool = True
+    silenced_until: datetime | None = None
+    created_at: datetime | None = None
+
+    @property
+    def condition(self) -> Condition:
+        return self.terms.condition
+
+    @property
+    def is_tracked(self) -> bool:
+        """Return True if the state of the rule does not follow from the last two prices, and must be stored."""
+        return self.options.rearm is not None or self.options.hold is not None
+
+    def levels(self) -> set[Level]:
+        """Return the levels at which an event may change the state of the rule, or make it fire."""
+        regions = self.condition.regions()
+        levels = {level for region in regions for level in region.begin()}
+        if self.options.resolved or self.options.hold is not None:
+            levels |= {level for region in regions for level in region.end()}
+        if self.options.rearm is not None and self.condition.rearms is not None:
+            levels.add(Level(self.condition.rearms, float(self.options.rearm)))
+        return levels
+
+    def rescaled(self, ratio: Decimal) -> "Rule":
+        """Return the rule after a split, with its prices divided by the ratio."""
+        rearm = self.options.rearm
+        options = replace(self.options, rearm=None if rearm is None else divide(rearm, ratio))
+        return replace(self, terms=Terms(self.terms.symbol, self.condition.rescaled(ratio)), options=options)

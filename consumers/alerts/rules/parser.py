@@ -1,33 +1,36 @@
-"""Parsing of a rule's name and of its condition, such as `AAPL crossing up 200`."""
+"""Parsing of a rule's name and of its line, such as `AAPL crossing up 200`."""
 
-from decimal import Decimal
+from difflib import get_close_matches
 
-from consumers.alerts.conditions.base import Operator
-from consumers.alerts.conditions.registry import operators, supported_conditions
-from consumers.alerts.rules.models import EVERY_SYMBOL, Condition
+from consumers.alerts.conditions.base import Condition
+from consumers.alerts.conditions.registry import all_conditions, conditions_by_phrase, supported_conditions
+from consumers.alerts.rules.models import EVERY_SYMBOL, Terms
 from shared.errors import InvalidEvent
-from shared.prices import read_price
 from shared.symbols import check_symbol
 
 MAX_NAME = 128
 
 _EXAMPLE = 'such as "AAPL crossing up 200"'
-_FORM = f"write SYMBOL CONDITION PRICE, {_EXAMPLE}"
 
 
-def parse_condition(text: str) -> Condition:
-    """Return the condition in a text such as `AAPL crossing up 200`, in upper or lower case.
+def parse_terms(text: str) -> Terms:
+    """Return the terms in a text such as `AAPL crossing up 200`, in upper or lower case.
 
-    Raises ValueError with the problem and the correct form.
+    Raises ValueError with the part that was not understood and an example that works.
     """
     words = text.split()
     if len(words) < 2:
-        raise ValueError(f"condition {text!r} is incomplete: {_FORM}")
-    operator, rest = _split_operator(words[1:])
-    if len(rest) != 1:
-        found = repr(" ".join(rest)) if rest else "nothing"
-        raise ValueError(f"condition {operator.phrase!r} needs one price after it, found {found}: {_FORM}")
-    return Condition(_parse_symbol(words[0]), operator, _parse_threshold(rest[0]))
+        raise ValueError(f"rule {text!r} is incomplete: write SYMBOL CONDITION, {_EXAMPLE}")
+    return Terms(parse_symbol(words[0]), parse_condition(words[1:]))
+
+
+def parse_condition(words: list[str]) -> Condition:
+    """Return the condition in these words. Raises ValueError."""
+    lower = [word.lower() for word in words]
+    for phrase, condition in conditions_by_phrase():
+        if lower[: len(phrase)] == phrase:
+            return _parse_rest(condition, words[len(phrase) :])
+    raise ValueError(_explain_unknown(" ".join(words)))
 
 
 def check_name(name: str) -> str:
@@ -37,27 +40,28 @@ def check_name(name: str) -> str:
     return name
 
 
-def _split_operator(words: list[str]) -> tuple[Operator, list[str]]:
-    """Return the operator that the words begin with, and the words after it."""
-    # Longest phrase first: `crossing up` must not be read as `crossing` with the price `up`.
-    for operator in sorted(operators().values(), key=lambda each: -len(each.phrase)):
-        phrase = operator.phrase.split()
-        if [word.lower() for word in words[: len(phrase)]] == phrase:
-            return operator, words[len(phrase) :]
-    raise ValueError(f"condition {' '.join(words)!r} is not supported: use one of {supported_conditions()}, {_EXAMPLE}")
+def _parse_rest(condition: type[Condition], words: list[str]) -> Condition:
+    try:
+        return condition.parse(words)
+    except ValueError as error:
+        raise ValueError(
+            f"condition {condition.phrase!r}: {error}: write {condition.form}, such as {condition.example!r}"
+        ) from error
 
 
-def _parse_symbol(word: str) -> str:
+def _explain_unknown(text: str) -> str:
+    """Return the message for a condition with an unknown phrase, with the phrase that is most like it."""
+    phrases = {condition.phrase: condition for condition in all_conditions().values()}
+    near = get_close_matches(text.lower(), phrases, n=1, cutoff=0.5)
+    example = f"such as {phrases[near[0]].example!r}" if near else _EXAMPLE
+    return f"condition {text[:60]!r} is not supported: use one of {supported_conditions()}, {example}"
+
+
+def parse_symbol(word: str) -> str:
+    """Return the symbol of a rule, or `*`. Raises ValueError."""
     if word == EVERY_SYMBOL:
         return word
     try:
         return check_symbol(word.upper())
     except InvalidEvent as error:
         raise ValueError(f"{error}; * stands for every symbol") from error
-
-
-def _parse_threshold(word: str) -> Decimal:
-    try:
-        return read_price(word)
-    except ValueError as error:
-        raise ValueError(f"price {error}: use a decimal above 0 of at most 15 digits, {_EXAMPLE}") from error

@@ -1,66 +1,208 @@
 """Rules in the alerts database; each change of the rules is a new revision."""
 
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Executable, delete, insert, or_, select, update
 
-from consumers.alerts.conditions.registry import operators
-from consumers.alerts.engine import RuleIndex
-from consumers.alerts.rules.models import Condition, Rule
-from consumers.alerts.tables import counters, rules
+from consumers.alerts.conditions.metrics import WINDOWS
+from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
+from consumers.alerts.rules.options import Options
+from consumers.alerts.rules.rows import level_rows, row_of_rule, rule_of_row
+from consumers.alerts.tables import (
+    counters,
+    metric_usage,
+    rule_levels,
+    rule_states,
+    rule_targets,
+    rules,
+    targets,
+    watermarks,
+    window_prices,
+)
 from shared.database import reading, writing
 from shared.errors import SettingsError
+from shared.prices import NOT_REAL
+from shared.schema import insert_into
+
+_ROWS_PER_PART = 1000
 
 
-def add_rule(engine: Engine, name: str, condition: Condition, now: datetime) -> Rule:
-    """Store a new rule under a name that passed `check_name`. Raises SettingsError if the name is taken."""
-    symbol, operator, threshold = condition
+def add_rule(engine: Engine, name: str, terms: Terms, now: datetime, options: Options | None = None) -> Rule:
+    """Store a new rule under a name that passed `check_name`, with options that passed `Options.check`.
+
+    Raises SettingsError if the name is taken, or a target is unknown.
+    """
     with writing(engine) as connection:
-        revision = _begin_change(connection)
-        taken = connection.execute(select(rules).where(rules.c.name == name)).one_or_none()
-        if taken is not None:
-            raise SettingsError(
-                f"rule {name!r} exists already ({_rule(taken).condition}):"
-                f" choose another name, or remove the rule first (./stockwire rules remove {name})"
-            )
-        added = insert(rules).values(
-            name=name,
-            symbol=symbol,
-            condition=operator.name,
-            threshold=threshold,
-            revision=revision,
-            created_at=now,
-        )
-        return Rule(connection.execute(added.returning(rules.c.id)).scalar_one(), name, condition, revision)
+        return insert_rules(connection, [Rule(0, name, terms, 0, options or Options(), created_at=now)])[0]
+
+
+def insert_rules(connection: Connection, new: Sequence[Rule]) -> list[Rule]:
+    """Store new rules as one revision, and return them with their ids. Raises SettingsError."""
+    revision = begin_change(connection)
+    _check_names(connection, [rule.name for rule in new])
+    _check_targets(connection, {name for rule in new for name in rule.options.notify})
+    stored = []
+    for rule in new:
+        row = row_of_rule(replace(rule, revision=revision))
+        rule_id = connection.execute(insert(rules).values(row).returning(rules.c.id)).scalar_one()
+        stored.append(replace(rule, id=rule_id, revision=revision))
+    _insert_targets(connection, stored)
+    index_rules(connection, stored)
+    return stored
+
+
+def replace_rule(connection: Connection, rule: Rule) -> Rule:
+    """Store other terms, options or flags of a rule as a new revision, and return it. Raises SettingsError.
+
+    The caller decides about the states of the rule.
+    """
+    revised = replace(rule, revision=begin_change(connection))
+    _check_targets(connection, set(rule.options.notify))
+    connection.execute(update(rules).where(rules.c.id == rule.id).values(row_of_rule(revised)))
+    connection.execute(delete(rule_targets).where(rule_targets.c.rule_id == rule.id))
+    _insert_targets(connection, [revised])
+    reindex_rules(connection, [revised])
+    return revised
 
 
 def remove_rule(engine: Engine, name: str) -> Rule:
     """Delete a rule and keep its alerts. Raises SettingsError if there is no rule of this name."""
     with writing(engine) as connection:
-        _begin_change(connection)
-        row = connection.execute(delete(rules).where(rules.c.name == name).returning(rules)).one_or_none()
-        if row is None:
-            raise SettingsError(f"there is no rule {name!r}: run ./stockwire rules list to see all rules")
-        return _rule(row)
+        begin_change(connection)
+        rule = find_rule(connection, name)
+        unindex_rules(connection, [rule.id])
+        for column in (rule_targets.c.rule_id, rule_states.c.rule_id, rules.c.id):
+            connection.execute(delete(column.table).where(column == rule.id))
+        return rule
 
 
-def list_rules(engine: Engine) -> list[tuple[Rule, datetime]]:
-    """Return every rule with the time when it was added, oldest first."""
-    with reading(engine) as connection:
-        return [(_rule(row), row.created_at) for row in connection.execute(select(rules).order_by(rules.c.id))]
+def silence_rule(engine: Engine, name: str, until: datetime | None) -> Rule:
+    """Let alerts of a rule be sent to nobody until a time, or from now on again. Raises SettingsError."""
+    with writing(engine) as connection:
+        rule = replace(find_rule(connection, name), silenced_until=until)
+        connection.execute(update(rules).where(rules.c.id == rule.id).values(silenced_until=until))
+        return rule
 
 
-def load_rule_index(connection: Connection, revision: int) -> RuleIndex:
-    """Return the index of all rules; `revision` must have been read in the same transaction."""
-    return RuleIndex((_rule(row) for row in connection.execute(select(rules))), revision)
+def find_rule(connection: Connection, name: str) -> Rule:
+    """Return the rule of this name. Raises SettingsError if there is none."""
+    row = connection.execute(select(rules).where(rules.c.name == name)).mappings().one_or_none()
+    if row is None:
+        raise SettingsError(f"there is no rule {name!r}: run ./stockwire rules list to see all rules")
+    return rule_of_row(row, tuple(_targets_of(connection, row["id"])))
 
 
-def _begin_change(connection: Connection) -> int:
+def list_rules(engine: Engine) -> Iterator[Rule]:
+    """Yield every rule, oldest first. They are read in parts, so that a slow reader keeps no transaction open."""
+    after = 0
+    while True:
+        with reading(engine) as connection:
+            query = select(rules).where(rules.c.id > after).order_by(rules.c.id).limit(_ROWS_PER_PART)
+            rows = connection.execute(query).mappings().all()
+            names = _targets_by_rule(connection, [row["id"] for row in rows])
+        if not rows:
+            return
+        yield from (rule_of_row(row, tuple(names.get(row["id"], ()))) for row in rows)
+        after = rows[-1]["id"]
+
+
+def begin_change(connection: Connection) -> int:
     """Return the new revision. The counters stay locked, so changes and batches of events run one after the other."""
     changed = update(counters).values(revision=counters.c.revision + 1).returning(counters.c.revision)
     return int(connection.execute(changed).scalar_one())
 
 
-def _rule(row: Any) -> Rule:
-    return Rule(row.id, row.name, Condition(row.symbol, operators()[row.condition], row.threshold), row.revision)
+def index_rules(connection: Connection, indexed: Sequence[Rule]) -> None:
+    """Add the levels of rules to the index, and keep the prices that their windows need from now on."""
+    rows = [row for rule in indexed if rule.enabled for row in level_rows(rule)]
+    if not rows:
+        return
+    connection.execute(insert(rule_levels), rows)
+    _count_levels(connection, [(row["symbol"], row["metric"]) for row in rows], 1)
+    for symbol in {rule.terms.symbol for rule in indexed if rule.condition.metric.window is not None}:
+        connection.execute(_keep_last_price(connection, symbol))
+
+
+def unindex_rules(connection: Connection, rule_ids: Collection[int]) -> None:
+    """Remove the levels of rules from the index, and the prices that no window needs any more."""
+    gone = delete(rule_levels).where(rule_levels.c.rule_id.in_(rule_ids))
+    rows = connection.execute(gone.returning(rule_levels.c.symbol, rule_levels.c.metric)).all()
+    _count_levels(connection, [(row.symbol, row.metric) for row in rows], -1)
+    connection.execute(delete(metric_usage).where(metric_usage.c.levels <= 0))
+    _forget_windows(connection)
+
+
+def reindex_rules(connection: Connection, changed: Sequence[Rule]) -> None:
+    """Replace the levels of rules in the index."""
+    unindex_rules(connection, [rule.id for rule in changed])
+    index_rules(connection, changed)
+
+
+def _count_levels(connection: Connection, keys: Sequence[tuple[str, str]], sign: int) -> None:
+    counts: dict[tuple[str, str], int] = {}
+    for key in keys:
+        counts[key] = counts.get(key, 0) + sign
+    if not counts:
+        return
+    statement = insert_into(metric_usage, connection.dialect.name)
+    added = metric_usage.c.levels + statement.excluded.levels
+    statement = statement.on_conflict_do_update(index_elements=[*metric_usage.primary_key], set_={"levels": added})
+    rows = [{"symbol": symbol, "metric": metric, "levels": count} for (symbol, metric), count in counts.items()]
+    connection.execute(statement, rows)
+
+
+def _keep_last_price(connection: Connection, symbol: str) -> Executable:
+    """Return the INSERT of the last price of a symbol, or of all for `*`, into the prices of windows."""
+    real = watermarks.c.provider.is_(None) | watermarks.c.provider.not_in(NOT_REAL)
+    last = select(watermarks.c.symbol, watermarks.c.as_of, watermarks.c.price, watermarks.c.currency, real)
+    if symbol != EVERY_SYMBOL:
+        last = last.where(watermarks.c.symbol == symbol)
+    # SQLite takes ON after FROM for a join, unless there is a WHERE.
+    last = last.where(watermarks.c.price > 0)
+    statement = insert_into(window_prices, connection.dialect.name)
+    kept: Executable = statement.from_select([column.name for column in window_prices.c], last).on_conflict_do_nothing()
+    return kept
+
+
+def _forget_windows(connection: Connection) -> None:
+    """Delete the prices of symbols for which no rule has a window."""
+    windows = [metric_usage.c.metric.like(f"{kind.value} %") for kind in WINDOWS]
+    used = set(connection.scalars(select(metric_usage.c.symbol).where(or_(*windows))))
+    if EVERY_SYMBOL not in used:
+        connection.execute(delete(window_prices).where(window_prices.c.symbol.not_in(used)))
+
+
+def _check_names(connection: Connection, names: Sequence[str]) -> None:
+    taken = connection.execute(select(rules).where(rules.c.name.in_(names))).mappings().first()
+    if taken is not None:
+        name = taken["name"]
+        raise SettingsError(
+            f"rule {name!r} exists already ({taken['terms']}):"
+            f" choose another name, or remove the rule first (./stockwire rules remove {name})"
+        )
+
+
+def _check_targets(connection: Connection, names: Collection[str]) -> None:
+    known = set(connection.scalars(select(targets.c.name).where(targets.c.name.in_(names)))) if names else set()
+    for name in sorted(set(names) - known):
+        raise SettingsError(f"there is no target {name}: add it with ./stockwire notify add {name} URL")
+
+
+def _insert_targets(connection: Connection, stored: Sequence[Rule]) -> None:
+    rows = [{"rule_id": rule.id, "target": name} for rule in stored for name in dict.fromkeys(rule.options.notify)]
+    if rows:
+        connection.execute(insert(rule_targets), rows)
+
+
+def _targets_of(connection: Connection, rule_id: int) -> list[str]:
+    return _targets_by_rule(connection, [rule_id]).get(rule_id, [])
+
+
+def _targets_by_rule(connection: Connection, rule_ids: Collection[int]) -> dict[int, list[str]]:
+    query = select(rule_targets).where(rule_targets.c.rule_id.in_(rule_ids)).order_by(rule_targets.c.target)
+    found: dict[int, list[str]] = {}
+    for rule_id, target in connection.execute(query):
+        found.setdefault(rule_id, []).append(target)
+    return found

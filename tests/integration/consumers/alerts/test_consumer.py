@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from consumers.alerts.handler import REFUSED_INTERVAL, alerts, open_alerts
-from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
@@ -153,12 +153,12 @@ def environment(broker: BrokerAddress, tmp_path: Path) -> Iterator[AlertsEnviron
     engine.dispose()
 
 
-def event_ids(alerts: Sequence[PriceAlert]) -> list[str]:
+def event_ids(alerts: Sequence[PriceAlert]) -> list[str | None]:
     return [alert.event_id for alert in alerts]
 
 
 def test_a_price_alert_reaches_a_listener(environment: AlertsEnvironment) -> None:
-    add_rule(environment.engine, "up", parse_condition("* crossing up 200"), NOW)
+    add_rule(environment.engine, "up", parse_terms("* crossing up 200"), NOW)
     events = [*price_series(["199.5", "201"]), *price_series(["199", "200"], symbol="BRK.B")]
     with environment.consuming():
         environment.publish(events)
@@ -186,7 +186,7 @@ def test_a_rule_added_to_a_running_consumer_applies_within_two_seconds(environme
     with environment.consuming():
         environment.publish([first])
         environment.wait_until_evaluated(first)
-        add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+        add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
         added = time.monotonic()
         environment.publish([second])
         environment.wait_until_evaluated(second)
@@ -198,7 +198,7 @@ def test_a_rule_added_to_a_running_consumer_applies_within_two_seconds(environme
 
 
 def test_after_a_restart_repeated_events_raise_no_second_alert(environment: AlertsEnvironment) -> None:
-    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 20)
     with environment.consuming():
         environment.publish(events[:21])
@@ -213,14 +213,14 @@ def test_after_a_restart_repeated_events_raise_no_second_alert(environment: Aler
     assert len(environment.printed_lines()) == 20
 
 
-def event_ids_at_201(events: Sequence[StockData]) -> list[str]:
+def event_ids_at_201(events: Sequence[StockData]) -> list[str | None]:
     return [event.id for event in events if event.price == 201]
 
 
 @pytest.mark.parametrize(
     ("when", "module", "path"),
     [
-        ("after", "consumers.alerts.handler", "save_batch"),
+        ("after", "consumers.alerts.evaluation", "save_alerts"),
         ("before", "consumers.alerts.outbox", "_publish"),
         ("before", "consumers.alerts.outbox", "mark_published"),
         ("before", "shared.messaging.amqp.subscription", "Subscription.acknowledge"),
@@ -230,7 +230,7 @@ def event_ids_at_201(events: Sequence[StockData]) -> list[str]:
 def test_killed_at_any_step_it_raises_each_alert_once(
     environment: AlertsEnvironment, when: str, module: str, path: str
 ) -> None:
-    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 10)
     environment.publish(events)
     doomed = environment.start([sys.executable, "-c", DOOMED, when, module, path])
@@ -259,7 +259,7 @@ def has_evaluated_after(environment: AlertsEnvironment, event: StockData) -> Cal
 
 
 def test_killed_at_any_moment_under_load_it_raises_each_alert_once(environment: AlertsEnvironment) -> None:
-    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 2000)
     for start in range(0, len(events), 1000):
         process = environment.start()
@@ -279,7 +279,7 @@ def test_killed_at_any_moment_under_load_it_raises_each_alert_once(environment: 
 def test_alerts_that_are_pending_without_a_broker_are_published_at_the_next_start(
     environment: AlertsEnvironment,
 ) -> None:
-    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     away = replace(environment.settings, amqp_url=replace(environment.settings.amqp_url, port=free_port()))
     events = price_series(["199", "201"])
     with open_alerts(away) as handle:
@@ -300,7 +300,7 @@ def test_alerts_that_are_pending_without_a_broker_are_published_at_the_next_star
 def test_a_consumer_that_may_not_publish_goes_on_evaluating_and_publishes_as_soon_as_it_may(
     environment: AlertsEnvironment, rabbitmq: PrivateBroker
 ) -> None:
-    add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     users = BrokerUsers(rabbitmq, environment.settings.amqp_url)
     needed = alerts.permissions(alerts.queue_spec())
     address = users.add(replace(needed, write=tuple(name for name in needed.write if name != EXCHANGE)))

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Engine, delete
 from sqlalchemy.engine import URL, make_url
 
-from consumers.alerts import handler as handler_module
-from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, alert_line
-from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts import evaluation
+from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, describe_event
+from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA, watermarks
@@ -68,7 +68,7 @@ def engine(database_url: URL) -> Iterator[Engine]:
 
 @pytest.fixture
 def crossing_up(engine: Engine) -> None:
-    add_rule(engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(engine, "up", parse_terms("AAPL crossing up 200"), NOW)
 
 
 def handler(engine: Engine, fake_broker: FakeBroker) -> AlertHandler:
@@ -79,7 +79,7 @@ def stored(engine: Engine) -> list[PriceAlert]:
     return list(read_alerts(engine))
 
 
-def fired_by(engine: Engine) -> list[str]:
+def fired_by(engine: Engine) -> list[str | None]:
     return [alert.event_id for alert in stored(engine)]
 
 
@@ -106,8 +106,8 @@ def test_an_alert_is_stored_printed_and_published(
 
 
 def test_an_alert_of_a_rule_on_every_symbol_is_printed_with_the_symbol_of_its_price() -> None:
-    alert = price_alert(stock_data("BRK.B"), rule_name="any", condition="above")
-    assert alert_line(alert) == "2024-11-20T09:59:58Z BRK.B 187.44 any: BRK.B above 187"
+    alert = price_alert(stock_data("BRK.B"), rule_name="any", terms="* above 187")
+    assert describe_event(alert) == "2024-11-20T09:59:58Z BRK.B 187.44 any: BRK.B above 187"
 
 
 @pytest.mark.usefixtures("crossing_up")
@@ -167,7 +167,7 @@ def test_simulated_then_real_prices_and_pence_then_pounds_raise_no_alert(
     lag: timedelta,
 ) -> None:
     """The first price of the other kind becomes the previous price, even if it is older."""
-    add_rule(engine, "either", parse_condition("* crossing 200"), NOW)
+    add_rule(engine, "either", parse_terms("* crossing 200"), NOW)
     first = price_series(["2", "199"], **before)
     then = price_series(["300", "301", "302", "199"], start=AS_OF + timedelta(seconds=5) - lag, **after)
     for batch in (first, then[:2], then[2:3]):
@@ -179,7 +179,7 @@ def test_simulated_then_real_prices_and_pence_then_pounds_raise_no_alert(
 
 
 def test_a_state_is_evaluated_afresh_on_a_price_that_is_not_comparable(engine: Engine, fake_broker: FakeBroker) -> None:
-    add_rule(engine, "high", parse_condition("AAPL above 200"), NOW)
+    add_rule(engine, "high", parse_terms("AAPL above 200"), NOW)
     simulated = price_series(["201", "202"], **SIMULATED)
     real = price_series(["203", "204", "199", "205"], start=AS_OF - timedelta(days=1), **REAL)
     handler(engine, fake_broker)(simulated + real)
@@ -216,7 +216,7 @@ def test_added_and_removed_rules_apply_from_the_next_batch(engine: Engine, fake_
     events = price_series(["201", "202", "203", "199", "201"])
     handle = handler(engine, fake_broker)
     handle(events[:1])
-    added = add_rule(engine, "high", parse_condition("* above 200"), NOW)
+    added = add_rule(engine, "high", parse_terms("* above 200"), NOW)
     handle(events[1:2])
     handle(events[2:3])
     remove_rule(engine, "high")
@@ -255,13 +255,13 @@ def test_a_failed_transaction_stores_nothing(
     events = price_series(ZIGZAG)
     handle = handler(engine, fake_broker)
     handle(events[:1])
-    save_batch = handler_module.save_batch
+    save_alerts = evaluation.save_alerts
 
     def fail(*arguments: object) -> None:
-        save_batch(*arguments)  # type: ignore[arg-type]
+        save_alerts(*arguments)  # type: ignore[arg-type]
         raise StorageUnavailable("database cannot be written now: disk full")
 
-    monkeypatch.setattr(handler_module, "save_batch", fail)
+    monkeypatch.setattr(evaluation, "save_alerts", fail)
     with pytest.raises(StorageUnavailable):
         handle(events)
     assert stored(engine) == []
@@ -276,7 +276,7 @@ def test_a_locked_database_is_a_transient_error(
     monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
     create_schema(engine, SCHEMA)
-    add_rule(engine, "up", parse_condition("AAPL above 200"), NOW)
+    add_rule(engine, "up", parse_terms("AAPL above 200"), NOW)
     events = price_series(["201"])
     handle = handler(engine, fake_broker)
     with closing(sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)) as other:
@@ -332,7 +332,7 @@ def test_a_refusal_keeps_the_alerts_pending_and_does_not_stop_the_rules(
 ) -> None:
     """It is logged once, and publishing is not tried again with every batch."""
     seconds = iter([0.0, 1.0, 2.0, 3.0, REFUSED_INTERVAL])
-    add_rule(engine, "up", parse_condition("AAPL crossing up 200"), NOW)
+    add_rule(engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     handler = AlertHandler(engine, fake_broker.publish, lambda: NOW, lambda: next(seconds))
     fake_broker.refusing = True
     *events, last = price_series(["199", "201", "198", "202", "197", "203"])

@@ -18,18 +18,23 @@ from sqlalchemy import (
     UniqueConstraint,
     insert,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.engine import URL
 
+from consumers.alerts.handler import AlertHandler
+from consumers.alerts.rules.rows import level_rows
+from consumers.alerts.rules.store import list_rules
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
-from consumers.alerts.tables import SCHEMA, counters, metadata, rules
+from consumers.alerts.tables import SCHEMA, counters, metadata, metric_usage, rule_levels
 from consumers.alerts.watermarks import Watermark
 from shared.database import open_engine, opened, reading, writing
 from shared.errors import StorageError
+from shared.events import first_price_alert_id
 from shared.schema import create_schema, has_schema
 from shared.times import to_micros
-from tests.event_factories import AS_OF, price_alert, stock_data
+from tests.event_factories import AS_OF, changed, price_alert, price_series, stock_data
 from tests.integration.consumers.alerts.test_store import save
 from tests.processes import stockwire
 
@@ -39,13 +44,14 @@ EVENT = stock_data()
 def create_old_database(url: URL) -> None:
     """Create the tables and the view as the first version did, with a published and a pending alert."""
     old = MetaData()
-    for table in (counters, rules):
-        table.to_metadata(old)
+    counters.to_metadata(old)
     alerts = old_alerts(old)
+    rules = old_rules(old)
     watermarks = old_watermarks(old)
     with opened(url) as engine, writing(engine) as connection:
         old.create_all(connection)
-        connection.execute(insert(counters).values(revision=1, batches=1))
+        connection.execute(insert(counters).values(revision=5, batches=1))
+        connection.execute(insert(rules), OLD_RULES)
         connection.execute(insert(watermarks).values(symbol="AAPL", as_of=to_micros(AS_OF), price=187.44, revision=1))
         connection.execute(insert(alerts), [old_row(1, EVENT.id, published_at=5), old_row(2, "foreign id")])
         connection.execute(text("CREATE VIEW price_alerts AS SELECT symbol, as_of, price, event_id FROM alerts"))
@@ -71,6 +77,35 @@ def old_alerts(metadata: MetaData) -> Table:
         UniqueConstraint("rule_id", "event_id"),
         Index("alerts_pending", "id", sqlite_where=pending, postgresql_where=pending),
         Index("alerts_triggered", "triggered_at"),
+    )
+
+
+OLD_RULES = [
+    {
+        "id": number,
+        "name": f"rule {number}",
+        "symbol": "*" if condition == "above" else "AAPL",
+        "condition": condition,
+        "threshold": 187.5,
+        "revision": number,
+        "created_at": number,
+    }
+    for number, condition in enumerate(["above", "below", "crossing", "crossing_up", "crossing_down"], 1)
+]
+
+
+def old_rules(metadata: MetaData) -> Table:
+    return Table(
+        "rules",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("name", Text, nullable=False, unique=True),
+        Column("symbol", Text, nullable=False),
+        Column("condition", Text, nullable=False),
+        Column("threshold", Double, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        sqlite_autoincrement=True,
     )
 
 
@@ -130,7 +165,8 @@ def test_the_migration_keeps_the_alerts_and_their_ids(old_database: URL) -> None
         create_schema(engine, SCHEMA)
         first, second = read_alerts(engine)
         with reading(engine) as connection:
-            assert first == price_alert(EVENT)
+            old_id = first_price_alert_id(1, "target", EVENT.id)
+            assert first == changed(price_alert(EVENT), id=old_id, terms="", message="")
             assert (second.event_id, second.rule_id) == ("foreign id", 2)
             assert [alert.id for alert in pending_alerts(connection, 10).values()] == [second.id]
             assert (
@@ -165,6 +201,36 @@ def test_a_migrated_price_is_the_previous_price_of_any_event(old_database: URL) 
             watermark = load_watermarks(connection, {"AAPL"})["AAPL"]
     assert watermark == Watermark(AS_OF, Decimal("187.44"), 1)
     assert watermark.is_comparable(stock_data(provider="yahoo", currency="GBP"))
+
+
+def test_the_rules_of_an_earlier_version_fire_as_before(old_database: URL) -> None:
+    with opened(old_database) as engine:
+        create_schema(engine, SCHEMA)
+        found = [str(rule.terms) for rule in list_rules(engine)]
+        assert found == [
+            "* above 187.5",
+            "AAPL below 187.5",
+            "AAPL crossing 187.5",
+            "AAPL crossing up 187.5",
+            "AAPL crossing down 187.5",
+        ]
+        with reading(engine) as connection:
+            stored = connection.execute(select(rule_levels)).all()
+            usage = connection.execute(select(metric_usage).order_by(metric_usage.c.symbol)).all()
+        expected = [tuple(row.values()) for rule in list_rules(engine) for row in level_rows(rule)]
+        assert sorted(map(tuple, stored)) == sorted(expected)
+        assert [tuple(row) for row in usage] == [("*", "price", 1), ("AAPL", "price", 5)]
+        handle = AlertHandler(engine, lambda messages: len(list(messages)))
+        handle(price_series(["188", "187"], start=AS_OF.replace(year=2025)))
+        fired = [(alert.rule_name, alert.price) for alert in read_alerts(engine)][2:]
+        assert fired == [
+            ("rule 1", 188),
+            ("rule 3", 188),
+            ("rule 4", 188),
+            ("rule 2", 187),
+            ("rule 3", 187),
+            ("rule 5", 187),
+        ]
 
 
 def test_several_processes_can_migrate_at_once(old_database: URL) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from consumers.alerts.handler import AlertHandler
-from consumers.alerts.rules.parser import parse_condition
+from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
@@ -53,8 +53,8 @@ def test_two_rules_raise_the_same_alerts_as_a_naive_loop_over_real_prices(
     path = request.getfixturevalue(prices)
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
     create_schema(engine, SCHEMA)
-    add_rule(engine, "breakout", parse_condition("AAPL crossing up 200"), NOW)
-    add_rule(engine, "cheap", parse_condition("AAPL below 150"), NOW)
+    add_rule(engine, "breakout", parse_terms("AAPL crossing up 200"), NOW)
+    add_rule(engine, "cheap", parse_terms("AAPL below 150"), NOW)
     published: list[str] = []
     handle = AlertHandler(engine, lambda messages: published.extend(each.id for each in messages) or 0)
     # Only symbols with A, to keep the test short.

@@ -9,9 +9,19 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts import store
-from consumers.alerts.rules.parser import parse_condition
-from consumers.alerts.rules.store import add_rule, list_rules, load_rule_index, remove_rule
-from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts, read_counters, save_batch
+from consumers.alerts.feeds import Hold, SymbolFeed
+from consumers.alerts.rules.parser import parse_terms
+from consumers.alerts.rules.store import add_rule, list_rules, remove_rule
+from consumers.alerts.store import (
+    Raised,
+    load_feeds,
+    load_watermarks,
+    pending_alerts,
+    read_alerts,
+    read_counters,
+    save_alerts,
+    save_feeds,
+)
 from consumers.alerts.tables import SCHEMA, rules
 from consumers.alerts.watermarks import Watermark
 from shared.database import open_engine, reading, writing
@@ -20,7 +30,7 @@ from shared.events import PriceAlert, StockData
 from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
-RULE = parse_condition("AAPL crossing up 200")
+RULE = parse_terms("AAPL crossing up 200")
 
 
 @pytest.fixture
@@ -33,15 +43,15 @@ def engine(database_url: URL) -> Iterator[Engine]:
 
 def save(engine: Engine, *alerts: PriceAlert, event: StockData | None = None) -> list[PriceAlert]:
     """Store alerts of one event, or each of an event with its `as_of`, and return the new ones."""
-    pairs = [(event or stock_data(as_of=alert.as_of), alert) for alert in alerts]
+    raised = [Raised(alert, 1, event or stock_data(as_of=alert.as_of)) for alert in alerts]
     with writing(engine) as connection:
-        return save_batch(connection, {"AAPL": Watermark(AS_OF, Decimal("187.44"), 1)}, pairs)
+        return save_alerts(connection, raised)
 
 
 def test_a_stored_rule_keeps_its_text(engine: Engine) -> None:
-    added = add_rule(engine, "odd", parse_condition("* crossing down 123456789012.345"), NOW)
-    assert list_rules(engine) == [(added, NOW)]
-    assert str(added.condition) == "* crossing down 123456789012.345"
+    added = add_rule(engine, "odd", parse_terms("* crossing down 123456789012.345"), NOW)
+    assert [*list_rules(engine)] == [added]
+    assert (str(added.terms), added.created_at) == ("* crossing down 123456789012.345", NOW)
 
 
 def test_each_change_of_the_rules_is_a_new_revision(engine: Engine) -> None:
@@ -50,7 +60,6 @@ def test_each_change_of_the_rules_is_a_new_revision(engine: Engine) -> None:
     with writing(engine) as connection:
         assert revisions == [1, 2]
         assert read_counters(connection).revision == 3
-        assert load_rule_index(connection, 3).revision == 3
 
 
 def test_the_id_of_a_removed_rule_is_not_used_again(engine: Engine) -> None:
@@ -62,7 +71,7 @@ def test_the_id_of_a_removed_rule_is_not_used_again(engine: Engine) -> None:
 def test_a_taken_or_unknown_name_is_an_error_and_changes_nothing(engine: Engine) -> None:
     add_rule(engine, "a", RULE, NOW)
     with pytest.raises(SettingsError, match=r"rule 'a' exists already \(AAPL crossing up 200\): choose another name"):
-        add_rule(engine, "a", parse_condition("MSFT above 5"), NOW)
+        add_rule(engine, "a", parse_terms("MSFT above 5"), NOW)
     with pytest.raises(SettingsError, match="there is no rule 'b'"):
         remove_rule(engine, "b")
     with writing(engine) as connection:
@@ -97,10 +106,14 @@ def test_prices_and_watermarks_keep_every_digit(engine: Engine) -> None:
     exact = Decimal("99999.9999999999")
     save(engine, price_alert(price=exact, previous_price=None, threshold=Decimal("0.000000123456789012345")))
     with writing(engine) as connection:
-        watermark = Watermark(AS_OF, exact, 7, "USD", "yahoo")
-        save_batch(connection, {"BRK.B": Watermark(NOW, Decimal(1), 1)}, ())
-        save_batch(connection, {"BRK.B": watermark}, ())
+        watermark = Watermark(AS_OF, exact, 7, "USD", "yahoo", 2**40, 6, exact, Decimal(1), 5)
+        hold = Hold(NOW, exact, Decimal(1), Decimal("0.01"), NOW, Decimal(2), released=True)
+        save_feeds(connection, {"BRK.B": SymbolFeed(Watermark(NOW, Decimal(1), 1))})
+        save_feeds(connection, {"BRK.B": SymbolFeed(watermark, hold, NOW)})
         assert load_watermarks(connection, {"BRK.B", "NONE"}) == {"BRK.B": watermark}
+        feeds = load_feeds(connection, {"BRK.B", "NONE"})
+        assert (feeds["BRK.B"].mark, feeds["BRK.B"].hold, feeds["BRK.B"].seen_at) == (watermark, hold, NOW)
+        assert (feeds["NONE"].mark, feeds["NONE"].hold) == (None, None)
     [alert] = read_alerts(engine)
     assert (alert.price, alert.previous_price) == (exact, None)
     assert alert.fields()["threshold"] == "0.000000123456789012345"
@@ -143,6 +156,10 @@ def test_the_view_shows_readable_times_that_sort(engine: Engine) -> None:
         "condition": "crossing_up",
         "threshold": 187.0,
         "previous_price": 186.5,
+        "state": "firing",
+        "terms": "AAPL crossing up 187",
+        "message": "It rises.",
+        "silenced": 0,
         "triggered_at": "2024-11-20T10:00:03.122000Z",
         "published_at": None,
         "rule_id": 1,

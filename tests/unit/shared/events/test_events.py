@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidEvent
-from shared.events import MAX_BODY, PriceAlert, StockData, decode_event, price_alert_id, stock_data_id
+from shared.events import (
+    MAX_BODY,
+    PriceAlert,
+    RulesHeld,
+    StockData,
+    decode_event,
+    first_price_alert_id,
+    price_alert_id,
+    stock_data_id,
+)
 from shared.events.currencies import ACTIVE_CURRENCIES
 from tests.event_factories import (
     AS_OF,
@@ -19,6 +28,7 @@ from tests.event_factories import (
     changed_body,
     price_alert,
     property_test,
+    rules_held,
     stock_body,
     stock_data,
 )
@@ -95,9 +105,29 @@ class TestTheMessage:
 
     def test_an_alert_reads_back_as_it_was_written(self) -> None:
         first = price_alert(previous_price=None)
-        for alert in (price_alert(), first):
+        silence = price_alert(price=None, threshold=None, event_id=None, state="resolved", silenced=True)
+        for alert in (price_alert(), first, silence):
             assert PriceAlert.decode(alert.encode(), NOW) == alert
             assert decode_event(alert.encode(), NOW) == alert
+
+    def test_an_alert_of_an_earlier_version_is_read(self) -> None:
+        new = dict.fromkeys(("state", "terms", "message", "silenced"), MISSING)
+        alert = PriceAlert.decode(changed_body(price_alert().encode(), {}, new), NOW)
+        assert (alert.state, alert.terms, alert.message, alert.silenced) == ("firing", "", "", False)
+
+    def test_held_rules_read_back_as_they_were_written(self) -> None:
+        held = rules_held()
+        assert RulesHeld.decode(held.encode(), NOW) == held
+        assert decode_event(held.encode(), NOW) == held
+        assert held.fields() == {
+            "symbol": "AAPL",
+            "price": "187.44",
+            "previous_price": "749.76",
+            "ratio": "4",
+            "rule_ids": [1, 2],
+            "as_of": "2024-11-20T09:59:58Z",
+            "triggered_at": "2024-11-20T10:00:03.120000Z",
+        }
 
     def test_an_alert_names_the_event_and_the_rule_that_fired_it(self) -> None:
         alert = price_alert(stock_data())
@@ -114,6 +144,10 @@ class TestTheMessage:
             "as_of": "2024-11-20T09:59:58Z",
             "triggered_at": "2024-11-20T10:00:03.122000Z",
             "event_id": stock_data().id,
+            "state": "firing",
+            "terms": "AAPL crossing up 187",
+            "message": "It rises.",
+            "silenced": False,
         }
 
     def test_a_price_is_written_in_canonical_form(self) -> None:
@@ -153,7 +187,8 @@ class TestTheId:
 
     def test_it_stays_the_same_from_release_to_release(self) -> None:
         assert stock_data_id("simulated", "AAPL", AS_OF) == "7f0040cf-bbb4-502b-9742-93e3ea856c00"
-        assert price_alert_id(1, "target", stock_data().id) == "1028267f-c58a-58ad-a2c0-fbd33d014433"
+        assert first_price_alert_id(1, "target", stock_data().id) == "1028267f-c58a-58ad-a2c0-fbd33d014433"
+        assert price_alert_id(1, 2, "firing", stock_data().id) == "c4ef8b2b-caf4-5575-aded-ff4eb3b32c69"
 
     @property_test
     @given(instants, st.integers(-14 * 60, 14 * 60))
@@ -174,9 +209,16 @@ class TestTheId:
         ids = [stock_data_id("yahoo", "AAPL", AS_OF, interval) for interval in (None, "1d", "5m")]
         assert len(set(ids)) == 3
 
-    def test_an_alerts_id_depends_on_rule_and_event(self) -> None:
-        assert price_alert_id(1, "a", "e") == price_alert_id(1, "a", "e")
-        assert len({price_alert_id(*key) for key in [(1, "a", "e"), (2, "a", "e"), (1, "a", "f")]}) == 3
+    def test_an_alerts_id_depends_on_rule_revision_state_and_event(self) -> None:
+        keys = [
+            (1, 1, "firing", "e"),
+            (2, 1, "firing", "e"),
+            (1, 2, "firing", "e"),
+            (1, 1, "resolved", "e"),
+            (1, 1, "firing", "f"),
+        ]
+        assert price_alert_id(*keys[0]) == price_alert_id(*keys[0])
+        assert len({price_alert_id(*key) for key in keys}) == 5
 
 
 class TestWhatAReaderTakes:

@@ -163,6 +163,11 @@ def test_a_time_of_another_form_is_refused(value: Any) -> None:
         ("as_of", "2024-11-20"),
         ("triggered_at", MISSING),
         ("event_id", ""),
+        ("state", "over"),
+        ("terms", "a\nb"),
+        ("message", "a\x1bb"),
+        ("message", "a" * 1025),
+        ("silenced", 1),
     ],
 )
 def test_an_alert_with_a_field_of_another_form_is_refused(field: str, value: Any) -> None:
@@ -175,7 +180,7 @@ def test_one_event_is_not_read_as_the_other() -> None:
         StockData.decode(price_alert().encode(), NOW)
     with pytest.raises(InvalidEvent, match="'STOCK_DATA' is not PRICE_ALERT"):
         PriceAlert.decode(stock_body(), NOW)
-    with pytest.raises(InvalidEvent, match="not one of STOCK_DATA, PRICE_ALERT"):
+    with pytest.raises(InvalidEvent, match="not one of STOCK_DATA, PRICE_ALERT, RULES_HELD"):
         decode_event(stock_body({"type": "TRADE"}), NOW)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.events.schemas import event_schemas, format_schema
 from shared.settings import ROOT
-from tests.event_factories import FULL_STOCK_DATA, price_alert, stock_body, stock_data
+from tests.event_factories import FULL_STOCK_DATA, price_alert, rules_held, stock_body, stock_data
 
 SCHEMAS = event_schemas()
 
@@ -26,6 +26,7 @@ def test_published_events_are_valid_by_their_schema() -> None:
         validate("stock_data.json", event.encode())
     for alert in (price_alert(), price_alert(previous_price=None)):
         validate("price_alert.json", alert.encode())
+    validate("rules_held.json", rules_held().encode())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""The command `stockwire rules`, whose rules take the past prices of their windows from the stored history."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from consumers.alerts.rules.commands import build_rules
+from consumers.alerts.seeding import PastPrice
+from consumers.history.queries.prices import history_reader, read_prices
+from shared.database_url import DatabaseUrl
+from shared.settings import load_settings
+from shared.sqlite_reading import database_exists
+from shared.times import parse_instant
+
+
+def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
+    """Yield the stored prices of a symbol, oldest first. Without a history there are none."""
+    settings = load_settings()
+    if not _exists(settings.history_url):
+        return
+    with history_reader(settings) as reader:
+        for row in read_prices(reader, symbol, since):
+            yield PastPrice(parse_instant(row["as_of"]), Decimal(row["price"]), row["currency"], row["provider"])
+
+
+def _exists(url: DatabaseUrl) -> bool:
+    return url.sqlite_file is None or database_exists(url.sqlite_file)
+
+
+rules = build_rules(past_prices)
