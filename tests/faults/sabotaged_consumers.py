@@ -168,6 +168,11 @@ def _insert_alert(engine: Engine, rule: str, event: StockData) -> None:
         "event_id": event.id,
         "provider": event.provider,
         "interval": "",
+        "revision": 1,
+        "state": "firing",
+        "terms": f"* crossing {RULES[rule]}",
+        "message": "",
+        "silenced": False,
     }
     with writing(engine) as connection:
         connection.execute(insert(alerts_table).values(values))
