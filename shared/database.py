@@ -135,6 +135,13 @@ class ReopeningHandler(Generic[T]):
         with self._reopening():
             check_files(self._engine)
 
+    def idle(self) -> None:
+        """Let the handler work while no batch waits, if it can. Raises its errors."""
+        with self._reopening() as handler:
+            idle = getattr(handler, "idle", None)
+            if idle:
+                idle()
+
     @contextmanager
     def _reopening(self) -> Iterator[Callable[[T], None]]:
         if self._handler is None:

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Engine
 
 from consumers.alerts.evaluation import Evaluator, Results
 from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
+from consumers.alerts.silence import Sessions, tell_silence
 from consumers.alerts.split_guard import describe_ratio
 from consumers.alerts.store import count_batch, read_counters
 from consumers.alerts.tables import SCHEMA
@@ -25,6 +27,7 @@ from shared.errors import (
     StorageUnavailable,
 )
 from shared.events import PriceAlert, RulesHeld, StockData
+from shared.market_calendar import load_market_calendar
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import ALERTS, LIVE_PRICES
@@ -55,12 +58,14 @@ class AlertHandler:
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         wake_sender: Callable[[], None] = lambda: None,
+        sessions: Callable[[], Sessions | None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._publish = publish
         self._clock = clock
         self._monotonic = monotonic
         self._wake_sender = wake_sender
+        self._sessions = sessions
         self._refused = False
         self._next_relay = 0.0
         self._evaluator = Evaluator(clock)
@@ -74,6 +79,13 @@ class AlertHandler:
         """
         self._tell(self._evaluate(events))
         if not self._refused or self._monotonic() >= self._next_relay:
+            self._relay()
+
+    def idle(self) -> None:
+        """Tell of symbols without data, when no event waits. Raises the same errors as a call."""
+        new = tell_silence(self._engine, self._clock(), self._sessions)
+        if new:
+            self._tell(Results(new))
             self._relay()
 
     def relay_at_start(self) -> None:
@@ -140,6 +152,12 @@ def describe_event(event: PriceAlert | RulesHeld) -> str:
     return f"{as_of} {event.symbol}{price} {event.rule_name}: {event.symbol} {condition}{end}"
 
 
+@cache
+def market_sessions(market: str | None) -> Sessions | None:
+    """Return the sessions of a market, whose calendar takes half a second to load. Raises SettingsError."""
+    return load_market_calendar(market).sessions if market else None
+
+
 @contextmanager
 def open_alerts(settings: Settings) -> Iterator[Handler]:
     """Yield the handler for the database of `settings`, after publishing what an earlier process left pending.
@@ -156,7 +174,9 @@ def open_alerts(settings: Settings) -> Iterator[Handler]:
         def open_rules() -> Handler:
             create_schema(engine, SCHEMA)
             log.info("using the rules in %s", redact(engine.url))
-            handler = AlertHandler(engine, publisher.publish, wake_sender=sender.wake)
+            handler = AlertHandler(
+                engine, publisher.publish, wake_sender=sender.wake, sessions=lambda: market_sessions(settings.market)
+            )
             handler.relay_at_start()
             return handler
 

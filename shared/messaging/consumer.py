@@ -34,7 +34,8 @@ class Consumer:
     - another StockwireError to stop the process
     - any other exception, after which each event is tried 5 times and then dead-lettered
 
-    A handler may have a method `check`, which is called every 2 seconds and may raise the same errors.
+    A handler may have a method `check`, which is called every 2 seconds and may raise the same errors, and a method
+    `idle`, which is called as often, but only while no event waits in the queue.
 
     `decode` returns the value that the handler gets for a delivery, or raises InvalidEvent. `max_batch` limits a batch;
     a stop request waits for the current batch. With `single_active`, RabbitMQ delivers to one of several processes

@@ -69,11 +69,20 @@ class DeliveryPolicy:
 
     def check(self) -> None:
         """Let the handler check what it depends on, if it can. Raises the handler's StockwireError if not transient."""
-        check = getattr(self._handler, "check", None)
+        self._call_method("check")
+
+    def idle(self) -> None:
+        """Let the handler work while the queue is empty, if it can. Raises the same errors as `check`."""
+        self._call_method("idle")
+
+    def _call_method(self, name: str) -> None:
+        method = getattr(self._handler, name, None)
         try:
-            if check:
-                check()
-        except (StorageUnavailable, BrokerUnavailable) as error:
+            if method:
+                method()
+        except PermissionMissing:
+            raise
+        except (StorageUnavailable, BrokerUnavailable, PublishError) as error:
             log.warning("%s", error)
 
     def _handle(self, batch: Sequence[Decoded], subscription: Subscription) -> None:

@@ -170,13 +170,16 @@ class _Runner:
         due = time.monotonic() + REDECLARE_INTERVAL
         while True:
             batch = subscription.take(self._max_batch, timeout=max(0.0, due - time.monotonic()))
-            if time.monotonic() >= due:
+            is_due = time.monotonic() >= due
+            if is_due:
                 # RabbitMQ does not tell a consumer that its binding was deleted.
                 declare()
                 self._policy.check()
                 due = time.monotonic() + REDECLARE_INTERVAL
             if batch:
                 yield batch
+            if is_due and len(batch) < self._max_batch:
+                self._policy.idle()
 
 
 def _split_by_attempts(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:

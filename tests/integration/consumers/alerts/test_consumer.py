@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from consumers.alerts.handler import REFUSED_INTERVAL, alerts, open_alerts
+from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
@@ -195,6 +196,26 @@ def test_a_rule_added_to_a_running_consumer_applies_within_two_seconds(environme
         environment.publish([third])
         environment.wait_until_evaluated(third)
     assert event_ids(environment.alerts()) == [second.id]
+
+
+def test_missing_data_is_told_while_other_symbols_go_on(environment: AlertsEnvironment) -> None:
+    add_rule(environment.engine, "feed", parse_terms("AAPL no data for 1s"), utc_now(), Options(resolved=True))
+    first, later = price_series(["199", "201"])
+    others = iter(price_series(["1"] * 1000, symbol="MSFT"))
+
+    def told() -> bool:
+        environment.publish([next(others)])
+        return bool(environment.alerts())
+
+    with environment.consuming():
+        environment.publish([first])
+        wait_until(told)
+        environment.publish([later])
+        environment.wait_until_evaluated(later)
+    alerts = environment.alerts()
+    assert [(each.state, each.event_id) for each in alerts] == [("firing", None), ("resolved", later.id)]
+    keys = {each.routing_key for each in environment.received(alerts[-1].id)}
+    assert keys == {"alert.AAPL.no_data"}
 
 
 def test_after_a_restart_repeated_events_raise_no_second_alert(environment: AlertsEnvironment) -> None:
