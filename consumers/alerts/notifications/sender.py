@@ -1,26 +1,23 @@
 """The sender: sends the pending deliveries, each target in its own thread, and records the results.
 
-One thread alone uses the database. The threads of the targets get their messages from it, and hand it their results, so
-neither a target nor their number delays the evaluation of rules.
+One thread alone uses the database. The threads of the targets get their messages from it and hand it their results, so
+no target delays another, or the evaluation of rules.
 """
 
 import logging
-import math
-import queue
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
-from consumers.alerts.notifications.attempts import Attempt, changes_after, try_to_send
-from consumers.alerts.notifications.channels import LazyChannel, OpenChannel, open_channel
+from consumers.alerts.notifications.attempts import Attempt
+from consumers.alerts.notifications.channels import OpenChannel, open_channel
 from consumers.alerts.notifications.deliveries import (
     Delivery,
     expire,
@@ -30,9 +27,10 @@ from consumers.alerts.notifications.deliveries import (
     remove_old,
     sent_since,
 )
-from consumers.alerts.notifications.planning import MAX_PENDING, make_notification, plan_messages
+from consumers.alerts.notifications.planning import MAX_PENDING, plan_messages
 from consumers.alerts.notifications.sender_lock import sender_lock
 from consumers.alerts.notifications.target_store import disable_target, read_targets
+from consumers.alerts.notifications.target_threads import TargetThreads
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA
 from shared.backoff import Backoff
@@ -72,15 +70,9 @@ class Sender:
     ) -> None:
         self._url = url
         self._clock = clock
-        self._open_channel = open_channel
         self._stopping = threading.Event()
-        # The time, on the monotonic clock, after which no further try begins.
-        self._last_start = math.inf
-        # Finished tries, the name of a target whose thread has ended, or None for a new alert.
-        self._inbox: queue.SimpleQueue[Attempt | str | None] = queue.SimpleQueue()
+        self._threads = TargetThreads(clock, open_channel)
         self._finished: list[Attempt] = []
-        self._busy: set[str] = set()
-        self._channels: dict[int, LazyChannel] = {}
         self._failing: set[int] = set()
         self._next_cleaning = clock()
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
@@ -94,11 +86,11 @@ class Sender:
 
     def wake(self) -> None:
         """Tell the sender that there are new deliveries. May be called from any thread."""
-        self._inbox.put(None)
+        self._threads.wake()
 
     def _stop(self) -> None:
         """Send what is due for a moment, wait for the tries under way, and record their results."""
-        self._last_start = time.monotonic() + DRAIN_TIMEOUT
+        self._threads.finish_within(DRAIN_TIMEOUT)
         self._stopping.set()
         self.wake()
         self._thread.join(2 * STOP_TIMEOUT)
@@ -128,6 +120,7 @@ class Sender:
             with sender_lock(engine) as check_lock:
                 if check_lock is None:
                     self._wait(POLL_INTERVAL)
+                    self._record(engine)
                     continue
                 while not self._stopping.is_set():
                     check_lock()
@@ -136,27 +129,14 @@ class Sender:
                 self._finish(engine)
 
     def _wait(self, seconds: float) -> None:
-        """Wait for a finished try or a new alert, at most this long, and take all that have come."""
-        deadline = time.monotonic() + seconds
-        while not self._stopping.is_set() or self._busy:
-            try:
-                self._take(self._inbox.get(timeout=max(0.0, deadline - time.monotonic())))
-            except queue.Empty:
-                return
-            deadline = 0.0
-
-    def _take(self, item: Attempt | str | None) -> None:
-        if isinstance(item, Attempt):
-            self._finished.append(item)
-        elif item is not None:
-            self._busy.discard(item)
+        self._finished += self._threads.wait(seconds)
 
     def _finish(self, engine: Engine) -> None:
         """Send what is due, and record the tries that are under way."""
         deadline = time.monotonic() + STOP_TIMEOUT
         while (left := deadline - time.monotonic()) > 0:
             pause = self._step(engine)
-            if pause and not self._busy:
+            if pause and not self._threads.busy:
                 return
             self._wait(min(pause, left))
         self._record(engine)
@@ -178,13 +158,13 @@ class Sender:
         with reading(engine) as connection:
             targets = read_targets(connection)
             for target in targets:
-                if target.name in self._busy:
+                if target.name in self._threads.busy:
                     continue
                 limit = target.at_most
                 if pending := pending_deliveries(connection, target.name, MAX_PENDING):
                     sent_at = sent_since(connection, target.name, now - limit.period) if limit else []
                     found.append(_Waiting(target, pending, sent_at))
-        self._close_channels({target.id for target in targets})
+        self._threads.close_channels(targets)
         return found
 
     def _advance(self, engine: Engine, waiting: _Waiting, now: datetime) -> datetime:
@@ -203,8 +183,8 @@ class Sender:
             with writing(engine) as connection:
                 join_digest(connection, plan.joins.deliveries, plan.joins.digest_id, plan.joins.due, target.ttl)
             return now
-        if plan.due <= now and time.monotonic() < self._last_start:
-            self._start(target, plan.messages)
+        if plan.due <= now:
+            self._threads.start(target, plan.messages)
             return head.expires_at
         return max(now + _SHORTEST_WAIT, min(plan.due, head.expires_at))
 
@@ -220,34 +200,6 @@ class Sender:
             target.name,
             format_duration(target.ttl),
         )
-
-    def _start(self, target: Target, messages: Sequence[Sequence[Delivery]]) -> None:
-        channel = self._channels.get(target.id)
-        if channel is None or channel.target != target:
-            channel = self._channels[target.id] = LazyChannel(target, self._open_channel)
-        thread = threading.Thread(
-            target=self._send, args=(channel, messages), name=f"target {target.name}", daemon=True
-        )
-        self._busy.add(target.name)
-        try:
-            thread.start()
-        except BaseException:
-            self._busy.discard(target.name)
-            raise
-
-    def _send(self, channel: LazyChannel, messages: Sequence[Sequence[Delivery]]) -> None:
-        """Send messages in order, until one fails. Runs in the target's thread."""
-        try:
-            for members in messages:
-                if time.monotonic() >= self._last_start or self._clock() >= members[0].expires_at:
-                    return
-                result = try_to_send(channel, partial(make_notification, members))
-                changes = changes_after(members, result, self._clock())
-                self._inbox.put(Attempt(channel.target, result, changes))
-                if result.error is not None:
-                    return
-        finally:
-            self._inbox.put(channel.target.name)
 
     def _record(self, engine: Engine) -> None:
         """Store the results of the finished tries. Raises StorageError, and then keeps them for the next call."""
@@ -283,8 +235,3 @@ class Sender:
                 has_more = remove_old(connection, now)
             if not has_more:
                 self._next_cleaning = now + CLEANING_INTERVAL
-
-    def _close_channels(self, kept: set[int]) -> None:
-        for target_id in self._channels.keys() - kept:
-            if self._channels[target_id].target.name not in self._busy:
-                self._channels.pop(target_id).close()
