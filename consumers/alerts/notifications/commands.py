@@ -19,6 +19,7 @@ from consumers.alerts.notifications.target_store import (
     find_target,
     read_targets,
     remove_target,
+    rules_of_target,
 )
 from consumers.alerts.notifications.targets import (
     DEFAULT_TTL,
@@ -139,8 +140,14 @@ def remove(name: NameArgument) -> None:
     """Remove a target, and give up the alerts that are pending for it."""
     with open_alerts_database() as engine, writing(engine) as connection:
         count = remove_target(connection, name, utc_now())
+        rules = rules_of_target(connection, name)
     left = f"; alerts that it did not get, which ./stockwire alerts --undelivered lists: {count}" if count else ""
     print_lines(f"removed target {name}{left}")
+    if rules:
+        print_lines(
+            f"rules that still name it: {', '.join(rules)}; change them with ./stockwire rules edit, or add a target"
+            " of this name"
+        )
 
 
 def _describe(

@@ -1,6 +1,5 @@
 """Targets in the alerts database."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from consumers.alerts.notifications.deliveries import give_up_pending
 from consumers.alerts.notifications.targets import MAX_TARGETS, RateLimit, Target
-from consumers.alerts.tables import targets
+from consumers.alerts.tables import rule_targets, rules, targets
 from shared.errors import SettingsError
 
 
@@ -48,19 +47,17 @@ def find_target(connection: Connection, name: str) -> Target:
     return _target(row)
 
 
-def require_targets(connection: Connection, names: Iterable[str]) -> None:
-    """Raise SettingsError for the first name that no target has."""
-    known = set(connection.scalars(select(targets.c.name)))
-    for name in names:
-        if name not in known:
-            raise _unknown(name)
-
-
 def remove_target(connection: Connection, name: str, now: datetime) -> int:
     """Delete a target, give up what is owed to it, and return the number of those alerts. Raises SettingsError."""
     if not connection.execute(delete(targets).where(targets.c.name == name)).rowcount:
         raise _unknown(name)
     return give_up_pending(connection, name, f"target {name} was removed", now)
+
+
+def rules_of_target(connection: Connection, name: str) -> list[str]:
+    """Return the names of the rules that tell this target, in alphabetical order."""
+    named = select(rules.c.name).join(rule_targets, rule_targets.c.rule_id == rules.c.id)
+    return sorted(connection.scalars(named.where(rule_targets.c.target == name)))
 
 
 def disable_target(connection: Connection, target: Target, reason: str, now: datetime) -> None:

@@ -1,7 +1,10 @@
 """Events as text for people: a title and one or more lines."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+
+from consumers.alerts.split_guard import describe_ratio
 
 # Alerts that a digest lists.
 _MAX_LISTED = 20
@@ -34,9 +37,10 @@ def describe_alert(data: Mapping[str, Any]) -> str:
 
 
 def _describe_held(data: Mapping[str, Any]) -> str:
+    ratio = describe_ratio(Decimal(data["ratio"]))
     return (
-        f"{data['symbol']} went from {data['previous_price']} to {data['price']}, which may be a split"
-        f" ({data['ratio']}): its rules wait for ./stockwire rules rescale {data['symbol']}"
+        f"{data['symbol']} went from {data['previous_price']} to {data['price']}, which may be a split: its rules wait"
+        f" for ./stockwire rules rescale {data['symbol']} {ratio}, or --as-is"
     )
 
 

@@ -1,45 +1,28 @@
 """The alerts consumer as a process on a real broker: restarted, killed, and without its broker."""
 
-import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from consumers.alerts.handler import REFUSED_INTERVAL, alerts, open_alerts
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
-from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
-from consumers.alerts.tables import SCHEMA
+from consumers.alerts.store import load_watermarks, pending_alerts
 from infra.up.rabbitmq import PrivateBroker, free_port
-from shared.database import open_engine, reading
-from shared.database_url import DatabaseUrl
+from shared.database import reading
 from shared.errors import BrokerUnavailable
 from shared.events import PriceAlert, StockData
-from shared.messaging.address import BrokerAddress
-from shared.messaging.amqp.connection import connected
-from shared.messaging.amqp.declarations import declare_queue
-from shared.messaging.amqp.subscription import Subscription
-from shared.messaging.messages import Delivery, price_message
-from shared.messaging.publisher import Publisher
-from shared.messaging.topology import EXCHANGE, LIVE_PRICES, QueueSpec, queue_name
-from shared.schema import create_schema
-from shared.settings import ROOT, Settings
+from shared.messaging.topology import EXCHANGE
 from shared.times import utc_now
+from tests.alerts_environment import DEADLINE, AlertsEnvironment, wait_until
 from tests.broker_users import BrokerUsers
 from tests.event_factories import NOW, price_series, stock_data
-
-DEADLINE = 20.0
-CONSUMER = [sys.executable, "-m", "consumers", "alerts"]
 
 # Runs the consumer, and kills it with SIGKILL before or after the call of one function.
 DOOMED = """
@@ -66,92 +49,6 @@ setattr(owner, name, die)
 with stop_on_signals() as stop:
     run_consumer(alerts, load_settings(), stop)
 """
-
-
-@dataclass
-class AlertsEnvironment:
-    """An alerts database, and a virtual host with the queues of the consumer and of a listener."""
-
-    settings: Settings
-    engine: Engine
-    output: Path
-    deliveries: list[Delivery]
-    listener: Subscription
-
-    def publish(self, events: Sequence[StockData]) -> None:
-        with Publisher(self.settings.amqp_url, "test") as publisher:
-            publisher.publish(price_message(event) for event in events)
-
-    def start(self, command: Sequence[str] = CONSUMER) -> "subprocess.Popen[bytes]":
-        own = {
-            "STOCKWIRE_AMQP_URL": self.settings.amqp_url.url(),
-            "STOCKWIRE_ALERTS_URL": self.settings.alerts_url.text,
-        }
-        others = {name: value for name, value in os.environ.items() if not name.startswith("STOCKWIRE_")}
-        with self.output.open("ab") as stdout, self.output.with_suffix(".log").open("ab") as stderr:
-            return subprocess.Popen(command, cwd=ROOT, env=others | own, stdout=stdout, stderr=stderr)
-
-    @contextmanager
-    def consuming(self) -> Iterator[None]:
-        """Run the consumer for one block, and stop it with SIGTERM."""
-        process = self.start()
-        try:
-            yield
-            process.terminate()
-            assert process.wait(DEADLINE) == 0
-        finally:
-            process.kill()
-            process.wait()
-
-    def wait_until_evaluated(self, event: StockData) -> None:
-        """Wait until the event has been evaluated and no alert is pending."""
-
-        def evaluated() -> bool:
-            with reading(self.engine) as connection:
-                watermark = load_watermarks(connection, {event.symbol}).get(event.symbol)
-                return watermark is not None and watermark.as_of >= event.as_of and not pending_alerts(connection, 1)
-
-        wait_until(evaluated)
-
-    def alerts(self) -> list[PriceAlert]:
-        return list(read_alerts(self.engine))
-
-    def received(self, last: str) -> list[Delivery]:
-        """Return every message that reached the listener, after the message with id `last` has arrived."""
-
-        def arrived() -> bool:
-            batch = self.listener.take(100, timeout=0.05)
-            if batch:
-                self.listener.acknowledge(batch[-1], and_all_before=True)
-            self.deliveries += batch
-            return any(each.properties["message_id"] == last for each in self.deliveries)
-
-        wait_until(arrived)
-        return self.deliveries
-
-    def printed_lines(self) -> list[str]:
-        return self.output.read_text().splitlines()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def environment(broker: BrokerAddress, tmp_path: Path) -> Iterator[AlertsEnvironment]:
-    url = DatabaseUrl(f"sqlite:///{tmp_path / 'alerts.db'}")
-    engine = open_engine(url.engine_url)
-    create_schema(engine, SCHEMA)
-    with connected(broker, "test") as connection:
-        declare_queue(connection, QueueSpec(queue_name("alerts"), (LIVE_PRICES,), single_active=True))
-        channel, _ = declare_queue(connection, QueueSpec("listener", ("alert.#",)))
-        listener = Subscription(connection, channel)
-        listener.start("listener", 1000)
-        yield AlertsEnvironment(Settings(amqp_url=broker, alerts_url=url), engine, tmp_path / "stdout", [], listener)
-    engine.dispose()
 
 
 def event_ids(alerts: Sequence[PriceAlert]) -> list[str | None]:

@@ -20,6 +20,9 @@ from consumers.alerts.notifications.commands import notify
 from consumers.alerts.notifications.deliveries import Change, State, pending_deliveries, record_changes
 from consumers.alerts.notifications.signing import check_secret, generate_secret
 from consumers.alerts.notifications.target_store import disable_target, find_target
+from consumers.alerts.rules.options import Options
+from consumers.alerts.rules.parser import parse_terms
+from consumers.alerts.rules.store import add_rule
 from shared.database import opened, reading, writing
 from shared.errors import DeliveryFailed, SettingsError, StorageError
 from shared.sqlite_privacy import make_private
@@ -205,6 +208,12 @@ def test_undelivered_alerts_are_listed_and_sent_again(stockwire: Command, outbox
 def test_removing_a_target_tells_what_it_did_not_get(stockwire: Command, outbox: Outbox) -> None:
     outbox.queue(3, "hook")
     assert stockwire("notify", "remove", "hook").endswith("which ./stockwire alerts --undelivered lists: 3\n")
+
+
+def test_removing_a_target_names_the_rules_that_still_name_it(stockwire: Command, outbox: Outbox) -> None:
+    for name in ("up", "down"):
+        add_rule(outbox.engine, name, parse_terms("AAPL above 200"), NOW, Options(notify=("hook",)))
+    assert "rules that still name it: down, up; change them with" in stockwire("notify", "remove", "hook")
 
 
 def test_commands_that_only_read_create_no_database(stockwire: Command, tmp_path: Path) -> None:
