@@ -85,5 +85,10 @@ def test_a_command_without_a_live_provider_imports_no_http_client(words: tuple[s
     assert imported(*words, database=database) & unused == set()
 
 
+@pytest.mark.parametrize("words", [("notify", "list"), ("alerts", "--undelivered")], ids=" ".join)
+def test_a_list_of_targets_or_alerts_imports_nothing_that_sends(words: tuple[str, ...], database: Path) -> None:
+    assert imported(*words, database=database) & {"apprise", "celery", "requests", "rich", "urllib3"} == set()
+
+
 def test_the_imports_of_another_command_are_seen(database: Path) -> None:
     assert imported("gaps", "AAPL", database=database) & SLOW >= {"sqlalchemy"}
