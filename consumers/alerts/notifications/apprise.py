@@ -6,6 +6,7 @@ Source: https://github.com/caronc/apprise
 import logging
 import queue
 import threading
+import time
 from typing import Any
 
 from consumers.alerts.notifications.channel import DELIVERED, TRY_TIMEOUT, Notification, Result
@@ -38,15 +39,16 @@ class AppriseChannel:
         self._running: tuple[str, queue.SimpleQueue[Result]] | None = None
 
     def send(self, notification: Notification) -> Result:
+        deadline = time.monotonic() + self._timeout
         if self._running is not None:
             message_id, results = self._running
-            result = self._wait(results)
+            result = self._wait(results, deadline)
             # The result of another message, which was given up meanwhile, says nothing about this one.
             if result is None or (message_id == notification.id and result is DELIVERED):
                 return result or self._no_result()
         results = self._start(notification)
         self._running = notification.id, results
-        return self._wait(results) or self._no_result()
+        return self._wait(results, deadline) or self._no_result()
 
     def close(self) -> None:
         pass
@@ -58,10 +60,10 @@ class AppriseChannel:
         thread.start()
         return results
 
-    def _wait(self, results: "queue.SimpleQueue[Result]") -> Result | None:
-        """Return the result of the running call, or None if it is still running."""
+    def _wait(self, results: "queue.SimpleQueue[Result]", deadline: float) -> Result | None:
+        """Return the result of the running call, or None if it is still running at the deadline."""
         try:
-            result = results.get(timeout=self._timeout)
+            result = results.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             return None
         self._running = None

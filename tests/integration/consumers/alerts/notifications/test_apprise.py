@@ -39,7 +39,7 @@ def test_an_alert_arrives_as_text(server: FakeHttpServer) -> None:
     [request] = server.requests
     message = json.loads(request.body)
     assert message["title"] == "AAPL: target"
-    assert "187.44" in message["message"]
+    assert message["message"] == ALERT.data.message
 
 
 @pytest.mark.parametrize("status", [400, 429, 500])
