@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
+from consumers.alerts.handler import AlertHandler
 from consumers.alerts.notifications.channels import open_channel
 from consumers.alerts.notifications.deliveries import KEEP_SENT
 from consumers.alerts.notifications.schedule import RETRY_DELAYS
@@ -23,6 +24,10 @@ from consumers.alerts.notifications.signing import generate_secret
 from consumers.alerts.notifications.target_store import enable_target, find_target, read_targets, remove_target
 from consumers.alerts.notifications.targets import RateLimit
 from consumers.alerts.notifications.undelivered import redeliver
+from consumers.alerts.rules.options import Options
+from consumers.alerts.rules.parser import parse_terms
+from consumers.alerts.rules.store import add_rule
+from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
 from infra.up.rabbitmq import free_port
 from shared.database import open_engine, reading, writing
@@ -31,8 +36,9 @@ from tests.dripping_server import ANSWERS, dripping_server
 from tests.event_factories import NOW
 from tests.fake_http_server import Answer, Request, always, fake_http_server, one_after_the_other
 from tests.integration.consumers.alerts.notifications.conftest import Outbox
+from tests.integration.consumers.alerts.test_real_prices import event, naive_alerts, rows
 from tests.polling import eventually
-from tests.webhook_receiver import first_of_each, ids, verify
+from tests.webhook_receiver import HostileReceiver, first_of_each, ids, verify
 
 # Seconds of a try, instead of 10: a busy machine needs a part of them to answer.
 TIMEOUT = 1.5
@@ -185,43 +191,38 @@ def test_a_target_that_is_gone_is_disabled_until_it_is_enabled_again(
 
 
 def test_every_alert_arrives_once_by_its_id_whatever_the_target_does(outbox: Outbox) -> None:
-    secret = generate_secret()
-    hostile = [
-        FAILING,
-        Answer("", 404),
-        Answer("", 302, {"Location": "/elsewhere"}),
-        Answer("", 429, {"Retry-After": "2"}),
-        Answer("late", delay=2 * TIMEOUT),
-        Answer("", 503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
-        Answer("slow but sure", drip=0.01),
-        Answer("cut short", cut=3),
-    ]
-    pattern = [OK, *hostile[:4], OK, OK, *hostile[4:]]
-    count = 0
-    accepted: list[Request] = []
-
-    def answer(request: Request) -> Answer:
-        nonlocal count
-        chosen = pattern[count % len(pattern)]
-        count += 1
-        if chosen.status == 200:
-            # A late answer does not reach the sender, but the receiver has the alert.
-            accepted.append(request)
-        return chosen
-
+    secret, receiver = generate_secret(), HostileReceiver(hang=2 * TIMEOUT)
     with sending(outbox) as sender:
-        with fake_http_server(answer) as server:
+        with fake_http_server(receiver) as server:
             outbox.add_target("hook", server.url, secret=secret, ttl=timedelta(days=7))
             queued = outbox.queue(12, "hook")
             pass_time(outbox, sender, timedelta(minutes=2), lambda: outbox.states().count("sent") > 3)
         # The server is away for a while, and comes back on its port.
         outbox.now += timedelta(minutes=10)
         sender.wake()
-        with fake_http_server(answer, port=int(server.url.rsplit(":", 1)[1])):
+        with fake_http_server(receiver, port=int(server.url.rsplit(":", 1)[1])):
             pass_time(outbox, sender, timedelta(minutes=2), all_sent(outbox))
-    assert first_of_each(accepted) == queued
-    for request in accepted:
+    assert first_of_each(receiver.accepted) == queued
+    for request in receiver.accepted:
         verify(request, secret)
+
+
+@pytest.mark.parametrize("prices", ["real_prices", pytest.param("all_real_prices", marks=pytest.mark.slow)])
+def test_the_alerts_of_real_prices_reach_a_hostile_target_and_a_good_one(
+    request: pytest.FixtureRequest, prices: str, sqlite_outbox: Outbox
+) -> None:
+    path, outbox, receiver = request.getfixturevalue(prices), sqlite_outbox, HostileReceiver(hang=2 * TIMEOUT)
+    handle = AlertHandler(outbox.engine, lambda messages: len(list(messages)), outbox.clock)
+    with fake_http_server(receiver) as hostile, fake_http_server(always(OK)) as good, sending(outbox) as sender:
+        outbox.add_target("hostile", hostile.url, ttl=timedelta(days=7))
+        outbox.add_target("good", good.url)
+        for name, terms in (("breakout", "AAPL crossing up 200"), ("cheap", "AAPL below 150")):
+            add_rule(outbox.engine, name, parse_terms(terms), NOW, Options(notify=("hostile", "good")))
+        handle([event(row) for row in rows(path) if row["symbol"] == "AAPL"])
+        pass_time(outbox, sender, timedelta(minutes=2), all_sent(outbox))
+        expected = [alert.id for alert in read_alerts(outbox.engine)]
+        assert [len(expected), len(set(expected))] == [len(naive_alerts(path))] * 2
+        assert first_of_each(receiver.accepted) == ids(good.requests) == expected
 
 
 @pytest.mark.parametrize("name", ["status line", "headers", "one long header"])
