@@ -96,7 +96,6 @@ def test_a_rule_added_to_a_running_consumer_applies_within_two_seconds(environme
 
 
 def test_missing_data_is_told_while_other_symbols_go_on(environment: AlertsEnvironment) -> None:
-    add_rule(environment.engine, "feed", parse_terms("AAPL no data for 1s"), utc_now(), Options(resolved=True))
     first, later = price_series(["199", "201"])
     others = iter(price_series(["1"] * 1000, symbol="MSFT"))
 
@@ -106,6 +105,8 @@ def test_missing_data_is_told_while_other_symbols_go_on(environment: AlertsEnvir
 
     with environment.consuming():
         environment.publish([first])
+        environment.wait_until_evaluated(first)
+        add_rule(environment.engine, "feed", parse_terms("AAPL no data for 1s"), utc_now(), Options(resolved=True))
         wait_until(told)
         environment.publish([later])
         environment.wait_until_evaluated(later)
