@@ -6,10 +6,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from benchmarks import alerts as alerting
 from benchmarks import latency as delay
 from benchmarks import persist as persisting
 from benchmarks import publish as publishing
 from benchmarks import sync as syncing
+from benchmarks.alerts import AlertsReport
 from benchmarks.report import Report
 from shared.cli.app import new_app, run
 
@@ -47,7 +49,16 @@ def sync(as_json: AsJson = False) -> None:
     show(syncing.measure(), as_json=as_json)
 
 
-def show(report: Report, *, as_json: bool) -> None:
+@cli.command()
+def alerts(
+    as_json: AsJson = False,
+    rules: Annotated[int, typer.Option(min=1_000, help="How many rules; the goals are for a million.")] = 1_000_000,
+) -> None:
+    """Evaluate events with a million alert rules on 500 symbols, beside a thousand rules."""
+    show(alerting.measure(rules), as_json=as_json)
+
+
+def show(report: Report | AlertsReport, *, as_json: bool) -> None:
     if as_json:
         print(report.as_json())
     else:

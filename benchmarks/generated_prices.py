@@ -11,7 +11,7 @@ from shared.messaging.messages import Message, price_message
 
 PROVIDER = "benchmark"
 
-_SYMBOLS = ["".join(letters) for letters in islice(product(ascii_uppercase, repeat=4), 500)]
+SYMBOLS = ["".join(letters) for letters in islice(product(ascii_uppercase, repeat=4), 500)]
 _START = datetime(2024, 11, 20, 14, 30, tzinfo=UTC)
 
 
@@ -22,7 +22,7 @@ def price_messages(number: int) -> list[Message]:
 
 def _prices() -> Iterator[StockData]:
     for second in count():
-        for place, symbol in enumerate(_SYMBOLS):
+        for place, symbol in enumerate(SYMBOLS):
             yield _price(symbol, second, place)
 
 

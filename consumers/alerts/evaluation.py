@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, true
 from consumers.alerts.alerting import make_alert
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
 from consumers.alerts.feeds import Hold, Observation, SymbolFeed
+from consumers.alerts.gaps import Gaps
 from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.rule_index import (
     Candidate,
@@ -56,6 +57,14 @@ class Results(NamedTuple):
     held: Sequence[RulesHeld] = ()
 
 
+class Needs(NamedTuple):
+    """What the rules of a symbol need: their numbers, the longest window, and the split guard."""
+
+    metrics: tuple[Metric, ...]
+    longest: timedelta | None
+    is_guarded: bool
+
+
 class Evaluator:
     """Evaluates batches. Feeds stay in memory between batches until `forget` is called."""
 
@@ -63,11 +72,14 @@ class Evaluator:
         self._clock = clock
         self._feeds: dict[str, SymbolFeed] = {}
         self._usage: dict[str, frozenset[Metric]] = {}
+        self._needs: dict[str, Needs] = {}
+        self._gaps = Gaps()
         self._revision = -1
 
     def forget(self) -> None:
         """Read everything again from the database with the next batch."""
         self._feeds.clear()
+        self._gaps.clear()
 
     def evaluate(self, connection: Connection, events: Sequence[StockData], revision: int) -> Results:
         """Evaluate events in order, and store the results in the transaction of `connection`.
@@ -78,23 +90,29 @@ class Evaluator:
         first = {event.symbol: event for event in reversed(events)}
         symbols = set(first)
         self._load(connection, first, revision)
-        batch = _Batch(connection, self._feeds, self._usage, revision, now)
+        batch = _Batch(connection, self._feeds, self._usage, self._needs, self._gaps, revision, now)
         batch.observe(events)
         batch.decide()
+        self._gaps.load(connection)
         return batch.save(symbols)
 
     def _load(self, connection: Connection, first: Mapping[str, StockData], revision: int) -> None:
         symbols = set(first)
         if revision != self._revision:
             self._usage.clear()
+            self._needs.clear()
+            self._gaps.clear()
             self._revision = revision
-        missing = symbols - self._usage.keys()
+        missing = symbols - self._needs.keys()
         if missing:
             self._usage |= load_usage(connection, missing)
+            self._needs |= {symbol: needs_of(symbol, self._usage) for symbol in missing}
         self._feeds |= load_feeds(connection, symbols - self._feeds.keys())
         for symbol in symbols:
-            feed = self._feeds[symbol]
-            if feed.window is None and any(metric.window is not None for metric in used_by(symbol, self._usage)):
+            feed, needs = self._feeds[symbol], self._needs[symbol]
+            if needs.longest is None:
+                feed.window = None
+            elif feed.window is None:
                 open_window(connection, symbol, feed, first[symbol])
 
 
@@ -106,12 +124,16 @@ class _Batch:
         connection: Connection,
         feeds: Mapping[str, SymbolFeed],
         usage: Usage,
+        needs: Mapping[str, "Needs"],
+        gaps: Gaps,
         revision: int,
         now: datetime,
     ) -> None:
         self._connection = connection
         self._feeds = feeds
         self._usage = usage
+        self._needs = needs
+        self._gaps = gaps
         self._revision = revision
         self._now = now
         self._first: dict[str, StockData] = {}
@@ -131,10 +153,9 @@ class _Batch:
             feed = self._feeds[symbol]
             feed.seen_at = self._now
             self._first.setdefault(symbol, event)
-            metrics = used_by(symbol, self._usage)
-            guarded = any(metric.kind is not Kind.SILENCE for metric in metrics)
+            needs = self._needs[symbol]
             before = feed.hold
-            found = feed.observe(event, self._revision, metrics, guarded=guarded)
+            found = feed.observe(event, self._revision, needs.metrics, guarded=needs.is_guarded)
             if isinstance(found, Hold):
                 self._holds.append((event, found))
             elif found is not None:
@@ -173,7 +194,8 @@ class _Batch:
 
     def _lookups(self) -> Iterator[Any]:
         for number, observation in enumerate(self._observations):
-            yield from lookups(number, observation, self._usage)
+            metrics = self._needs[observation.event.symbol].metrics
+            yield from lookups(number, observation, metrics, self._usage, self._gaps)
 
     def _new_rules(self, observation: Observation) -> list[Candidate]:
         """Return the rules that were added since the last event. The first event of a symbol finds all in the index."""
@@ -198,8 +220,7 @@ class _Batch:
         rule, stored = candidate
         key = (rule.id, symbol)
         if key in self._states:
-            if not rule.is_tracked and rule.id not in self._live.get(symbol, {}):
-                self._states[key] = _implied(rule, self._states[key], previous, before)
+            self._states[key] = _implied(rule, self._states[key], previous, before)
             return
         if stored is not None and symbol in self._new_worlds:
             stored = StoredState(after_change_of_world(stored.state), stored.revision)
@@ -253,10 +274,9 @@ class _Batch:
         """Return the time before which each symbol's prices are needed by no window, where there are many."""
         found = {}
         for symbol in symbols:
-            feed = self._feeds[symbol]
-            spans = [metric.window for metric in used_by(symbol, self._usage) if metric.window is not None]
-            if feed.window is not None and feed.mark is not None and spans:
-                before = feed.window.forget_before(to_micros(feed.mark.as_of - max(spans)))
+            feed, longest = self._feeds[symbol], self._needs[symbol].longest
+            if feed.window is not None and feed.mark is not None and longest is not None:
+                before = feed.window.forget_before(to_micros(feed.mark.as_of - longest))
                 if before is not None:
                     found[symbol] = before
         return found
@@ -291,9 +311,12 @@ def open_window(connection: Connection, symbol: str, feed: SymbolFeed, first: St
     feed.open_window(rows)
 
 
-def used_by(symbol: str, usage: Usage) -> frozenset[Metric]:
-    """Return the numbers that rules of a symbol or of `*` need."""
-    return usage[symbol] | usage[EVERY_SYMBOL]
+def needs_of(symbol: str, usage: Usage) -> Needs:
+    """Return what the rules of a symbol and of `*` need."""
+    metrics = tuple(usage[symbol] | usage[EVERY_SYMBOL])
+    windows = [metric.window for metric in metrics if metric.window is not None]
+    guarded = any(metric.kind is not Kind.SILENCE for metric in metrics)
+    return Needs(metrics, max(windows, default=None), guarded)
 
 
 def state_before(

@@ -3,13 +3,14 @@
 Nothing here reads a clock or a database, so a dry run takes the same steps as the consumer.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
+from consumers.alerts.numbers import NO_NUMBERS, Numbers
 from consumers.alerts.split_guard import suspected_ratio
 from consumers.alerts.watermarks import Watermark, comparable, watermark_of
 from consumers.alerts.windows import PriceWindow
@@ -22,8 +23,8 @@ class Observation(NamedTuple):
 
     event: StockData
     previous: Watermark | None
-    before: Mapping[Metric, Sample]
-    now: Mapping[Metric, Sample]
+    before: Numbers
+    now: Numbers
     is_new_world: bool = False
 
 
@@ -56,67 +57,63 @@ class SymbolFeed:
         # Time and provider of the newest event, if it was late.
         self.late = late
         self.window: PriceWindow | None = None
-        self._before: dict[Metric, Sample] = {}
+        # What the windows compared the last price with.
+        self._bases: dict[Metric, float | None] = {}
 
     def open_window(self, rows: Iterable[tuple[int, float]]) -> None:
         """Take the prices that windows need, oldest first."""
         self.window = PriceWindow(rows)
-        self._before = {}
+        self._bases = {}
 
     def observe(
         self, event: StockData, revision: int, metrics: Collection[Metric], *, guarded: bool = True
     ) -> Observation | Hold | None:
         """Take an event and return its observation, a new hold, or None for an event that is late or held.
 
-        `metrics` are the numbers that rules of the symbol need, and `revision` is that of the newest rule. The symbol
-        of `*` rules alone is guarded too.
+        `metrics` are the numbers that rules of the symbol need, and `revision` is that of the newest rule. Only with
+        `guarded` a jump that may be a split is held.
         """
         known = self.mark is not None
         previous = comparable(self.mark, event)
         if known and previous is None:
             self._enter_new_world()
-        as_of = event.as_of
+        as_of, price = event.as_of, event.price
         last = self._last()
-        if last is not None and as_of <= last[0]:
-            # A repeated event is not late.
-            self.late = (as_of, event.provider) if as_of < last[0] else self.late
-            return None
-        self.late = None
-        if self.hold is not None and not self.hold.released:
-            self._remember(event, metrics)
-            self.hold = replace(self.hold, last_as_of=as_of, last_price=event.price)
-            return None
-        ratio = suspected_ratio(last, (as_of, event.price)) if last is not None and guarded else None
-        if last is not None and ratio is not None:
-            self._fill_before(metrics)
-            self._remember(event, metrics)
-            self.hold = Hold(as_of, event.price, last[1], ratio, as_of, event.price)
-            return self.hold
-        return self._count(event, previous, revision, metrics, is_new_world=known and previous is None)
-
-    def numbers(self, metrics: Collection[Metric]) -> dict[Metric, Sample]:
-        """Return the numbers at the newest price that counted."""
-        return self._numbers_before(self.mark, metrics)
-
-    def _count(
-        self,
-        event: StockData,
-        previous: Watermark | None,
-        revision: int,
-        metrics: Collection[Metric],
-        *,
-        is_new_world: bool,
-    ) -> Observation:
-        before = self._numbers_before(previous, metrics)
-        self._remember(event, metrics)
+        if last is not None:
+            if as_of <= last[0]:
+                # A repeated event is not late.
+                self.late = (as_of, event.provider) if as_of < last[0] else self.late
+                return None
+            self.late = None
+            if self.hold is not None and not self.hold.released:
+                self._remember(as_of, price)
+                self.hold = replace(self.hold, last_as_of=as_of, last_price=price)
+                return None
+            ratio = suspected_ratio(last, (as_of, price)) if guarded else None
+            if ratio is not None:
+                self._fill_bases(metrics)
+                self._remember(as_of, price)
+                self.hold = Hold(as_of, price, last[1], ratio, as_of, price)
+                return self.hold
+        before = self.numbers(metrics) if previous is not None else NO_NUMBERS
+        self._remember(as_of, price)
         self.hold = None
         self.mark = watermark_of(event, revision, previous)
-        now = _numbers_of(event, metrics)
-        windows = [metric for metric in metrics if metric.window is not None]
-        if windows and self.window is not None:
-            self._before = self.window.samples(windows, to_micros(event.as_of), event.price)
-            now |= self._before
-        return Observation(event, previous, before, now, is_new_world)
+        if self.window is not None:
+            windows = [metric for metric in metrics if metric.window is not None]
+            self._bases = self.window.bases(windows, to_micros(as_of))
+        now = Numbers(_numbers_of(event, price, metrics), price, self._bases)
+        return Observation(event, previous, before, now, known and previous is None)
+
+    def numbers(self, metrics: Collection[Metric]) -> Numbers:
+        """Return the numbers at the newest price that counted."""
+        mark = self.mark
+        if mark is None:
+            return NO_NUMBERS
+        self._fill_bases(metrics)
+        found = {metric: mark.sample(metric) for metric in metrics if metric.window is None}
+        samples = {metric: sample for metric, sample in found.items() if sample is not None}
+        return Numbers(samples, mark.price, self._bases)
 
     def _last(self) -> tuple[datetime, Decimal] | None:
         """Return time and price of the newest event, which a hold has kept from counting."""
@@ -126,42 +123,36 @@ class SymbolFeed:
 
     def _enter_new_world(self) -> None:
         self.mark = self.hold = None
-        self._before = {}
+        self._bases = {}
         if self.window is not None:
             self.window = PriceWindow()
 
-    def _remember(self, event: StockData, metrics: Collection[Metric]) -> None:
-        if self.window is not None and any(metric.window is not None for metric in metrics):
-            self.window.forget_from(to_micros(event.as_of))
-            self.window.add(to_micros(event.as_of), float(event.price))
+    def _remember(self, as_of: datetime, price: Decimal) -> None:
+        if self.window is not None:
+            at = to_micros(as_of)
+            self.window.forget_from(at)
+            self.window.add(at, float(price))
 
-    def _numbers_before(self, previous: Watermark | None, metrics: Collection[Metric]) -> dict[Metric, Sample]:
-        if previous is None:
-            return {}
-        self._fill_before(metrics)
-        numbers = {metric: previous.sample(metric) for metric in metrics if metric.window is None}
-        found = {metric: sample for metric, sample in numbers.items() if sample is not None}
-        return found | {metric: self._before[metric] for metric in metrics if metric in self._before}
-
-    def _fill_before(self, metrics: Collection[Metric]) -> None:
+    def _fill_bases(self, metrics: Collection[Metric]) -> None:
         """Measure the windows that end at the last price, if they were not measured then."""
-        missing = [metric for metric in metrics if metric.window is not None and metric not in self._before]
-        if missing and self.window is not None and self.mark is not None:
-            at = to_micros(self.mark.as_of)
-            self._before |= self.window.samples_at(missing, at, self.mark.price)
+        if self.window is None or self.mark is None:
+            return
+        missing = [metric for metric in metrics if metric.window is not None and metric not in self._bases]
+        if missing:
+            self._bases |= self.window.bases_at(missing, to_micros(self.mark.as_of), self.mark.price)
 
 
-def _numbers_of(event: StockData, metrics: Collection[Metric]) -> dict[Metric, Sample]:
+def _numbers_of(event: StockData, price: Decimal, metrics: Collection[Metric]) -> dict[Metric, Sample]:
     """Return the numbers of an event that need no window."""
     numbers: dict[Metric, Sample] = {}
     for metric in metrics:
         if metric.window is not None or metric.kind is Kind.SILENCE:
             continue
         if metric.kind is Kind.PRICE:
-            numbers[metric] = Sample(event.price)
+            numbers[metric] = Sample(price)
         elif metric.kind is Kind.VOLUME:
             if event.volume is not None:
                 numbers[metric] = Sample(Decimal(event.volume))
         elif event.previous_close is not None:
-            numbers[metric] = Sample(event.price, event.previous_close)
+            numbers[metric] = Sample(price, event.previous_close)
     return numbers

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, Integer, TextualSelect, column, selec
 from consumers.alerts.conditions.base import Direction
 from consumers.alerts.conditions.metrics import Metric
 from consumers.alerts.feeds import Observation
+from consumers.alerts.gaps import Gaps
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.alerts.rules.rows import rule_of_row, state_of_row
 from consumers.alerts.states import RuleState
@@ -41,7 +42,7 @@ class Candidate(NamedTuple):
 class Lookup(NamedTuple):
     """A range of levels in one direction, for the event with this number in the batch.
 
-    `owner` is the symbol of the event, or `*`.
+    `owner` is the symbol of the event, or `*`. `is_first` is 1 if there was no number before, and else 0.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Lookup(NamedTuple):
     direction: str
     low: float
     high: float
+    is_first: int
 
 
 def load_usage(connection: Connection, symbols: Collection[str]) -> dict[str, frozenset[Metric]]:
@@ -67,18 +69,24 @@ def load_usage(connection: Connection, symbols: Collection[str]) -> dict[str, fr
     return {symbol: frozenset(found[symbol]) for symbol in wanted}
 
 
-def lookups(number: int, observation: Observation, usage: Usage) -> Iterator[Lookup]:
-    """Yield the ranges of levels that the numbers of a symbol have passed with an event."""
-    symbol = observation.event.symbol
-    for owner in (symbol, EVERY_SYMBOL):
-        for metric in usage[owner]:
-            now = observation.now.get(metric)
-            if now is None:
-                continue
-            here = metric.position(now)
-            before = observation.before.get(metric)
-            for direction, low, high in _passed(None if before is None else metric.position(before), here):
-                yield Lookup(number, symbol, owner, metric.key, direction.value, low, high)
+def lookups(
+    number: int, observation: Observation, metrics: Iterable[Metric], usage: Usage, gaps: Gaps
+) -> Iterator[Lookup]:
+    """Yield the ranges of levels that the numbers of a symbol may have passed with an event."""
+    symbol, previous = observation.event.symbol, observation.previous
+    price = float(observation.event.price)
+    price_before = 0.0 if previous is None else float(previous.price)
+    for metric in metrics:
+        here = observation.now.position(metric, price)
+        if here is None:
+            continue
+        there = observation.before.position(metric, price_before)
+        if gaps.stays(symbol, metric, here) and there is not None:
+            continue
+        for owner in (symbol, EVERY_SYMBOL):
+            if metric in usage[owner]:
+                for direction, low, high in _passed(there, here):
+                    yield Lookup(number, symbol, owner, metric.key, direction.value, low, high, int(there is None))
 
 
 def find_candidates(connection: Connection, wanted: Sequence[Lookup]) -> dict[int, list[Candidate]]:
@@ -160,13 +168,13 @@ _LOOKUPS = {
         SELECT json_extract(value, '$[0]') AS number, json_extract(value, '$[1]') AS symbol,
                json_extract(value, '$[2]') AS owner, json_extract(value, '$[3]') AS metric,
                json_extract(value, '$[4]') AS direction, json_extract(value, '$[5]') AS low,
-               json_extract(value, '$[6]') AS high
+               json_extract(value, '$[6]') AS high, json_extract(value, '$[7]') AS is_first
         FROM json_each(:lookups)
     """,
     "postgresql": """
         SELECT CAST(value->>0 AS integer) AS number, value->>1 AS symbol, value->>2 AS owner, value->>3 AS metric,
                value->>4 AS direction, CAST(value->>5 AS double precision) AS low,
-               CAST(value->>6 AS double precision) AS high
+               CAST(value->>6 AS double precision) AS high, CAST(value->>7 AS integer) AS is_first
         FROM json_array_elements(CAST(:lookups AS json))
     """,
 }
@@ -185,6 +193,7 @@ def _candidates(dialect: str) -> TextualSelect:
         LEFT JOIN rule_states ON rule_states.rule_id = rules.id AND rule_states.symbol = lookup.symbol
         WHERE level.symbol = lookup.owner AND level.metric = lookup.metric AND level.direction = lookup.direction
           AND level.level BETWEEN lookup.low AND lookup.high
+          AND (level.fires_first OR lookup.is_first = 0)
     """  # noqa: S608 - names of ours
     columns: list[Any] = [column("number", Integer), *rules.c]
     columns += [Column(f"state_{each.name}", each.type) for each in rule_states.c]

@@ -1,7 +1,6 @@
 """Feeds, states and alerts in the alerts database; functions with a connection work in their caller's transaction."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -105,15 +104,17 @@ def load_window(
 def save_feeds(connection: Connection, feeds: Mapping[str, SymbolFeed]) -> None:
     """Store watermarks and holds."""
     marks = [
-        {"symbol": symbol, "seen_at": feed.seen_at, **_late_columns(feed), **asdict(feed.mark)}
+        {"symbol": symbol, "seen_at": feed.seen_at, **_late_columns(feed), **_columns(feed.mark, _WATERMARK)}
         for symbol, feed in feeds.items()
         if feed.mark is not None
     ]
     _upsert(connection, watermarks, marks)
-    held = [{"symbol": symbol} | asdict(feed.hold) for symbol, feed in feeds.items() if feed.hold is not None]
+    held = [{"symbol": symbol} | _columns(feed.hold, _HOLD) for symbol, feed in feeds.items() if feed.hold is not None]
     _upsert(connection, holds, held)
-    free = [symbol for symbol, feed in feeds.items() if feed.hold is None]
-    connection.execute(delete(holds).where(holds.c.symbol.in_(free)))
+    held_before = set(connection.scalars(select(holds.c.symbol)))
+    free = [symbol for symbol in held_before if symbol in feeds and feeds[symbol].hold is None]
+    if free:
+        connection.execute(delete(holds).where(holds.c.symbol.in_(free)))
 
 
 def save_window_prices(connection: Connection, events: Iterable[StockData]) -> None:
@@ -160,9 +161,11 @@ def save_alerts(connection: Connection, raised: Sequence[Raised]) -> list[PriceA
         return []
     statement = insert_into(alerts, connection.dialect.name)
     statement = statement.on_conflict_do_nothing(index_elements=_KEY).returning(*_KEY)
-    rows = {_key(each): _row(each) for each in raised}
-    inserted = {tuple(row) for row in connection.execute(statement, [*rows.values()])}
-    return [each.alert for each in raised if _key(each) in inserted]
+    # Of several alerts with one key the first counts, as it would in batches of their own.
+    first = {_key(each): each for each in reversed(raised)}
+    rows = [_row(each) for each in raised if first[_key(each)] is each]
+    inserted = {tuple(row) for row in connection.execute(statement, rows)}
+    return [each.alert for each in raised if first[_key(each)] is each and _key(each) in inserted]
 
 
 def targets_of_rules(connection: Connection, rule_ids: Collection[int]) -> dict[int, list[str]]:
@@ -231,6 +234,10 @@ def _rows_of(connection: Connection, table: Table, symbols: Collection[str]) -> 
     if not symbols:
         return []
     return connection.execute(select(table).where(table.c.symbol.in_(symbols))).mappings().all()
+
+
+def _columns(values: Watermark | Hold, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(values, name) for name in names}
 
 
 def _late_columns(feed: SymbolFeed) -> dict[str, Any]:

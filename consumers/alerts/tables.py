@@ -115,7 +115,8 @@ rule_targets = Table(
 )
 
 # The index of the enabled rules: a rule can change only when its number (`metric`: the price, the volume, the change in
-# a window, ...) reaches one of its levels in the direction of that level.
+# a window, ...) reaches one of its levels in the direction of that level. The first number of a symbol, before which
+# there is none, is of interest only to the levels with `fires_first`.
 rule_levels = Table(
     "rule_levels",
     metadata,
@@ -124,6 +125,7 @@ rule_levels = Table(
     Column("direction", Text, primary_key=True),
     Column("level", Double, primary_key=True, autoincrement=False),
     Column("rule_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("fires_first", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
 Index("rule_levels_rule", rule_levels.c.rule_id)

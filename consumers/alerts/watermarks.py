@@ -4,13 +4,14 @@ A simulated or replayed price says nothing about a real one, and a price in penc
 such prices a threshold seems to be crossed although no market moved.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
 from shared.events import StockData
 from shared.prices import is_real
+from shared.times import EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +67,27 @@ class Watermark:
         return min(self.revision, volume, close)
 
 
+# Before the first event of a symbol.
+_NOTHING = Watermark(EPOCH, Decimal(0), 0)
+
+
 def watermark_of(event: StockData, revision: int, previous: Watermark | None = None) -> Watermark:
     """Return the watermark of an event, with the numbers that the event does not have from the previous watermark."""
+    kept = previous or _NOTHING
     volume, close, price = event.volume, event.previous_close, event.price
-    new = Watermark(event.as_of, price, revision, event.currency, event.provider, volume, revision)
-    if close is not None:
-        new = replace(new, close_price=price, previous_close=close, close_revision=revision)
-    elif previous is not None:
-        kept = {name: getattr(previous, name) for name in ("close_price", "previous_close", "close_revision")}
-        new = replace(new, **kept)
-    if previous is None:
-        return new
-    if volume is None:
-        new = replace(new, volume=previous.volume, volume_revision=previous.volume_revision)
-    return replace(new, previous_price=previous.price)
+    return Watermark(
+        as_of=event.as_of,
+        price=price,
+        revision=revision,
+        currency=event.currency,
+        provider=event.provider,
+        volume=kept.volume if volume is None else volume,
+        volume_revision=kept.volume_revision if volume is None else revision,
+        close_price=kept.close_price if close is None else price,
+        previous_close=kept.previous_close if close is None else close,
+        close_revision=kept.close_revision if close is None else revision,
+        previous_price=None if previous is None else previous.price,
+    )
 
 
 def comparable(previous: Watermark | None, event: StockData) -> Watermark | None:

@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from operator import ge, le
 
-from consumers.alerts.conditions.metrics import Kind, Metric, Sample
-from shared.prices import from_float
+from consumers.alerts.conditions.metrics import Kind, Metric
 
 _MICROSECOND = timedelta(microseconds=1)
 _MOVES = (Kind.PERCENT, Kind.AMOUNT)
@@ -35,18 +35,24 @@ class PriceWindow:
     def __len__(self) -> int:
         return len(self._times)
 
-    def samples(self, metrics: Collection[Metric], at: int, price: Decimal) -> dict[Metric, Sample]:
-        """Return the numbers of windows that end at the time `at` of the newest price, which was added before."""
-        return {metric: self._sample(metric, at, price) for metric in metrics}
+    def bases(self, metrics: Iterable[Metric], at: int) -> dict[Metric, float | None]:
+        """Return what windows that end at the time `at` of the newest price, added before, compare this price with."""
+        times, prices = self._times, self._prices
+        found: dict[Metric, float | None] = {}
+        for metric in metrics:
+            since = at - _length(metric)
+            oldest = bisect_left(times, since)
+            found[metric] = prices[oldest] if metric.kind in _MOVES else self._extreme_base(metric, at, since, oldest)
+        return found
 
-    def samples_at(self, metrics: Collection[Metric], at: int, price: Decimal) -> dict[Metric, Sample]:
-        """Return the numbers as of a price that may not be the newest. Slow; for the first event after a start."""
+    def bases_at(self, metrics: Collection[Metric], at: int, price: Decimal) -> dict[Metric, float | None]:
+        """Return the same as of a price that may not be the newest. Slow; for the first event after a start."""
         end = bisect_left(self._times, at + 1)
         earlier = PriceWindow(zip(self._times[:end], self._prices[:end], strict=True))
         if not end or self._times[end - 1] != at:
             # No window needed this price when it came.
             earlier.add(at, float(price))
-        return earlier.samples(metrics, at, price)
+        return earlier.bases(metrics, at)
 
     def add(self, at: int, price: float) -> None:
         """Add a price that is newer than all others."""
@@ -70,15 +76,11 @@ class PriceWindow:
         del self._times[:count], self._prices[:count]
         return at
 
-    def _sample(self, metric: Metric, at: int, price: Decimal) -> Sample:
-        since = at - (metric.window or timedelta()) // _MICROSECOND
-        oldest = bisect_left(self._times, since)
-        if metric.kind in _MOVES:
-            return Sample(price, from_float(self._prices[oldest]))
+    def _extreme_base(self, metric: Metric, at: int, since: int, oldest: int) -> float | None:
         # Half the window must be known, without the newest price itself.
         if len(self._times) - oldest < 2 or 2 * (at - self._times[oldest]) < at - since:
-            return Sample(price)
-        return Sample(price, from_float(self._extreme(metric).before_newest(since)))
+            return None
+        return self._extreme(metric).before_newest(since)
 
     def _extreme(self, metric: Metric) -> "_Extreme":
         found = self._extremes.get(metric)
@@ -87,6 +89,12 @@ class PriceWindow:
             for at, price in zip(self._times, self._prices, strict=True):
                 found.add(at, price)
         return found
+
+
+@cache
+def _length(metric: Metric) -> int:
+    """Return the length of a window in microseconds."""
+    return 0 if metric.window is None else metric.window // _MICROSECOND
 
 
 class _Extreme:

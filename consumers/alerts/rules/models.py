@@ -47,15 +47,19 @@ class Rule:
         """Return True if the state of the rule does not follow from the last two prices, and must be stored."""
         return self.options.rearm is not None or self.options.hold is not None
 
-    def levels(self) -> set[Level]:
-        """Return the levels at which an event may change the state of the rule, or make it fire."""
+    def levels(self) -> dict[Level, bool]:
+        """Return the levels at which an event may change the state of the rule, or make it fire.
+
+        The values tell if the first price beyond the level may make it fire too.
+        """
         regions = self.condition.regions()
-        levels = {level for region in regions for level in region.begin()}
+        levels: dict[Level, bool] = {}
         if self.options.resolved or self.options.hold is not None:
-            levels |= {level for region in regions for level in region.end()}
+            levels |= dict.fromkeys((level for region in regions for level in region.end()), False)
         if self.options.rearm is not None and self.condition.rearms is not None:
-            levels.add(Level(self.condition.rearms, float(self.options.rearm)))
-        return levels
+            levels[Level(self.condition.rearms, float(self.options.rearm))] = False
+        begin = (level for region in regions for level in region.begin())
+        return levels | dict.fromkeys(begin, self.condition.is_state)
 
     def rescaled(self, ratio: Decimal) -> "Rule":
         """Return the rule after a split, with its prices divided by the ratio."""

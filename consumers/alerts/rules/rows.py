@@ -66,8 +66,9 @@ def level_rows(rule: Rule) -> list[dict[str, Any]]:
             "direction": level.direction.value,
             "level": level.position,
             "rule_id": rule.id,
+            "fires_first": fires_first,
         }
-        for level in rule.levels()
+        for level, fires_first in rule.levels().items()
     ]
 
 

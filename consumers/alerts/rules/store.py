@@ -43,11 +43,10 @@ def insert_rules(connection: Connection, new: Sequence[Rule]) -> list[Rule]:
     revision = begin_change(connection)
     _check_names(connection, [rule.name for rule in new])
     _check_targets(connection, {name for rule in new for name in rule.options.notify})
-    stored = []
-    for rule in new:
-        row = row_of_rule(replace(rule, revision=revision))
-        rule_id = connection.execute(insert(rules).values(row).returning(rules.c.id)).scalar_one()
-        stored.append(replace(rule, id=rule_id, revision=revision))
+    rows = [row_of_rule(replace(rule, revision=revision)) for rule in new]
+    statement = insert(rules).returning(rules.c.id, sort_by_parameter_order=True)
+    ids = connection.scalars(statement, rows).all() if rows else ()
+    stored = [replace(rule, id=number, revision=revision) for rule, number in zip(new, ids, strict=True)]
     _insert_targets(connection, stored)
     index_rules(connection, stored)
     return stored

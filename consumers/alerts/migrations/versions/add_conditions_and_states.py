@@ -104,6 +104,7 @@ def _create_tables() -> None:
         *(sa.Column(name, sa.Text, primary_key=True) for name in ("symbol", "metric", "direction")),
         sa.Column("level", sa.Double, primary_key=True, autoincrement=False),
         sa.Column("rule_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("fires_first", sa.Boolean, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_index("rule_levels_rule", "rule_levels", ["rule_id"])
@@ -171,7 +172,7 @@ def _convert_rules(connection: sa.Connection) -> None:
     connection.execute(sa.text("UPDATE rules SET terms = :terms WHERE id = :id"), terms)
     levels = [level for row in rows for level in _levels(row)]
     connection.execute(
-        sa.text("INSERT INTO rule_levels VALUES (:symbol, 'price', :direction, :level, :rule_id)"), levels
+        sa.text("INSERT INTO rule_levels VALUES (:symbol, 'price', :direction, :level, :rule_id, :fires_first)"), levels
     )
     connection.execute(
         sa.text("INSERT INTO metric_usage SELECT symbol, metric, count(*) FROM rule_levels GROUP BY symbol, metric")
@@ -189,6 +190,7 @@ def _levels(row: Any) -> list[dict[str, Any]]:
     down = {"below": nextafter(row.threshold, -inf), "crossing_down": row.threshold, "crossing": row.threshold}
     return [
         {"symbol": row.symbol, "direction": direction, "level": side[row.condition], "rule_id": row.id}
+        | {"fires_first": row.condition in ("above", "below")}
         for direction, side in (("up", up), ("down", down))
         if row.condition in side
     ]
