@@ -86,6 +86,8 @@ def test_the_commands_of_a_page_run_in_their_order(page: Path, checkout: Path, e
                 session.run_commands(block)
             elif block.language == "python":
                 session.run_program(block)
+            elif block.language == "toml":
+                session.save_file(block)
         session.stop_all()
 
 
@@ -111,7 +113,7 @@ def test_a_block_is_left_out_only_for_a_good_reason(block: Block) -> None:
 
 
 def test_every_block_has_a_language_that_is_run_or_shown() -> None:
-    unknown = [block.place for block in BLOCKS if block.language not in {"sh", "python", "json", "ini", "text"}]
+    unknown = [block.place for block in BLOCKS if block.language not in {"sh", "python", "json", "toml", "ini", "text"}]
     assert unknown == []
 
 
@@ -159,6 +161,12 @@ class _Session:
         name = re.match(r"# (\w+\.py)\n", block.text)
         assert name, f"{block.place} does not begin with the name of its file"
         (self._folder / name[1]).write_text(block.text)
+
+    def save_file(self, block: Block) -> None:
+        """Save the text under the name in the comment above it."""
+        match = re.fullmatch(r"saved as (\S+)", block.comment)
+        assert match, f"{block.place} has no comment with the name of its file"
+        (self._folder / match[1]).write_text(block.text)
 
     def stop_all(self) -> None:
         for block, command, process in self._foreground:

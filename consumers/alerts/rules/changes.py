@@ -21,18 +21,23 @@ from shared.errors import SettingsError
 
 
 def edit_rule(engine: Engine, name: str, terms: Terms | None, options: Options) -> Rule:
-    """Store other terms and options of a rule. Raises SettingsError.
-
-    The rule does not fire again for what it has told already: where it is firing, it stays so for as long as its new
-    condition is true.
-    """
+    """Store other terms and options of a rule, as `revise_rule` does. Raises SettingsError."""
     with writing(engine) as connection:
         old = find_rule(connection, name)
-        before = standings(connection, [old])[old.id]
-        rule = replace_rule(connection, replace(old, terms=terms or old.terms, options=options))
-        connection.execute(delete(rule_states).where(rule_states.c.rule_id == rule.id))
-        save_states(connection, [row_of_state(rule, each.symbol, _carried(each)) for each in before if old.enabled])
-        return rule
+        return revise_rule(connection, old, replace(old, terms=terms or old.terms, options=options))
+
+
+def revise_rule(connection: Connection, old: Rule, new: Rule) -> Rule:
+    """Replace a rule by one of the same id, and return it with its revision. Raises SettingsError.
+
+    The rule does not fire again for what it has told already: where it is firing, it stays so for as long as its new
+    condition is true. A rule that is disabled, or was, begins afresh.
+    """
+    before = standings(connection, [old])[old.id] if old.enabled and new.enabled else []
+    rule = replace_rule(connection, new)
+    connection.execute(delete(rule_states).where(rule_states.c.rule_id == rule.id))
+    save_states(connection, [row_of_state(rule, each.symbol, _carried(each)) for each in before])
+    return rule
 
 
 def enable_rule(engine: Engine, name: str) -> Rule:

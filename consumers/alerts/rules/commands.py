@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select
 from consumers.alerts.conditions.registry import supported_conditions
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
 from consumers.alerts.rules.changes import acknowledge_rule, disable_rule, edit_rule, enable_rule, rescale
+from consumers.alerts.rules.file_commands import add_file_commands
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
 from consumers.alerts.rules.option_texts import OptionTexts, parse_later
 from consumers.alerts.rules.options import Options
@@ -114,6 +115,7 @@ def build_rules(past_prices: PastPrices) -> typer.Typer:
 
     for command_name, function in _COMMANDS.items():
         rules.command(command_name)(function)
+    add_file_commands(rules, past_prices)
     return rules
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, Executable, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Executable, bindparam, delete, insert, or_, select, update
 
 from consumers.alerts.conditions.metrics import WINDOWS
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
@@ -42,7 +42,7 @@ def insert_rules(connection: Connection, new: Sequence[Rule]) -> list[Rule]:
     """Store new rules as one revision, and return them with their ids. Raises SettingsError."""
     revision = begin_change(connection)
     _check_names(connection, [rule.name for rule in new])
-    _check_targets(connection, {name for rule in new for name in rule.options.notify})
+    check_targets(connection, {name for rule in new for name in rule.options.notify})
     rows = [row_of_rule(replace(rule, revision=revision)) for rule in new]
     statement = insert(rules).returning(rules.c.id, sort_by_parameter_order=True)
     ids = connection.scalars(statement, rows).all() if rows else ()
@@ -58,7 +58,7 @@ def replace_rule(connection: Connection, rule: Rule) -> Rule:
     The caller decides about the states of the rule.
     """
     revised = replace(rule, revision=begin_change(connection))
-    _check_targets(connection, set(rule.options.notify))
+    check_targets(connection, set(rule.options.notify))
     connection.execute(update(rules).where(rules.c.id == rule.id).values(row_of_rule(revised)))
     connection.execute(delete(rule_targets).where(rule_targets.c.rule_id == rule.id))
     _insert_targets(connection, [revised])
@@ -69,12 +69,19 @@ def replace_rule(connection: Connection, rule: Rule) -> Rule:
 def remove_rule(engine: Engine, name: str) -> Rule:
     """Delete a rule and keep its alerts. Raises SettingsError if there is no rule of this name."""
     with writing(engine) as connection:
-        begin_change(connection)
         rule = find_rule(connection, name)
-        unindex_rules(connection, [rule.id])
-        for column in (rule_targets.c.rule_id, rule_states.c.rule_id, rules.c.id):
-            connection.execute(delete(column.table).where(column == rule.id))
+        delete_rules(connection, [rule])
         return rule
+
+
+def delete_rules(connection: Connection, gone: Sequence[Rule]) -> None:
+    """Delete rules with their states, and keep their alerts."""
+    begin_change(connection)
+    unindex_rules(connection, [rule.id for rule in gone])
+    for column in (rule_targets.c.rule_id, rule_states.c.rule_id, rules.c.id):
+        connection.execute(
+            delete(column.table).where(column == bindparam("gone")), [{"gone": rule.id} for rule in gone]
+        )
 
 
 def silence_rule(engine: Engine, name: str, until: datetime | None) -> Rule:
@@ -98,13 +105,26 @@ def list_rules(engine: Engine) -> Iterator[Rule]:
     after = 0
     while True:
         with reading(engine) as connection:
-            query = select(rules).where(rules.c.id > after).order_by(rules.c.id).limit(_ROWS_PER_PART)
-            rows = connection.execute(query).mappings().all()
-            names = _targets_by_rule(connection, [row["id"] for row in rows])
-        if not rows:
+            part = _rules_after(connection, after)
+        if not part:
             return
-        yield from (rule_of_row(row, tuple(names.get(row["id"], ()))) for row in rows)
-        after = rows[-1]["id"]
+        yield from part
+        after = part[-1].id
+
+
+def stored_rules(connection: Connection) -> Iterator[Rule]:
+    """Yield every rule, oldest first, as this transaction sees them."""
+    after = 0
+    while part := _rules_after(connection, after):
+        yield from part
+        after = part[-1].id
+
+
+def _rules_after(connection: Connection, rule_id: int) -> list[Rule]:
+    query = select(rules).where(rules.c.id > rule_id).order_by(rules.c.id).limit(_ROWS_PER_PART)
+    rows = connection.execute(query).mappings().all()
+    names = _targets_by_rule(connection, [row["id"] for row in rows])
+    return [rule_of_row(row, tuple(names.get(row["id"], ()))) for row in rows]
 
 
 def begin_change(connection: Connection) -> int:
@@ -183,10 +203,15 @@ def _check_names(connection: Connection, names: Sequence[str]) -> None:
         )
 
 
-def _check_targets(connection: Connection, names: Collection[str]) -> None:
+def check_targets(connection: Connection, names: Collection[str]) -> None:
+    """Raise SettingsError if there is a name that no target has."""
     known = set(connection.scalars(select(targets.c.name).where(targets.c.name.in_(names)))) if names else set()
     for name in sorted(set(names) - known):
-        raise SettingsError(f"there is no target {name}: add it with ./stockwire notify add {name} URL")
+        raise unknown_target(name)
+
+
+def unknown_target(name: str) -> SettingsError:
+    return SettingsError(f"there is no target {name}: add it with ./stockwire notify add {name} URL")
 
 
 def _insert_targets(connection: Connection, stored: Sequence[Rule]) -> None:
