@@ -212,7 +212,7 @@ class _Batch:
             self._take(each, symbol, observation.previous, observation.before.get(each.rule.condition.metric))
         for rule_id in sorted(found):
             rule = found[rule_id]
-            if rule.condition.metric.kind is not Kind.SILENCE:
+            if rule.condition.metric.kind != Kind.SILENCE:
                 self._evaluate(rule, observation)
 
     def _take(self, candidate: Candidate, symbol: str, previous: Watermark | None, before: Sample | None) -> None:
@@ -251,7 +251,7 @@ class _Batch:
     def _end_silence(self, symbol: str, event: StockData) -> None:
         """Resolve the rules that told of missing data."""
         for rule in [*self._live.get(symbol, {}).values()]:
-            if rule.condition.metric.kind is Kind.SILENCE:
+            if rule.condition.metric.kind == Kind.SILENCE:
                 before = self._states[rule.id, symbol]
                 state, outcome = evaluate(rule, before, None, _NO_SILENCE, event.as_of)
                 self._remember(rule, symbol, before, state, outcome)
@@ -315,7 +315,7 @@ def needs_of(symbol: str, usage: Usage) -> Needs:
     """Return what the rules of a symbol and of `*` need."""
     metrics = tuple(usage[symbol] | usage[EVERY_SYMBOL])
     windows = [metric.window for metric in metrics if metric.window is not None]
-    guarded = any(metric.kind is not Kind.SILENCE for metric in metrics)
+    guarded = any(metric.kind != Kind.SILENCE for metric in metrics)
     return Needs(metrics, max(windows, default=None), guarded)
 
 
@@ -334,7 +334,7 @@ def state_before(
 
 
 def _implied(rule: Rule, state: RuleState, previous: Watermark | None, before: Sample | None) -> RuleState:
-    if rule.condition.metric.kind is Kind.SILENCE:
+    if rule.condition.metric.kind == Kind.SILENCE:
         return state
     metric = rule.condition.metric
     is_new = previous is None or before is None or rule.revision > previous.revision_of(metric)
@@ -349,7 +349,7 @@ def _implied(rule: Rule, state: RuleState, previous: Watermark | None, before: S
 def must_be_stored(rule: Rule, state: RuleState) -> bool:
     """Return True if the state does not follow from the last price."""
     tells_end = rule.options.resolved and state.told is False and state.fired > 0
-    return rule.is_tracked or tells_end or rule.condition.metric.kind is Kind.SILENCE
+    return rule.is_tracked or tells_end or rule.condition.metric.kind == Kind.SILENCE
 
 
 def _held_rules(connection: Connection, symbol: str) -> list[int]:

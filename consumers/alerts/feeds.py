@@ -146,11 +146,11 @@ def _numbers_of(event: StockData, price: Decimal, metrics: Collection[Metric]) -
     """Return the numbers of an event that need no window."""
     numbers: dict[Metric, Sample] = {}
     for metric in metrics:
-        if metric.window is not None or metric.kind is Kind.SILENCE:
+        if metric.window is not None or metric.kind == Kind.SILENCE:
             continue
-        if metric.kind is Kind.PRICE:
+        if metric.kind == Kind.PRICE:
             numbers[metric] = Sample(price)
-        elif metric.kind is Kind.VOLUME:
+        elif metric.kind == Kind.VOLUME:
             if event.volume is not None:
                 numbers[metric] = Sample(Decimal(event.volume))
         elif event.previous_close is not None:

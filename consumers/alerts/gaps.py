@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Double, Integer, TextualSelect, column, text
 
 from consumers.alerts.conditions.base import Direction
 from consumers.alerts.conditions.metrics import Metric
+from consumers.alerts.numbers import Numbers
 from consumers.alerts.rules.models import EVERY_SYMBOL
 from consumers.alerts.tables import rule_levels
 
@@ -22,7 +23,7 @@ class Gaps:
     """The gap around the last position of each number, as far as known."""
 
     def __init__(self) -> None:
-        self._gaps: dict[Place, tuple[float, float]] = {}
+        self._gaps: dict[str, dict[Metric, tuple[float, float]]] = {}
         self._left: dict[Place, float] = {}
 
     def clear(self) -> None:
@@ -30,15 +31,24 @@ class Gaps:
         self._gaps.clear()
         self._left.clear()
 
-    def stays(self, symbol: str, metric: Metric, position: float) -> bool:
-        """Return True if a number is still in the gap of its last position."""
-        gap = self._gaps.get((symbol, metric))
-        if gap is not None and gap[0] < position < gap[1]:
-            return True
-        place = (symbol, metric)
-        self._gaps.pop(place, None)
-        self._left[place] = position
-        return False
+    def forget(self, symbol: str) -> None:
+        """Forget the gaps of a symbol, whose last numbers are not compared with the next."""
+        self._gaps.pop(symbol, None)
+
+    def leaving(self, symbol: str, metrics: Iterable[Metric], numbers: Numbers, price: float) -> list[Metric]:
+        """Return the numbers of an event that have left the gaps of their last positions. `price` is the event's."""
+        gaps = self._gaps.get(symbol) or {}
+        left = []
+        for metric in metrics:
+            position = numbers.position(metric, price)
+            if position is None:
+                continue
+            gap = gaps.get(metric)
+            if gap is None or not gap[0] < position < gap[1]:
+                gaps.pop(metric, None)
+                self._left[symbol, metric] = position
+                left.append(metric)
+        return left
 
     def load(self, connection: Connection) -> None:
         """Read the gaps around the numbers that have left theirs."""
@@ -55,7 +65,8 @@ class Gaps:
                 low if below is None else max(low, below + _BORDER * (abs(below) + _BORDER)),
                 high if above is None else min(high, above - _BORDER * (abs(above) + _BORDER)),
             )
-        self._gaps |= found
+        for (symbol, metric), gap in found.items():
+            self._gaps.setdefault(symbol, {})[metric] = gap
 
 
 def _rows(places: Sequence[tuple[Place, float]]) -> Iterable[tuple[int, str, str, str, float]]:

@@ -36,19 +36,19 @@ class Numbers:
         if metric in self._bases:
             base = self._bases[metric]
             return 0.0 if base is None else _position(metric.kind, price, base)
-        if metric.kind is Kind.PRICE:
+        if metric.kind == Kind.PRICE:
             return price if metric in self._samples else None
         sample = self._samples.get(metric)
         return None if sample is None else metric.position(sample)
 
 
-def _position(kind: Kind, price: float, base: float) -> float:
+def _position(kind: str, price: float, base: float) -> float:
     """Return the same as `Metric.position`, from floats."""
-    if kind is Kind.PERCENT:
+    if kind == Kind.PERCENT:
         return (price / base - 1) * 100
-    if kind is Kind.AMOUNT:
+    if kind == Kind.AMOUNT:
         return price - base
-    return float(price > base if kind is Kind.HIGH else price < base)
+    return float(price > base if kind == Kind.HIGH else price < base)
 
 
 NO_NUMBERS = Numbers()

@@ -75,16 +75,15 @@ def lookups(
     """Yield the ranges of levels that the numbers of a symbol may have passed with an event."""
     symbol, previous = observation.event.symbol, observation.previous
     price = float(observation.event.price)
+    if previous is None:
+        gaps.forget(symbol)
+    left = gaps.leaving(symbol, metrics, observation.now, price)
     price_before = 0.0 if previous is None else float(previous.price)
-    for metric in metrics:
+    for metric in left:
         here = observation.now.position(metric, price)
-        if here is None:
-            continue
         there = observation.before.position(metric, price_before)
-        if gaps.stays(symbol, metric, here) and there is not None:
-            continue
         for owner in (symbol, EVERY_SYMBOL):
-            if metric in usage[owner]:
+            if here is not None and metric in usage[owner]:
                 for direction, low, high in _passed(there, here):
                     yield Lookup(number, symbol, owner, metric.key, direction.value, low, high, int(there is None))
 

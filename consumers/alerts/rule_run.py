@@ -36,7 +36,7 @@ class RuleRun:
     def take(self, event: StockData) -> Firing | Hold | None:
         """Return what the event does: fire or resolve the rule, hold it, or nothing."""
         symbol, metric = event.symbol, self.rule.condition.metric
-        if self.rule.terms.symbol not in (EVERY_SYMBOL, symbol) or metric.kind is Kind.SILENCE:
+        if self.rule.terms.symbol not in (EVERY_SYMBOL, symbol) or metric.kind == Kind.SILENCE:
             return None
         found = self._feed(symbol).observe(event, self.rule.revision, self._metrics, guarded=self._guarded)
         if found is None or isinstance(found, Hold):

@@ -36,7 +36,7 @@ class Standing:
     def word(self, now: datetime) -> str:
         """Return the state in one word: what keeps the rule from firing comes first."""
         rule, hold = self.rule, self.feed.hold
-        is_silent = self.is_stale and rule.condition.metric.kind is not Kind.SILENCE
+        is_silent = self.is_stale and rule.condition.metric.kind != Kind.SILENCE
         hindrances = {
             "disabled": not rule.enabled,
             "expired": self.is_expired(now),
@@ -65,7 +65,7 @@ class Standing:
     def distance(self) -> Decimal | None:
         """Return the way from the last price to the threshold in percent of the price, for a threshold that is one."""
         threshold = self.rule.condition.threshold
-        if self.price is None or threshold is None or self.rule.condition.metric.kind is not Kind.PRICE:
+        if self.price is None or threshold is None or self.rule.condition.metric.kind != Kind.PRICE:
             return None
         return (threshold / self.price - 1) * 100
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, delete, select, true, update
+from sqlalchemy import Connection, Engine, Table, delete, select, text, true, update
 from sqlalchemy import RowMapping as Row
 
 from consumers.alerts.alerting import silence_key
@@ -48,6 +48,13 @@ _KEY = (
 )
 _WATERMARK = tuple(Watermark.__dataclass_fields__)
 _HOLD = tuple(Hold.__dataclass_fields__)
+
+
+_SAVE_WINDOW_PRICE = text(
+    f"INSERT INTO {window_prices.name} (symbol, as_of, price, currency, is_real)"  # noqa: S608 - a name of ours
+    " VALUES (:symbol, :as_of, :price, :currency, :is_real) ON CONFLICT (symbol, as_of) DO UPDATE"
+    " SET price = excluded.price, currency = excluded.currency, is_real = excluded.is_real"
+)
 
 
 class Counters(NamedTuple):
@@ -118,18 +125,19 @@ def save_feeds(connection: Connection, feeds: Mapping[str, SymbolFeed]) -> None:
 
 
 def save_window_prices(connection: Connection, events: Iterable[StockData]) -> None:
-    """Store prices that windows need."""
+    """Store prices that windows need. There may be one per event, so SQLAlchemy converts none of the values."""
     rows = [
         {
             "symbol": event.symbol,
-            "as_of": event.as_of,
-            "price": event.price,
+            "as_of": to_micros(event.as_of),
+            "price": float(event.data.price),
             "currency": event.currency,
             "is_real": is_real(event.provider),
         }
         for event in events
     ]
-    _upsert(connection, window_prices, rows)
+    if rows:
+        connection.execute(_SAVE_WINDOW_PRICE, rows)
 
 
 def forget_window_prices(connection: Connection, before: Mapping[str, int]) -> None:

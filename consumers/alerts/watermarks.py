@@ -44,17 +44,17 @@ class Watermark:
 
     def sample(self, metric: Metric) -> Sample | None:
         """Return a number that needs no window, or None if no event had it."""
-        if metric.kind is Kind.PRICE:
+        if metric.kind == Kind.PRICE:
             return Sample(self.price)
-        if metric.kind is Kind.VOLUME:
+        if metric.kind == Kind.VOLUME:
             return None if self.volume is None else Sample(Decimal(self.volume))
-        if metric.kind is Kind.SILENCE or self.close_price is None:
+        if metric.kind == Kind.SILENCE or self.close_price is None:
             return None
         return Sample(self.close_price, self.previous_close)
 
     def revision_of(self, metric: Metric) -> int:
         """Return the revision of the rules that were evaluated on a number."""
-        if metric.kind is Kind.VOLUME:
+        if metric.kind == Kind.VOLUME:
             return self.volume_revision
         is_since_close = metric.window is None and metric.kind in (Kind.PERCENT, Kind.AMOUNT)
         return self.close_revision if is_since_close else self.revision

@@ -85,7 +85,7 @@ class PriceWindow:
     def _extreme(self, metric: Metric) -> "_Extreme":
         found = self._extremes.get(metric)
         if found is None:
-            found = self._extremes[metric] = _Extreme(highest=metric.kind is Kind.HIGH)
+            found = self._extremes[metric] = _Extreme(highest=metric.kind == Kind.HIGH)
             for at, price in zip(self._times, self._prices, strict=True):
                 found.add(at, price)
         return found

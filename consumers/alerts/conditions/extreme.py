@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from consumers.alerts.conditions.base import Condition, Region, take_words
-from consumers.alerts.conditions.metrics import Kind, Metric, Span, parse_span
+from consumers.alerts.conditions.metrics import Metric, Span, parse_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Extreme(Condition):
     """
 
     span: Span
-    kind: ClassVar[Kind]
+    kind: ClassVar[str]
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> Self:

@@ -7,7 +7,6 @@ rules finds, whatever the condition.
 
 from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import NamedTuple
 
 from shared.times import format_duration, parse_duration
@@ -15,8 +14,11 @@ from shared.times import format_duration, parse_duration
 _WEEK = timedelta(weeks=1)
 
 
-class Kind(StrEnum):
-    """The kinds of numbers. A change has a window, or is the change since the last close."""
+class Kind:
+    """The kinds of numbers, as plain texts: they are looked up several times per event, and an enum hashes slowly.
+
+    A change has a window, or is the change since the last close.
+    """
 
     PRICE = "price"
     VOLUME = "volume"
@@ -54,19 +56,19 @@ class Span(NamedTuple):
 class Metric(NamedTuple):
     """A number of a symbol. `window` is None for a number without a window."""
 
-    kind: Kind
+    kind: str
     window: timedelta | None = None
 
     @property
     def key(self) -> str:
         """Return the text by which the database knows the number: `price`, `percent 1h`."""
-        return self.kind.value if self.window is None else f"{self.kind.value} {format_duration(self.window)}"
+        return self.kind if self.window is None else f"{self.kind} {format_duration(self.window)}"
 
     @classmethod
     def of_key(cls, key: str) -> "Metric":
         """Return the number that has this key."""
         kind, _, window = key.partition(" ")
-        return cls(Kind(kind), parse_duration(window) if window else None)
+        return cls(kind, parse_duration(window) if window else None)
 
     @property
     def is_exact(self) -> bool:

@@ -104,7 +104,7 @@ def row_of_state(rule: Rule, symbol: str, state: RuleState) -> dict[str, Any]:
 
 def is_live(rule: Rule, state: RuleState) -> bool:
     """Return True if any next event may change the state, wherever the number of the rule is."""
-    is_silence = rule.condition.metric.kind is Kind.SILENCE
+    is_silence = rule.condition.metric.kind == Kind.SILENCE
     return state.status is Status.PENDING or (is_silence and state.status is Status.FIRING)
 
 

@@ -187,7 +187,7 @@ def _keep_last_price(connection: Connection, symbol: str) -> Executable:
 
 def _forget_windows(connection: Connection) -> None:
     """Delete the prices of symbols for which no rule has a window."""
-    windows = [metric_usage.c.metric.like(f"{kind.value} %") for kind in WINDOWS]
+    windows = [metric_usage.c.metric.like(f"{kind} %") for kind in WINDOWS]
     used = set(connection.scalars(select(metric_usage.c.symbol).where(or_(*windows))))
     if EVERY_SYMBOL not in used:
         connection.execute(delete(window_prices).where(window_prices.c.symbol.not_in(used)))

@@ -19,7 +19,7 @@ def describe_place(standing: Standing) -> str:
     symbol, price, threshold = standing.symbol, standing.price, standing.rule.condition.threshold
     if price is None:
         return f"no price of {symbol} has arrived yet"
-    if threshold is None or standing.rule.condition.metric.kind is not Kind.PRICE:
+    if threshold is None or standing.rule.condition.metric.kind != Kind.PRICE:
         return f"{symbol} is at {format_price(price)}"
     side = "below" if price < threshold else "above"
     gap = abs(price / threshold - 1) * 100
@@ -30,7 +30,7 @@ def describe_place(standing: Standing) -> str:
 def describe_truth(standing: Standing) -> str:
     """Return if the condition of a new rule is true already."""
     rule, number = standing.rule, standing.number
-    if not rule.condition.is_state or number is None or rule.condition.metric.kind is Kind.SILENCE:
+    if not rule.condition.is_state or number is None or rule.condition.metric.kind == Kind.SILENCE:
         return ""
     if not rule.condition.is_true(number):
         return "the condition is not true now"
@@ -98,7 +98,7 @@ def _explain_number(standing: Standing) -> str:
 
 def _describe_number(standing: Standing, number: Sample) -> str:
     metric, value = standing.rule.condition.metric, format_price(number.value)
-    if metric.kind is Kind.VOLUME:
+    if metric.kind == Kind.VOLUME:
         return f"the volume is {value}"
     if metric.kind in _WINDOWED:
         if number.base is None:
