@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     insert,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -158,8 +159,8 @@ rule_states = Table(
     Column("live", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
-_live = rule_states.c.live
-Index("rule_states_live", rule_states.c.symbol, sqlite_where=_live, postgresql_where=_live)
+# As SQLAlchemy writes the condition in queries: SQLite uses the index only for the same text.
+Index("rule_states_live", rule_states.c.symbol, sqlite_where=text("live = 1"), postgresql_where=text("live"))
 
 # The newest price of each symbol that counted. Rules of `revision` and older have been evaluated on the price.
 # `provider` is null if an earlier version stored the row. `volume`, and `close_price` with its `previous_close`, are of

@@ -11,7 +11,6 @@ revision = "0004"
 down_revision = "0003"
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_LIVE = sa.text("live")
 _PENDING = sa.text("published_at IS NULL")
 _PHRASES = {"crossing_up": "crossing up", "crossing_down": "crossing down"}
 
@@ -130,7 +129,13 @@ def _create_tables() -> None:
         sa.Column("live", sa.Boolean, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("rule_states_live", "rule_states", ["symbol"], sqlite_where=_LIVE, postgresql_where=_LIVE)
+    op.create_index(
+        "rule_states_live",
+        "rule_states",
+        ["symbol"],
+        sqlite_where=sa.text("live = 1"),
+        postgresql_where=sa.text("live"),
+    )
     op.create_table(
         "holds",
         sa.Column("symbol", sa.Text, primary_key=True),
