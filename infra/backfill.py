@@ -21,7 +21,7 @@ from producer.state import open_state
 from shared.cli.options import TimeOption
 from shared.cli.output import print_lines
 from shared.cli.progress import progress_bar
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
 from shared.events import StockData
 from shared.market_calendar import load_market_calendar

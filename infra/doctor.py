@@ -17,8 +17,9 @@ from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
 from shared.cli.output import print_coloured
-from shared.database import opened, reading, writing
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened, reading, writing
+from shared.database.sqlite.errors import damaged
+from shared.database.url import DatabaseUrl
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
@@ -26,7 +27,6 @@ from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
 from shared.settings import PREFIX, VAR, Settings, load_settings
-from shared.sqlite import damaged
 from shared.times import format_instant, utc_now
 
 Check = Callable[[], Iterator[str]]

@@ -11,7 +11,7 @@ from producer.watch_list import WatchListEditor, watch_list
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import SettingsError
 from shared.settings import VAR, load_settings
 

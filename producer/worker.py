@@ -14,7 +14,7 @@ from producer.broker_errors import BrokerErrorFilter
 from producer.task_queue import BEAT, QUEUE, WORKER
 from shared.cli.logs import EscapingFormatter
 from shared.cli.output import error_line
-from shared.database import opened, writing
+from shared.database.engine import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError, StorageUnavailable
 from shared.messaging.amqp.connection import connected
 from shared.messaging.amqp.queues import count_messages

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.accounts import ACCOUNTS, FIELDS, Account, change_account
-from shared.database_url import DatabaseUrl
+from shared.database.url import DatabaseUrl
 from shared.errors import InvalidEvent, SettingsError
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress

@@ -16,12 +16,12 @@ from consumers.alerts.tables import SCHEMA
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import opened, opened_for_reading
+from shared.database.engine import opened, opened_for_reading
+from shared.database.schema import create_schema, has_schema
+from shared.database.sqlite.reading import database_exists
 from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
-from shared.schema import create_schema, has_schema
 from shared.settings import load_settings
-from shared.sqlite_reading import database_exists
 from shared.times import format_instant, format_sortable, utc_now
 
 _EFFECT = "a running alerts consumer applies this within 2 seconds"

@@ -17,7 +17,8 @@ from consumers.alerts.store import Counters, load_watermarks, read_counters, sav
 from consumers.alerts.tables import SCHEMA
 from consumers.alerts.watermarks import Watermark, comparable
 from shared.cli.output import print_lines
-from shared.database import ReopeningHandler, opened, redact, writing
+from shared.database.engine import ReopeningHandler, opened, redact, writing
+from shared.database.schema import create_schema
 from shared.errors import (
     BrokerUnavailable,
     OutputError,
@@ -31,7 +32,6 @@ from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import ALERTS, LIVE_PRICES
 from shared.prices import format_price
-from shared.schema import create_schema
 from shared.settings import Settings
 from shared.times import format_instant, utc_now
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from consumers.alerts.store import mark_published, pending_alerts
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import PublishError
 from shared.events import PriceAlert
 from shared.messaging.messages import Message, alert_message

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine, Executable, RowMapping, select, true,
 
 from consumers.alerts.tables import alerts, counters, watermarks
 from consumers.alerts.watermarks import Watermark
-from shared.database import reading
+from shared.database.engine import reading
+from shared.database.schema import insert_into
 from shared.events import ALERT_FIELDS, PriceAlert, StockData, stock_data_id
-from shared.schema import insert_into
 
 _ROWS_PER_PART = 10_000
 

@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from shared.migrations import Migrations
+from shared.database.migrations import Migrations
+from shared.database.schema import Schema
 from shared.prices import from_float
-from shared.schema import Schema
 from shared.times import from_micros, to_micros
 
 

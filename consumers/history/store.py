@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import ClauseElement, Connection, Engine, select
 
 from consumers.history.tables import price, series
-from shared.database import writing
+from shared.database.engine import writing
+from shared.database.schema import insert_into
 from shared.events import StockData
-from shared.schema import insert_into
 from shared.times import to_micros
 
 SeriesKey = tuple[str, str]

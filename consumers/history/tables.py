@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from shared.schema import Schema
+from shared.database.schema import Schema
 
 metadata = MetaData()
 

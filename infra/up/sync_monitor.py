@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, column, func, inspect, select, table
 
-from shared.database import opened, reading
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened, reading
+from shared.database.url import DatabaseUrl
 from shared.errors import RateLimited, StorageError
 from shared.symbols import join_names
 

@@ -11,7 +11,7 @@ from producer.backfill.publishing import HistoryPublisher
 from producer.backfill.time_ranges import TimeRange, split_into_windows, subtract, total_duration
 from producer.market_service import describe_errors
 from producer.providers.base import HistoricalProvider, Interval, Quote
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,

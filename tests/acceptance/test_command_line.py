@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from infra.cli import cli
-from shared.database import opened
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
 from shared.messaging.address import BrokerAddress
-from shared.schema import create_schema
 from shared.settings import ROOT
 from tests.event_factories import stock_data
 from tests.processes import PYTHON, stockwire

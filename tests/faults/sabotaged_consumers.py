@@ -24,7 +24,8 @@ from consumers.alerts.tables import alerts as alerts_table
 from consumers.history.handler import history as real_history
 from shared.cli import logs
 from shared.cli.output import print_lines
-from shared.database import opened, writing
+from shared.database.engine import opened, writing
+from shared.database.sqlite.guard import SqliteGuard
 from shared.errors import BrokerUnavailable, OutputError, PublishError, PublishRefused
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
@@ -34,7 +35,6 @@ from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
-from shared.sqlite_guard import SqliteGuard
 from shared.times import format_sortable, utc_now
 from tests.faults.delivery_log import log_deliveries
 from tests.faults.pipeline import RULES

@@ -1,4 +1,4 @@
-"""Run the migrations that Alembic has chosen, on the connection and in the transaction of `shared.migrations`."""
+"""Run the migrations that Alembic has chosen, in the transaction of `shared.database.migrations`."""
 
 from alembic import context
 

@@ -9,7 +9,7 @@ from consumers.alerts.conditions.registry import operators
 from consumers.alerts.engine import RuleIndex
 from consumers.alerts.rules.models import Condition, Rule
 from consumers.alerts.tables import counters, rules
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import SettingsError
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from consumers.history.gap_detection import DAY, Gap, find_gaps
 from consumers.history.queries.prices import history_reader
 from consumers.history.tables import price, series
-from shared.database import opened_for_reading, reading
+from shared.database.engine import opened_for_reading, reading
 from shared.market_calendar import Session
 from shared.settings import Settings
 from shared.times import EPOCH, from_micros, to_micros

@@ -8,11 +8,11 @@ from itertools import dropwhile, islice
 from operator import itemgetter
 from typing import Any
 
+from shared.database.reader import Reader, open_reader
+from shared.database.sqlite.reading import database_exists
 from shared.errors import StorageError
 from shared.prices import format_price, from_float
 from shared.settings import Settings
-from shared.sql_reader import Reader, open_reader
-from shared.sqlite_reading import database_exists
 from shared.times import format_sortable, from_micros, to_micros
 
 PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")

@@ -23,7 +23,7 @@ from producer.providers.http.request_sender import RequestSender
 from producer.providers.http.throttle import Throttle
 from producer.state import open_state
 from shared.accounts import Account
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import NoPrices, StorageUnavailable
 from shared.settings import PREFIX
 from shared.times import utc_now

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
-from shared.database import open_engine
+from shared.database.engine import open_engine
 from shared.errors import SettingsError
 from shared.times import format_instant
 from tests.event_factories import NOW, price_series

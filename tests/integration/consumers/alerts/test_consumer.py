@@ -20,8 +20,9 @@ from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
 from infra.up.rabbitmq import PrivateBroker, free_port
-from shared.database import open_engine, reading
-from shared.database_url import DatabaseUrl
+from shared.database.engine import open_engine, reading
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
 from shared.errors import BrokerUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.address import BrokerAddress
@@ -31,7 +32,6 @@ from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.messages import Delivery, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE, LIVE_PRICES, QueueSpec, queue_name
-from shared.schema import create_schema
 from shared.settings import ROOT, Settings
 from shared.times import utc_now
 from tests.broker_users import BrokerUsers

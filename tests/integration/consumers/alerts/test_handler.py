@@ -17,11 +17,11 @@ from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA, watermarks
-from shared.database import open_engine, reading, writing
+from shared.database.engine import open_engine, reading, writing
+from shared.database.schema import create_schema
 from shared.errors import BrokerUnavailable, PublishError, PublishRefused, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.messages import Message
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
@@ -273,7 +273,7 @@ def test_a_failed_transaction_stores_nothing(
 def test_a_locked_database_is_a_transient_error(
     tmp_path: Path, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.05)
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
     create_schema(engine, SCHEMA)
     add_rule(engine, "up", parse_condition("AAPL above 200"), NOW)

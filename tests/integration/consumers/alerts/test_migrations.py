@@ -25,9 +25,9 @@ from sqlalchemy.engine import URL
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA, counters, metadata, rules
 from consumers.alerts.watermarks import Watermark
-from shared.database import open_engine, opened, reading, writing
+from shared.database.engine import open_engine, opened, reading, writing
+from shared.database.schema import create_schema, has_schema
 from shared.errors import StorageError
-from shared.schema import create_schema, has_schema
 from shared.times import to_micros
 from tests.event_factories import AS_OF, price_alert, stock_data
 from tests.integration.consumers.alerts.test_store import save

@@ -14,10 +14,10 @@ from consumers.alerts.rules.store import add_rule, list_rules, load_rule_index, 
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA, rules
 from consumers.alerts.watermarks import Watermark
-from shared.database import open_engine, reading, writing
+from shared.database.engine import open_engine, reading, writing
+from shared.database.schema import create_schema
 from shared.errors import SettingsError, StorageError
 from shared.events import PriceAlert, StockData
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 RULE = parse_condition("AAPL crossing up 200")

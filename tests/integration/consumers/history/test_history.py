@@ -17,13 +17,13 @@ from consumers.history.queries import prices
 from consumers.history.queries.prices import history_reader, latest_prices, read_prices, stored_symbols
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import open_engine, opened, reading, writing
-from shared.database_url import DatabaseUrl
+from shared.database.engine import open_engine, opened, reading, writing
+from shared.database.reader import Reader, open_reader
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
 from shared.errors import StorageError, StorageUnavailable
 from shared.events import StockData
-from shared.schema import create_schema
 from shared.settings import Settings
-from shared.sql_reader import Reader, open_reader
 from tests.event_factories import AS_OF, changed, price_series, stock_data
 
 
@@ -230,7 +230,7 @@ def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
 
 
 def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.1)
     with opened(sqlite_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from infra.up import sync_monitor as syncs
 from infra.up.sync_monitor import SyncMonitor, describe_result
-from shared.database import opened
+from shared.database.engine import opened
 from shared.settings import parse_database_url
 
 Write = Callable[..., None]

@@ -14,7 +14,7 @@ from producer.backfill.run import Backfill
 from producer.backfill.time_ranges import TimeRange
 from producer.providers.base import Interval, Quote, QuoteResults
 from producer.state import FILE, open_state
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,

@@ -11,9 +11,9 @@ from consumers.history.gap_detection import DAY, Gap
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, is_stored, symbols_without_prices
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import opened
+from shared.database.engine import opened
+from shared.database.schema import create_schema
 from shared.market_calendar import Session
-from shared.schema import create_schema
 from shared.times import EPOCH
 from tests.event_factories import stock_data
 

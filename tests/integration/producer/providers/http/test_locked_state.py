@@ -27,7 +27,7 @@ PRICE = Answer({"c": 187.44, "h": 188.1, "l": 186, "o": 187, "pc": 186.5, "t": 1
 
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.2)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from producer.providers.http.provider import HttpProvider
 from producer.providers.http.quota import read_usage
 from producer.state import open_state
 from shared.accounts import Account
-from shared.database import reading
+from shared.database.engine import reading
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,
@@ -183,7 +183,7 @@ from pathlib import Path
 from producer.providers.http.quota import reserve
 from producer.state import open_state
 from shared.accounts import Account
-from shared.database import writing
+from shared.database.engine import writing
 from shared.times import utc_now
 
 account = Account("http://localhost", per_minute=50)

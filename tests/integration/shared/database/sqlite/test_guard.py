@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from shared.database import opened, reading, writing
+from shared.database.engine import opened, reading, writing
+from shared.database.sqlite.reading import close_without_checkpoint
 from shared.errors import StorageDamaged, StorageReopened, StorageUnavailable
-from shared.sqlite_reading import close_without_checkpoint
 
 # More than one page, so that the rows do not fit into the part of a file that a test leaves in place.
 ROWS = 2000
@@ -274,7 +274,7 @@ def test_checkpoints_and_writers_of_other_processes_are_no_change(engine: Engine
 def test_a_file_that_is_locked_when_it_has_to_be_checked_is_checked_later(
     checkpointed: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.sqlite_guard.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("shared.database.sqlite.guard.BUSY_TIMEOUT", 0.1)
     copy = copy_of(path)
     in_another_process(overwrite_the_middle, copy)
     with closing(sqlite3.connect(copy, isolation_level=None)) as other:

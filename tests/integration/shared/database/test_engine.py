@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
-from shared import database
-from shared.database import open_engine, reading, redact, translate_errors, writing
+from shared.database import engine as engine_module
+from shared.database.engine import open_engine, reading, redact, translate_errors, writing
 from shared.errors import StorageError, StorageUnavailable
 
 
@@ -90,7 +90,7 @@ def test_readers_and_the_writer_do_not_block_each_other(engine: Any) -> None:
 
 
 def test_a_database_that_another_has_locked_passes(engine: Any, url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT", 0.1)
     short_timeout = open_engine(url)
     with writing(engine) as connection:
         add(connection, 1)

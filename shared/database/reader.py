@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from shared.database_url import DatabaseUrl
-from shared.sqlite import explain_sqlite_error
-from shared.sqlite_reading import close_without_checkpoint, connect_for_reading
+from shared.database.sqlite.errors import explain_sqlite_error
+from shared.database.sqlite.reading import close_without_checkpoint, connect_for_reading
+from shared.database.url import DatabaseUrl
 
 Parameters = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ def open_reader(url: DatabaseUrl) -> Iterator[Reader]:
         finally:
             close_without_checkpoint(connection)
     else:
-        from shared.database import opened_for_reading
+        from shared.database.engine import opened_for_reading
 
         with opened_for_reading(url.engine_url) as engine:
             yield _EngineReader(engine)
@@ -61,7 +61,7 @@ class _EngineReader:
     def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
         from sqlalchemy import text
 
-        from shared.database import reading
+        from shared.database.engine import reading
 
         with reading(self._engine) as connection:
             for row in connection.execution_options(yield_per=_FETCH).execute(text(sql), parameters or {}):
@@ -70,7 +70,7 @@ class _EngineReader:
     def has_table(self, name: str) -> bool:
         from sqlalchemy import inspect
 
-        from shared.database import reading
+        from shared.database.engine import reading
 
         with reading(self._engine) as connection:
             return inspect(connection).has_table(name)

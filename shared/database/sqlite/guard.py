@@ -13,10 +13,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, event
 
+from shared.database.sqlite.errors import BUSY_TIMEOUT, DAMAGE, damaged, explain_sqlite_error, first_line, primary_code
+from shared.database.sqlite.files import Change, SqliteFiles
+from shared.database.sqlite.reading import close_without_checkpoint
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
-from shared.sqlite import BUSY_TIMEOUT, DAMAGE, damaged, explain_sqlite_error, first_line, primary_code
-from shared.sqlite_files import Change, SqliteFiles
-from shared.sqlite_reading import close_without_checkpoint
 
 _DAMAGED_WAL_SUFFIX = ".damaged-wal"
 _TRIES = 3

@@ -11,8 +11,8 @@ import os
 from enum import StrEnum
 from pathlib import Path
 
-from shared.open_files import FileId, OpenFiles, file_id
-from shared.sqlite_headers import HEADER_SIZE, FileHeader, WalIndexHeader, wal_salt
+from shared.database.sqlite.headers import HEADER_SIZE, FileHeader, WalIndexHeader, wal_salt
+from shared.database.sqlite.open_files import FileId, OpenFiles, file_id
 
 # Positions in the tuples of files.
 _DATABASE, _WAL, _WAL_INDEX = range(3)

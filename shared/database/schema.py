@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect, text
 
-from shared.database import reading, redact, writing
+from shared.database.engine import reading, redact, writing
+from shared.database.migrations import Migrations, migrate, read_revision, record_revision
 from shared.errors import StorageError
-from shared.migrations import Migrations, migrate, read_revision, record_revision
 
 # SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {

@@ -12,10 +12,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from shared.backoff import Backoff
+from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
+from shared.database.sqlite.guard import SqliteGuard
+from shared.database.sqlite.reading import connect_for_reading
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
-from shared.sqlite import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
-from shared.sqlite_guard import SqliteGuard
-from shared.sqlite_reading import connect_for_reading
 
 # The name of the execution option that holds an engine's guard.
 _GUARD = "stockwire_guard"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.database_url import DatabaseUrl
+from shared.database.url import DatabaseUrl
 
 FOLDER = Path("/project")
 

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from shared.database import opened_for_reading, reading
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened_for_reading, reading
+from shared.database.reader import open_reader
+from shared.database.sqlite.reading import close_without_checkpoint, database_exists
+from shared.database.url import DatabaseUrl
 from shared.errors import StorageError
-from shared.sql_reader import open_reader
-from shared.sqlite_reading import close_without_checkpoint, database_exists
 
 NOBODY = 65_534
 # Parts of the database that are there while a consumer runs, and after it was stopped or killed.

@@ -4,8 +4,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from shared.database.sqlite.errors import BUSY_TIMEOUT
 from shared.errors import StorageError
-from shared.sqlite import BUSY_TIMEOUT
 
 
 def database_exists(path: Path) -> bool:
