@@ -9,7 +9,7 @@ from typing import Any
 
 from producer.providers.base import Quote
 from producer.providers.http.apis.base import Json
-from shared.errors import InvalidResponse, ProviderError
+from shared.errors import InvalidResponse, ProviderError, UnreadableResponse
 from shared.events.currencies import is_currency
 from shared.prices import parse_price
 from shared.prices import read_price as read_decimal
@@ -29,11 +29,14 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def parse_json(body: str) -> Json:
-    """Parse JSON, with decimals as exact Decimals. Raises InvalidResponse, which describes a text that is not JSON."""
+    """Parse JSON, with decimals as exact Decimals, and null for NaN and Infinity, which some servers write.
+
+    Raises UnreadableResponse, which describes a text that is not JSON.
+    """
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_reject_constant)
+        return json.loads(body, parse_float=Decimal, parse_constant=_read_constant)
     except (ValueError, ArithmeticError, RecursionError):
-        raise InvalidResponse(describe_text(body)) from None
+        raise UnreadableResponse(describe_text(body)) from None
 
 
 def describe_text(body: str) -> str:
@@ -192,8 +195,8 @@ def _read_number(value: Decimal) -> Decimal:
     return read_decimal(format(value, "f"))
 
 
-def _reject_constant(name: str) -> None:
-    raise ValueError(name)
+def _read_constant(_name: str) -> None:
+    """Return None for NaN, Infinity or -Infinity: a number that is missing must not cost the rest of the answer."""
 
 
 def _describe(value: Json) -> str:

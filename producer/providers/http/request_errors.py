@@ -6,7 +6,7 @@ import requests
 import urllib3
 
 from producer.providers.http.deadline import Deadline
-from shared.errors import InvalidResponse, ProviderUnavailable
+from shared.errors import ProviderUnavailable, UnreadableResponse
 from shared.tls_errors import TLS_VERSIONS, TlsFault, classify_tls_error, describe_tls_error, find_tls_error
 
 # Errors that a request may raise.
@@ -49,14 +49,14 @@ _SIGNS = {
 
 def explain_request_error(
     error: Exception, host: str, timeout: float, deadline: Deadline
-) -> ProviderUnavailable | InvalidResponse:
+) -> ProviderUnavailable | UnreadableResponse:
     """Return our own error for one of REQUEST_ERRORS; `timeout` is the longest wait for a piece of an answer."""
     if not deadline.remaining:
         return ProviderUnavailable(f"no complete answer within {deadline.seconds:g} s")
     if isinstance(error, _TIMEOUTS):
         return ProviderUnavailable(f"no answer within {timeout:g} s")
     if isinstance(error, _DECODING_ERRORS):
-        return InvalidResponse("the body does not match its Content-Encoding")
+        return UnreadableResponse("the body does not match its Content-Encoding")
     if found := find_tls_error(error):
         message = _TLS_MESSAGES[classify_tls_error(found)]
         return ProviderUnavailable(message.format(host=host, reason=describe_tls_error(found)))

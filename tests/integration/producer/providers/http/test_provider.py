@@ -28,6 +28,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 from shared.settings import ROOT
 from shared.times import utc_now
@@ -100,11 +101,11 @@ INVALID = {
     "TIMELESS": (Answer({**PRICE, "t": 0}), InvalidResponse, "the time is '0'"),
     "EMPTY": (Answer({}), InvalidResponse, "the price is missing"),
     "LIST": (Answer([187.44]), InvalidResponse, "the answer is an array"),
-    "NOTHING": (Answer(""), InvalidResponse, "an empty body"),
-    "PAGE": (Answer("<html><title>Just a moment</title>"), InvalidResponse, "an HTML page ('Just a moment')"),
-    "TRUNCATED": (Answer('{"c": 187.4'), InvalidResponse, "broken JSON"),
-    "GARBAGE": (Answer(bytes(range(256))), InvalidResponse, "text that is not JSON"),
-    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "broken JSON"),
+    "NOTHING": (Answer(""), UnreadableResponse, "an empty body"),
+    "PAGE": (Answer("<html><title>Just a moment</title>"), UnreadableResponse, "an HTML page ('Just a moment')"),
+    "TRUNCATED": (Answer('{"c": 187.4'), UnreadableResponse, "broken JSON"),
+    "GARBAGE": (Answer(bytes(range(256))), UnreadableResponse, "text that is not JSON"),
+    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "the price is missing"),
     "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), InvalidResponse, "is not a decimal number"),
     "CUT": (Answer(PRICE, cut=9), ProviderUnavailable, "closed the connection in the middle"),
     "MISSING": (Answer({"error": "no such symbol"}, 404), UnknownSymbol, "no such symbol"),
@@ -293,7 +294,7 @@ def test_a_failing_provider_opens_the_circuit_and_is_tried_again_with_one_reques
         answers = fetch(provider(server), MANY)
         # A half-open circuit sends one request first. Then all concurrent requests may fail.
         assert FAILURE_THRESHOLD <= len(take_requested(server)) <= len(MANY)
-        assert {type(each) for each in answers.values()} <= {InvalidResponse, ProviderUnavailable}
+        assert {type(each) for each in answers.values()} <= {UnreadableResponse, ProviderUnavailable}
         with pytest.raises(ProviderUnavailable, match=r"^Finnhub sent an invalid response: an HTML page; next "):
             fetch(provider(server), MANY)
         assert take_requested(server) == []

@@ -92,10 +92,14 @@ def test_the_first_valid_price_is_returned() -> None:
         read_first_price([])
 
 
-@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1', "9" * 5000, "[" * 100_000, "<html>"])
 def test_invalid_json_is_rejected(text: str) -> None:
     with pytest.raises(InvalidResponse, match=r"JSON|^an HTML page$|^an empty body$"):
         parse_json(text)
+
+
+def test_a_number_that_json_does_not_know_is_missing() -> None:
+    assert parse_json('{"c": NaN, "o": [Infinity, -Infinity], "l": 1}') == {"c": None, "o": [None, None], "l": 1}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from producer.providers.base import Interval
-from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderError,
+    RateLimited,
+    UnknownSymbol,
+    UnreadableResponse,
+)
 from shared.times import utc_now
 from tests.fake_apis.massive import KEY, answer
 from tests.fake_http_server import Answer, always, fake_http_server, recorded
@@ -38,7 +45,7 @@ def test_all_symbols_are_one_request_with_the_key_only_in_a_header(tmp_path: Pat
         (Answer(recorded("massive", "limit.json"), 429), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "limit.json")), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "error.json")), InvalidResponse, "cannot be empty"),
-        (Answer(recorded("massive", "challenge.html")), InvalidResponse, "an HTML page"),
+        (Answer(recorded("massive", "challenge.html")), UnreadableResponse, "an HTML page"),
         (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), InvalidResponse, "*** is not a key"),
     ],
 )

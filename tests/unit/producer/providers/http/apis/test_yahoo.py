@@ -22,6 +22,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 from tests.event_factories import property_test
 from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
@@ -240,9 +241,9 @@ def test_an_invalid_spark_does_not_affect_the_others(changes: dict[str, Any]) ->
         ("throttled.json", 429, RateLimited, "Rate limited. Please try again later."),
         ("throttled.json", 200, RateLimited, "Rate limited. Please try again later."),
         ("throttled.txt", 429, RateLimited, "Edge: Too Many Requests"),
-        ("throttled.txt", 200, InvalidResponse, "Edge: Too Many Requests"),
+        ("throttled.txt", 200, UnreadableResponse, "Edge: Too Many Requests"),
         ("throttled.txt", 401, ProviderUnavailable, "Edge: Too Many Requests"),
-        ("gone.html", 200, InvalidResponse, "an HTML page"),
+        ("gone.html", 200, UnreadableResponse, "an HTML page"),
         ("gone.html", 403, ProviderUnavailable, "an HTML page"),
         ("gone.html", 404, InvalidResponse, "an HTML page"),
         ("gone.html", 503, ProviderUnavailable, "an HTML page"),
