@@ -12,8 +12,8 @@ from kombu.entity import Exchange, Queue
 
 from producer.beat import beat_entry
 from producer.providers.registry import make_providers
-from producer.task_frames import safe_frame_handler
-from producer.task_queue import QUEUE, QUEUE_ARGUMENTS
+from producer.task_queue.frames import safe_frame_handler
+from producer.task_queue.topology import QUEUE, QUEUE_ARGUMENTS
 from producer.worker import connect_signals
 from shared.cli.output import error_line
 from shared.errors import SettingsError
@@ -79,7 +79,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # One process syncs; the other reports at once that a sync which comes due meanwhile is skipped.
         "worker_concurrency": 2,
         # A malformed message must not end the worker, nor a well-formed one: remote control includes `shutdown`.
-        "worker_consumer": "producer.task_consumer:CheckedConsumer",
+        "worker_consumer": "producer.task_queue.consumer:CheckedConsumer",
         "worker_enable_remote_control": False,
         "include": ["producer.tasks"],
         "enable_utc": True,

@@ -11,7 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from producer.celery_app import app
 from producer.market_service import SyncReport, sync_lock, sync_prices
 from producer.retry import is_in_time, retry_delay
-from producer.task_queue import WORKER
+from producer.task_queue.topology import WORKER
 from producer.watch_list import watch_list
 from shared.errors import (
     BrokerError,

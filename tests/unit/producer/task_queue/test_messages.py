@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from producer.task_messages import InvalidTask, rebuild
+from producer.task_queue.messages import InvalidTask, rebuild
 from shared.times import format_instant
 from tests.event_factories import NOW
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.worker.consumer import Consumer
 
-from producer.task_messages import InvalidTask, rebuild
+from producer.task_queue.messages import InvalidTask, rebuild
 from shared.times import utc_now
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import pytest
 from amqp import spec
 from amqp.serialization import dumps
 
-from producer.task_frames import MAX_BODY, readable_header, readable_method, safe_frame_handler
+from producer.task_queue.frames import MAX_BODY, readable_header, readable_method, safe_frame_handler
 
 BASIC = 60
 

@@ -2,7 +2,7 @@
 
 An exception while py-amqp reads a message ends the worker, and the message comes again to the next one. So a message
 whose properties cannot be read arrives without properties, one with a large body arrives without the body, and none is
-decompressed. `producer.task_messages` then rejects it.
+decompressed. `producer.task_queue.messages` then rejects it.
 """
 
 import struct
