@@ -23,7 +23,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
 from shared.settings import VAR, Settings, load_settings, parse_symbols
 from shared.signals import stop_on_signals
-from shared.symbols import check_symbol
+from shared.symbols import read_symbol
 from shared.times import utc_now
 
 LOCK_WAIT_SECONDS = 60.0
@@ -97,7 +97,7 @@ def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     invalid: dict[str, str] = {}
     for symbol in symbols:
         try:
-            valid[check_symbol(symbol.upper())] = None
+            valid[read_symbol(symbol)] = None
         except InvalidEvent as error:
             invalid[symbol] = str(error)
     return list(valid), invalid

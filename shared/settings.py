@@ -14,7 +14,7 @@ from shared.errors import InvalidEvent, SettingsError
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
 from shared.schedule import Schedule
-from shared.symbols import check_symbol
+from shared.symbols import read_symbol
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
@@ -107,11 +107,11 @@ def parse_stored_url(text: str) -> DatabaseUrl:
 
 def parse_symbols(text: str) -> tuple[str, ...]:
     """Return the symbols of `aapl, BRK.B, AAPL`: in upper case, each one once. Raises ValueError."""
-    symbols = [part.upper() for part in re.split(r"[,\s]+", text) if part]
+    symbols = [part for part in re.split(r"[,\s]+", text) if part]
     if not symbols:
         raise ValueError("names no symbol")
     try:
-        return tuple(dict.fromkeys(check_symbol(symbol) for symbol in symbols))
+        return tuple(dict.fromkeys(read_symbol(symbol) for symbol in symbols))
     except InvalidEvent as error:
         raise ValueError(str(error)) from error
 

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
+from shared.time_parsing import parse_time
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The end is `(?![\s\S])` because `$` also matches before a final newline, and JSON Schema does not know `\Z`.
@@ -94,7 +96,7 @@ def canonical_interval(text: str) -> str:
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
-    """Return the instant of an ISO date or time, or of an age before `now` such as `90m`, `24h` or `7d`.
+    """Return the instant of a date or time, or of an age before `now` such as `90m`, `24h` or `7d`.
 
     A date or time without an offset is UTC. Raises ValueError.
     """
@@ -102,9 +104,8 @@ def parse_moment(text: str, now: datetime) -> datetime:
     try:
         if _DURATION.fullmatch(text):
             return now - parse_duration(text)
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return parse_time(text)
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{text!r} is neither a date or time (2026-11-20, 2026-11-20T09:30) nor an age (90m, 24h, 7d)"
+            f"{text[:40]!r} is neither a date or time (2026-11-20, 2026-11-20T09:30) nor an age (90m, 24h, 7d)"
         ) from error

@@ -14,7 +14,7 @@ from consumers.history.queries.prices import (
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
 from shared.settings import load_settings
-from shared.symbols import check_symbol, join_names
+from shared.symbols import join_names, read_symbol
 
 _SYMBOLS_COLUMNS = ("symbol", "provider", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
@@ -30,7 +30,7 @@ def history(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """List the stored prices of one symbol, oldest first, from --since to before --until."""
-    symbol = check_symbol(symbol.upper())
+    symbol = read_symbol(symbol)
     with history_reader(load_settings()) as reader:
         rows = read_prices(reader, symbol, since, until, limit)
         empty = f"no stored prices for {symbol} in this time range"
@@ -54,4 +54,4 @@ def symbols(output: FormatOption = Format.TABLE) -> None:
 
 
 def check_symbols(symbols: list[str] | None) -> list[str]:
-    return [check_symbol(symbol.upper()) for symbol in symbols or ()]
+    return [read_symbol(symbol) for symbol in symbols or ()]

@@ -7,7 +7,7 @@ from consumers.alerts.conditions.registry import operators, supported_conditions
 from consumers.alerts.rules.models import EVERY_SYMBOL, Condition
 from shared.errors import InvalidEvent
 from shared.prices import read_price
-from shared.symbols import check_symbol
+from shared.symbols import read_symbol
 
 MAX_NAME = 128
 
@@ -51,7 +51,7 @@ def _parse_symbol(word: str) -> str:
     if word == EVERY_SYMBOL:
         return word
     try:
-        return check_symbol(word.upper())
+        return read_symbol(word)
     except InvalidEvent as error:
         raise ValueError(f"{error}; * stands for every symbol") from error
 
