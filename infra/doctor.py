@@ -26,7 +26,8 @@ from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
-from shared.settings import PREFIX, VAR, Settings, load_settings
+from shared.setting_names import PREFIX
+from shared.settings import VAR, Settings, load_settings
 from shared.times import format_instant, utc_now
 
 Check = Callable[[], Iterator[str]]

@@ -38,7 +38,8 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect, connected
 from shared.messaging.amqp.queues import count_consumers
 from shared.messaging.topology import queue_name
-from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
+from shared.setting_names import PREFIX
+from shared.settings import ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
 from shared.signals import Stop, stop_on_signals
 from shared.times import utc_now
 

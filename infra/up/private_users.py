@@ -9,7 +9,7 @@ from infra.permissions.definitions import node_definitions
 from infra.permissions.files import new_passwords, write_file
 from infra.permissions.users import ProcessUser, process_users
 from shared.messaging.address import BrokerAddress
-from shared.settings import PREFIX
+from shared.setting_names import PREFIX
 
 DEFINITIONS_FILE = "definitions.json"
 # The processes of `up` by the name of their log, and the user of each. The producer is a worker with a beat in it.

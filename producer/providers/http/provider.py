@@ -25,7 +25,7 @@ from producer.state import open_state
 from shared.accounts import Account
 from shared.database.engine import reading, writing
 from shared.errors import NoPrices, StorageUnavailable
-from shared.settings import PREFIX
+from shared.setting_names import PREFIX
 from shared.times import utc_now
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from producer.providers.http.request_runner import Results
 from shared.accounts import Account
 from shared.database.engine import writing
 from shared.errors import ProviderUnavailable, RateLimited, StorageUnavailable
-from shared.settings import PREFIX
+from shared.setting_names import PREFIX
 
 
 @dataclass(frozen=True)
