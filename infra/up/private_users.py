@@ -39,8 +39,8 @@ class PrivateUsers:
         """Write the definitions of the node to its folder, and return the line of configuration that loads them.
 
         Nobody but the owner can read the file. RabbitMQ loads it before it accepts connections, so there is no moment
-        at which the password of guest is accepted.
+        at which the password of guest is accepted. The node runs in the folder, so the name of the file is enough.
         """
         file = folder / DEFINITIONS_FILE
         write_file(file, json.dumps(node_definitions(self.users, self.passwords, "/")))
-        return f"load_definitions = {file}\n"
+        return f"load_definitions = {DEFINITIONS_FILE}\n"
