@@ -18,7 +18,7 @@ from shared.database.engine import opened
 from shared.database.schema import create_schema
 from shared.times import to_micros
 
-_INSERT = "INSERT INTO price VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT = "INSERT INTO quote VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_SERIES = "INSERT INTO series (symbol, provider) VALUES (?, ?) RETURNING id"
 
 

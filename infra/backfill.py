@@ -160,7 +160,7 @@ def wait_until_stored(engine: Engine, events: Iterable[StockData], stop: Stop) -
     """Return True as soon as the history has stored these events; False after STORE_WAIT_SECONDS or a stop."""
     deadline = time.monotonic() + STORE_WAIT_SECONDS
     for event in events:
-        while not is_stored(engine, event.symbol, event.provider, event.as_of):
+        while not is_stored(engine, event.symbol, event.provider, event.as_of, event.interval):
             if time.monotonic() > deadline or stop.wait(0.1):
                 return False
     return True

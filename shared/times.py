@@ -95,6 +95,11 @@ def canonical_interval(text: str) -> str:
     return format_duration(parse_duration(text)) if _DURATION.fullmatch(text) else text
 
 
+def is_intraday(interval: str) -> bool:
+    """Return True if bars of this canonical length are shorter than a day."""
+    return bool(_DURATION.fullmatch(interval)) and parse_duration(interval) < timedelta(days=1)
+
+
 def parse_moment(text: str, now: datetime) -> datetime:
     """Return the instant of a date or time, or of an age before `now` such as `90m`, `24h` or `7d`.
 

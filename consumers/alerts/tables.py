@@ -123,21 +123,22 @@ Index("alerts_triggered", alerts.c.triggered_at)
 SCHEMA = Schema(
     name="alerts",
     metadata=metadata,
-    view="price_alerts",
-    select="""
-        SELECT symbol,
-               {instant[as_of]} AS as_of,
-               price,
-               rule_name,
-               condition,
-               threshold,
-               previous_price,
-               {instant[triggered_at]} AS triggered_at,
-               {instant[published_at]} AS published_at,
-               rule_id,
-               event_id
-        FROM alerts
-    """,
+    views={
+        "price_alerts": """
+            SELECT symbol,
+                   {instant[as_of]} AS as_of,
+                   price,
+                   rule_name,
+                   condition,
+                   threshold,
+                   previous_price,
+                   {instant[triggered_at]} AS triggered_at,
+                   {instant[published_at]} AS published_at,
+                   rule_id,
+                   event_id
+            FROM alerts
+        """
+    },
     first_rows=(insert(counters).values(revision=0, batches=0),),
     migrations=Migrations(Path(__file__).with_name("migrations"), latest="0002"),
 )

@@ -16,7 +16,7 @@ from shared.cli.output import Format, print_rows
 from shared.settings import load_settings
 from shared.symbols import join_names, read_symbol
 
-_SYMBOLS_COLUMNS = ("symbol", "provider", "first", "last", "rows")
+_SYMBOLS_COLUMNS = ("symbol", "provider", "interval", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
 
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Default: all stored symbols.")]
@@ -47,7 +47,7 @@ def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None
 
 
 def symbols(output: FormatOption = Format.TABLE) -> None:
-    """List the stored symbols by provider, with first and last time and number of prices."""
+    """List the stored symbols by provider and interval, with first and last time and number of prices."""
     with history_reader(load_settings()) as reader:
         rows = stored_symbols(reader)
     print_rows(_SYMBOLS_COLUMNS, rows, output, right=_NUMBERS, empty="no stored prices")

@@ -1,11 +1,11 @@
 """Past prices become events of history on the exchange."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from producer.market_service import make_event
-from producer.providers.base import Quote
+from producer.providers.base import Interval, Quote
 from shared.errors import ProviderError, PublishError
 from shared.events import StockData
 from shared.messaging.messages import Message, price_message
@@ -16,13 +16,14 @@ from shared.times import format_instant
 
 @dataclass
 class HistoryPublisher:
-    """Publishes past prices with the routing key of a backfill, and counts them.
+    """Publishes past prices, which are bars of `interval`, with the routing key of a backfill, and counts them.
 
     `published` counts confirmed events and `skipped` invalid prices, each of which is reported by `print_line`.
     `newest` has the newest event of each symbol.
     """
 
     publisher: Publisher
+    interval: Interval
     print_line: Callable[[str], None]
     clock: Callable[[], datetime]
     published: int = field(default=0, init=False)
@@ -55,7 +56,7 @@ class HistoryPublisher:
     def _make_events(self, provider: str, symbol: str, quotes: Iterable[Quote]) -> Iterator[StockData]:
         for quote in quotes:
             try:
-                yield make_event(provider, symbol, quote, self.clock())
+                yield make_event(provider, symbol, replace(quote, interval=self.interval.value), self.clock())
             except ProviderError as error:
                 self.skipped += 1
                 self.print_line(f"{symbol} of {format_instant(quote.as_of)} skipped: {error}")

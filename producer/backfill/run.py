@@ -56,7 +56,7 @@ class Backfill:
     history: HistoryPublisher = field(init=False)
 
     def __post_init__(self) -> None:
-        self.history = HistoryPublisher(self.publisher, self.print_line, self.clock)
+        self.history = HistoryPublisher(self.publisher, self.interval, self.print_line, self.clock)
 
     def run(self, stop: Stop) -> None:
         """Publish until nothing remains, every provider was asked, or a stop is requested.

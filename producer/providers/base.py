@@ -14,7 +14,8 @@ from shared.errors import ProviderError
 class Quote:
     """A price from a provider; `as_of` is the time of the price at the market, an aware datetime.
 
-    Prices are exact decimals in `currency` (ISO 4217, None if the provider does not name it). `volume` is in shares.
+    With `interval`, the price is the close of a bar of that length. Prices are exact decimals in `currency` (ISO 4217,
+    None if the provider does not name it). `volume` is in shares.
     """
 
     price: Decimal
@@ -27,6 +28,7 @@ class Quote:
     previous_close: Decimal | None = None
     market_state: str | None = None
     delayed: bool | None = None
+    interval: str | None = None
 
 
 # A quote, or the reason why there is none, by symbol.

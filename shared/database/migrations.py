@@ -49,6 +49,16 @@ def migrate(connection: Connection, schema: str, migrations: Migrations) -> None
     log.info("migrated the %s database to revision %s", schema, migrations.latest)
 
 
+def run_scripts() -> None:
+    """Run the scripts that Alembic has chosen, on the connection of `migrate`. Each folder's env.py calls this."""
+    from alembic import context
+
+    attributes = context.config.attributes
+    context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
+    with context.begin_transaction():
+        context.run_migrations()
+
+
 def _versions(schema: str) -> Table:
     """Return the table in which Alembic keeps the revision. Several schemas may share a database."""
     return Table(f"alembic_version_{schema}", MetaData(), Column("version_num", String(32), primary_key=True))

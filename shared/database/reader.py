@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from shared.database.sqlite.errors import explain_sqlite_error
 from shared.database.sqlite.reading import close_without_checkpoint, connect_for_reading
 from shared.database.url import DatabaseUrl
+from shared.errors import StorageError
 
 Parameters = Mapping[str, Any]
 
@@ -39,6 +40,22 @@ def open_reader(url: DatabaseUrl) -> Iterator[Reader]:
 
         with opened_for_reading(url.engine_url) as engine:
             yield _EngineReader(engine)
+
+
+def check_revision(reader: Reader, schema: str, latest: str, migrating_command: str) -> None:
+    """Raise StorageError, with the command that migrates the database, unless its schema has the latest revision."""
+    versions = f"alembic_version_{schema}"
+    sql = f"SELECT version_num FROM {versions}"  # noqa: S608 - a name of ours
+    found = list(reader.select(sql)) if reader.has_table(versions) else []
+    if not found or found[0][0] < latest:
+        raise StorageError(
+            f"the {schema} database was created by an earlier version of Stockwire: run {migrating_command}, which"
+            " migrates it"
+        )
+    if found[0][0] > latest:
+        raise StorageError(
+            f"the {schema} database belongs to a later version of Stockwire: install that, or set another URL"
+        )
 
 
 class _SqliteReader:

@@ -1,5 +1,6 @@
-"""Schemas: tables and a readable view over them, created if they are missing, on SQLite and PostgreSQL."""
+"""Schemas: tables and readable views of them, created if they are missing, on SQLite and PostgreSQL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,17 +21,16 @@ _INSTANTS = {
 
 @dataclass(frozen=True)
 class Schema:
-    """Tables and one view.
+    """Tables and views.
 
-    `select` is the view's SELECT, in which `{instant[COLUMN]}` becomes SQL that formats an instant as text. The
-    statements `first_rows` are run once, after the tables are created. `migrations` change the tables of earlier
-    versions.
+    `views` has the SELECT of each view by name, in which `{instant[COLUMN]}` becomes SQL that formats an instant as
+    text. The statements `first_rows` are run once, after the tables are created. `migrations` change the tables of
+    earlier versions.
     """
 
     name: str
     metadata: MetaData
-    view: str
-    select: str
+    views: Mapping[str, str]
     first_rows: tuple[Executable, ...] = ()
     migrations: Migrations | None = None
 
@@ -54,9 +54,10 @@ def create_schema(engine: Engine, schema: Schema) -> None:
             _create(connection, schema)
         elif schema.migrations is not None and not _is_current(connection, schema):
             # SQLite cannot replace a table that a view reads.
-            connection.execute(text(f"DROP VIEW {schema.view}"))
+            for view in reversed([*schema.views]):
+                connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
             migrate(connection, schema.name, schema.migrations)
-            _create_view(connection, schema)
+            _create_views(connection, schema)
 
 
 def has_schema(engine: Engine, schema: Schema, migrating_command: str) -> bool:
@@ -76,8 +77,11 @@ def has_schema(engine: Engine, schema: Schema, migrating_command: str) -> bool:
 
 
 def is_complete(connection: Connection, schema: Schema) -> bool:
-    """Return True if the schema exists. The view is created last, in the same transaction as the tables."""
-    return inspect(connection).has_table(schema.view)
+    """Return True if the schema exists, in its latest or an earlier revision.
+
+    The views are created after the tables, in the same transaction. Every revision has the last one.
+    """
+    return inspect(connection).has_table([*schema.views][-1])
 
 
 def insert_into(table: Table, dialect: str) -> Any:
@@ -98,12 +102,13 @@ def _create(connection: Connection, schema: Schema) -> None:
         connection.execute(statement)
     if schema.migrations is not None:
         record_revision(connection, schema.name, schema.migrations.latest)
-    _create_view(connection, schema)
+    _create_views(connection, schema)
 
 
-def _create_view(connection: Connection, schema: Schema) -> None:
-    select = schema.select.format(instant=_Instants(connection.dialect.name))
-    connection.execute(text(f"CREATE VIEW {schema.view} AS {select}"))
+def _create_views(connection: Connection, schema: Schema) -> None:
+    instant = _Instants(connection.dialect.name)
+    for view, select in schema.views.items():
+        connection.execute(text(f"CREATE VIEW {view} AS {select.format(instant=instant)}"))
 
 
 def _is_current(connection: Connection, schema: Schema) -> bool:

@@ -81,8 +81,10 @@ def test_past_prices_are_stored_and_raise_no_alert(settings: Callable[..., Envir
         assert run("sync", "MSFT").returncode == 0
         alerts.wait_for("MSFT")
         assert alerts.stop() == 0
-    rows = ask(checkout, "select symbol, as_of, price, provider from price_history where symbol = 'BRK.B' limit 1")
-    assert rows == [("BRK.B", "2024-10-28T00:00:00.000000Z", 412.35, "yahoo")]
+    rows = ask(
+        checkout, "select symbol, start, interval, close, provider from bars where symbol = 'BRK.B' order by start"
+    )
+    assert rows[0] == ("BRK.B", "2024-10-28T00:00:00.000000Z", "1d", 412.35, "yahoo")
     raised = run("alerts").stdout
     assert "MSFT" in raised
     assert "AAPL" not in raised

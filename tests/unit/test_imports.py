@@ -49,7 +49,7 @@ KEPT = {
     ("requests", "urllib3"): ("producer.providers.http", "benchmarks"),
     ("celery", "kombu"): ("producer", "shared.schedule"),
     ("exchange_calendars",): ("shared.market_calendar",),
-    ("alembic",): ("shared.database.migrations", "consumers.alerts.migrations"),
+    ("alembic",): ("shared.database.migrations", "consumers.alerts.migrations", "consumers.history.migrations"),
 }
 
 

@@ -68,8 +68,61 @@ def test_the_view_shows_prices_as_they_were_published(engine: Engine, store: Pri
             "volume": 1234567,
             "provider": "simulated",
             "observed_at": "2024-11-20T10:00:03.120000Z",
+            "interval": None,
         }
     ]
+
+
+BAR = stock_data(
+    "BRK.B",
+    "412.35",
+    AS_OF.replace(hour=0, minute=0, second=0),
+    interval="1d",
+    open=Decimal("410.1"),
+    high=Decimal(413),
+    low=Decimal("409.99"),
+    volume=1234567,
+)
+
+
+def test_a_bar_is_stored_beside_the_quote_of_the_same_instant(
+    engine: Engine, store: PriceStore, reader: Reader
+) -> None:
+    hourly = changed(BAR, interval="60m", price=Decimal("411.5"))
+    store.save([BAR, hourly, changed(BAR, interval=None, price=Decimal(411))])
+    prices = [(row["price"], row["interval"]) for row in read_prices(reader, "BRK.B")]
+    assert prices == [("411", None), ("412.35", "1d"), ("411.5", "1h")]
+    with reading(engine) as connection:
+        rows = connection.execute(text("select * from bars order by start desc")).mappings().all()
+        history = connection.execute(text("select price, interval from price_history order by price")).all()
+    common = {"symbol": "BRK.B", "open": 410.1, "high": 413, "low": 409.99, "volume": 1234567, "currency": "USD"}
+    assert [dict(row) for row in rows] == [
+        {**common, "provider": "simulated", "interval": "1d", "start": "2024-11-20T00:00:00.000000Z", "close": 412.35},
+        {**common, "provider": "simulated", "interval": "1h", "start": "2024-11-19T23:00:00.000000Z", "close": 411.5},
+    ]
+    assert [tuple(row) for row in history] == [(411, None), (411.5, "1h"), (412.35, "1d")]
+
+
+def test_a_later_observation_of_a_bar_replaces_all_of_it(store: PriceStore, engine: Engine) -> None:
+    corrected = changed(BAR, price=Decimal(412), low=None, observed_at=BAR.observed_at + timedelta(days=1))
+    store.save([corrected, BAR])
+    store.save([BAR])
+    with reading(engine) as connection:
+        rows = connection.execute(text("select open, high, low, close from bars")).all()
+    assert [tuple(row) for row in rows] == [(410.1, 413, None, 412)]
+
+
+def test_each_price_keeps_its_currency(engine: Engine, store: PriceStore, reader: Reader) -> None:
+    currencies = ["USD", None, "EUR", "USD"]
+    events = price_series(["1", "2", "3", "4"])
+    store.save([changed(event, currency=each) for event, each in zip(events, currencies, strict=True)])
+    store.save([changed(price_series(["5"], symbol="MSFT")[0], currency=None)])
+    store.save([changed(price_series(["6"], symbol="MSFT", start=AS_OF + timedelta(days=1))[0], currency="GBP")])
+    assert [row["currency"] for row in read_prices(reader, "AAPL")] == currencies
+    assert [row["currency"] for row in read_prices(reader, "MSFT")] == [None, "GBP"]
+    with reading(engine) as connection:
+        rows = connection.execute(text("select currency from price_history order by symbol, as_of")).scalars().all()
+    assert rows == [*currencies, None, "GBP"]
 
 
 def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(
@@ -151,12 +204,24 @@ def test_latest_prices_are_the_newest_per_symbol_over_all_providers(store: Price
     assert [row["symbol"] for row in latest_prices(reader, ["MSFT", "XYZ"])] == ["MSFT"]
 
 
+def test_the_view_of_the_latest_prices_has_the_newest_quote_or_bar_of_each_symbol(
+    store: PriceStore, engine: Engine
+) -> None:
+    store.save([BAR, changed(BAR, interval=None, price=Decimal(411))])
+    store.save(price_series(["1", "2"]))
+    store.save([changed(BAR, symbol="AAPL", as_of=BAR.as_of + timedelta(days=1))])
+    with reading(engine) as connection:
+        rows = connection.execute(text("select symbol, price, interval from latest_prices order by symbol")).all()
+    assert [tuple(row) for row in rows] == [("AAPL", 412.35, "1d"), ("BRK.B", 411, None)]
+
+
 def test_stored_symbols_have_first_and_last_time_and_number_of_rows(store: PriceStore, reader: Reader) -> None:
     store.save(price_series(["1", "2", "3"]))
     assert stored_symbols(reader) == [
         {
             "symbol": "AAPL",
             "provider": "simulated",
+            "interval": None,
             "first": "2024-11-20T09:59:58.000000Z",
             "last": "2024-11-20T10:00:00.000000Z",
             "rows": 3,

@@ -124,7 +124,8 @@ def test_each_price_is_an_event_of_history_with_its_own_id(run: Make, broker: Br
         (symbol, day) for symbol in ("AAPL", "BRK.B") for day in range(1, 13)
     ]
     for each in events:
-        assert each.id == stock_data_id("first", each.symbol, each.as_of)
+        assert each.interval == "1d"
+        assert each.id == stock_data_id("first", each.symbol, each.as_of, "1d")
         assert each.price == each.as_of.day
         assert before <= each.observed_at <= utc_now()
 
