@@ -21,7 +21,7 @@ _LAST_YEAR = 2100
 _KNOWN_YEAR = ("2022-01-03", "2022-12-30")
 
 _NO_LIBRARY = (
-    "STOCKWIRE_MARKET needs a library that is not installed: .venv/bin/pip install -r requirements-market.txt"
+    "STOCKWIRE_MARKET needs a library that is not installed: .venv/bin/python -m pip install -r requirements-market.txt"
     " (with Docker: docker compose build), or leave STOCKWIRE_MARKET unset"
 )
 
@@ -105,7 +105,7 @@ class MarketCalendar:
     def _outside_calendar(self) -> SettingsError:
         return SettingsError(
             f"STOCKWIRE_MARKET: the installed calendar of {self.name} covers {self._first} to {self._last}:"
-            " .venv/bin/pip install --upgrade exchange_calendars, or leave STOCKWIRE_MARKET unset"
+            " .venv/bin/python -m pip install --upgrade exchange_calendars, or leave STOCKWIRE_MARKET unset"
         )
 
     def _cover(self, since: datetime, until: datetime) -> None:

@@ -77,7 +77,7 @@ def _describe_unexpected(error: Exception) -> str:
         case MemoryError():
             return "there is not enough memory for this command"
         case ModuleNotFoundError(name=str(module)) if module.partition(".")[0] not in _OUR_PACKAGES:
-            return f"{module} is not installed: run .venv/bin/pip install -r requirements.txt"
+            return f"{module} is not installed: run .venv/bin/python -m pip install -r requirements.txt"
     return f"bug: {type(error).__name__}: {error} (traceback in {_keep_traceback()}; please report it)"
 
 

@@ -40,7 +40,7 @@ def open_engine(url: URL) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
     except (NoSuchModuleError, ImportError) as error:
         raise StorageError(
-            f"no driver for {redact(url)}: {error} (for PostgreSQL: pip install psycopg[binary])"
+            f"no driver for {redact(url)}: {error} (for PostgreSQL: .venv/bin/python -m pip install psycopg[binary])"
         ) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)

@@ -40,7 +40,7 @@ NOT_RUN = {
 FOREGROUND = {
     r"\./stockwire consume (?!--list)": "consuming",
     r"\.venv/bin/python -m consumers (?!--list)": "consuming",
-    r"\.venv/bin/celery ": "ready.",
+    r"\.venv/bin/python -m celery ": "ready.",
 }
 # The pages name the broker that most people have; here it is the private one of the tests.
 DOCUMENTED_BROKER = "amqp://guest:guest@localhost:5672/"
