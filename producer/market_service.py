@@ -151,7 +151,8 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
     if isinstance(answer, ProviderError):
         raise answer
     try:
-        return StockData.create(symbol=symbol, provider=provider, observed_at=observed_at, **vars(answer))
+        fields = {name: value for name, value in vars(answer).items() if name != "remarks"}
+        return StockData.create(symbol=symbol, provider=provider, observed_at=observed_at, **fields)
     except InvalidEvent as error:
         raise InvalidResponse(f"{provider} sent an invalid quote: {error}") from error
 

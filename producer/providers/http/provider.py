@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.circuit_breaker import CircuitBreaker, load_circuit_breaker, save_circuit_breaker
 from producer.providers.http.circuit_guard import CircuitGuard
@@ -124,7 +124,9 @@ class HistoricalHttpProvider(HttpProvider):
     def max_range(self, interval: Interval) -> timedelta:
         return self.api.max_range(interval)
 
-    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> Sequence[Quote | InvalidBar]:
         """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
         request = self.api.history_request(symbol, interval, since, until)
         timeouts = replace(self.timeouts, call=self.timeouts.history)
@@ -136,5 +138,7 @@ class HistoricalHttpProvider(HttpProvider):
                 found = []
         # `as_of` is the beginning of a daily bar, and the end of a five-minute bar.
         ended = self.clock() - (interval.length if interval is Interval.DAY else _MAX_DELAY)
-        by_time = {each.as_of: each for each in found if since <= each.as_of < until and each.as_of <= ended}
-        return [by_time[moment] for moment in sorted(by_time)]
+        wanted = [each for each in found if each.as_of is None or since <= each.as_of < until]
+        by_time = {each.as_of: each for each in wanted if isinstance(each, Quote) and each.as_of <= ended}
+        invalid = [each for each in wanted if isinstance(each, InvalidBar)]
+        return [*(by_time[moment] for moment in sorted(by_time)), *invalid]
