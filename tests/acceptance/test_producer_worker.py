@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from infra.up.rabbitmq import PrivateBroker
 from producer.market_service import sync_lock
@@ -27,6 +28,28 @@ from tests.proxy import proxy
 from tests.queues import declare, taken, waiting
 
 WORKER = (*CELERY, "worker", "--beat", "--loglevel=info")
+
+FOREIGN = {
+    "CELERY_BROKER_URL": "amqp://127.0.0.1:1/",
+    "CELERY_BROKER_READ_URL": "amqp://127.0.0.1:1/",
+    "CELERY_BROKER_WRITE_URL": "amqp://127.0.0.1:1/",
+    "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/",
+    "CELERY_CONFIG_MODULE": "nonsense",
+    "CELERY_LOADER": "nonsense:Loader",
+    "CELERY_APP": "nonsense",
+    "CELERY_CUSTOM_WORKER_POOL": "nonsense:Pool",
+    "CELERY_WORKER_QUEUES": "nonsense",
+    "CELERY_WORKER_POOL": "solo",
+    "CELERY_WORKER_LOGFILE": "/nowhere/celery.log",
+    "CELERYD_CONCURRENCY": "9",
+    "BROKER_URL": "amqp://127.0.0.1:1/",
+    "RESULT_BACKEND": "redis://127.0.0.1:1/",
+    "CONFIG_MODULE": "nonsense",
+    "LOADER": "nonsense:Loader",
+    "APP": "nonsense",
+    "C_FORCE_ROOT": "1",
+    "FLOWER_PORT": "nonsense",
+}
 
 Start = Callable[..., AbstractContextManager[Process]]
 
@@ -232,6 +255,27 @@ def test_a_beat_of_its_own_ends_where_it_is_refused(start: Start, broker: Broker
         assert beat.wait() == 1
         assert "refused user 'guest'; check user and password" in beat.output
         assert "Traceback" not in beat.output
+
+
+def test_the_worker_answers_a_ping_and_obeys_no_other_application(checkout: Path, broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    ours = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_SYMBOLS": "AAPL,MSFT", "STOCKWIRE_SCHEDULE": "1h"}
+    environment = {**FOREIGN, **ours, "PYTHONPATH": ""}
+    with running(*WORKER, environment=environment, folder=checkout) as worker:
+        worker.wait_for("ready.")
+        for exchange in ("celery", "stockwire"):
+            other = Celery("other", broker=broker.url(), set_as_current=False)
+            other.conf.control_exchange = exchange
+            other.control.shutdown()
+        worker.wait_for("celery control shutdown was ignored: this worker answers only ping")
+        with running(*CELERY, "inspect", "ping", environment=environment, folder=checkout) as inspect:
+            assert inspect.wait() == 0
+            assert "pong" in inspect.output
+            assert "1 node online" in inspect.output
+        until(lambda: results(checkout), "a sync")
+        assert len(read_events(broker, queue, 2)) == 2
+        assert worker.stop() == 0
+    assert worker.output.count("was ignored") == 1
 
 
 def test_results_of_last_week_are_forgotten(start: Start, checkout: Path, broker: BrokerAddress) -> None:
