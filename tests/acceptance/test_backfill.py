@@ -16,7 +16,8 @@ from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.fake_apis import yahoo
 from tests.fake_http_server import Answer, FakeHttpServer, Request, fake_http_server
-from tests.processes import running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import until
 from tests.queues import declare
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35", "MSFT": "411.22"}
@@ -50,7 +51,7 @@ def settings(checkout: Path, broker: BrokerAddress, server: FakeHttpServer) -> C
 
 @pytest.fixture
 def history(checkout: Path, settings: Callable[..., Environment]) -> Iterator[None]:
-    with running("./stockwire", "consume", "history", environment=settings(), folder=checkout) as consumer:
+    with forked("./stockwire", "consume", "history", environment=settings(), folder=checkout) as consumer:
         consumer.wait_for("consuming stockwire.history")
         yield
 
@@ -71,7 +72,7 @@ def count_stored(checkout: Path) -> int:
 def test_past_prices_are_stored_and_raise_no_alert(settings: Callable[..., Environment], checkout: Path) -> None:
     run = partial(stockwire, environment=settings(), folder=checkout)
     assert run("rules", "add", "any", "* above 1").returncode == 0
-    with running("./stockwire", "consume", "alerts", environment=settings(), folder=checkout) as alerts:
+    with forked("./stockwire", "consume", "alerts", environment=settings(), folder=checkout) as alerts:
         alerts.wait_for("consuming stockwire.alerts")
         for _ in range(2):
             done = run("backfill", "aapl", "BRK.B", "--since", SINCE, "--until", UNTIL)
@@ -114,7 +115,7 @@ def test_a_killed_backfill_resumes(
 
     server.answer = play_until_killed
     command = ("backfill", *PRICES, "--since", SINCE, "--until", UNTIL)
-    with running("./stockwire", *command, environment=settings(), folder=checkout) as process:
+    with forked("./stockwire", *command, environment=settings(), folder=checkout) as process:
         until(lambda: len(server.requests) == 3, "the third symbol to be asked for")
         process.stop(signal.SIGKILL)
     killed.set()
@@ -203,7 +204,7 @@ def test_a_rate_limit_per_minute_is_waited_for_and_a_signal_ends_the_wait(
 ) -> None:
     declare(broker)
     command = ("./stockwire", "backfill", "AAPL", "BRK.B", "--since", SINCE, "--until", UNTIL)
-    with running(*command, environment=settings(YAHOO_PER_MINUTE="1"), folder=checkout) as process:
+    with forked(*command, environment=settings(YAHOO_PER_MINUTE="1"), folder=checkout) as process:
         process.wait_for("s: Yahoo Finance's quota of 1 per minute (STOCKWIRE_YAHOO_PER_MINUTE) is used up until ")
         assert process.stop(number, timeout=5) == 0
         waited, published, stopped = process.output.splitlines()

@@ -13,7 +13,8 @@ from shared.accounts import ACCOUNTS
 from shared.messaging.address import BrokerAddress
 from tests.celery_worker import CELERY, results
 from tests.fake_http_server import Answer, FakeHttpServer, Script, always, fake_http_server
-from tests.processes import Process, running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, running, until
 from tests.queues import declare
 
 KEY = "test-key"
@@ -56,7 +57,7 @@ def settings(checkout: Path, broker: BrokerAddress) -> Callable[[Environment], E
 @pytest.fixture
 def start(checkout: Path, settings: Callable[[Environment], Environment]) -> Start:
     def started(*command: str, **more: str) -> AbstractContextManager[Process]:
-        return running(*(command or WORKER), environment={**settings(more), "PYTHONPATH": ""}, folder=checkout)
+        return forked(*(command or WORKER), environment={**settings(more), "PYTHONPATH": ""}, folder=checkout)
 
     return started
 

@@ -17,7 +17,8 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message
 from shared.messaging.permissions import Permissions
 from tests.broker_users import BrokerUsers
-from tests.processes import Process, running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, running, until
 from tests.queues import channel_to, declare, waiting
 from tests.queues import publish as publish_raw
 
@@ -66,7 +67,7 @@ def checkout_site(site: Site, checkout: Path) -> Iterator[tuple[Site, dict[str, 
     with ExitStack() as stack:
         started = {}
         for name, command in COMMANDS.items():
-            started[name] = stack.enter_context(running(*command, environment=site.environment(name), folder=checkout))
+            started[name] = stack.enter_context(forked(*command, environment=site.environment(name), folder=checkout))
             started[name].wait_for(READY[name])
         yield site, started
 
@@ -183,12 +184,12 @@ def test_an_administrator_may_do_all_of_it(site: Site) -> None:
 def test_a_worker_or_beat_that_is_refused_ends_with_the_command(process: str, site: Site, checkout: Path) -> None:
     address = site.users.add(Permissions(publishes=(".*",), binds=(".*",)))
     environment = {**site.environment(process), "STOCKWIRE_AMQP_URL": address.setting()}
-    with running(*COMMANDS[process], environment=environment, folder=checkout) as refused:
+    with forked(*COMMANDS[process], environment=environment, folder=checkout) as refused:
         assert refused.wait() == 1
     assert "Traceback" not in refused.output
     line = next(line for line in refused.output.splitlines() if "refused user" in line)
     site.users.run_named_command(line)
-    with running(*COMMANDS[process], environment=environment, folder=checkout) as granted:
+    with forked(*COMMANDS[process], environment=environment, folder=checkout) as granted:
         granted.wait_for(READY[process])
         until(lambda: waiting(site.users.administrator, "celery.sync") or process == "worker", "a sync")
         assert "refused" not in granted.output

@@ -15,7 +15,7 @@ from producer.state import open_state
 from shared.accounts import ACCOUNTS
 from shared.database.engine import writing
 from shared.times import utc_now
-from tests.processes import stockwire
+from tests.forked_processes import stockwire
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]

@@ -14,7 +14,8 @@ import pytest
 from shared.errors import BrokerRefused
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
-from tests.processes import processes_in, running, stockwire, until
+from tests.forked_processes import stockwire
+from tests.processes import processes_in, running, until
 
 UP_TIMEOUT = 90.0
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from tests.processes import running, stockwire
+from tests.forked_processes import stockwire
+from tests.processes import running
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]

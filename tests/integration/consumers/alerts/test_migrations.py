@@ -30,8 +30,8 @@ from shared.database.schema import create_schema, has_schema
 from shared.errors import StorageError
 from shared.times import to_micros
 from tests.event_factories import AS_OF, price_alert, stock_data
+from tests.forked_processes import stockwire
 from tests.integration.consumers.alerts.test_store import save
-from tests.processes import stockwire
 
 EVENT = stock_data()
 
