@@ -13,7 +13,7 @@ from consumers.alerts.engine import RuleIndex, make_alert
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.rules.models import Condition
 from consumers.alerts.rules.store import load_rule_index
-from consumers.alerts.store import Counters, load_watermarks, read_counters, save_batch
+from consumers.alerts.store import Counters, is_batch_stored, load_watermarks, read_counters, save_batch
 from consumers.alerts.tables import SCHEMA
 from consumers.alerts.watermarks import Watermark, comparable
 from shared.cli.output import print_lines
@@ -105,7 +105,12 @@ class AlertHandler:
         fired_alerts: list[tuple[StockData, PriceAlert]] = []
         new_alerts: list[PriceAlert] = []
         new_watermarks: dict[str, Watermark] = {}
-        with writing(self._engine) as connection:
+
+        def read_back(connection: Connection) -> bool:
+            batches = counters.batches + bool(new_watermarks)
+            return is_batch_stored(connection, batches, new_watermarks, fired_alerts if new_watermarks else ())
+
+        with writing(self._engine, read_back) as connection:
             counters = read_counters(connection)
             self._refresh(connection, counters, {event.symbol for event in events})
             # If the transaction fails, memory and database may differ.

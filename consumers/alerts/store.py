@@ -56,6 +56,19 @@ def save_batch(
     return stored
 
 
+def is_batch_stored(
+    connection: Connection, batches: int, symbols: Collection[str], fired: Sequence[tuple[StockData, PriceAlert]]
+) -> bool:
+    """Return True if the database has so many batches, watermarks of the symbols, and the alerts that were fired."""
+    if (connection.scalar(select(counters.c.batches)) or 0) < batches:
+        return False
+    if load_watermarks(connection, symbols).keys() != set(symbols):
+        return False
+    keys = (zip(_KEY, _key(event, alert), strict=True) for event, alert in fired)
+    queries = (select(alerts.c.id).where(*(column == value for column, value in key)) for key in keys)
+    return all(connection.scalar(query) is not None for query in queries)
+
+
 def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
     """Return the oldest `limit` alerts that RabbitMQ has not confirmed, by row id."""
     query = select(alerts).where(alerts.c.published_at.is_(None)).order_by(alerts.c.id).limit(limit)

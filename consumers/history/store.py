@@ -1,21 +1,22 @@
 """Storage of prices: one transaction per batch, and one row per symbol, time, provider and interval."""
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ClauseElement, Connection, Engine, Table, select
+from sqlalchemy import ClauseElement, Connection, Engine, Table, bindparam, or_, select
 
 from consumers.history.tables import bar, quote, series
 from shared.database.engine import writing
 from shared.database.schema import insert_into
-from shared.events import StockData
+from shared.events import CLOCK_TOLERANCE, StockData
 from shared.events.stock_data import StockDataFields
-from shared.times import is_intraday, parse_duration, to_micros
+from shared.times import is_intraday, parse_duration, to_micros, utc_now
 
 # Symbol, provider, and the length of the bars, which is empty for quotes.
 SeriesKey = tuple[str, str, str]
+# The values of the columns of a table in order, of which `lag` is the last, and the horizon of `_upsert`.
 Row = tuple[Any, ...]
 
 _ROW_KEY = itemgetter(0, 1)
@@ -32,8 +33,9 @@ class Series(NamedTuple):
 class PriceStore:
     """Stores events in the history database. Several stores and processes can write to the same database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = engine
+        self._clock = clock
         self._series: dict[SeriesKey, Series] = {}
         self._quotes = _Upsert(engine, quote)
         self._bars = _Upsert(engine, bar)
@@ -42,20 +44,26 @@ class PriceStore:
         """Store the events, and return after the commit is durable.
 
         An event that is stored already changes nothing. An event for the same symbol, `as_of`, provider and interval
-        that was observed later replaces the stored price. Raises StorageUnavailable if a retry can help, otherwise
-        StorageError.
+        that was observed later replaces the stored price. A stored price that was observed more than CLOCK_TOLERANCE
+        ahead of the clock is replaced too: an earlier version stored such prices, which nothing could ever correct.
+        Raises StorageUnavailable if a retry can help, otherwise StorageError.
         """
         keys = [_series_key(event) for event in events]
-        with writing(self._engine) as connection:
+        horizon = to_micros(self._clock() + CLOCK_TOLERANCE)
+        quotes: list[Row] = []
+        bars: list[Row] = []
+
+        def read_back(connection: Connection) -> bool:
+            return self._quotes.are_stored(connection, quotes) and self._bars.are_stored(connection, bars)
+
+        with writing(self._engine, read_back) as connection:
             found = self._find_series(connection, keys, events)
             known = {**self._series, **found} if found else self._series
-            quotes: list[Row] = []
-            bars: list[Row] = []
             for key, event in zip(keys, events, strict=True):
                 if event.data.interval is None:
-                    quotes.append(_quote_row(event, known[key]))
+                    quotes.append(_quote_row(event, known[key], horizon))
                 else:
-                    bars.append(_bar_row(event, known[key]))
+                    bars.append(_bar_row(event, known[key], horizon))
             self._quotes.run(connection, quotes)
             self._bars.run(connection, bars)
         # After the commit, because a failed transaction takes back the ids of new series.
@@ -85,7 +93,9 @@ class _Upsert:
 
     def __init__(self, engine: Engine, table: Table) -> None:
         self._sql = str(_upsert(table, engine.dialect.name).compile(dialect=engine.dialect))
-        self._names = () if engine.dialect.positional else tuple(table.columns.keys())
+        self._names = () if engine.dialect.positional else (*table.columns.keys(), "horizon")
+        keys = (table.c.series_id == bindparam("series"), table.c.as_of == bindparam("time"))
+        self._stored_lag = select(table.c.lag).where(*keys)
 
     def run(self, connection: Connection, rows: list[Row]) -> None:
         if not rows:
@@ -94,19 +104,28 @@ class _Upsert:
         rows.sort(key=_ROW_KEY)
         connection.exec_driver_sql(self._sql, self._parameters(rows))
 
+    def are_stored(self, connection: Connection, rows: Sequence[Row]) -> bool:
+        """Return True if each row is in the table, or in its place a row that was observed later."""
+        for series_id, as_of, *_, lag, _horizon in rows:
+            stored = connection.scalar(self._stored_lag, {"series": series_id, "time": as_of})
+            if stored is None or stored < lag:
+                return False
+        return True
+
     def _parameters(self, rows: list[Row]) -> Any:
         """Return the rows as the driver takes parameters: by position or by name."""
         return [dict(zip(self._names, row, strict=True)) for row in rows] if self._names else rows
 
 
 def _upsert(table: Table, dialect: str) -> ClauseElement:
+    """Return the statement; a row that was observed after the parameter `horizon`, in microseconds, never stays."""
     insert = insert_into(table, dialect)
     new = insert.excluded
     keys = [column.name for column in table.primary_key]
     statement: ClauseElement = insert.on_conflict_do_update(
         index_elements=keys,
         set_={column.name: new[column.name] for column in table.columns if column.name not in keys},
-        where=new.lag > table.c.lag,
+        where=or_(new.lag > table.c.lag, table.c.as_of + table.c.lag > bindparam("horizon")),
     )
     return statement
 
@@ -133,21 +152,20 @@ def _new_series(key: SeriesKey, currency: str | None) -> dict[str, Any]:
     }
 
 
-def _quote_row(event: StockData, stored: Series) -> Row:
-    """Return the values of the columns of `quote`, in order."""
+def _quote_row(event: StockData, stored: Series, horizon: int) -> Row:
     data = event.data
     as_of = to_micros(event.as_of)
     lag = to_micros(event.observed_at) - as_of
-    return stored.id, as_of, float(data.price), _row_currency(data, stored), data.volume, lag
+    return stored.id, as_of, float(data.price), _row_currency(data, stored), data.volume, lag, horizon
 
 
-def _bar_row(event: StockData, stored: Series) -> Row:
-    """Return the values of the columns of `bar`, in order."""
+def _bar_row(event: StockData, stored: Series, horizon: int) -> Row:
     data = event.data
     as_of = to_micros(event.as_of)
     lag = to_micros(event.observed_at) - as_of
     opened, high, low = (None if text is None else float(text) for text in (data.open, data.high, data.low))
-    return stored.id, as_of, opened, high, low, float(data.price), _row_currency(data, stored), data.volume, lag
+    currency = _row_currency(data, stored)
+    return stored.id, as_of, opened, high, low, float(data.price), currency, data.volume, lag, horizon
 
 
 def _row_currency(data: StockDataFields, stored: Series) -> str | None:

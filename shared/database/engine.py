@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from shared.backoff import Backoff
+from shared.database.sqlite.damage import ReadBack
 from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
 from shared.database.sqlite.guard import SqliteGuard
 from shared.database.sqlite.reading import connect_for_reading
@@ -86,8 +87,10 @@ def redact(url: URL) -> str:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, read_back: ReadBack | None = None) -> Iterator[Connection]:
     """Yield a connection in a transaction that commits at the end of the block.
+
+    `read_back` finds what the transaction has stored. It is called if another program then changes the SQLite file.
 
     Raises StorageUnavailable if the database is locked, full or not reachable, and StorageError for other errors.
     Raises StorageReopened if the SQLite file is no longer the opened one, before the transaction or after its commit:
@@ -97,6 +100,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
         check_files(engine)
         with engine.begin() as connection:
             yield connection
+        if read_back:
+            read_back_by(engine, read_back)
         check_files(engine)
 
 
@@ -105,6 +110,13 @@ def check_files(engine: Engine) -> None:
     guard: SqliteGuard | None = engine.get_execution_options().get(_GUARD)
     if guard:
         guard.check()
+
+
+def read_back_by(engine: Engine, read_back: ReadBack) -> None:
+    """Have the last batch found by `read_back` after a change of a SQLite file by another program."""
+    guard: SqliteGuard | None = engine.get_execution_options().get(_GUARD)
+    if guard:
+        guard.read_back = read_back
 
 
 def after_reopening(engine: Engine, prepare: Callable[[], None]) -> None:
@@ -122,8 +134,8 @@ class ReopeningHandler(Generic[T]):
 
     def __init__(self, engine: Engine, open_handler: Callable[[], Callable[[T], None]]) -> None:
         self._engine = engine
-        self._open = open_handler
-        self._handler: Callable[[T], None] | None = open_handler()
+        self._open_handler = open_handler
+        self._handler: Callable[[T], None] | None = self._open()
 
     def __call__(self, batch: T) -> None:
         with self._reopening() as handler:
@@ -133,6 +145,12 @@ class ReopeningHandler(Generic[T]):
         """Find a change of the files without a batch. Raises StorageReopened and StorageDamaged."""
         with self._reopening():
             check_files(self._engine)
+
+    def _open(self) -> Callable[[T], None]:
+        handler = self._open_handler()
+        # There is no last batch yet.
+        read_back_by(self._engine, lambda _connection: True)
+        return handler
 
     @contextmanager
     def _reopening(self) -> Iterator[Callable[[T], None]]:

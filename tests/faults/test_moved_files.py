@@ -66,6 +66,10 @@ def remove_the_wal(files: Files) -> None:
     files.beside("-shm").unlink()
 
 
+def empty_the_wal(files: Files) -> None:
+    os.truncate(files.beside("-wal"), 0)
+
+
 def move_a_copy_over_it(files: Files) -> None:
     files.copy.rename(files.path)
 
@@ -83,7 +87,7 @@ def write_garbage_over_it(files: Files) -> None:
         file.write(os.urandom(files.path.stat().st_size))
 
 
-MOVES = (remove, move, move_the_database_alone, remove_the_wal, move_a_copy_over_it)
+MOVES = (remove, move, move_the_database_alone, remove_the_wal, empty_the_wal, move_a_copy_over_it)
 DAMAGES = (copy_over_it, cut_it, write_garbage_over_it)
 Change = Callable[[Files], None]
 
@@ -144,8 +148,8 @@ def change_under_history(pipeline: Pipeline, change: Change, consumer: str) -> N
         assert_none("events lost that were stored before the move", (checkpointed | in_wal) - stored(files.moved))
     if change is remove_the_wal:
         assert_none("events lost that were stored before the change", (checkpointed | in_wal) - found)
-    if change is move_a_copy_over_it:
-        assert_none("events lost that are in the copy", checkpointed - found)
+    if change in (empty_the_wal, move_a_copy_over_it):
+        assert_none("events lost that are in the database", checkpointed - found)
     assert_prints(process, "while in use: opened the file that is there now")
 
 

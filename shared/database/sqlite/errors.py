@@ -19,11 +19,16 @@ def primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
 
 
+def is_transient(error: sqlite3.Error) -> bool:
+    """Return True if the error passes by itself, such as a lock of another process."""
+    return primary_code(error) in _TRANSIENT
+
+
 def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
     """Return the storage error that tells a user what is wrong with `database`, and what to do."""
     code = primary_code(error)
     reason = first_line(error)
-    if code in _TRANSIENT:
+    if is_transient(error):
         return StorageUnavailable(f"database {database} cannot be written for now: {reason}")
     if code == sqlite3.SQLITE_READONLY:
         return StorageError(f"database {database} is read-only: give this user write permission on file and folder")

@@ -10,6 +10,7 @@ those of SQLite. Contents are read through SQLite's own descriptors. Source: htt
 import os
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from shared.database.sqlite.headers import HEADER_SIZE, FileHeader, WalIndexHeader, wal_salt
 from shared.database.sqlite.open_files import FileId, OpenFiles, file_id
@@ -24,6 +25,8 @@ class Change(StrEnum):
     REMOVED = "was removed or moved while in use"
     REPLACED = "was replaced by another file while in use"
     OVERWRITTEN = "was overwritten while in use"
+    # Its header is as SQLite leaves it, so that perhaps only its time of change is another.
+    WRITTEN = "was written to by another program than SQLite while in use"
     WAL_REMOVED = "lost its -wal or -shm file while in use"
     WAL_OVERWRITTEN = "has a -wal file that was overwritten while in use"
 
@@ -66,11 +69,12 @@ class SqliteFiles:
         if self._ids:
             return ids == self._ids
         self._ids = ids
-        self._content = _content(stats[_DATABASE])
         if open_files and has_wal:
             self._open_files = open_files
-            self._change_counter = FileHeader.parse(self._read(_DATABASE)).change_counter
             self._wal_index = WalIndexHeader.parse(self._read(_WAL_INDEX))
+            self._change_counter = FileHeader.parse(self._read(_DATABASE)).change_counter
+        # After the index, in which a checkpoint is before it writes to the file.
+        self._content = _content(_stat(self._paths[_DATABASE]))
         return True
 
     def forget(self) -> None:
@@ -82,12 +86,16 @@ class SqliteFiles:
         """Return the change by another program since the files were opened; None if nothing is open."""
         if not self._ids:
             return None
+        before = self._wal_index
+        if self._open_files:
+            # Before the file's time, as in `remember`.
+            self._wal_index = WalIndexHeader.parse(self._read(_WAL_INDEX))
         stats = self._stats()
         database, wal, wal_index = map(file_id, stats)
         if database != self._ids[_DATABASE]:
             return Change.REPLACED if database else Change.REMOVED
-        if self._open_files and self._is_overwritten(stats[_DATABASE]):
-            return Change.OVERWRITTEN
+        if self._open_files and (change := self._find_change_of_content(stats[_DATABASE], before)):
+            return change
         if self._ids[_WAL] and (wal, wal_index) != self._ids[1:]:
             return Change.WAL_REMOVED
         return Change.WAL_OVERWRITTEN if self._open_files and self._is_wal_overwritten(stats[_WAL]) else None
@@ -103,22 +111,26 @@ class SqliteFiles:
             return file_id(wal_index) in (None, self._ids[_WAL_INDEX])
         return wal is None or wal.st_size == 0
 
-    def _is_overwritten(self, stat: os.stat_result | None) -> bool:
-        """Return True if the database's content has changed and no checkpoint explains it.
+    def _find_change_of_content(
+        self, stat: os.stat_result | None, before: WalIndexHeader | None
+    ) -> Literal[Change.OVERWRITTEN, Change.WRITTEN] | None:
+        """Return the change if the database's content has changed and no checkpoint explains it.
 
         In WAL mode, SQLite writes to the database only in a checkpoint, which the header of the WAL index records.
+        `before` is that header from before the last look at the content.
         """
-        before, self._wal_index = self._wal_index, WalIndexHeader.parse(self._read(_WAL_INDEX))
         content = _content(stat)
         if content == self._content:
-            return False
+            return None
         self._content = content
         header = FileHeader.parse(self._read(_DATABASE))
         last_counter, self._change_counter = self._change_counter, header.change_counter
-        if before and not self._wal_index.has_checkpoint_since(before):
-            return True
-        is_cut = content[0] < header.size and not self._wal_index.is_checkpoint_running
-        return not header.is_sqlite or header.change_counter < last_counter or is_cut
+        index = WalIndexHeader.parse(self._read(_WAL_INDEX))
+        is_cut = content[0] < header.size and not index.is_checkpoint_running
+        if not header.is_sqlite or header.change_counter < last_counter or is_cut:
+            return Change.OVERWRITTEN
+        is_explained = before is None or index.has_checkpoint_since(before)
+        return None if is_explained else Change.WRITTEN
 
     def _is_wal_overwritten(self, stat: os.stat_result | None) -> bool:
         index = self._wal_index

@@ -1,27 +1,30 @@
 """A guard that keeps an engine on the SQLite file that its URL names, whatever other programs do to the file.
 
 Before and after each writing transaction the guard compares the files with those that SQLite has open. After a change
-it closes the connections, so that the next one opens the file that is there now, and raises an error: the last commit
-may be in no file of that name.
+it closes the connections, so that the next one opens the file that is there now, and reads the last batch back from
+that file. If the batch is there, the guard only logs the change. Otherwise it raises an error, because the last commit
+may be in no file of that name, and checks the whole file first.
 """
 
+import logging
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine, event
 
-from shared.database.sqlite.errors import BUSY_TIMEOUT, DAMAGE, damaged, explain_sqlite_error, first_line, primary_code
+from shared.database.sqlite.damage import SMALL, ReadBack, find_damage, find_damage_of_file, reads_back
+from shared.database.sqlite.errors import damaged
 from shared.database.sqlite.files import Change, SqliteFiles
 from shared.database.sqlite.reading import close_without_checkpoint
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
 
+log = logging.getLogger(__name__)
+
 _DAMAGED_WAL_SUFFIX = ".damaged-wal"
-_TRIES = 3
-# Seconds between two tries.
-_PAUSE = 0.2
+# Changes after which the database is another one, whose tables and rows its user does not know.
+_MOVES = (Change.REMOVED, Change.REPLACED)
 
 
 class SqliteGuard:
@@ -32,6 +35,8 @@ class SqliteGuard:
         self._database = database
         self._connections: list[sqlite3.Connection] = []
         self._unchecked: Change | None = None
+        # Finds the last batch of this process; None if that cannot be found.
+        self.read_back: ReadBack | None = None
         # Called before StorageReopened is raised, such as to create tables.
         self.after_reopening: Callable[[], None] = lambda: None
 
@@ -42,7 +47,7 @@ class SqliteGuard:
         event.listen(engine, "close", self._remove)
 
     def check(self) -> None:
-        """Raise StorageReopened after a change of the files, and StorageDamaged if the file there is damaged."""
+        """Raise StorageReopened if the last batch may be lost, and StorageDamaged if the file there is damaged."""
         try:
             # If the file could not be checked, such as because it was locked, that is still to be done.
             change = self._unchecked or self._files.find_change()
@@ -51,14 +56,20 @@ class SqliteGuard:
             if self._unchecked is None:
                 self._release(change)
                 self._unchecked = change
-            problem = self._find_damage_of_file(change)
+            is_stored = self._reads_back(change)
+            is_whole_checked = not is_stored or self._files.path.stat().st_size <= SMALL
+            problem = self._find_damage_of_file(change) if is_whole_checked else None
         except OSError as error:
             raise StorageError(f"database {self._database}: its files cannot be checked: {error}") from error
         self._unchecked = None
         if problem:
             raise damaged(self._database, f"{change}, and is damaged ({problem})")
+        reopened = f"database {self._database} {change}: opened the file that is there now"
+        if is_stored and change not in _MOVES:
+            log.warning("%s; what was stored last is in it", reopened)
+            return
         self.after_reopening()
-        raise StorageReopened(f"database {self._database} {change}: opened the file that is there now")
+        raise StorageReopened(reopened)
 
     def _add(self, connection: sqlite3.Connection, _record: object) -> None:
         # The first read of a connection makes SQLite open all its files.
@@ -68,7 +79,7 @@ class SqliteGuard:
         if not self._files.remember(has_wal=has_wal):
             self._close_all()
             raise StorageUnavailable(f"database {self._database} was removed or replaced while it was opened")
-        if self._damaged_wal.exists() and (problem := self._find_damage(connection)):
+        if self._damaged_wal.exists() and (problem := find_damage(connection, self._database)):
             self._close_all()
             raise damaged(self._database, f"is damaged ({problem})")
 
@@ -88,7 +99,7 @@ class SqliteGuard:
 
     def _release(self, change: Change) -> None:
         """Close all connections, and take care that rows of the opened WAL reach their own database and no other."""
-        is_moved = change in (Change.REMOVED, Change.REPLACED)
+        is_moved = change in _MOVES
         if is_moved or (change is Change.WAL_REMOVED and self._files.is_alone_with_wal()):
             is_copied = self._checkpoint()
         else:
@@ -123,41 +134,20 @@ class SqliteGuard:
         self._files.wal.unlink(missing_ok=True)
         self._files.wal_index.unlink(missing_ok=True)
 
+    def _reads_back(self, change: Change) -> bool:
+        """Return True if the last batch is in the file at the path. An overwritten file is not asked."""
+        if self.read_back is None or change is Change.OVERWRITTEN or not self._files.path.exists():
+            return False
+        return reads_back(self._files.path, self._database, self.read_back)
+
     def _find_damage_of_file(self, change: Change) -> str | None:
         """Return the first damage of the file at the path, or None. Moves the WAL of a damaged file out of the way."""
-        is_overwritten = change is Change.OVERWRITTEN
+        is_overwritten = change in (Change.OVERWRITTEN, Change.WRITTEN)
         problem = "it is empty" if is_overwritten else None
-        if self._files.path.exists() and self._files.path.stat().st_size:
-            problem = self._find_damage_at_path() or (self._find_damage_without_wal() if is_overwritten else None)
+        path = self._files.path
+        if path.exists() and path.stat().st_size:
+            problem = find_damage_of_file(path, self._database, without_wal=is_overwritten)
         if problem:
             self._discard_wal(keep=True)
             self._damaged_wal.touch()
         return problem
-
-    def _find_damage_without_wal(self) -> str | None:
-        """Return the damage that the WAL hides for now: a checkpoint does not copy the same rows twice."""
-        for _ in range(_TRIES):
-            problem = self._find_damage_at_path("?immutable=1")
-            if problem is None:
-                return None
-            # A checkpoint of another process may be at work.
-            time.sleep(_PAUSE)
-        return problem
-
-    def _find_damage_at_path(self, query: str = "") -> str | None:
-        uri = f"{self._files.path.absolute().as_uri()}{query}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)
-        try:
-            return self._find_damage(connection)
-        finally:
-            close_without_checkpoint(connection)
-
-    def _find_damage(self, connection: sqlite3.Connection) -> str | None:
-        """Return the first damage that SQLite finds in the whole database, or None. Raises StorageError."""
-        try:
-            verdict = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-        except sqlite3.Error as error:
-            if primary_code(error) not in DAMAGE:
-                raise explain_sqlite_error(error, self._database) from error
-            return first_line(error)
-        return None if verdict == "ok" else " ".join(verdict.split())

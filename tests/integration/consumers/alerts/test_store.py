@@ -11,7 +11,14 @@ from sqlalchemy.engine import URL, make_url
 from consumers.alerts import store
 from consumers.alerts.rules.parser import parse_condition
 from consumers.alerts.rules.store import add_rule, list_rules, load_rule_index, remove_rule
-from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts, read_counters, save_batch
+from consumers.alerts.store import (
+    is_batch_stored,
+    load_watermarks,
+    pending_alerts,
+    read_alerts,
+    read_counters,
+    save_batch,
+)
 from consumers.alerts.tables import SCHEMA, rules
 from consumers.alerts.watermarks import Watermark
 from shared.database.engine import open_engine, reading, writing
@@ -76,6 +83,17 @@ def test_an_alert_is_stored_once_per_event_and_rule(engine: Engine) -> None:
     assert save(engine, changed(alert, price=Decimal(1)), other) == [other]
     with reading(engine) as connection:
         assert next(iter(pending_alerts(connection, 10).values())) == alert
+
+
+def test_a_batch_is_stored_if_its_counter_watermarks_and_alerts_are(engine: Engine) -> None:
+    event, alert = stock_data(), price_alert(stock_data())
+    save(engine, alert, event=event)
+    with writing(engine) as connection:
+        assert is_batch_stored(connection, 1, {"AAPL"}, [(event, alert)])
+        assert is_batch_stored(connection, 0, (), ())
+        assert not is_batch_stored(connection, 2, (), ())
+        assert not is_batch_stored(connection, 1, {"AAPL", "MSFT"}, ())
+        assert not is_batch_stored(connection, 1, (), [(changed(event, provider="yahoo"), alert)])
 
 
 def test_events_that_say_something_else_under_the_same_id_raise_alerts_of_their_own(engine: Engine) -> None:

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, delete, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
 from consumers.history.queries import prices
 from consumers.history.queries.prices import history_reader, latest_prices, read_prices, stored_symbols
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
+from consumers.history.tables import SCHEMA, quote
 from shared.database.engine import open_engine, opened, reading, writing
 from shared.database.reader import Reader, open_reader
 from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
-from shared.errors import StorageError, StorageUnavailable
+from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.events import StockData
 from shared.settings import Settings
-from tests.event_factories import AS_OF, changed, price_series, stock_data
+from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
 
 @pytest.fixture
@@ -159,6 +159,24 @@ def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(sto
     store.save([first])
     [row] = read_prices(reader, "AAPL")
     assert (row["price"], row["volume"]) == ("12", 7)
+
+
+@pytest.mark.parametrize("interval", [None, "1d"])
+@pytest.mark.parametrize(
+    ("ahead", "wins"), [(timedelta(days=365), True), (timedelta(minutes=6), True), (timedelta(minutes=4), False)]
+)
+def test_a_stored_price_from_far_ahead_of_the_clock_loses_to_any_other(
+    engine: Engine, reader: Reader, interval: str | None, ahead: timedelta, wins: bool
+) -> None:
+    """An earlier version stored such prices, and nothing could ever correct them."""
+    fields = {} if interval is None else {"interval": interval}
+    first = stock_data(price="10", **fields)
+    PriceStore(engine).save([changed(first, observed_at=NOW + ahead)])
+    corrected = changed(first, price=Decimal(12), observed_at=NOW)
+    PriceStore(engine, clock=lambda: NOW).save([corrected])
+    PriceStore(engine, clock=lambda: NOW).save([first])
+    [row] = read_prices(reader, "AAPL")
+    assert row["price"] == ("12" if wins else "10")
 
 
 def test_each_provider_has_its_own_row(store: PriceStore, reader: Reader) -> None:
@@ -302,6 +320,39 @@ def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: py
         with opened(sqlite_url) as other, writing(other), pytest.raises(StorageUnavailable, match="locked"):
             store.save([stock_data()])
         store.save([stock_data()])
+
+
+@pytest.mark.usefixtures("no_check_of_whole_files")
+def test_the_consumer_goes_on_after_a_touch_whose_last_batch_can_be_read_back(sqlite_url: URL) -> None:
+    path, events = Path(str(sqlite_url.database)), price_series(["1", "2", "3", "4"])
+    with open_history(history_at(sqlite_url)) as handle:
+        path.touch()
+        handle(events[:2])
+        path.touch()
+        handle(events[2:])
+        # Another process replaces a price by a later observation.
+        with opened(sqlite_url) as other:
+            PriceStore(other).save([changed(events[2], price=Decimal(5), observed_at=NOW + timedelta(days=1))])
+        path.touch()
+        handle(events[:1])
+    with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
+        assert [row["price"] for row in read_prices(reader, "AAPL")] == ["1", "2", "5", "4"]
+
+
+@pytest.mark.usefixtures("large_files")
+def test_a_batch_is_handled_again_if_the_last_one_is_gone(sqlite_url: URL) -> None:
+    """Such as by a command that removes old prices, in a file that was also touched."""
+    path, events = Path(str(sqlite_url.database)), price_series(["1", "2", "3"])
+    with open_history(history_at(sqlite_url)) as handle:
+        handle(events[:2])
+        with opened(sqlite_url) as other, writing(other) as connection:
+            connection.execute(delete(quote))
+        path.touch()
+        with pytest.raises(StorageReopened):
+            handle(events[2:])
+        handle(events[2:])
+    with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
+        assert [row["price"] for row in read_prices(reader, "AAPL")] == ["3"]
 
 
 def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:
