@@ -28,7 +28,7 @@ COMMANDS = {
     "history": LazyCommand(
         "Query",
         "consumers.history.commands:history",
-        "List the stored prices of one symbol, oldest first, from --since to before --until.",
+        "List the stored prices of symbols, oldest first, from --since to before --until, or candles with --every.",
     ),
     "latest": LazyCommand("Query", "consumers.history.commands:latest", "Show the newest stored price of each symbol."),
     "symbols": LazyCommand(

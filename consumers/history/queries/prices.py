@@ -12,7 +12,7 @@ from consumers.history.migrations import LATEST_REVISION
 from shared.database.reader import Reader, check_revision, open_reader
 from shared.database.sqlite.reading import database_exists
 from shared.errors import StorageError
-from shared.prices import format_price, from_float
+from shared.prices import format_price, from_float, is_real
 from shared.settings import Settings
 from shared.times import format_sortable, from_micros, to_micros
 
@@ -47,16 +47,22 @@ def history_reader(settings: Settings) -> Iterator[Reader]:
 
 
 def read_prices(
-    reader: Reader, symbol: str, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
+    reader: Reader,
+    symbol: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    *,
+    provider: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the newest `limit` rows of `price_history` for one symbol with since <= as_of < until, oldest first.
 
-    Prices are exact decimals as text. Times are ISO 8601 text in UTC. The rows are read in parts, so that a reader who
-    takes them slowly, such as a pager, does not keep SQLite from shortening its WAL.
+    With `provider`, only its rows. Prices are exact decimals as text. Times are ISO 8601 text in UTC. The rows are read
+    in parts, so that a reader who takes them slowly, such as a pager, does not keep SQLite from shortening its WAL.
     """
     first = None if since is None else to_micros(since)
     end = None if until is None else to_micros(until)
-    stored = _find_series(reader, symbol)
+    stored = find_series(reader, symbol, provider)
     oldest = None if limit is None else _find_oldest(reader, stored, first, end, limit)
     if oldest:
         first = oldest[0]
@@ -93,21 +99,37 @@ def stored_symbols(reader: Reader) -> list[dict[str, Any]]:
     ]
 
 
-class _Series(NamedTuple):
+class Series(NamedTuple):
+    """A stored series: the quotes of a symbol from one provider, or its bars of one length, which is `interval`.
+
+    `bar_offset` is the time in microseconds from the start of a bar to its `as_of`.
+    """
+
     id: int
     symbol: str
     provider: str
     interval: str
+    bar_offset: int
     currency: str | None
 
 
-def _find_series(reader: Reader, symbol: str) -> list[_Series]:
-    sql = "SELECT id, symbol, provider, interval, currency FROM series WHERE symbol = :symbol"
-    return [_Series(*row) for row in reader.select(sql, {"symbol": symbol})]
+def find_series(
+    reader: Reader, symbol: str, provider: str | None = None, *, only_comparable: bool = False
+) -> list[Series]:
+    """Return the series of a symbol, of one provider if given.
+
+    With `only_comparable`, simulated and replayed series are left out if there are others.
+    """
+    sql = "SELECT id, symbol, provider, interval, bar_offset, currency FROM series WHERE symbol = :symbol"
+    found = [Series(*row) for row in reader.select(sql, {"symbol": symbol})]
+    if provider:
+        return [each for each in found if each.provider == provider]
+    real = [each for each in found if is_real(each.provider)]
+    return real or found if only_comparable else found
 
 
 def _find_oldest(
-    reader: Reader, stored: Sequence[_Series], first: int | None, end: int | None, limit: int
+    reader: Reader, stored: Sequence[Series], first: int | None, end: int | None, limit: int
 ) -> tuple[int, str, str] | None:
     """Return the order of the oldest of the newest `limit` rows; None if there are not more rows."""
     rows = (_read_series(reader, each, first, end, newest_first=True) for each in stored)
@@ -116,7 +138,7 @@ def _find_oldest(
 
 
 def _read_series(
-    reader: Reader, stored: _Series, first: int | None, end: int | None, *, newest_first: bool = False
+    reader: Reader, stored: Series, first: int | None, end: int | None, *, newest_first: bool = False
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of one series with first <= as_of < end: symbol, `as_of`, the price and its details."""
     direction = "DESC" if newest_first else "ASC"
