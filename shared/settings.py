@@ -12,6 +12,7 @@ from shared.accounts import ACCOUNTS, FIELDS, Account, change_account
 from shared.database.url import DatabaseUrl
 from shared.dotenv_file import Assignment, read_dotenv
 from shared.errors import InvalidEvent, SettingsError
+from shared.home_paths import expand_home
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
 from shared.schedule import Schedule
@@ -128,10 +129,7 @@ def parse_providers(text: str) -> tuple[str, ...]:
 
 
 def parse_replay_file(text: str) -> Path | None:
-    try:
-        return ROOT / Path(text).expanduser() if text else None
-    except RuntimeError as error:
-        raise ValueError(f"{text[:40]!r} is in the home directory of a user who does not exist") from error
+    return ROOT / expand_home(text) if text else None
 
 
 def parse_market(text: str) -> str | None:

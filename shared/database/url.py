@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from shared.home_paths import expand_home
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -21,13 +24,13 @@ class DatabaseUrl:
     @classmethod
     def parse(cls, text: str, folder: Path) -> "DatabaseUrl":
         """Check the URL, and make a relative path of a SQLite file absolute below `folder`. Raises ValueError."""
-        path = _plain_sqlite_path(text)
-        if path and _plain_sqlite_path(absolute := f"{_SQLITE}{folder / path}"):
-            return cls(absolute)
-        url = _checked(text)
-        if url.get_backend_name() != "sqlite" or not url.database or _is_special(url.database):
-            return cls(text)
-        return cls(url.set(database=str(folder / url.database)).render_as_string(hide_password=False))
+        if path := _plain_sqlite_path(text):
+            return cls(_SQLITE + _escape(str(folder / expand_home(path))))
+        given = _checked(text)
+        url = _expand_homes(given)
+        if url.get_backend_name() == "sqlite" and url.database and not _is_special(url.database):
+            url = url.set(database=str(folder / url.database))
+        return cls(text if url == given else url.render_as_string(hide_password=False))
 
     @cached_property
     def sqlite_file(self) -> Path | None:
@@ -60,9 +63,24 @@ class DatabaseUrl:
 
 
 def _plain_sqlite_path(text: str) -> str | None:
-    """Return the path if the URL is `sqlite:///PATH`, without parameters and escapes."""
+    """Return the path if the URL is `sqlite:///PATH`, without parameters; %20 is a blank."""
     path = text.removeprefix(_SQLITE)
-    return None if path == text or not path or "?" in path or "%" in path or _is_special(path) else path
+    return None if path == text or not path or "?" in path or _is_special(path) else unquote(path)
+
+
+def _escape(path: str) -> str:
+    """Return the path for a URL. All other characters stay as they are, so that the URL can be read."""
+    return path.replace("%", "%25").replace("?", "%3F")
+
+
+def _expand_homes(url: "URL") -> "URL":
+    """Return the URL with home directories in place of `~`, in the path and in parameters such as sslrootcert."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        scheme = "file:" if url.database.startswith("file:") else ""
+        url = url.set(database=scheme + expand_home(url.database.removeprefix(scheme)))
+    return url.update_query_dict(
+        {name: expand_home(value) for name, value in url.query.items() if isinstance(value, str)}
+    )
 
 
 def _is_special(database: str) -> bool:
