@@ -12,6 +12,7 @@ import typer
 
 from producer.market_service import SyncReport, sync_lock, sync_prices
 from producer.providers.recordings import InvalidRow, Recording
+from producer.remarks import format_remarks
 from producer.replay import Replay
 from producer.retry import delay_until, is_in_time
 from producer.watch_list import watch_list
@@ -141,8 +142,8 @@ def _print_published(report: SyncReport) -> None:
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
-    for error in report.rejected_keys.values():
-        print_lines(error, error=True)
+    for line in [*report.rejected_keys.values(), *format_remarks(report.remarks)]:
+        print_lines(line, error=True)
 
 
 def _parse_wanted(text: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.celery_app import app
 from producer.market_service import SyncReport, sync_lock, sync_prices
+from producer.remarks import log_remarks
 from producer.retry import is_in_time, retry_delay
 from producer.task_queue.topology import WORKER
 from producer.watch_list import watch_list
@@ -92,6 +93,7 @@ def run_attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far
         return Attempt(so_far, list(symbols), error)
     except SoftTimeLimitExceeded:
         return Attempt(so_far, list(symbols), StockwireError("the sync took too long and was ended"))
+    log_remarks(VAR, report.published, report.remarks)
     outcome = add_report(so_far, report)
     if report.unconfirmed:
         remaining = [*report.unconfirmed, *report.rate_limited]

@@ -48,7 +48,7 @@ def test_a_stand_in_delivers_in_the_same_sync(tmp_path: Path, lock: sqlite3.Conn
     lock.execute("BEGIN IMMEDIATE")
     with fake_http_server(always(PRICE)) as server:
         providers = [make_provider(server.url, tmp_path), SimulatedProvider()]
-        events, errors = collect_events(providers, ["AAPL"], AT, utc_now)
+        events, errors, _ = collect_events(providers, ["AAPL"], AT, utc_now)
         assert server.requests == []
     assert events["AAPL"].provider == "simulated"
     assert isinstance(errors["AAPL"]["finnhub"], ProviderUnavailable)

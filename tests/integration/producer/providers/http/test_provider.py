@@ -326,7 +326,7 @@ def test_the_next_provider_is_asked_for_symbols_that_the_first_cannot_deliver(pr
 
     with fake_http_server(first) as one, fake_http_server(always(Answer({**PRICE, "c": 400.5, "t": now}))) as two:
         providers = [provider(one, per_minute=3), provider(two)]
-        events, errors = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
+        events, errors, _ = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
     assert {symbol: str(event.price) for symbol, event in events.items()} == {
         "AAPL": "187.44",
         "MSFT": "400.5",
@@ -338,7 +338,7 @@ def test_the_next_provider_is_asked_for_symbols_that_the_first_cannot_deliver(pr
 
 def test_a_symbol_that_all_providers_fail_has_the_message_of_each(provider: Make) -> None:
     with fake_http_server(always(UNAVAILABLE)) as one, fake_http_server(always(Answer({"error": "no"}, 404))) as two:
-        _, errors = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
+        _, errors, _ = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
     assert describe_errors(errors["AAPL"]).endswith("Finnhub cannot deliver this symbol: no")
 
 
