@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert
 
+from infra.other_consumers import describe_other_consumers
 from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
 from producer.providers.http.circuit_breaker import reset_circuit_breaker
@@ -21,13 +22,14 @@ from shared.database.engine import opened, reading, writing
 from shared.database.sqlite.errors import damaged
 from shared.database.url import DatabaseUrl
 from shared.errors import BrokerUnavailable, ProviderError, StockwireError
+from shared.locks import is_locked
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
 from shared.setting_names import PREFIX
-from shared.settings import VAR, Settings, load_settings
+from shared.settings import UP_LOCK, VAR, Settings, load_settings
 from shared.times import format_instant, utc_now
 
 Check = Callable[[], Iterator[str]]
@@ -94,6 +96,8 @@ def _check_broker(settings: Settings) -> Iterator[str]:
             yield f"{_text(about['product'])} {_text(about['version'])} at {settings.amqp_url}"
             for name in CONSUMERS:
                 yield _describe_queue(connection, queue_name(name))
+            if others := describe_other_consumers(connection, own=int(is_locked(UP_LOCK))):
+                yield others
     except BrokerUnavailable as error:
         server = find_server()
         advice = f"./stockwire up runs a private one ({server})" if server else INSTALL_OPTIONS

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from consumers.registry import find_consumer
 from shared.errors import BrokerRefused
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
 from tests.forked_processes import stockwire
 from tests.processes import processes_in, running, until
+from tests.queues import channel_to
 
 UP_TIMEOUT = 90.0
 
@@ -68,12 +70,17 @@ def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
     # The time counts from the start of the producer, which needs some seconds to send its first sync.
     options = ("--every", "1s", "--for", "10s")
-    with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
-        up.wait_for("broker")
-        second = stockwire("up", folder=checkout, environment=environment)
-        assert second.returncode == 1
-        assert "already" in second.stderr
-        assert up.wait(60) == 0
+    spec = find_consumer("alerts").queue_spec()
+    with channel_to(broker) as channel:
+        channel.queue.declare(spec.name, durable=True, arguments=spec.arguments)
+        channel.basic.consume(print, spec.name)
+        with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
+            up.wait_for("others than ./stockwire up in this folder consume from stockwire.alerts (1): another checkout")
+            up.wait_for("broker")
+            second = stockwire("up", folder=checkout, environment=environment)
+            assert second.returncode == 1
+            assert "already" in second.stderr
+            assert up.wait(60) == 0
     assert "private" not in up.output
     assert len(ask("symbols")) == 5
     assert processes_in(checkout) == []
