@@ -36,6 +36,11 @@ COMMANDS = {
         "consumers.history.commands:symbols",
         "List the stored symbols by provider and interval, with first and last time and number of prices.",
     ),
+    "splits": LazyCommand(
+        "Query",
+        "consumers.history.splits_command:splits",
+        "List, add and remove share splits, by which --adjusted divides prices.",
+    ),
     "gaps": LazyCommand(
         "Query",
         "consumers.history.gaps_command:gaps",

@@ -1,6 +1,7 @@
 """The commands `stockwire history`, `latest` and `symbols`."""
 
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Annotated
 
 import typer
@@ -13,13 +14,17 @@ from consumers.history.queries.prices import (
     read_prices,
     stored_symbols,
 )
+from consumers.history.queries.splits import read_splits
+from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
+from shared.database.reader import Reader
 from shared.errors import SettingsError
 from shared.settings import load_settings
 from shared.symbols import join_names, read_symbol
 from shared.time_parsing import parse_zone
+from shared.times import midnight_of
 
 _SYMBOLS_COLUMNS = ("symbol", "provider", "interval", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
@@ -51,6 +56,7 @@ def history(
         typer.Option("--tz", metavar="Z", help="The time zone of candles, such as America/New_York, or `market`."),
     ] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Repeat the last close in candles without a price.")] = False,
+    adjusted: Annotated[bool, typer.Option("--adjusted", help="Divide prices before a split by its ratio.")] = False,
     provider: Annotated[str | None, typer.Option(metavar="P", help="Only the prices of this provider.")] = None,
     limit: LimitOption = None,
     output: FormatOption = Format.TABLE,
@@ -63,15 +69,29 @@ def history(
     buckets = _make_buckets(every, zone, settings.market) if every else None
     empty = f"no stored prices for {join_names(wanted)} in this time range"
     with history_reader(settings) as reader:
+        adjustment = _make_adjustments(reader, wanted, settings.market) if adjusted else {}
         if buckets is None:
-            prices = (read_prices(reader, each, since, until, limit, provider=provider) for each in wanted)
-            print_rows(PRICE_HISTORY_COLUMNS, chain.from_iterable(prices), output, right=_NUMBERS, empty=empty)
-        else:
-            found = (
-                read_candles(reader, each, buckets, since, until, provider=provider, fill=fill, limit=limit)
+            prices = (
+                read_prices(reader, each, since, until, limit, provider=provider, adjustment=adjustment.get(each))
                 for each in wanted
             )
-            print_rows(CANDLE_COLUMNS, chain.from_iterable(found), output, right=CANDLE_COLUMNS[2:], empty=empty)
+            print_rows(PRICE_HISTORY_COLUMNS, chain.from_iterable(prices), output, right=_NUMBERS, empty=empty)
+        else:
+            candles = (
+                read_candles(
+                    reader,
+                    each,
+                    buckets,
+                    since,
+                    until,
+                    provider=provider,
+                    adjustment=adjustment.get(each),
+                    fill=fill,
+                    limit=limit,
+                )
+                for each in wanted
+            )
+            print_rows(CANDLE_COLUMNS, chain.from_iterable(candles), output, right=CANDLE_COLUMNS[2:], empty=empty)
 
 
 def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None:
@@ -109,3 +129,16 @@ def _make_buckets(timeframe: Timeframe, zone: str | None, market: str | None) ->
 
     calendar = load_market_calendar(market)
     return Buckets(timeframe, calendar.zone, calendar.day_start)
+
+
+def _make_adjustments(reader: Reader, symbols: list[str], market: str | None) -> dict[str, SplitAdjustment]:
+    """Return the adjustment of each symbol that had a split, by the market's trading dates if there is a market."""
+    splits = read_splits(reader, symbols)
+    if not splits or not market:
+        day_start = midnight_of
+    else:
+        from shared.market_calendar import load_market_calendar
+
+        day_start = load_market_calendar(market).day_start
+    by_symbol = groupby(splits, key=attrgetter("symbol"))
+    return {symbol: SplitAdjustment(found, day_start) for symbol, found in by_symbol}

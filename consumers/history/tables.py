@@ -71,6 +71,17 @@ bar = Table(
     sqlite_with_rowid=False,
 )
 
+# The splits of each symbol. `day` is ISO text: the first trading date with prices after the split.
+split = Table(
+    "split",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("new_shares", Integer, nullable=False),
+    Column("old_shares", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The columns of `price_history`; `{{where}}` has the conditions of one view.
 _QUOTES = """
     SELECT symbol,

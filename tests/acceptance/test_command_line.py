@@ -32,6 +32,7 @@ COMMANDS = [
     "history",
     "latest",
     "symbols",
+    "splits",
     "alerts",
     "watch",
     "plan",

@@ -8,6 +8,7 @@ from typing import Any
 
 from consumers.history.candles import SAMPLE_ORDER, Candle, Sample, fill_empty_buckets, make_candles
 from consumers.history.queries.prices import Series, find_series
+from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
 from shared.prices import format_price, from_float
@@ -34,18 +35,22 @@ def read_candles(
     until: datetime | None = None,
     *,
     provider: str | None = None,
+    adjustment: SplitAdjustment | None = None,
     fill: bool = False,
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the candles of one symbol with since <= start < until, or the newest `limit` of them, oldest first.
 
-    Prices are exact decimals as text, and `start` is ISO 8601 text in UTC. Without `provider`, simulated and replayed
-    prices count only if the symbol has no others. With `fill`, an empty bucket repeats the close before it.
+    Prices are decimals as text, exact unless there is an `adjustment` for splits. `start` is ISO 8601 text in UTC.
+    Without `provider`, simulated and replayed prices count only if the symbol has no others. With `fill`, an empty
+    bucket repeats the close before it.
     """
     in_micros = _Microseconds(buckets)
     between = _whole_buckets(in_micros, since, until)
     series = find_series(reader, symbol, provider, only_comparable=True)
-    samples = heapq.merge(*(_read_samples(reader, each, buckets, between) for each in series), key=SAMPLE_ORDER)
+    samples = heapq.merge(
+        *(_read_samples(reader, each, buckets, between, adjustment) for each in series), key=SAMPLE_ORDER
+    )
     candles = make_candles(samples, in_micros)
     if fill:
         candles = fill_empty_buckets(candles, in_micros)
@@ -82,12 +87,26 @@ def _whole_buckets(buckets: _Microseconds, since: datetime | None, until: dateti
     return first, end
 
 
-def _read_samples(reader: Reader, series: Series, buckets: Buckets, between: _Range) -> Iterator[Sample]:
+def _read_samples(
+    reader: Reader, series: Series, buckets: Buckets, between: _Range, adjustment: SplitAdjustment | None
+) -> Iterator[Sample]:
     if not series.interval:
-        return _read_quotes(reader, series, between)
-    if series.bar_offset:
-        return _read_intraday_bars(reader, series, between)
-    return _read_daily_bars(reader, series, buckets, between)
+        samples = _read_quotes(reader, series, between)
+    elif series.bar_offset:
+        samples = _read_intraday_bars(reader, series, between)
+    else:
+        return _read_daily_bars(reader, series, buckets, between, adjustment)
+    if adjustment is None:
+        return samples
+    return (_adjust(sample, adjustment, sample.start, is_daily=False) for sample in samples)
+
+
+def _adjust(sample: Sample, adjustment: SplitAdjustment, as_of: int, *, is_daily: bool) -> Sample:
+    opened, high, low, close = (
+        adjustment.adjust(price, as_of, is_daily=is_daily)
+        for price in (sample.open, sample.high, sample.low, sample.close)
+    )
+    return sample._replace(open=opened, high=high, low=low, close=close)
 
 
 def _read_quotes(reader: Reader, series: Series, between: _Range) -> Iterator[Sample]:
@@ -105,7 +124,9 @@ def _read_intraday_bars(reader: Reader, series: Series, between: _Range) -> Iter
         yield _bar(as_of - length, as_of, as_of + lag, prices, volume)
 
 
-def _read_daily_bars(reader: Reader, series: Series, buckets: Buckets, between: _Range) -> Iterator[Sample]:
+def _read_daily_bars(
+    reader: Reader, series: Series, buckets: Buckets, between: _Range, adjustment: SplitAdjustment | None
+) -> Iterator[Sample]:
     """Yield the bars of a day or more whose dates lie in the range. Their `as_of` is midnight UTC of the first date."""
     first, end = between
     timeframe = Timeframe.parse(series.interval)
@@ -115,7 +136,8 @@ def _read_daily_bars(reader: Reader, series: Series, buckets: Buckets, between: 
     for as_of, *prices, volume, lag in _read_rows(reader, _BARS, series, begin, stop):
         start, finish = _days_of_bar(as_of, timeframe, buckets)
         if (first is None or start >= first) and (end is None or finish <= end):
-            yield _bar(start, finish, as_of + lag, prices, volume)
+            sample = _bar(start, finish, as_of + lag, prices, volume)
+            yield sample if adjustment is None else _adjust(sample, adjustment, as_of, is_daily=True)
 
 
 def _days_of_bar(as_of: int, timeframe: Timeframe, buckets: Buckets) -> tuple[int, int]:

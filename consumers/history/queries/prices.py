@@ -9,12 +9,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from consumers.history.migrations import LATEST_REVISION
+from consumers.history.splits import SplitAdjustment
 from shared.database.reader import Reader, check_revision, open_reader
 from shared.database.sqlite.reading import database_exists
 from shared.errors import StorageError
 from shared.prices import format_price, from_float, is_real
 from shared.settings import Settings
-from shared.times import format_sortable, from_micros, to_micros
+from shared.times import format_sortable, from_micros, is_intraday, to_micros
 
 PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at", "interval")
 
@@ -54,11 +55,13 @@ def read_prices(
     limit: int | None = None,
     *,
     provider: str | None = None,
+    adjustment: SplitAdjustment | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the newest `limit` rows of `price_history` for one symbol with since <= as_of < until, oldest first.
 
-    With `provider`, only its rows. Prices are exact decimals as text. Times are ISO 8601 text in UTC. The rows are read
-    in parts, so that a reader who takes them slowly, such as a pager, does not keep SQLite from shortening its WAL.
+    With `provider`, only its rows. Prices are decimals as text, exact unless there is an `adjustment` for splits. Times
+    are ISO 8601 text in UTC. The rows are read in parts, so that a reader who takes them slowly, such as a pager, does
+    not keep SQLite from shortening its WAL.
     """
     first = None if since is None else to_micros(since)
     end = None if until is None else to_micros(until)
@@ -69,7 +72,7 @@ def read_prices(
     rows = heapq.merge(*(_read_series(reader, each, first, end) for each in stored), key=_ORDER)
     # Another series of the same time may come before the oldest row.
     newest = dropwhile(lambda row: _ORDER(row) < oldest, rows) if oldest else rows
-    return map(_readable, islice(newest, limit))
+    return (_readable(row, adjustment) for row in islice(newest, limit))
 
 
 def latest_prices(reader: Reader, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -161,8 +164,10 @@ def _read_series(
             first = rows[-1][0] + 1
 
 
-def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
+def _readable(row: tuple[Any, ...], adjustment: SplitAdjustment | None) -> dict[str, Any]:
     symbol, as_of, price, currency, volume, provider, lag, interval = row
+    if adjustment is not None:
+        price = adjustment.adjust(price, as_of, is_daily=bool(interval) and not is_intraday(interval))
     return {
         "symbol": symbol,
         "as_of": format_sortable(from_micros(as_of)),
