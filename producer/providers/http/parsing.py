@@ -137,8 +137,9 @@ def _read_bar(
 
 
 def _drop_impossible(quote: Quote) -> Quote:
-    opened, high, low = drop_impossible(quote.price, quote.open, quote.high, quote.low)
-    return replace(quote, open=opened, high=high, low=low)
+    given = quote.open, quote.high, quote.low
+    opened, high, low = drop_impossible(quote.price, *given)
+    return quote if (opened, high, low) == given else replace(quote, open=opened, high=high, low=low)
 
 
 def _read_constant(_name: str) -> None:

@@ -26,12 +26,16 @@ from shared.accounts import Account
 from shared.database.engine import reading, writing
 from shared.errors import NoPrices, StorageUnavailable
 from shared.setting_names import PREFIX
-from shared.times import utc_now
+from shared.times import format_instant, utc_now
 
 log = logging.getLogger(__name__)
 
 # Most plans are up to 15 minutes behind the market. Until then, a five-minute bar may be incomplete.
 _MAX_DELAY = timedelta(minutes=20)
+
+
+# Midnight UTC of today's date in the easternmost time zone is up to 14 hours ahead.
+_MAX_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,18 @@ class HistoricalHttpProvider(HttpProvider):
                 found = sender.send(request, 1)
             except NoPrices:
                 found = []
+        now = self.clock()
         # `as_of` is the beginning of a daily bar, and the end of a five-minute bar.
-        ended = self.clock() - (interval.length if interval is Interval.DAY else _MAX_DELAY)
+        ended = now - (interval.length if interval is Interval.DAY else _MAX_DELAY)
+        found = [_refuse_future(each, now + _MAX_AHEAD) for each in found]
         wanted = [each for each in found if each.as_of is None or since <= each.as_of < until]
         by_time = {each.as_of: each for each in wanted if isinstance(each, Quote) and each.as_of <= ended}
         invalid = [each for each in wanted if isinstance(each, InvalidBar)]
         return [*(by_time[moment] for moment in sorted(by_time)), *invalid]
+
+
+def _refuse_future(bar: Quote | InvalidBar, latest: datetime) -> Quote | InvalidBar:
+    """Return the bar, without its time if that time is later than `latest`."""
+    if bar.as_of is None or bar.as_of <= latest:
+        return bar
+    return InvalidBar(None, f"the time {format_instant(bar.as_of)} is in the future")

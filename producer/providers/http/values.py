@@ -13,16 +13,18 @@ from producer.providers.http.apis.base import Json
 from producer.providers.http.parsing import describe, truncate
 from shared.errors import InvalidResponse
 from shared.events import currencies
-from shared.prices import drop_float_noise, parse_price
+from shared.prices import MAX_DIGITS, drop_float_noise, parse_price
 from shared.prices import read_price as read_decimal
 from shared.time_parsing import localize, parse_outside_time
 from shared.times import EPOCH, midnight_of
 
 _NUMBER = re.compile(r"[+-]?\d{1,100}(?:\.\d{0,100})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-# More digits than the exact decimal of any 64-bit float in the range of prices has.
-_MAX_DIGITS = 100
+# Characters: more than the exact decimal of any 64-bit float in the range of prices has.
+_MAX_LENGTH = 140
 _MAX_EXPONENT = 30
 _MAX_VOLUME = 2**63 - 1
+_NINE_DIGITS = 10**8
+_TOO_LATE = 10**19
 
 
 class ReadCurrency(NamedTuple):
@@ -67,8 +69,9 @@ def read_first_price(values: Iterable[Json], field: str = "price") -> Decimal:
 
 def is_missing(value: Json) -> bool:
     """Return True for null, zero and text without a digit such as `N/A`, which stand for an unknown number."""
-    is_wordy = isinstance(value, str) and not any(each.isdigit() for each in value)
-    return value is None or is_wordy or _to_number(value) == 0
+    if isinstance(value, str) and not any(each.isdigit() for each in value):
+        return True
+    return value is None or _to_number(value) == 0
 
 
 def read_volume(value: Json) -> int | None:
@@ -84,9 +87,11 @@ def read_currency(value: Json) -> ReadCurrency:
     """Return the ISO 4217 code, or none if it is missing, unknown, or of hundredths such as GBp for pence."""
     if not isinstance(value, str):
         return ReadCurrency(None)
-    currency = currencies.read_currency(value)
+    code, is_unknown = currencies.read_currency(value)
+    if not is_unknown:
+        return ReadCurrency(code)
     remark = f"the currency {truncate(value, 20)!r} is not an active one of ISO 4217: published without a currency"
-    return ReadCurrency(currency.code, (remark,) if currency.is_unknown else ())
+    return ReadCurrency(None, (remark,))
 
 
 def read_unix_time(value: Json, field: str = "time", *, since_1970: bool = False) -> datetime:
@@ -96,11 +101,11 @@ def read_unix_time(value: Json, field: str = "time", *, since_1970: bool = False
     """
     number = _to_number(value)
     try:
-        if number is None or not number >= 1 or number.adjusted() > _MAX_EXPONENT:
+        if number is None or not 1 <= number < _TOO_LATE:
             raise ValueError
-        if since_1970 and number < 10**8:
+        if since_1970 and number < _NINE_DIGITS:
             return EPOCH + timedelta(seconds=int(number))
-        moment = parse_outside_time(format(number.normalize(), "f"))
+        moment = parse_outside_time(str(value) if isinstance(value, int) else format(number.normalize(), "f"))
     except ValueError:
         raise InvalidResponse(f"the {field} is {describe(value)}") from None
     # Other digits are a date, which has no time zone.
@@ -150,6 +155,8 @@ def _to_number(value: Json) -> Decimal | None:
 
 def _read_number(value: Decimal) -> Decimal:
     # Formatting a huge exponent could use up all memory.
-    if not value.is_finite() or abs(value.adjusted()) > _MAX_EXPONENT or len(value.as_tuple().digits) > _MAX_DIGITS:
+    text = format(value, "f") if value.is_finite() and abs(value.adjusted()) <= _MAX_EXPONENT else ""
+    if not 0 < len(text) <= _MAX_LENGTH:
         raise ValueError(f"{truncate(value, 40)!r} is not a decimal number such as 412.35")
-    return read_decimal(format(drop_float_noise(value), "f"))
+    # A shorter text has no digits that could be noise.
+    return read_decimal(text if len(text) <= MAX_DIGITS + 1 else format(drop_float_noise(value), "f"))

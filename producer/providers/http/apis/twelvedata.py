@@ -18,6 +18,7 @@ from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest
 from producer.providers.http.parsing import read_bars, read_list, read_object, read_quote, truncate
 from producer.providers.http.provider_errors import find_message, rate_limited
 from producer.providers.http.values import (
+    ReadCurrency,
     read_currency,
     read_date,
     read_local_time,
@@ -108,7 +109,7 @@ def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
     return _make_quote(
         quote,
         as_of=_read_latest(quote.get("timestamp"), quote.get("last_quote_at")),
-        currency=quote.get("currency"),
+        currency=read_currency(quote.get("currency")),
         market_state=("open" if is_open else "closed") if isinstance(is_open, bool) else None,
     )
 
@@ -118,7 +119,7 @@ def _read_series(symbol: str, interval: Interval, answer: Json) -> Sequence[Quot
     meta = read_object(series.get("meta"), "meta")
     _check_symbol(meta.get("symbol"), symbol)
     bars = read_list(series.get("values"), "values")
-    return read_bars(partial(_read_as_of, interval), partial(_read_bar, meta.get("currency")), bars)
+    return read_bars(partial(_read_as_of, interval), partial(_read_bar, read_currency(meta.get("currency"))), bars)
 
 
 def _read_as_of(interval: Interval, answer: Json) -> datetime:
@@ -126,23 +127,24 @@ def _read_as_of(interval: Interval, answer: Json) -> datetime:
     return read_date(time) if interval is Interval.DAY else read_local_time(time, UTC) + interval.length
 
 
-def _read_bar(currency: Json, as_of: datetime, bar: Mapping[str, Json]) -> Quote:
+def _read_bar(currency: ReadCurrency, as_of: datetime, bar: Mapping[str, Json]) -> Quote:
     return _make_quote(bar, as_of, currency)
 
 
-def _make_quote(fields: Mapping[str, Json], as_of: datetime, currency: Json, market_state: str | None = None) -> Quote:
-    read = read_currency(currency)
+def _make_quote(
+    fields: Mapping[str, Json], as_of: datetime, currency: ReadCurrency, market_state: str | None = None
+) -> Quote:
     return Quote(
         price=read_price(fields.get("close")),
         as_of=as_of,
-        currency=read.code,
+        currency=currency.code,
         volume=read_volume(fields.get("volume")),
         open=read_optional_price(fields.get("open")),
         high=read_optional_price(fields.get("high")),
         low=read_optional_price(fields.get("low")),
         previous_close=read_optional_price(fields.get("previous_close")),
         market_state=market_state,
-        remarks=read.remarks,
+        remarks=currency.remarks,
     )
 
 

@@ -1,7 +1,7 @@
 """Yahoo's past prices: the columns of a chart."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -11,10 +11,12 @@ from producer.providers.http.apis.base import Json
 from producer.providers.http.apis.float32 import round_float32
 from producer.providers.http.apis.yahoo_charts import find_chart, first_price, midnight, read_meta, read_period
 from producer.providers.http.parsing import find_nested, read_bars, read_list, read_object
-from producer.providers.http.values import read_currency, read_price, read_unix_time, read_volume
+from producer.providers.http.values import ReadCurrency, read_currency, read_price, read_unix_time, read_volume
 from shared.errors import InvalidResponse
 from shared.times import from_micros, to_micros
 
+# The longest that a bar lasts, with the hours between time zones. A later bar is not unfinished but absurd.
+_MAX_LENGTH = timedelta(days=2)
 # The first Unix time in seconds that has nine digits, in March 1973.
 _FIRST_OF_NINE_DIGITS = from_micros(10**8 * 10**6)
 
@@ -47,8 +49,10 @@ def read_history(yahoo_name: str, interval: Interval, since: datetime, answer: J
         _check_alignment(meta, rows)
     # A small number is rather a mistake than a time before 1973, unless that is what was asked for.
     read_start = partial(read_unix_time, since_1970=since < _FIRST_OF_NINE_DIGITS)
-    ended = [row for row in rows if not _is_unfinished(meta, interval, row, read_start)]
-    return read_bars(partial(_read_as_of, meta, interval, read_start), partial(_read_bar, meta), ended)
+    read = partial(_read_bar, meta.get("priceHint"), read_currency(meta.get("currency")))
+    bars = read_bars(partial(_read_as_of, meta, interval, read_start), read, rows)
+    is_unfinished = _find_unfinished(meta, interval)
+    return [bar for bar in bars if bar.as_of is None or not is_unfinished(bar.as_of)]
 
 
 def _check_alignment(meta: Mapping[str, Any], rows: Sequence[_Row]) -> None:
@@ -67,9 +71,7 @@ def _read_as_of(
     return midnight(meta, start) if interval is Interval.DAY else start + interval.length
 
 
-def _read_bar(meta: Mapping[str, Any], as_of: datetime, row: _Row) -> Quote:
-    decimals = meta.get("priceHint")
-    currency = read_currency(meta.get("currency"))
+def _read_bar(decimals: Json, currency: ReadCurrency, as_of: datetime, row: _Row) -> Quote:
     return Quote(
         price=read_price(round_float32(row.close, decimals)),
         as_of=as_of,
@@ -82,18 +84,19 @@ def _read_bar(meta: Mapping[str, Any], as_of: datetime, row: _Row) -> Quote:
     )
 
 
-def _is_unfinished(
-    meta: Mapping[str, Any], interval: Interval, row: _Row, read_start: Callable[[Json], datetime]
-) -> bool:
-    """Return True if the bar had not ended at the time of the last trade that Yahoo knows, as far as it is known."""
+def _find_unfinished(meta: Mapping[str, Any], interval: Interval) -> Callable[[datetime], bool]:
+    """Return a test for bars by their `as_of`: had the bar not ended at the time of the last trade that Yahoo knows?
+
+    If that time is unknown, no bar is: our own clock decides later.
+    """
     try:
-        start, now = read_start(row.start), read_unix_time(meta.get("regularMarketTime"))
+        now = read_unix_time(meta.get("regularMarketTime"))
         if interval is not Interval.DAY:
-            return start + interval.length > now
+            return lambda as_of: now < as_of < now + _MAX_LENGTH
         session = read_period(meta, "regular")
-        if session is None:
-            return midnight(meta, start) >= midnight(meta, now)
-        today = midnight(meta, read_unix_time(session.start))
+        if session is not None and to_micros(now) // 10**6 >= session.stop:
+            return lambda _as_of: False
+        today = midnight(meta, now if session is None else read_unix_time(session.start))
     except InvalidResponse:
-        return False
-    return midnight(meta, start) >= today and to_micros(now) // 10**6 < session.stop
+        return lambda _as_of: False
+    return lambda as_of: today <= as_of < today + _MAX_LENGTH

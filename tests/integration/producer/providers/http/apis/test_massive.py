@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers.base import Interval
+from producer.providers.base import Interval, InvalidBar, Quote
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,
@@ -54,6 +54,20 @@ def test_an_error_quotes_massive(tmp_path: Path, failure: Answer, kind: type[Pro
     assert {type(error) for error in found.values()} == {kind}
     assert all(message in str(error) for error in found.values())
     assert len(requests) == 1
+
+
+def test_a_bar_in_the_far_future_is_refused_and_named(tmp_path: Path) -> None:
+    now = utc_now()
+    days = [now - timedelta(days=3), now + timedelta(days=400), now - timedelta(days=2)]
+    bars = [{"t": int(day.timestamp()) * 1000, "c": 12.5} for day in days]
+    with fake_http_server(always(Answer({"ticker": "AAPL", "results": bars}))) as server:
+        first, last, invalid = provider(tmp_path, server.url).history(
+            "AAPL", Interval.DAY, now - timedelta(days=9), now
+        )
+    assert isinstance(first, Quote)
+    assert isinstance(last, Quote)
+    assert isinstance(invalid, InvalidBar)
+    assert invalid.reason.endswith("is in the future")
 
 
 @pytest.mark.parametrize(("interval", "days"), [(Interval.DAY, 30), (Interval.FIVE_MINUTES, 10)])

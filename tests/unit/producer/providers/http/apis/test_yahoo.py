@@ -380,6 +380,12 @@ def test_an_odd_field_of_the_meta_costs_no_bar(fields: dict[str, Any]) -> None:
     assert [bar.price for bar in read_history(Interval.DAY, answer)] == [23, 24, 25]
 
 
+def test_a_bar_in_the_far_future_is_not_taken_for_an_unfinished_one() -> None:
+    answer = with_columns()
+    answer["chart"]["result"][0]["timestamp"][2] = 4_102_444_800
+    assert [bar.as_of.year for bar in read_history(Interval.DAY, answer)] == [2024, 2024, 2099]
+
+
 def test_bars_before_1973_are_read_if_they_were_asked_for() -> None:
     since = datetime(1970, 1, 1, tzinfo=UTC)
     answer = with_columns(timestamp=[52_200, 138_600, 225_000])
