@@ -22,6 +22,19 @@ from tests.queues import channel_to
 UP_TIMEOUT = 90.0
 
 
+# A key of a provider that is not used.
+KEY = "key-of-finnhub-4711"
+# In `var`; only their owner can read them.
+PRIVATE = ("amqp", "rabbitmq", "up.env")
+
+
+def files_with(secrets: list[str], folder: Path) -> list[Path]:
+    """Return the files, other than the private ones, that hold one of the secrets."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in PRIVATE]
+    assert files
+    return [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)]
+
+
 @pytest.fixture
 def ask(checkout: Path) -> Callable[..., Any]:
     """Run a query command in the checkout and return its JSON, or an empty list before the database exists."""
@@ -147,11 +160,12 @@ def test_wrong_usage_exits_with_2(checkout: Path) -> None:
 
 
 def test_on_a_private_broker_each_process_has_its_own_user_and_guest_may_do_nothing(checkout: Path) -> None:
-    (checkout / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\n")
+    (checkout / ".env").write_text(f"STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\nSTOCKWIRE_FINNHUB_KEY={KEY}\n")
     with running(str(checkout / "stockwire"), "up", "--every", "1s", environment={}, folder=checkout) as up:
         up.wait_for("AAPL", UP_TIMEOUT)
         users = {}
-        for pid, command in processes_in(checkout):
+        processes = processes_in(checkout)
+        for pid, command in processes:
             variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
             [url] = [each for each in variables if each.startswith("STOCKWIRE_AMQP_URL=")] or [""]
             for name in ("consumers history", "consumers alerts", "celery -A producer"):
@@ -166,8 +180,11 @@ def test_on_a_private_broker_each_process_has_its_own_user_and_guest_may_do_noth
         with pytest.raises(BrokerRefused):
             connect(guest, "test")
         assert "nothing to do" in stockwire("permissions", "--apply", folder=checkout).stderr
-        assert not any(address.password in up.output for address in users.values())
         assert up.stop() == 0
+    secrets = [KEY, *(address.password for address in users.values())]
+    assert not [command for _, command in processes if any(secret in command for secret in secrets)]
+    assert not any(secret in up.output for secret in secrets)
+    assert files_with(secrets, checkout / "var") == []
     for log in (checkout / "var" / "log").glob("*.log"):
         assert "refused" not in log.read_text(), log
     readable = [path for path in (checkout / "var" / "rabbitmq").glob("*") if path.stat().st_mode & 0o077]

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -28,9 +28,12 @@ from shared.database.engine import opened, writing
 from shared.database.sqlite.guard import SqliteGuard
 from shared.errors import BrokerUnavailable, OutputError, PublishError, PublishRefused
 from shared.events import StockData
+from shared.messaging import runner
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp import frames, held_bytes, subscription
 from shared.messaging.consumer import Consumer, Handler
+from shared.messaging.dead_letters import dead_letter
+from shared.messaging.delivery import DeliveryPolicy, Rejected
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
@@ -273,6 +276,29 @@ class RepeatingPublisher(Publisher):
             return super().publish(messages)
         except PublishRefused as error:
             raise PublishError(error.failures) from error
+
+
+class DroppingPolicy(DeliveryPolicy):
+    """Acknowledges an invalid message even if RabbitMQ refuses its dead letter."""
+
+    def _dead_letter(self, rejected: Sequence[Rejected], subscription: subscription.Subscription) -> None:
+        with suppress(PublishRefused):
+            self._publisher.publish(
+                dead_letter(delivery, self._queue, reason, utc_now()) for delivery, reason in rejected
+            )
+        self._log_rejected(rejected)
+        subscription.acknowledge_each([delivery for delivery, _ in rejected])
+
+
+@contextmanager
+def open_dropping_dead_letters(settings: Settings) -> Iterator[Handler]:
+    """Open history in a process that drops what it cannot dead-letter."""
+    runner.DeliveryPolicy = DroppingPolicy  # type: ignore[misc]
+    with real_history.open(settings) as handle:
+        yield handle
+
+
+history_dropping_dead_letters = replace(real_history, open=open_dropping_dead_letters)
 
 
 @contextmanager

@@ -204,18 +204,30 @@ def test_control_of_damaged_files(pipeline: Pipeline, damage: Change) -> None:
     damage_under_history(pipeline, damage, f"{SABOTAGED}:history_unguarded")
 
 
-@fault
-def test_a_consumer_does_not_start_on_a_file_that_was_damaged_before(pipeline: Pipeline) -> None:
+def start_on_a_damaged_file(pipeline: Pipeline, consumer: str) -> None:
+    """Damage the file while the consumer runs, and start the consumer again without putting back a copy."""
     files = Files(pipeline.history)
     pipeline.declare("history")
-    with pipeline.consuming("history") as process:
+    with pipeline.consuming(consumer) as process:
         _, _, others = prepare(pipeline, files)
         write_garbage_over_it(files)
         publish(pipeline, others)
-        assert_eventually(lambda: not process.running, "the end of the consumer")
-    with pipeline.consuming("history", ready=False) as process:
+        assert_eventually(lambda: not process.running, "the end of the consumer", 20)
+    with pipeline.consuming(consumer, ready=False) as process:
+        assert_eventually(lambda: not process.running, "the end of the next consumer", 20)
         assert process.wait() == 1
         assert STOP_FIRST in process.output
+    assert_eventually(lambda: pipeline.waiting("history") == AFTER, f"{AFTER} events in the queue")
+
+
+@fault
+def test_a_consumer_does_not_start_on_a_file_that_was_damaged_before(pipeline: Pipeline) -> None:
+    start_on_a_damaged_file(pipeline, "history")
+
+
+@control
+def test_control_of_a_start_on_a_damaged_file(pipeline: Pipeline) -> None:
+    start_on_a_damaged_file(pipeline, f"{SABOTAGED}:history_unguarded")
 
 
 def remove_rules(pipeline: Pipeline, consumer: str) -> None:
