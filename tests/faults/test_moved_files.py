@@ -140,7 +140,10 @@ def change_under_history(pipeline: Pipeline, change: Change, consumer: str) -> N
         assert_eventually(lambda: pipeline.waiting("history") == 0, "the other events to be delivered", 60)
         time.sleep(1)
         process.stop(signal.SIGKILL)
-    with pipeline.consuming(consumer) as another:
+    with pipeline.consuming(consumer, ready=False) as another:
+        assert_eventually(lambda: "consuming" in another.output or not another.running, "the next consumer")
+        if not another.running:
+            raise PromiseBroken(f"the next consumer does not start:\n{another.output}")
         pipeline.drain("history", another)
     found = stored(pipeline.history)
     assert_none("events acknowledged after the change, and not stored", new - found)
