@@ -16,8 +16,8 @@ from tests.processes import Process, until
 
 # Events per kill and per second, so that the queue is seldom empty.
 EVENTS = 1000
-# LONGEST is the longest life of a consumer in seconds. The share AT_WORK is counted from when it takes messages, because
-# on a busy machine it would not get to work at all.
+# LONGEST is the longest life of a consumer in seconds. The share AT_WORK is counted from when it takes messages,
+# because on a busy machine it would not get to work at all.
 LONGEST = 0.7
 AT_WORK = 0.8
 # In seconds: on an idle machine a standby took over after 0.2 s.
