@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infra.up.folders import PROCESS_FILE
 from infra.up.install import find_server, install_server
+from infra.up.node_data import adopt
 from infra.up.orphans import end_orphans, record_processes
 from infra.up.plain_paths import PlainPath
 from infra.up.private_users import PrivateUsers
@@ -90,6 +91,7 @@ class PrivateBroker:
     def start(self) -> None:
         """Start the node and wait until it accepts connections. Raises ProcessError."""
         self._write_files()
+        adopt(self._plain_path.path / "data")
         log = (self.folder / "log" / "console.log").open("ab")
         with log:
             for command in self.commands():
