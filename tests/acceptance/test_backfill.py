@@ -167,12 +167,13 @@ def test_gaps_that_no_provider_can_fill_are_reported(settings: Callable[..., Env
     assert published.startswith("published ")
     assert " prices remain: there was no trading at the time" in remaining
     assert "or yahoo has no prices of it; set STOCKWIRE_MARKET" in remaining
-    nowhere = run("gaps", "XYZ")
-    assert (nowhere.returncode, nowhere.stdout) == (0, "")
-    assert "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n" in nowhere.stderr
-    nowhere = run("backfill", "XYZ", "--gaps")
-    assert (nowhere.returncode, nowhere.stdout) == (0, "no gaps\n")
-    assert nowhere.stderr == "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n"
+    for words in (("gaps", "XYZ"), ("backfill", "XYZ", "--gaps")):
+        nowhere = run(*words)
+        assert (nowhere.returncode, nowhere.stdout) == (1, "")
+        assert nowhere.stderr == "stockwire: no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n"
+    partly = run("gaps", "MSFT", "XYZ")
+    assert partly.returncode == 0
+    assert "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n" in partly.stderr
 
 
 def test_a_failed_symbol_does_not_affect_the_others(

@@ -144,7 +144,7 @@ def test_output_that_is_lost_is_an_error_of_one_line(command: str, redirection: 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full", "<&- 2>&-"])
 def test_a_command_without_output_needs_no_stream(redirection: str, history: dict[str, str]) -> None:
-    done = in_shell(f"./stockwire watch remove NOBODY {redirection} > /dev/null", history)
+    done = in_shell(f"./stockwire watch list {redirection} > /dev/null", history)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
