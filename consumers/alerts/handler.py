@@ -115,12 +115,13 @@ class AlertHandler:
             self._refresh(connection, counters, {event.symbol for event in events})
             # If the transaction fails, memory and database may differ.
             self._batches = None
+            now = self._clock()
             for event in events:
-                previous = comparable(self._watermarks.get(event.symbol), event)
+                previous = comparable(self._watermarks.get(event.symbol), event, now)
                 watermark, fired = self._rules.evaluate(event, previous)
                 if watermark is not previous:
                     self._watermarks[event.symbol] = new_watermarks[event.symbol] = watermark
-                fired_alerts += [(event, make_alert(rule, event, previous, self._clock())) for rule in fired]
+                fired_alerts += [(event, make_alert(rule, event, previous, now)) for rule in fired]
             if new_watermarks:
                 new_alerts = save_batch(connection, new_watermarks, fired_alerts)
         self._batches = counters.batches + bool(new_watermarks)
