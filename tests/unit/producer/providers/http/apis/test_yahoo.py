@@ -380,6 +380,19 @@ def test_an_odd_field_of_the_meta_costs_no_bar(fields: dict[str, Any]) -> None:
     assert [bar.price for bar in read_history(Interval.DAY, answer)] == [23, 24, 25]
 
 
+@pytest.mark.parametrize("hint", [None, "2", [], -1, 2])
+def test_a_widened_float_is_read_with_and_without_a_hint_at_its_decimals(hint: Any) -> None:
+    widened = Decimal("189.9499969482422")
+    quote = read_chart("AAPL", with_meta("chart.json", regularMarketPrice=widened, priceHint=hint))
+    assert isinstance(quote, Quote)
+    assert quote.price == Decimal("189.95")
+    sparks = recorded_json("spark.json")
+    sparks["AAPL"]["close"][3] = widened
+    spark = read_spark(["AAPL"], sparks)["AAPL"]
+    assert isinstance(spark, Quote)
+    assert spark.price == Decimal("189.95")
+
+
 def test_a_bar_in_the_far_future_is_not_taken_for_an_unfinished_one() -> None:
     answer = with_columns()
     answer["chart"]["result"][0]["timestamp"][2] = 4_102_444_800
