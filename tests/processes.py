@@ -69,7 +69,7 @@ class Process:
         folder: Path = ROOT,
         start: Callable[..., Any] = subprocess.Popen,
     ) -> None:
-        self._child = start(
+        self._child: subprocess.Popen[bytes] = start(
             command,
             cwd=folder,
             env={**os.environ, **PYTHON, "PYTHONUNBUFFERED": "1", **environment},
