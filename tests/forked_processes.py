@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -54,7 +54,7 @@ def stockwire(
         try:
             status = child.wait(timeout)
         except BaseException:
-            child.send_signal(signal.SIGKILL)
+            child.kill()
             raise
         for file in (output, errors):
             file.seek(0)
@@ -66,11 +66,11 @@ class ForkedChild:
 
     def __init__(
         self,
-        command: list[str],
+        command: Sequence[str],
         *,
         cwd: Path,
         env: Mapping[str, str],
-        stdin: int,
+        stdin: int = subprocess.DEVNULL,
         stdout: int,
         stderr: int,
         start_new_session: bool = False,
@@ -115,6 +115,9 @@ class ForkedChild:
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
     def _read_report(self, timeout: float | None) -> tuple[str, int]:
         """Return the next report of the server: `started` and the number of the process, or `ended` and its status."""
         self._report.settimeout(timeout)
@@ -130,7 +133,7 @@ class ForkedChild:
         return event.decode(), int(number)
 
 
-def _request(command: list[str], folder: Path, environment: Mapping[str, str], session: bool) -> dict[str, object]:
+def _request(command: Sequence[str], folder: Path, environment: Mapping[str, str], session: bool) -> dict[str, object]:
     """Return what the server needs to know of a command. Raises ValueError if only a fresh start would do."""
     folder = Path(folder).resolve()
     environment = dict(environment)
@@ -140,7 +143,7 @@ def _request(command: list[str], folder: Path, environment: Mapping[str, str], s
     match command:
         case ["python" | sys.executable, "-m", module, *arguments]:
             pass
-        case ["./stockwire", *arguments]:
+        case [program, *arguments] if folder / program == folder / "stockwire":
             module = "infra"
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
         case _:

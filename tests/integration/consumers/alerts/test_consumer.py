@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,35 +34,10 @@ from shared.settings import ROOT, Settings
 from shared.times import utc_now
 from tests.broker_users import BrokerUsers
 from tests.event_factories import NOW, price_series, stock_data
+from tests.forked_processes import ForkedChild
 
 DEADLINE = 20.0
-CONSUMER = [sys.executable, "-m", "consumers", "alerts"]
-
-# Runs the consumer, and kills it with SIGKILL before or after the call of one function.
-DOOMED = """
-import os, signal, sys
-from importlib import import_module
-from operator import attrgetter
-
-from consumers.alerts.handler import alerts
-from shared.messaging.runner import run_consumer
-from shared.settings import load_settings
-from shared.signals import stop_on_signals
-
-when, module, path = sys.argv[1:]
-*parents, name = path.split(".")
-owner = attrgetter(".".join(parents))(import_module(module)) if parents else import_module(module)
-original = getattr(owner, name)
-
-def die(*arguments, **options):
-    if when == "after":
-        original(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(owner, name, die)
-with stop_on_signals() as stop:
-    run_consumer(alerts, load_settings(), stop)
-"""
+CONSUMER = ("python", "-m", "consumers", "alerts")
 
 
 @dataclass
@@ -81,14 +54,14 @@ class AlertsEnvironment:
         with Publisher(self.settings.amqp_url, "test") as publisher:
             publisher.publish(price_message(event) for event in events)
 
-    def start(self, command: Sequence[str] = CONSUMER) -> "subprocess.Popen[bytes]":
+    def start(self, command: Sequence[str] = CONSUMER) -> ForkedChild:
         own = {
             "STOCKWIRE_AMQP_URL": self.settings.amqp_url.url(),
             "STOCKWIRE_ALERTS_URL": self.settings.alerts_url.text,
         }
         others = {name: value for name, value in os.environ.items() if not name.startswith("STOCKWIRE_")}
         with self.output.open("ab") as stdout, self.output.with_suffix(".log").open("ab") as stderr:
-            return subprocess.Popen(command, cwd=ROOT, env=others | own, stdout=stdout, stderr=stderr)
+            return ForkedChild(command, cwd=ROOT, env=others | own, stdout=stdout.fileno(), stderr=stderr.fileno())
 
     @contextmanager
     def consuming(self) -> Iterator[None]:
@@ -233,7 +206,7 @@ def test_killed_at_any_step_it_raises_each_alert_once(
     add_rule(environment.engine, "up", parse_condition("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 10)
     environment.publish(events)
-    doomed = environment.start([sys.executable, "-c", DOOMED, when, module, path])
+    doomed = environment.start(["python", "-m", "tests.doomed_consumer", when, module, path])
     assert doomed.wait(DEADLINE) == -signal.SIGKILL
     last = stock_data(price="199", as_of=events[-1].as_of.replace(year=2025))
     environment.publish([last])
