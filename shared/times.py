@@ -13,6 +13,7 @@ RFC3339_PATTERN = (
 )
 INTERVAL_PATTERN = r"^[1-9][0-9]{0,8}(?:s|m|h|d|w|mo)(?![\s\S])"
 
+_INTERVAL = re.compile(INTERVAL_PATTERN)
 _MICROSECOND = timedelta(microseconds=1)
 _fromisoformat = datetime.fromisoformat
 _RFC3339 = re.compile(RFC3339_PATTERN)
@@ -88,6 +89,16 @@ def format_duration(duration: timedelta) -> str:
         if seconds % _SECONDS[unit] == 0:
             return f"{seconds // _SECONDS[unit]}{unit}"
     return f"{seconds}s"
+
+
+def parse_interval(text: str) -> str:
+    """Return the length of a bar: `30s`, `5m`, `1h`, `1d`, `1w` or `1mo`. Raises ValueError."""
+    text = text.strip()
+    if not _INTERVAL.match(text):
+        raise ValueError(f"{text[:40]!r} is not the length of a bar such as 5m, 1h or 1d")
+    if _DURATION.fullmatch(text):
+        parse_duration(text)
+    return text
 
 
 def canonical_interval(text: str) -> str:
