@@ -149,4 +149,5 @@ def _to_quote(row: RecordedPrice) -> Quote:
         high=row.high,
         low=row.low,
         previous_close=row.previous_close,
+        interval=row.interval,
     )

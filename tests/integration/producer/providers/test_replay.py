@@ -119,6 +119,13 @@ def test_a_file_is_read_as_the_command_reads_it(player: Player, write: Write) ->
     }
 
 
+def test_a_date_without_a_time_is_a_bar_and_a_time_a_quote(player: Player, write: Write) -> None:
+    player.file = write("date,symbol,close", "2020-01-02,AAPL,1", "2020-01-02T09:30Z,AAPL,2")
+    provider = ReplayProvider(player.file, player.cursor)
+    answers = [provider.quotes(["AAPL"], player.at + timedelta(minutes=minute))["AAPL"] for minute in range(2)]
+    assert [answer.interval for answer in answers if isinstance(answer, Quote)] == ["1d", None]
+
+
 def test_a_file_that_needs_options_says_that_the_provider_takes_none(player: Player, write: Write) -> None:
     player.file = write("date,close", "2020-01-02,1")
     with pytest.raises(ProviderError, match=r"names no symbol: give it with --symbol .* takes no options, only"):
