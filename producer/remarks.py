@@ -59,17 +59,19 @@ def format_remarks(remarks: Remarks) -> list[str]:
     return [f"{join_names(names)}: {remark}" for remark, names in symbols.items()]
 
 
-def log_remarks(folder: Path, published: Collection[str], remarks: Remarks) -> None:
-    """Log the remarks on the published symbols that were not logged before; forget those that are over.
+def log_remarks(folder: Path, published: Collection[str], remarks: Remarks) -> list[str]:
+    """Log the remarks on the published symbols that were not logged before, and return their lines.
 
-    The remarks that were logged are kept in the state in `folder`.
+    The remarks that were logged are kept in the state in `folder`, and forgotten when they are over.
     """
     try:
         remarks = _replace_remarks(folder, published, remarks)
     except StorageError as error:
         log.warning("these remarks may have been logged before: %s", error)
-    for line in format_remarks(remarks):
+    lines = format_remarks(remarks)
+    for line in lines:
         log.warning("%s", line)
+    return lines
 
 
 def _replace_remarks(folder: Path, published: Collection[str], remarks: Remarks) -> Remarks:

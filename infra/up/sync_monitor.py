@@ -66,16 +66,16 @@ def _has_results(connection: Connection) -> bool:
 
 
 def describe_result(status: str, result: bytes | None) -> str:
-    """Return the problem of a sync by its Celery status and JSON result, or an empty string if there is none."""
+    """Return the problems of a sync by its Celery status and JSON result, or an empty string if there are none."""
     try:
         found: Any = json.loads(result or b"null")
     except ValueError:
         found = None
     if status == "SUCCESS" and isinstance(found, dict):
         failed = found.get("failed") or {}
-        if failed:
-            return f"{join_names(failed)} failed: {next(iter(failed.values()))}"
-        return "; ".join((found.get("rejected_keys") or {}).values())
+        problems = [f"{join_names(failed)} failed: {next(iter(failed.values()))}"] if failed else []
+        problems += [] if failed else (found.get("rejected_keys") or {}).values()
+        return "; ".join([*problems, *(found.get("remarks") or ())])
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)

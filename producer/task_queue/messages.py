@@ -36,6 +36,7 @@ class _Outcome(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     published: Annotated[int, msgspec.Meta(ge=0, le=10**9)]
     failed: dict[str, str]
     rejected_keys: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    remarks: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Arguments(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

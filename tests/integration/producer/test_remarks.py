@@ -19,8 +19,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_remark_is_logged_once_as_long_as_it_lasts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for _ in range(2):
-        log_remarks(tmp_path, ["DEADX", "AAPL"], {"DEADX": [OLD]})
+    assert log_remarks(tmp_path, ["DEADX", "AAPL"], {"DEADX": [OLD]}) == [f"DEADX: {OLD}"]
+    assert log_remarks(tmp_path, ["DEADX", "AAPL"], {"DEADX": [OLD]}) == []
     assert logged(caplog) == [f"DEADX: {OLD}"]
     log_remarks(tmp_path, ["DEADX", "AAPL"], {"DEADX": [OLD], "AAPL": [ODD, OLD]})
     assert logged(caplog) == [f"AAPL: {ODD}", f"AAPL: {OLD}"]

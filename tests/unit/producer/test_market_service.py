@@ -131,6 +131,14 @@ def test_a_rejected_key_is_reported_while_other_providers_deliver() -> None:
     assert again["rejected_keys"] == {"first": "rejects the key"}
 
 
+def test_the_outcome_has_the_remarks_that_are_new() -> None:
+    first = add_report(EMPTY_OUTCOME, SyncReport({"AAPL": stock_data()}, {}), ["AAPL: the price is years old"])
+    assert first["remarks"] == ["AAPL: the price is years old"]
+    again = add_report(first, SyncReport({"MSFT": stock_data("MSFT")}, {}), ["MSFT: the currency is odd"])
+    assert again["remarks"] == [*first["remarks"], "MSFT: the currency is odd"]
+    assert "remarks" not in add_report(EMPTY_OUTCOME, SyncReport({"AAPL": stock_data()}, {}))
+
+
 def test_retry_delays_double_up_to_a_cap_and_are_jittered() -> None:
     for retries, bound in enumerate([2, 4, 8, 16, 32, 60, 60]):
         delays = {retry_delay(None, retries) for _ in range(50)}

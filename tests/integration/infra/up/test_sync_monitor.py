@@ -64,6 +64,14 @@ def test_a_rejected_key_gives_a_notice_although_no_symbol_failed(monitor_and_wri
     assert monitor.poll() == ["Finnhub rejected the key"]
 
 
+def test_remarks_on_published_prices_give_a_notice(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
+    monitor, write = monitor_and_write
+    write("1", "SUCCESS", {"published": 2, "failed": {}, "remarks": ["DEADX: the price is years old"]})
+    assert monitor.poll() == ["DEADX: the price is years old"]
+    write("2", "SUCCESS", {"published": 1, "failed": {"IBM": "is not known"}, "remarks": ["A: odd", "B: old"]})
+    assert monitor.poll() == ["IBM failed: is not known; A: odd; B: old"]
+
+
 def test_other_tasks_are_ignored(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
     monitor, write = monitor_and_write
     write("1", "FAILURE", {"exc_message": ["other"]}, name="other.task")

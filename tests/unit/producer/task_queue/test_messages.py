@@ -46,8 +46,8 @@ def test_a_sync_without_arguments_passes() -> None:
     assert json.loads(sync.body)[1] == {}
 
 
-def test_the_outcome_of_rejected_keys_passes() -> None:
-    so_far = {**SO_FAR, "rejected_keys": {"finnhub": "rejected the key"}}
+def test_the_outcome_of_rejected_keys_and_remarks_passes() -> None:
+    so_far = {**SO_FAR, "rejected_keys": {"finnhub": "rejected the key"}, "remarks": ["DEADX: old"]}
     sync = message(arguments={"so_far": so_far})
     rebuild(sync, NOW)
     assert json.loads(sync.body)[1] == {"so_far": so_far}
