@@ -22,6 +22,7 @@ from shared.errors import (
     StorageUnavailable,
 )
 from shared.events import StockData
+from shared.file_errors import explain_file_error
 from shared.locks import file_lock
 from shared.messaging.messages import Message, price_message
 from shared.messaging.permissions import Permissions, publisher_permissions
@@ -71,7 +72,7 @@ def sync_lock(folder: Path, *, wait: float = 0) -> Iterator[bool]:
         folder.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{path} cannot be written: {explain_file_error(error)}") from error
     with file_lock(path, wait=wait) as held:
         yield held
 

@@ -17,6 +17,7 @@ from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, fi
 from shared.database.sqlite.guard import SqliteGuard
 from shared.database.sqlite.reading import connect_for_reading
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
+from shared.file_errors import explain_file_error
 
 # The name of the execution option that holds an engine's guard.
 _GUARD = "stockwire_guard"
@@ -192,7 +193,7 @@ def _make_folder(url: URL) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"folder {folder} cannot be created: {error.strerror}") from error
+        raise StorageError(f"folder {folder} cannot be created: {explain_file_error(error)}") from error
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
