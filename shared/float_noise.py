@@ -12,7 +12,8 @@ _FEWEST_DECIMALS = 4
 _DIGITS_OF_FLOAT32 = 9
 # Digits that may be left after rounding to MAX_DIGITS: with more, the digits were not noise.
 _MOST_DIGITS = MAX_DIGITS - 2
-_MAX_TEXT = 60
+# Characters: more than the exact decimal of any float of a price has.
+_MAX_TEXT = 140
 
 _ROUNDED = Context(prec=MAX_DIGITS, rounding=ROUND_HALF_EVEN)
 _FLOAT32 = struct.Struct("<f")

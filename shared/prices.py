@@ -1,14 +1,10 @@
 """Prices as exact decimals of at most 15 significant digits, which a 64-bit float gives back digit for digit."""
 
 import re
-from decimal import Context, Decimal
+from decimal import Decimal
 
 MAX_DIGITS = 15
 MAX_LENGTH = 32
-
-# Digits of a float that are zero before its noise begins. Fewer may be digits of a price that is too long.
-_MIN_ZEROS = 2
-_PRICE_DIGITS = Context(prec=MAX_DIGITS)
 
 # The providers whose prices are invented, or repeated from a file. Other programs may label their prices the same way.
 _NOT_REAL = frozenset({"simulated", "replay"})
@@ -51,18 +47,6 @@ def read_price(text: str) -> Decimal:
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
     return parse_price((whole.lstrip("0") or "0") + (f".{fraction}" if fraction else ""))
-
-
-def drop_float_noise(number: Decimal) -> Decimal:
-    """Return the decimal that a 64-bit float was made from, if arithmetic or too many digits left noise in its text.
-
-    131.15000000000003 is 131.15, because nothing but zeros is left in front of the noise. A number with
-    more digits than a price may have, but no zeros in front of the last one, is returned unchanged.
-    """
-    if len(number.as_tuple().digits) <= MAX_DIGITS:
-        return number
-    rounded = _PRICE_DIGITS.plus(number).normalize(_PRICE_DIGITS)
-    return rounded if len(rounded.as_tuple().digits) <= MAX_DIGITS - _MIN_ZEROS else number
 
 
 def drop_impossible(

@@ -15,6 +15,7 @@ from producer.recordings.times import make_time_reader
 from shared.errors import InvalidEvent
 from shared.events import CLOCK_TOLERANCE
 from shared.events.currencies import read_currency
+from shared.prices import drop_impossible
 from shared.symbols import read_symbol
 
 # Neighbouring rows share their times, symbols and many of their prices, so parsed values are cached.
@@ -84,7 +85,7 @@ class RowReader:
         high = self._optional(row[columns.high]) if columns.high >= 0 else None
         low = self._optional(row[columns.low]) if columns.low >= 0 else None
         if not (open_ is None and high is None and low is None):
-            open_, high, low = keep_possible(price, open_, high, low)
+            open_, high, low = drop_impossible(price, open_, high, low)
         return RecordedPrice(
             line,
             symbol,
@@ -119,21 +120,6 @@ class RowReader:
         if is_unknown:
             self._warn(f"currency {text.strip()[:40]!r} is unknown: its prices have no currency")
         return code
-
-
-def keep_possible(
-    price: Decimal, open_: Decimal | None, high: Decimal | None, low: Decimal | None
-) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-    """Return open, high and low, with None for each that no bar with this close can have."""
-    if high is not None and low is not None and high < low:
-        high = low = None
-    if high is not None and high < price:
-        high = None
-    if low is not None and low > price:
-        low = None
-    if open_ is not None and ((high is not None and open_ > high) or (low is not None and open_ < low)):
-        open_ = None
-    return open_, high, low
 
 
 def _with_encoding(reason: str, row: Sequence[str], columns: Columns) -> str:

@@ -13,7 +13,8 @@ from producer.providers.http.apis.base import Json
 from producer.providers.http.parsing import describe, truncate
 from shared.errors import InvalidResponse
 from shared.events import currencies
-from shared.prices import MAX_DIGITS, drop_float_noise, parse_price
+from shared.float_noise import remove_float_noise
+from shared.prices import parse_price
 from shared.prices import read_price as read_decimal
 from shared.time_parsing import localize, parse_outside_time
 from shared.times import EPOCH, midnight_of
@@ -158,5 +159,4 @@ def _read_number(value: Decimal) -> Decimal:
     text = format(value, "f") if value.is_finite() and abs(value.adjusted()) <= _MAX_EXPONENT else ""
     if not 0 < len(text) <= _MAX_LENGTH:
         raise ValueError(f"{truncate(value, 40)!r} is not a decimal number such as 412.35")
-    # A shorter text has no digits that could be noise.
-    return read_decimal(text if len(text) <= MAX_DIGITS + 1 else format(drop_float_noise(value), "f"))
+    return read_decimal(text if text.startswith("-") else remove_float_noise(text))

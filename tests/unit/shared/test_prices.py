@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prices import drop_float_noise, drop_impossible, format_price, from_float, parse_price, read_price
+from shared.prices import drop_impossible, format_price, from_float, parse_price, read_price
 from tests.event_factories import property_test
 
 # Every price of at most 15 significant digits whose text has at most 32 characters.
@@ -75,24 +75,6 @@ def test_every_price_survives_a_round_trip_through_text(price: Decimal) -> None:
 def test_every_price_survives_a_float_digit_for_digit(price: Decimal) -> None:
     assert from_float(float(price)) == price
     assert format_price(from_float(float(price))) == format_price(price)
-
-
-@pytest.mark.parametrize(
-    ("number", "price"),
-    [
-        ("131.15000000000003", "131.15"),
-        ("98.99999999999999", "99"),
-        ("0.30000000000000004", "0.3"),
-        ("2.3100000000000002e-05", "0.0000231"),
-        ("131.15", "131.15"),
-        # These digits may all be digits of the price.
-        ("228.8712345678901", "228.8712345678901"),
-        ("189.9499969482422", "189.9499969482422"),
-        ("-131.15000000000003", "-131.15"),
-    ],
-)
-def test_the_noise_of_a_float_is_dropped(number: str, price: str) -> None:
-    assert drop_float_noise(Decimal(number)) == Decimal(price)
 
 
 @pytest.mark.parametrize(

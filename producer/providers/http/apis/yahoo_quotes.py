@@ -74,7 +74,7 @@ def _read_spark(yahoo_name: str, at: datetime, spark: Json) -> Quote:
     traded = [(moment, close) for moment, close in zip(moments, closes, strict=True) if close is not None]
     moment, close = traded[-1] if traded else (None, None)
     previous = first_price(None, part.get("previousClose"), part.get("chartPreviousClose"))
-    return Quote(price=read_price(round_float32(close, None)), as_of=read_unix_time(moment), previous_close=previous)
+    return Quote(price=read_price(close), as_of=read_unix_time(moment), previous_close=previous)
 
 
 def _read_state(meta: Mapping[str, Any], second: int) -> str | None:

@@ -27,8 +27,8 @@ from shared.times import EPOCH
 from tests.event_factories import AS_OF, property_test
 
 SECONDS = 1_732_096_798
-# The most that a price without the noise of a float may differ from the float.
-NOISE = Decimal("1e-14")
+# The most that a price without the noise of a float may differ from the float: the error of a 32-bit float.
+NOISE = Decimal(2) ** -24
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,9 @@ NOISE = Decimal("1e-14")
         ("0.30000000000000004", "0.3"),
         ('"98.99999999999999"', "99"),
         ("131.150000000000005684341886080801486968994140625", "131.15"),
+        # 32-bit floats, widened to 64 bits.
+        ("189.9499969482422", "189.95"),
+        ('"2.3099999452824704e-05"', "0.0000231"),
     ],
 )
 def test_a_price_is_read_digit_for_digit(text: str, price: str) -> None:
@@ -71,7 +74,7 @@ def test_a_price_is_read_digit_for_digit(text: str, price: str) -> None:
         ("[187.44]", "an array"),
         ('{"raw": 187.44}', "an object"),
         ("1e999999999", "not a decimal number"),
-        ("189.9499969482422", "more than 15 significant digits"),
+        ("228.8712345678901", "more than 15 significant digits"),
         ('"1_000"', "not a decimal number"),
         ('"1e99"', "not a decimal number"),
         ('"-3763e-2"', "negative"),
