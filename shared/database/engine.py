@@ -1,5 +1,6 @@
 """SQLAlchemy engines on SQLite and PostgreSQL, set up so that committed rows survive a power loss."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,10 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLA
 
 from shared.backoff import Backoff
 from shared.database.sqlite.damage import ReadBack
-from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code
+from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code, read_only
 from shared.database.sqlite.guard import SqliteGuard
 from shared.database.sqlite.reading import connect_for_reading
+from shared.database.url import sqlite_url
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.file_errors import explain_file_error
 
@@ -39,6 +41,7 @@ def open_engine(url: URL) -> Engine:
                 event.listen(engine, "connect", _set_up_postgresql)
             return engine
         _make_folder(url)
+        _check_writable(url)
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
     except (NoSuchModuleError, ImportError) as error:
         raise StorageError(
@@ -83,7 +86,9 @@ def opened_for_reading(url: URL) -> Iterator[Engine]:
 
 
 def redact(url: URL) -> str:
-    """Return the text of a database URL without its password."""
+    """Return the text of a database URL without its password. The path of a SQLite file is shown as people write it."""
+    if url.drivername == "sqlite" and _is_file(url) and not url.query:
+        return sqlite_url(str(url.database))
     return url.render_as_string(hide_password=True)
 
 
@@ -194,6 +199,21 @@ def _make_folder(url: URL) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"folder {folder} cannot be created: {explain_file_error(error)}") from error
+
+
+def _check_writable(url: URL) -> None:
+    """Raise StorageError if this user may not write to the file.
+
+    SQLite says so only at the first write: BEGIN IMMEDIATE on a read-only database begins a transaction that reads.
+    """
+    if not _is_file(url):
+        return
+    path = Path(str(url.database))
+    needed = [path] if path.exists() else [path.parent]
+    if not path.with_name(f"{path.name}-wal").exists():
+        needed.append(path.parent)
+    if not all(os.access(each, os.W_OK) for each in needed):
+        raise read_only(redact(url))
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:

@@ -25,7 +25,7 @@ class DatabaseUrl:
     def parse(cls, text: str, folder: Path) -> "DatabaseUrl":
         """Check the URL, and make a relative path of a SQLite file absolute below `folder`. Raises ValueError."""
         if path := _plain_sqlite_path(text):
-            return cls(_SQLITE + _escape(str(folder / expand_home(path))))
+            return cls(sqlite_url(str(folder / expand_home(path))))
         given = _checked(text)
         url = _expand_homes(given)
         if url.get_backend_name() == "sqlite" and url.database and not _is_special(url.database):
@@ -68,9 +68,9 @@ def _plain_sqlite_path(text: str) -> str | None:
     return None if path == text or not path or "?" in path or _is_special(path) else unquote(path)
 
 
-def _escape(path: str) -> str:
-    """Return the path for a URL. All other characters stay as they are, so that the URL can be read."""
-    return path.replace("%", "%25").replace("?", "%3F")
+def sqlite_url(path: str) -> str:
+    """Return the URL of a SQLite file. Characters without a meaning in it stay as they are, so that it can be read."""
+    return _SQLITE + path.replace("%", "%25").replace("?", "%3F")
 
 
 def _expand_homes(url: "URL") -> "URL":

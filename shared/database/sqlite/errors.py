@@ -31,12 +31,17 @@ def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
     if is_transient(error):
         return StorageUnavailable(f"database {database} cannot be written for now: {reason}")
     if code == sqlite3.SQLITE_READONLY:
-        return StorageError(f"database {database} is read-only: give this user write permission on file and folder")
+        return read_only(database)
     if code in DAMAGE:
         return damaged(database, f"is damaged or not a SQLite file ({reason})")
     if code == sqlite3.SQLITE_CANTOPEN:
         return StorageError(f"database {database} cannot be opened: check the permissions of file and folder")
     return StorageError(f"database {database}: {reason}")
+
+
+def read_only(database: str) -> StorageError:
+    """Return the error of a database whose file or folder this user may not write to."""
+    return StorageError(f"database {database} is read-only: give this user write permission on file and folder")
 
 
 def damaged(database: str, problem: str) -> StorageDamaged:
