@@ -62,7 +62,7 @@ def names_in(answer: Any) -> list[str]:
 
 
 def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any) -> None:
-    """Check that the API raises only ProviderError, and reads only prices in the answer, give or take a float's error."""
+    """Check that the API raises only ProviderError, and reads only prices in the answer, give or take a float error."""
     found = api.read_error(status, answer, NOW)
     assert found is None or isinstance(found, ProviderError)
     for call in [*api.quote_requests(symbols, NOW), *api.quote_requests(symbols[:1], NOW)]:
