@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -21,6 +21,7 @@ from consumers.alerts import handler
 from consumers.alerts import store as alerts_store
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.tables import alerts as alerts_table
+from consumers.history import store as history_store
 from consumers.history.handler import history as real_history
 from shared.cli import logs
 from shared.cli.output import print_lines
@@ -133,6 +134,14 @@ def decode_without_clock(delivery: Delivery, _now: datetime) -> StockData:
 
 
 @contextmanager
+def open_without_horizon(settings: Settings) -> Iterator[Handler]:
+    """Open history in a process that never replaces a price because of the time of its observation."""
+    history_store.CLOCK_TOLERANCE = datetime.max.replace(tzinfo=UTC) - utc_now() - timedelta(hours=1)
+    with real_history.open(settings) as handler:
+        yield handler
+
+
+@contextmanager
 def open_holding_everything(settings: Settings) -> Iterator[Handler]:
     """Open history in a process that keeps bodies of any size, and any number of bytes."""
     subscription.MAX_BODY = held_bytes.MAX_HELD = frames.MAX_BATCH = sys.maxsize
@@ -182,7 +191,7 @@ alerts_acknowledging_first = log_deliveries(acknowledging_first(real_alerts))
 history_without_dedupe = log_deliveries(replace(real_history, open=open_without_dedupe))
 history_not_flushed = log_deliveries(replace(real_history, open=open_without_flushing))
 history_holding_everything = log_deliveries(replace(real_history, open=open_holding_everything))
-history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock))
+history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock, open=open_without_horizon))
 alerts_named_by_event_id = log_deliveries(replace(real_alerts, open=open_named_by_event_id))
 alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
 history_unguarded = log_deliveries(unguarded(real_history))
