@@ -2,7 +2,6 @@
 
 import codecs
 import io
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import SettingsError
+from shared.file_errors import explain_file_error
 from shared.setting_names import PREFIX, resembles_setting
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def read_dotenv(path: Path, *, interpolate: bool = True) -> dict[str, Assignment
     `${NAME}` in a value is replaced if `interpolate`. Raises SettingsError with the number of the line, and without its
     text, which may be a password.
     """
-    # A link that leads nowhere is an error, unlike a file that is not there.
-    if not os.path.lexists(path):
+    text = _read_text(path)
+    if not text:
         return {}
     from dotenv.main import resolve_variables
     from dotenv.parser import parse_stream
 
-    found = _assignments(path, parse_stream(io.StringIO(_read_text(path), newline="")))
+    found = _assignments(path, parse_stream(io.StringIO(text, newline="")))
     if not interpolate:
         return found
     values = resolve_variables([(name, each.value) for name, each in found.items()], override=True)
@@ -58,7 +58,10 @@ def _read_text(path: Path) -> str:
         content = path.read_bytes()
         text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+        # A link that leads nowhere is an error, unlike a file that is not there.
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return ""
+        raise SettingsError(f"{path} cannot be read: {explain_file_error(error)}") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         reason = f"line {line} is not text in UTF-8"
