@@ -30,11 +30,7 @@ _MAX_HEADER = 127  # bytes
 def install(name: str, root: Path = ROOT) -> None:
     """Install the requirements files that `name` needs, unless they are installed. A second process waits."""
     venv = root / ".venv"
-    if os.pathsep in str(root) or "\n" in str(root):
-        sys.exit(
-            f"stockwire: Python cannot work in {str(root)!r}: move the folder to a path without {os.pathsep!r} and line"
-            " breaks"
-        )
+    check_path(root)
     files = requirements_files(root / name)
     with (root / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -48,6 +44,16 @@ def install(name: str, root: Path = ROOT) -> None:
         run_pip(venv, files)
         for file in files:
             shutil.copyfile(file, venv / file.name)
+
+
+def check_path(root: Path) -> None:
+    """Exit with one line if Python or RabbitMQ cannot work in this folder."""
+    path = str(root)
+    if os.pathsep in path or "\n" in path or path != os.fsencode(root).decode(errors="replace"):
+        sys.exit(
+            f"stockwire: Python cannot work in {path!r}: move the folder to a path without {os.pathsep!r} and line"
+            " breaks, in UTF-8"
+        )
 
 
 def requirements_files(file: Path) -> list[Path]:

@@ -41,16 +41,22 @@ def write_script(file: Path, line: str) -> None:
     file.chmod(0o755)
 
 
-def launch(checkout: Path, *words: str, command: str = "./stockwire") -> list[str]:
-    path = f"{checkout.parent / 'bin'}:{os.environ['PATH']}"
+def launch(checkout: Path, *words: str, command: str = "./stockwire", python_path: str = "") -> list[str]:
+    environment = {"PATH": f"{checkout.parent / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": python_path}
     done = subprocess.run(
-        [command, *words], cwd=checkout, env={"PATH": path}, check=True, capture_output=True, text=True, timeout=20
+        [command, *words], cwd=checkout, env=environment, check=True, capture_output=True, text=True, timeout=20
     )
     return done.stdout.splitlines()
 
 
 def test_installed_requirements_are_not_installed_again(checkout: Path) -> None:
     assert launch(checkout, "history", "A B", "*") == [f"python -P -m infra history A B *, PYTHONPATH={checkout}"]
+
+
+@pytest.mark.parametrize("given", ["/a b:/c", ":/a b:/c", "/a b:/c:", "::/a b:::/c::"])
+def test_the_current_folder_is_not_on_the_path_of_python(given: str, checkout: Path) -> None:
+    assert launch(checkout, python_path=given) == [f"python -P -m infra, PYTHONPATH={checkout}:/a b:/c"]
+    assert launch(checkout, python_path=":") == [f"python -P -m infra, PYTHONPATH={checkout}"]
 
 
 def test_changed_requirements_are_installed_first(checkout: Path) -> None:
@@ -137,7 +143,7 @@ def test_an_environment_is_usable_if_its_python_finds_its_packages(tmp_path: Pat
     assert not is_usable(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a:b", "a\nb"])
+@pytest.mark.parametrize("name", ["a:b", "a\nb", "\udcff"])
 def test_a_path_in_which_python_cannot_work_is_an_error_of_one_line(name: str, checkout: Path) -> None:
     moved = checkout.rename(checkout.parent / name)
     write_script(checkout.parent / "bin/python3", f'exec "{sys.executable}" "$@"')
