@@ -24,7 +24,7 @@ from tests.celery_worker import CELERY, children, have_open, results
 from tests.forked_processes import forked
 from tests.processes import Process, running, until
 from tests.proxy import proxy
-from tests.queues import declare, taken, waiting
+from tests.queues import channel_to, declare, taken, waiting
 
 WORKER = (*CELERY, "worker", "--beat", "--loglevel=info")
 
@@ -278,6 +278,12 @@ def test_the_worker_answers_a_ping_and_obeys_no_other_application(checkout: Path
             other.conf.control_exchange = exchange
             other.control.shutdown()
         worker.wait_for("celery control shutdown was ignored: this worker answers only ping")
+        with channel_to(broker) as channel:
+            for body in (b"\x80\x04.", b"", b"[" * 5000, b" " * 5 * 2**20, json.dumps({"method": ["ping"]}).encode()):
+                headers = {"clock": "late", "expires": "never", "compression": "application/x-gzip"}
+                properties = {"content_type": "application/x-python-serialize", "headers": headers}
+                channel.basic.publish(body, "", "stockwire.pidbox", properties)
+        until(lambda: worker.output.count("a control message was dropped") == 5, "the malformed ones to be dropped")
         with running(*CELERY, "inspect", "ping", environment=environment, folder=checkout) as inspect:
             assert inspect.wait() == 0
             assert "pong" in inspect.output

@@ -110,7 +110,9 @@ def addresses_of_processes(checkout: Path) -> dict[str, BrokerAddress]:
 def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     checkout: Path, ask: Callable[..., Any], broker: BrokerAddress
 ) -> None:
-    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    # Variables of another project, which Celery's program would obey.
+    foreign = {"CELERY_BROKER_URL": "amqp://127.0.0.1:1/", "WORKDIR": "/nowhere", "LOADER": "theirs", "APP": "theirs"}
+    environment = {**foreign, "STOCKWIRE_AMQP_URL": broker.url()}
     # The time counts from the start of the producer, which needs some seconds to send its first sync.
     options = ("--every", "1s", "--for", "10s")
     spec = find_consumer("alerts").queue_spec()
