@@ -12,7 +12,7 @@ from typing import ClassVar
 from producer.providers.base import Quote
 from producer.recordings.reader import Recording
 from producer.recordings.refusals import Refusals
-from producer.recordings.rows import InvalidRow, RecordedPrice
+from producer.recordings.rows import MAX_VALUE, InvalidRow, RecordedPrice
 from producer.recordings.selection import Selection
 from shared.errors import ProviderError, SettingsError
 from shared.time_parsing import parse_time
@@ -62,7 +62,7 @@ class ReplayProvider:
         refusals = Refusals()
 
         def is_wanted(symbol: str, time: str) -> bool:
-            moment = parse(time)
+            moment = parse(time) if len(time) <= MAX_VALUE else None
             if moment is None or not selection.selects(symbol):
                 return False
             return (step is None or moment <= step.time) and allowed(moment)

@@ -20,6 +20,10 @@ from shared.symbols import read_symbol
 
 # Neighbouring rows share their times, symbols and many of their prices, so parsed values are cached.
 _CACHE_SIZE = 1 << 14
+# Longer text is no value, and is not remembered, so that odd files cannot fill the memory.
+MAX_VALUE = 100
+# Unknown currencies that are named.
+_MAX_UNKNOWN = 10
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9]+")
 
 Warn = Callable[[str], None]
@@ -64,9 +68,10 @@ class RowReader:
         self._optional = lru_cache(_CACHE_SIZE)(partial(read_optional_price, decimal_comma=decimal_comma))
         self._volume = partial(read_recorded_volume, decimal_comma=decimal_comma)
         self._symbol = lru_cache(_CACHE_SIZE)(read_symbol)
-        self._currency = lru_cache(_CACHE_SIZE)(self._read_currency)
+        self._currency = lru_cache(_CACHE_SIZE)(read_currency)
         self._latest = now + CLOCK_TOLERANCE
         self._warn = warn
+        self._unknown: set[str] = set()
         self._fixed_symbol = options.symbol
 
     def read(self, row: Sequence[str], columns: Columns, line: int) -> RecordedPrice | InvalidRow:
@@ -81,9 +86,9 @@ class RowReader:
             price = self._read_price(row[columns.price], columns.price_name)
         except (ValueError, InvalidEvent) as error:
             return InvalidRow(line, _with_encoding(str(error), row, columns))
-        open_ = self._optional(row[columns.open]) if columns.open >= 0 else None
-        high = self._optional(row[columns.high]) if columns.high >= 0 else None
-        low = self._optional(row[columns.low]) if columns.low >= 0 else None
+        open_ = self._read_optional(row, columns.open)
+        high = self._read_optional(row, columns.high)
+        low = self._read_optional(row, columns.low)
         if not (open_ is None and high is None and low is None):
             open_, high, low = drop_impossible(price, open_, high, low)
         return RecordedPrice(
@@ -91,12 +96,12 @@ class RowReader:
             symbol,
             as_of,
             price,
-            self._currency(row[columns.currency]) if columns.currency >= 0 else None,
+            self._read_currency(row[columns.currency]) if columns.currency >= 0 else None,
             self._volume(row[columns.volume]) if columns.volume >= 0 else None,
             open_,
             high,
             low,
-            self._optional(row[columns.previous_close]) if columns.previous_close >= 0 else None,
+            self._read_optional(row, columns.previous_close),
             interval,
         )
 
@@ -115,9 +120,13 @@ class RowReader:
         if own != self._fixed_symbol:
             raise ValueError(f"is of {own!r}, and not of --symbol {self._fixed_symbol!r}: select with --symbols")
 
+    def _read_optional(self, row: Sequence[str], place: int) -> Decimal | None:
+        return self._optional(row[place]) if place >= 0 and len(row[place]) <= MAX_VALUE else None
+
     def _read_currency(self, text: str) -> str | None:
-        code, is_unknown = read_currency(text)
-        if is_unknown:
+        code, is_unknown = self._currency(text[:MAX_VALUE])
+        if is_unknown and text not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
+            self._unknown.add(text)
             self._warn(f"currency {text.strip()[:40]!r} is unknown: its prices have no currency")
         return code
 

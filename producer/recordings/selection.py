@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
+from producer.recordings.rows import MAX_VALUE
 from shared.errors import InvalidEvent
 from shared.symbols import read_symbol
 
@@ -15,14 +16,17 @@ class Selection:
     def __init__(self, symbols: Iterable[str]) -> None:
         self.symbols = frozenset(symbols)
         self._found: set[str] = set()
-        self.selects = lru_cache(_CACHE_SIZE)(self._selects)
+        self._remembered = lru_cache(_CACHE_SIZE)(self._selects)
 
     @property
     def missing(self) -> list[str]:
         return sorted(self.symbols - self._found)
 
-    def _selects(self, text: str) -> bool:
+    def selects(self, text: str) -> bool:
         """Return True if the text names a selected symbol."""
+        return len(text) <= MAX_VALUE and self._remembered(text)
+
+    def _selects(self, text: str) -> bool:
         try:
             symbol = read_symbol(text)
         except InvalidEvent:
