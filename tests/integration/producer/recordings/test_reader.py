@@ -131,6 +131,10 @@ def test_the_layouts_of_known_sources(read: Read, lines: tuple[str, ...], end: s
     assert {(row.symbol, str(row.price), row.as_of) for row in found.rows} == {("XYZ", "12.5", DAY)}
 
 
+def pack_gzip(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
 def pack_zip(*names: str, content: bytes = b"") -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -143,11 +147,11 @@ PLAIN = b"date,symbol,close\n2020-01-02,XYZ,12.5\n"
 # The packed data begins behind a header of 30 bytes and the name of 5.
 HURT_ZIP = (whole := pack_zip("a.csv", content=PLAIN))[:35] + b"\xff" * 10 + whole[45:]
 PACKED = {
-    "gzip": gzip.compress(PLAIN),
-    "two gzip members": gzip.compress(PLAIN[:20]) + gzip.compress(PLAIN[20:]),
-    "an empty gzip member": gzip.compress(b"") + gzip.compress(PLAIN) + gzip.compress(b""),
-    "gzip with zeros behind it": gzip.compress(PLAIN) + bytes(1000),
-    "gzip, zeros and gzip": gzip.compress(PLAIN[:20]) + bytes(100_000) + gzip.compress(PLAIN[20:]),
+    "gzip": pack_gzip(PLAIN),
+    "two gzip members": pack_gzip(PLAIN[:20]) + pack_gzip(PLAIN[20:]),
+    "an empty gzip member": pack_gzip(b"") + pack_gzip(PLAIN) + pack_gzip(b""),
+    "gzip with zeros behind it": pack_gzip(PLAIN) + bytes(1000),
+    "gzip, zeros and gzip": pack_gzip(PLAIN[:20]) + bytes(100_000) + pack_gzip(PLAIN[20:]),
     "bz2": bz2.compress(PLAIN),
     "two bz2 members": bz2.compress(PLAIN[:20]) + bz2.compress(PLAIN[20:]),
     "xz": lzma.compress(PLAIN),
@@ -165,8 +169,8 @@ def test_packing_is_told_by_the_bytes_and_not_by_the_name(read: Read, content: b
     assert (found.prices, found.refused, found.warnings) == (["12.5"], {}, [])
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
-@pytest.mark.parametrize("garbage", [b"\n", b"\x1f", b"B", b"garbage\n" * 100_000])
+@pytest.mark.parametrize("pack", [pack_gzip, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("garbage", [b"\n", b"\x1f", b"B", b"garbage\n" * 100_000], ids=["one", "magic", "B", "much"])
 def test_garbage_behind_packed_data_is_ignored_with_a_word(
     read: Read, pack: Callable[[bytes], bytes], garbage: bytes, tmp_path: Path
 ) -> None:
@@ -218,33 +222,34 @@ def test_a_byte_in_a_column_that_is_not_read_is_passed_over(read: Read) -> None:
     assert read(content=b"date,symbol,close,name\n2020-01-02,A,1,Nestl\xe9\n").prices == ["1"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("missing.csv", None, "missing.csv cannot be read: No such file"),
-        ("folder.csv", ..., "folder.csv cannot be read: Is a directory"),
-        ("empty.csv", b"", "empty.csv is empty"),
-        ("empty.csv.gz", gzip.compress(b""), "empty.csv.gz is empty"),
-        ("zeros.csv", bytes(300_000), "zeros.csv cannot be read: line 1 is longer than 65,536 characters"),
-        ("few.csv", bytes(300), "few.csv is not a text file with prices: line 1 has control characters"),
-        ("long.csv", b"a" * 200_000, "long.csv cannot be read: line 1 is longer than 65,536 characters"),
-        ("latin.csv", b"date,symb\xe9l,close\n2020-01-02,A,1\n", "latin.csv is not UTF-8: byte 0xe9 in line 1"),
-        ("cut.csv.gz", gzip.compress(PLAIN)[:-12], "cut.csv.gz is cut off after line"),
-        ("cut.csv.bz2", bz2.compress(PLAIN)[:-12], "cut.csv.bz2 is cut off after line"),
-        ("cut.csv.xz", lzma.compress(PLAIN)[:-12], "cut.csv.xz is cut off after line"),
-        ("cut.zip", pack_zip("a.csv", content=PLAIN)[:-30], "cut.zip is cut off or damaged"),
-        ("hurt.csv.gz", gzip.compress(PLAIN)[:10] + b"\xff" * 40, "hurt.csv.gz is damaged after line 0"),
-        ("hurt.bz2", bz2.compress(PLAIN)[:10] + b"\xff" * 40, "hurt.bz2 is damaged after line 0"),
-        ("sum.csv.gz", gzip.compress(PLAIN)[:-8] + bytes(8), "sum.csv.gz is damaged after line"),
-        ("hurt.zip", HURT_ZIP, "hurt.zip is damaged after"),
-        ("two.zip", pack_zip("a.csv", "b.csv", content=PLAIN), r"two.zip holds 2 files \('a.csv', 'b.csv'\): unpack"),
-        ("none.zip", pack_zip(), "none.zip holds no file"),
-        ("book.xlsx", pack_zip("[Content_Types].xml", "xl/workbook.xml"), "book.xlsx is an Excel .* save it as CSV"),
-        ("prices.parquet", b"PAR1" + bytes(100), "prices.parquet is a Parquet file: give the prices as text"),
-        ("prices.db", b"SQLite format 3\0" + bytes(100), "prices.db is a SQLite database"),
-        ("twice.csv.gz", gzip.compress(gzip.compress(PLAIN)), "twice.csv.gz is not"),
-    ],
-)
+# Names, contents (None for no file, ... for a folder) and errors.
+UNREADABLE = [
+    ("missing.csv", None, "missing.csv cannot be read: No such file"),
+    ("folder.csv", ..., "folder.csv cannot be read: Is a directory"),
+    ("empty.csv", b"", "empty.csv is empty"),
+    ("empty.csv.gz", pack_gzip(b""), "empty.csv.gz is empty"),
+    ("zeros.csv", bytes(300_000), "zeros.csv cannot be read: line 1 is longer than 65,536 characters"),
+    ("few.csv", bytes(300), "few.csv is not a text file with prices: line 1 has control characters"),
+    ("long.csv", b"a" * 200_000, "long.csv cannot be read: line 1 is longer than 65,536 characters"),
+    ("latin.csv", b"date,symb\xe9l,close\n2020-01-02,A,1\n", "latin.csv is not UTF-8: byte 0xe9 in line 1"),
+    ("cut.csv.gz", pack_gzip(PLAIN)[:-12], "cut.csv.gz is cut off after line"),
+    ("cut.csv.bz2", bz2.compress(PLAIN)[:-12], "cut.csv.bz2 is cut off after line"),
+    ("cut.csv.xz", lzma.compress(PLAIN)[:-12], "cut.csv.xz is cut off after line"),
+    ("cut.zip", pack_zip("a.csv", content=PLAIN)[:-30], "cut.zip is cut off or damaged"),
+    ("hurt.csv.gz", pack_gzip(PLAIN)[:10] + b"\xff" * 40, "hurt.csv.gz is damaged after line 0"),
+    ("hurt.bz2", bz2.compress(PLAIN)[:10] + b"\xff" * 40, "hurt.bz2 is damaged after line 0"),
+    ("sum.csv.gz", pack_gzip(PLAIN)[:-8] + bytes(8), "sum.csv.gz is damaged after line"),
+    ("hurt.zip", HURT_ZIP, "hurt.zip is damaged after"),
+    ("two.zip", pack_zip("a.csv", "b.csv", content=PLAIN), r"two.zip holds 2 files \('a.csv', 'b.csv'\): unpack"),
+    ("none.zip", pack_zip(), "none.zip holds no file"),
+    ("book.xlsx", pack_zip("[Content_Types].xml", "xl/workbook.xml"), "book.xlsx is an Excel .* save it as CSV"),
+    ("prices.parquet", b"PAR1" + bytes(100), "prices.parquet is a Parquet file: give the prices as text"),
+    ("prices.db", b"SQLite format 3\0" + bytes(100), "prices.db is a SQLite database"),
+    ("twice.csv.gz", pack_gzip(pack_gzip(PLAIN)), "twice.csv.gz is not"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), UNREADABLE, ids=[name for name, _, _ in UNREADABLE])
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: object, message: str) -> None:
     path = tmp_path / name
     if content is ...:
@@ -607,7 +612,7 @@ def test_our_own_csv_is_read_back(read: Read) -> None:
 
 def test_a_pipe_is_read(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    os.write(writing, gzip.compress(PLAIN))
+    os.write(writing, pack_gzip(PLAIN))
     os.close(writing)
     try:
         with Recording(Path(f"/dev/fd/{reading}")) as recording:

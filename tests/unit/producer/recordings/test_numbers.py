@@ -89,7 +89,7 @@ def test_a_price_is_a_number_above_zero_or_refused(text: str, decimal_comma: boo
         *(("1.2M", 1_200_000), ("1.2m", 1_200_000), ("35K", 35_000), ("2.5 B", 2_500_000_000), ("1T", 10**12)),
         *(("1e6", 1_000_000), ("1.5e+3", 1500), ("1,204", 1204), ("24,306,145", 24_306_145), ("1,204.5", 1204)),
         *((" 7 ", 7), (str(2**63 - 1), 2**63 - 1), ("1.204", 1), ("$7", None)),
-        *((text, None) for text in MISSING),
+        *((text, None) for text in sorted(MISSING)),
         *(("many", None), ("-5", None), (str(2**63), None), ("9" * 100, None), ("1e99", None), ("9" * 41, None)),
         *(("12:30", None), ("M", None), ("1MM", None), ("1.2.3", None), ("131,15", None)),
     ],
