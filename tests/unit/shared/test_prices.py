@@ -42,13 +42,26 @@ def test_a_16th_significant_digit_is_rejected(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "price"),
-    [("412.50", "412.5"), ("200.00", "200"), (" 3 ", "3"), ("007.10", "7.1"), ("0.10", "0.1"), ("75.0875", "75.0875")],
+    [
+        ("412.50", "412.5"),
+        ("200.00", "200"),
+        (" 3 ", "3"),
+        ("007.10", "7.1"),
+        ("0.10", "0.1"),
+        ("75.0875", "75.0875"),
+        ("2.31e-05", "0.0000231"),
+        ("1E+2", "100"),
+        ("1.50e1", "15"),
+    ],
 )
-def test_a_price_in_a_file_may_have_redundant_zeros(text: str, price: str) -> None:
+def test_a_price_from_outside_may_have_redundant_zeros_and_an_exponent(text: str, price: str) -> None:
     assert format_price(read_price(text)) == price
 
 
-@pytest.mark.parametrize("text", ["", "-1", "n/a", "1e3", "0.00", "1,234.5", "NaN", "$1", "1.2.3", "1234567890123456"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1", "n/a", "1e99", "1e999999999", "0e5", "e5", "0.00", "1,234.5", "NaN", "$1", "1.2.3", "1234567890123456"],
+)
 def test_a_text_in_a_file_that_is_not_a_price_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_price(text)

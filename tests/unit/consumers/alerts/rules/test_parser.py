@@ -31,6 +31,10 @@ def test_case_spaces_and_trailing_zeros_do_not_matter() -> None:
     assert str(parse_condition("  brk.b  Crossing UP\t 412.350 ")) == "BRK.B crossing up 412.35"
 
 
+def test_a_tiny_price_may_have_an_exponent() -> None:
+    assert str(parse_condition("shx/usd above 2.31e-05")) == "SHX/USD above 0.0000231"
+
+
 def test_a_star_means_every_symbol() -> None:
     assert parse_condition("* above 5") == Condition("*", operators()["above"], Decimal(5))
 
@@ -52,7 +56,7 @@ def test_a_star_means_every_symbol() -> None:
         ("AAPL above -5", "'-5' is negative"),
         ("AAPL above 0", "more than zero"),
         ("AAPL above NaN", "'NaN' is not a decimal number"),
-        ("AAPL above 1e3", "'1e3' is not a decimal number"),
+        ("AAPL above 1e999", "'1e999' is not a decimal number"),
         ("AAPL above 1234567890.123456", "more than 15 significant digits"),
         ("AA,PL above 5", "symbol 'AA,PL' is not"),
     ],
