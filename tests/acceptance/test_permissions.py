@@ -15,7 +15,7 @@ from infra.permissions.users import process_users
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message
-from shared.messaging.permissions import Permissions
+from shared.messaging.permissions import Permissions, publisher_permissions
 from tests.broker_users import BrokerUsers
 from tests.forked_processes import forked, stockwire
 from tests.processes import Process, running, until
@@ -195,6 +195,20 @@ def test_a_worker_or_beat_that_is_refused_ends_with_the_command(process: str, si
         granted.wait_for(READY[process])
         until(lambda: waiting(site.users.administrator, "celery.sync") or process == "worker", "a sync")
         assert "refused" not in granted.output
+
+
+def test_a_worker_without_the_permission_to_answer_pings_syncs_all_the_same(site: Site, checkout: Path) -> None:
+    tasks = ("celery\\.sync",)
+    address = site.users.add(
+        publisher_permissions("stock.*.price") | Permissions(configure=tasks, write=tasks, read=tasks)
+    )
+    queue = declare(site.users.administrator)
+    environment = {**site.environment("worker"), "STOCKWIRE_AMQP_URL": address.setting()}
+    with forked(*COMMANDS["worker"], "--beat", environment=environment, folder=checkout) as worker:
+        worker.wait_for("celery inspect ping gets no answer from this worker: ")
+        until(lambda: waiting(site.users.administrator, queue), "a price")
+        assert worker.stop() == 0
+    assert "Traceback" not in worker.output
 
 
 @pytest.mark.parametrize(

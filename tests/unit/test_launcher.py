@@ -1,6 +1,7 @@
 """The launcher starts the command line in .venv, and installs requirements only if they have changed."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def test_an_environment_is_usable_if_its_python_finds_its_packages(tmp_path: Pat
 @pytest.mark.parametrize("name", ["a:b", "a\nb", "\udcff"])
 def test_a_path_in_which_python_cannot_work_is_an_error_of_one_line(name: str, checkout: Path) -> None:
     moved = checkout.rename(checkout.parent / name)
-    write_script(checkout.parent / "bin/python3", f'exec "{sys.executable}" "$@"')
+    write_script(checkout.parent / "bin/python3", f'exec {shlex.quote(sys.executable)} "$@"')
     (moved / "infra").mkdir()
     shutil.copy(ROOT / "infra/virtual_environment.py", moved / "infra")
     with pytest.raises(subprocess.CalledProcessError) as caught:
