@@ -7,6 +7,8 @@ from functools import partial
 from itertools import islice
 from typing import TextIO
 
+from producer.recordings.text import first_invalid_byte
+
 BYTE_ORDER_MARK = "\ufeff"
 # Characters of a line, and of a field with line breaks.
 MAX_LINE = 1 << 16
@@ -34,6 +36,12 @@ class Lines:
         self._read = partial(text.readline, MAX_LINE)
         self._pending: deque[str] = deque()
         self._fault: str | None = None
+        self._invalid: str | None = None
+
+    @property
+    def invalid(self) -> str | None:
+        """Return the first line with a byte that the encoding does not know, if there was one."""
+        return self._invalid
 
     def __iter__(self) -> Iterator[str]:
         pending, read = self._pending, self._read
@@ -70,6 +78,8 @@ class Lines:
     def _inspect(self, line: str) -> list[str]:
         """Return the lines to give out for this line: itself, those of a quoted line break, or an empty line."""
         line = line.lstrip(BYTE_ORDER_MARK) or "\n"
+        if self._invalid is None and first_invalid_byte(line) is not None:
+            self._invalid = line
         if len(line) >= MAX_LINE and line[-1] not in "\r\n":
             self._skip_line()
             return self._replace(f"is longer than {MAX_LINE:,} characters")

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, BinaryIO, Protocol
 
 from shared.errors import SettingsError
@@ -14,6 +15,8 @@ from shared.errors import SettingsError
 _CHUNK = 1 << 16
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
+# A dictionary of xz may be as large as its header says; that of `xz -9` has 64 MiB.
+_MAX_XZ_MEMORY = 128 << 20
 # Files that people mistake for text, by their first bytes.
 _FOREIGN = {
     b"PAR1": "a Parquet file",
@@ -70,7 +73,7 @@ class _GzipDecompressor:
 _PACKINGS: dict[bytes, Callable[[], _Decompressor]] = {
     b"\x1f\x8b": _GzipDecompressor,
     b"BZh": bz2.BZ2Decompressor,
-    b"\xfd7zXZ\x00": lzma.LZMADecompressor,
+    b"\xfd7zXZ\x00": partial(lzma.LZMADecompressor, memlimit=_MAX_XZ_MEMORY),
 }
 
 

@@ -26,7 +26,7 @@ from producer.recordings.numbers import MISSING
 from producer.recordings.options import ReadingOptions
 from producer.recordings.packing import unpack
 from producer.recordings.rows import InvalidRow, RecordedPrice, RowReader, Warn
-from producer.recordings.text import decode, first_invalid_byte
+from producer.recordings.text import decode, describe_byte
 from shared.errors import SettingsError
 from shared.times import utc_now
 
@@ -54,6 +54,7 @@ class Recording:
         self._warn = warn
         self._closing = ExitStack()
         self._headers: list[list[str]] = []
+        self._has_warned = False
         self._lines = Lines(StringIO())
         self._csv = csv.reader(self._lines)
         with self._closing_on_error():
@@ -96,6 +97,8 @@ class Recording:
                     read = reader.read(row, self.columns[0], self._line())
                     if type(read) is RecordedPrice or (any(map(str.strip, row)) and not self._is_header(row)):
                         yield read
+                if self._lines.invalid is not None and not self._has_warned:
+                    self._warn_of_byte(self._lines.invalid, is_refused=reader.has_refused_a_byte)
 
     def column_names(self) -> dict[str, str]:
         """Return the name in the file, or the number, of each field's column that the file has."""
@@ -199,13 +202,11 @@ class Recording:
         raise SettingsError("is empty")
 
     def _check_text(self, line: str) -> None:
-        byte, number = first_invalid_byte(line), self._line()
-        if byte is not None:
-            raise SettingsError(
-                f"is not UTF-8: byte 0x{byte:02x} in line {number}; give its encoding, such as --encoding latin-1"
-            )
+        number = self._line()
         if any(each < " " and each not in "\t\r\n" for each in line):
             raise SettingsError(f"is not a text file with prices: line {number} has control characters")
+        if (reason := describe_byte(line, self.options.encoding)) is not None:
+            raise SettingsError(f"cannot be read: line {number}: {reason}")
 
     def _read_columns(self, line: str, separators: str) -> list[Columns]:
         """Return the columns by the first separator with which the line is a header."""
@@ -233,6 +234,13 @@ class Recording:
         for _ in range(frames[1] - 1):
             self._lines.take_record()
         return frames[0], lines[: frames[1]]
+
+    def _warn_of_byte(self, line: str, *, is_refused: bool) -> None:
+        """Name the first byte that is not text, once, unless its row was refused for it."""
+        self._has_warned = True
+        if not is_refused:
+            reason = describe_byte(line, self.options.encoding)
+            self._warn_of_file(f"line {self._line()} is read, but not this column: {reason}")
 
     def _warn_of_file(self, line: str) -> None:
         self._warn(f"{self.path}: {line}")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from producer.recordings.header import Columns
 from producer.recordings.numbers import read_optional_price, read_recorded_price, read_recorded_volume
 from producer.recordings.options import ReadingOptions
-from producer.recordings.text import first_invalid_byte
+from producer.recordings.text import describe_byte
 from producer.recordings.times import make_time_reader
 from shared.errors import InvalidEvent
 from shared.events import CLOCK_TOLERANCE
@@ -73,6 +73,8 @@ class RowReader:
         self._warn = warn
         self._unknown: set[str] = set()
         self._fixed_symbol = options.symbol
+        self._encoding = options.encoding
+        self.has_refused_a_byte = False
 
     def read(self, row: Sequence[str], columns: Columns, line: int) -> RecordedPrice | InvalidRow:
         """Return the price of a row, which must be as wide as the header, or the reason why it has none."""
@@ -85,7 +87,7 @@ class RowReader:
                 return InvalidRow(line, f"time {columns.time_text(row)!r} is in the future")
             price = self._read_price(row[columns.price], columns.price_name)
         except (ValueError, InvalidEvent) as error:
-            return InvalidRow(line, _with_encoding(str(error), row, columns))
+            return InvalidRow(line, self._explain(str(error), row, columns))
         open_ = self._read_optional(row, columns.open)
         high = self._read_optional(row, columns.high)
         low = self._read_optional(row, columns.low)
@@ -111,6 +113,14 @@ class RowReader:
         except ValueError as error:
             raise ValueError(f"{name} {error}") from error
 
+    def _explain(self, reason: str, row: Sequence[str], columns: Columns) -> str:
+        """Return the reason, or what is wrong with a byte of the values."""
+        used = "".join(row[place] for place in (columns.symbol, columns.time, columns.price) if place >= 0)
+        if (invalid := describe_byte(used, self._encoding)) is not None:
+            self.has_refused_a_byte = True
+            return invalid
+        return "has zero bytes, so it is no text" if "\0" in used else reason
+
     def _check_own_symbol(self, text: str) -> None:
         """Raise ValueError if a row is of another symbol than --symbol; a company's name is not a symbol."""
         try:
@@ -129,11 +139,3 @@ class RowReader:
             self._unknown.add(text)
             self._warn(f"currency {text.strip()[:40]!r} is unknown: its prices have no currency")
         return code
-
-
-def _with_encoding(reason: str, row: Sequence[str], columns: Columns) -> str:
-    used = "".join(row[place] for place in (columns.symbol, columns.time, columns.price) if place >= 0)
-    byte = first_invalid_byte(used)
-    if byte is not None:
-        return f"byte 0x{byte:02x} is not UTF-8: give the encoding, such as --encoding latin-1"
-    return "has zero bytes, so it is no text" if "\0" in used else reason

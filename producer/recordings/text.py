@@ -25,8 +25,18 @@ def decode(stream: BinaryIO, encoding: str | None) -> TextIO:
     return io.TextIOWrapper(buffered, encoding=marked or encoding or "utf-8", errors="surrogateescape", newline="")
 
 
+def describe_byte(text: str, encoding: str | None) -> str | None:
+    """Return what is wrong with the first byte that the encoding does not know, and what to do, or None."""
+    byte = first_invalid_byte(text)
+    if byte is None:
+        return None
+    return f"byte 0x{byte:02x} is not {encoding or 'UTF-8'}: give the encoding, such as --encoding latin-1"
+
+
 def first_invalid_byte(text: str) -> int | None:
     """Return the first byte of the text that its encoding does not know, or None."""
-    if text.isascii():
-        return None
-    return next((ord(each) - 0xDC00 for each in text if "\udc80" <= each <= "\udcff"), None)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return ord(text[error.start]) & 0xFF
+    return None

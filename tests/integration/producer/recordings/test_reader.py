@@ -202,7 +202,9 @@ def test_text_is_read_by_its_mark_or_with_an_encoding(read: Read, encoding: str,
 
 def test_text_of_another_encoding_names_the_byte_and_the_option(read: Read) -> None:
     text = "date,symbol,close,Währung\n2020-01-02,XYZ,12.5,EUR\n"
-    with pytest.raises(SettingsError, match=r"is not UTF-8: byte 0xe4 in line 1; give .* --encoding latin-1"):
+    with pytest.raises(
+        SettingsError, match=r"line 1: byte 0xe4 is not UTF-8: give the encoding, such as --encoding latin-1"
+    ):
         read(content=text.encode("latin-1"))
 
 
@@ -212,14 +214,24 @@ def test_an_invalid_byte_and_an_unclosed_quote_spoil_only_their_rows(read: Read)
         b'2020-01-02,D,"5"\n'
     )
     assert [row.symbol for row in found.rows] == ["A", "C", "D"]
+    assert found.warnings == []
     assert found.refused == {
         3: "byte 0xe9 is not UTF-8: give the encoding, such as --encoding latin-1",
         4: "has a quote that is not closed",
     }
 
 
-def test_a_byte_in_a_column_that_is_not_read_is_passed_over(read: Read) -> None:
-    assert read(content=b"date,symbol,close,name\n2020-01-02,A,1,Nestl\xe9\n").prices == ["1"]
+def test_a_byte_in_a_column_that_is_not_read_is_named_once(read: Read) -> None:
+    found = read(content=b"date,symbol,close,name\n" + b"2020-01-02,A,1,Nestl\xe9\n" * 3)
+    assert (found.prices, found.refused) == (["1", "1", "1"], {})
+    assert [line.split(": ", 1)[1] for line in found.warnings] == [
+        "line 2 is read, but not this column: byte 0xe9 is not UTF-8: give the encoding, such as --encoding latin-1"
+    ]
+
+
+def test_a_byte_that_the_given_encoding_does_not_know_is_named(read: Read) -> None:
+    found = read(content=b"date,symbol,close\n2020-01-02,\x81,1\n", encoding="cp1252")
+    assert found.refused == {2: "byte 0x81 is not cp1252: give the encoding, such as --encoding latin-1"}
 
 
 # Names, contents (None for no file, ... for a folder) and errors.
@@ -231,7 +243,11 @@ UNREADABLE = [
     ("zeros.csv", bytes(300_000), "zeros.csv cannot be read: line 1 is longer than 65,536 characters"),
     ("few.csv", bytes(300), "few.csv is not a text file with prices: line 1 has control characters"),
     ("long.csv", b"a" * 200_000, "long.csv cannot be read: line 1 is longer than 65,536 characters"),
-    ("latin.csv", b"date,symb\xe9l,close\n2020-01-02,A,1\n", "latin.csv is not UTF-8: byte 0xe9 in line 1"),
+    (
+        "latin.csv",
+        b"date,symb\xe9l,close\n2020-01-02,A,1\n",
+        "latin.csv cannot be read: line 1: byte 0xe9 is not UTF-8",
+    ),
     ("cut.csv.gz", pack_gzip(PLAIN)[:-12], "cut.csv.gz is cut off after line"),
     ("cut.csv.bz2", bz2.compress(PLAIN)[:-12], "cut.csv.bz2 is cut off after line"),
     ("cut.csv.xz", lzma.compress(PLAIN)[:-12], "cut.csv.xz is cut off after line"),
