@@ -58,10 +58,11 @@ def check_recording(recording: Recording, selection: Selection | None, progress:
 def describe_reading(recording: Recording) -> Iterator[str]:
     """Yield lines about the columns and the times of a file, as they are understood."""
     options = recording.options
-    names = recording.column_names()
+    names = recording.layout.column_names()
     columns = ", ".join(f"{field} = {name!r}" for field, name in names.items())
-    yield f"separator: {_SEPARATOR_NAMES.get(recording.separator, repr(recording.separator))}; columns: {columns}"
-    fixed = [each.fixed_symbol for each in recording.columns if each.fixed_symbol is not None]
+    separator = recording.layout.separator
+    yield f"separator: {_SEPARATOR_NAMES.get(separator, repr(separator))}; columns: {columns}"
+    fixed = [each.fixed_symbol for each in recording.layout.columns if each.fixed_symbol is not None]
     if fixed:
         yield f"symbol: {', '.join(fixed[:10])}{f' and {len(fixed) - 10} more' if len(fixed) > 10 else ''}"
     form = f" of the form {options.date_format}" if options.date_format else ""

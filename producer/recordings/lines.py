@@ -36,12 +36,8 @@ class Lines:
         self._read = partial(text.readline, MAX_LINE)
         self._pending: deque[str] = deque()
         self._fault: str | None = None
-        self._invalid: str | None = None
-
-    @property
-    def invalid(self) -> str | None:
-        """Return the first line with a byte that the encoding does not know, if there was one."""
-        return self._invalid
+        # The first line with a byte that the encoding does not know.
+        self.invalid: str | None = None
 
     def __iter__(self) -> Iterator[str]:
         pending, read = self._pending, self._read
@@ -78,8 +74,8 @@ class Lines:
     def _inspect(self, line: str) -> list[str]:
         """Return the lines to give out for this line: itself, those of a quoted line break, or an empty line."""
         line = line.lstrip(BYTE_ORDER_MARK) or "\n"
-        if self._invalid is None and first_invalid_byte(line) is not None:
-            self._invalid = line
+        if self.invalid is None and first_invalid_byte(line) is not None:
+            self.invalid = line
         if len(line) >= MAX_LINE and line[-1] not in "\r\n":
             self._skip_line()
             return self._replace(f"is longer than {MAX_LINE:,} characters")

@@ -3,7 +3,6 @@
 import csv
 import logging
 import lzma
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,15 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Self
 
-from producer.recordings.frames import find_frames, is_fields
-from producer.recordings.header import (
-    Columns,
-    HeaderError,
-    find_columns,
-    find_numbered_columns,
-    is_header,
-    names_of,
-)
+from producer.recordings.layout import Layout
 from producer.recordings.lines import Lines
 from producer.recordings.numbers import MISSING
 from producer.recordings.options import ReadingOptions
@@ -32,10 +23,6 @@ from shared.times import utc_now
 
 log = logging.getLogger(__name__)
 
-# The separators, the one that text holds least often first.
-_SEPARATORS = "\t;|,"
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\s,;|]*', re.IGNORECASE)
-_MOST_HEADER_LINES = 3
 _DAMAGE = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError)
 _DEFAULTS = ReadingOptions()
 
@@ -43,8 +30,7 @@ _DEFAULTS = ReadingOptions()
 class Recording:
     """An open file of recorded prices, to be read once and used as a context manager.
 
-    `columns` are those of the header, one for each symbol if the header names symbols. docs/files.md describes the
-    files that are read.
+    docs/files.md describes the files that are read.
     """
 
     def __init__(self, path: Path, options: ReadingOptions = _DEFAULTS, warn: Warn = log.warning) -> None:
@@ -53,7 +39,6 @@ class Recording:
         self.options = options
         self._warn = warn
         self._closing = ExitStack()
-        self._headers: list[list[str]] = []
         self._has_warned = False
         self._lines = Lines(StringIO())
         self._csv = csv.reader(self._lines)
@@ -63,16 +48,12 @@ class Recording:
             with self._described_errors():
                 stream = unpack(self._raw, self._warn_of_file, self._closing)
                 self._lines = Lines(self._closing.enter_context(decode(stream, options.encoding)))
-                self.columns = self._read_header()
+                self.layout = Layout(self._lines, options)
 
     @property
     def position(self) -> int:
         """Return the number of bytes that have been read, of `size`; 0 for a pipe."""
         return self._raw.tell() if self._raw.seekable() else 0
-
-    @property
-    def separator(self) -> str:
-        return self._lines.separator
 
     def __enter__(self) -> Self:
         return self
@@ -85,44 +66,39 @@ class Recording:
 
         Raises SettingsError if the file is truncated or damaged, or is not text.
         """
-        decimal_comma = self.separator == ";"
+        layout, lines = self.layout, self._lines
+        decimal_comma = layout.separator == ";"
         reader = RowReader(self.options, decimal_comma=decimal_comma, now=utc_now(), warn=self._warn_of_file)
         with self._described_errors():
             for row in self._fields():
                 if isinstance(row, InvalidRow):
                     yield row
-                elif len(self.columns) > 1:
+                elif len(layout.columns) > 1:
                     yield from self._read_frame(row, reader, wanted)
                 elif wanted is None or self._is_wanted(row, wanted):
-                    read = reader.read(row, self.columns[0], self._line())
-                    if type(read) is RecordedPrice or (any(map(str.strip, row)) and not self._is_header(row)):
+                    read = reader.read(row, layout.columns[0], lines.taken + self._csv.line_num)
+                    if type(read) is RecordedPrice or (
+                        any(map(str.strip, row)) and not self.layout.takes_header(row, self._line())
+                    ):
                         yield read
-                if self._lines.invalid is not None and not self._has_warned:
-                    self._warn_of_byte(self._lines.invalid, is_refused=reader.has_refused_a_byte)
-
-    def column_names(self) -> dict[str, str]:
-        """Return the name in the file, or the number, of each field's column that the file has."""
-        header = self._headers[0] if self._headers else []
-        if len(self._headers) == _MOST_HEADER_LINES:
-            # yfinance has the name of the first column in the last line.
-            header = [self._headers[-1][0], *header[1:]]
-        return names_of(self.columns[0], header)
+                if lines.invalid is not None and not self._has_warned:
+                    self._warn_of_byte(lines.invalid, is_refused=reader.has_refused_a_byte)
 
     def _read_frame(
         self, row: list[str], reader: RowReader, wanted: Callable[[str, str], bool] | None
     ) -> Iterator[RecordedPrice | InvalidRow]:
         """Yield the price of each symbol that has one in this row."""
-        if not row[0].strip()[:1].isdigit() and self._is_header(row):
+        if not row[0].strip()[:1].isdigit() and self.layout.takes_header(row, self._line()):
             return
-        for columns in self.columns:
+        for columns in self.layout.columns:
             is_wanted = wanted is None or wanted(columns.symbol_text(row), columns.time_text(row))
             if is_wanted and row[columns.price].strip().lower() not in MISSING:
                 yield reader.read(row, columns, self._line())
 
     def _is_wanted(self, row: list[str], wanted: Callable[[str, str], bool]) -> bool:
-        columns = self.columns[0]
+        columns = self.layout.columns[0]
         # Another header must not be passed over, because its columns hold from there on.
-        if not row[columns.price][-1:].isdigit() and self._is_header(row):
+        if not row[columns.price][-1:].isdigit() and self.layout.takes_header(row, self._line()):
             return False
         return wanted(columns.symbol_text(row), columns.time_text(row))
 
@@ -149,91 +125,9 @@ class Recording:
             fault = self._lines.take_fault()
             return None if fault is None else InvalidRow(number, fault)
         reason = f"has {len(row)} fields, the header has {self._lines.width}"
-        ends = self._headers[0][1:] if self.options.has_header else []
-        if len(ends) > 1 and len(row) > len(ends) and row[-len(ends) :] == ends:
+        if self.layout.is_joined(row):
             return InvalidRow(number, f"{reason}: two files were joined here, break this line in two")
-        return None if self._is_header(row) else InvalidRow(number, reason)
-
-    def _is_header(self, row: list[str]) -> bool:
-        """Return True if the row is a line of a header, as in files that were joined. Its columns hold from there on.
-
-        Raises SettingsError if the columns of another header are not clear.
-        """
-        if not self.options.has_header:
-            return False
-        row = _without_empty_end(row)
-        if row in map(_without_empty_end, self._headers):
-            return True
-        try:
-            if len(self._headers) > 1:
-                return self._is_header_of_frames(row)
-            if not is_header(row):
-                return False
-            self.columns = [find_columns(row, self.options)]
-        except HeaderError as error:
-            number = self._line()
-            raise SettingsError(f"has another header in line {number}, so the file ends there: it {error}") from error
-        self._headers, self._lines.width = [row], self.columns[0].width
-        return True
-
-    def _is_header_of_frames(self, row: list[str]) -> bool:
-        if is_fields(row):
-            raise HeaderError("names other columns than the first one")
-        for place in (0, 1):
-            lines = [*self._headers[:place], row, *self._headers[place + 1 :]]
-            if (frames := find_frames(lines, self.options)) is not None:
-                self.columns = frames[0]
-                return True
-        return False
-
-    def _read_header(self) -> list[Columns]:
-        line = self._first_line()
-        if match := _SEPARATOR_LINE.fullmatch(line.strip()):
-            return self._read_columns(self._first_line(), match[1])
-        return self._read_columns(line, "".join(each for each in _SEPARATORS if each in line) or ",")
-
-    def _first_line(self) -> str:
-        while line := self._lines.take_record():
-            if (fault := self._lines.take_fault()) is not None:
-                raise SettingsError(f"cannot be read: line {self._line()} {fault}")
-            if line.strip():
-                self._check_text(line)
-                return line
-        raise SettingsError("is empty")
-
-    def _check_text(self, line: str) -> None:
-        number = self._line()
-        if any(each < " " and each not in "\t\r\n" for each in line):
-            raise SettingsError(f"is not a text file with prices: line {number} has control characters")
-        if (reason := describe_byte(line, self.options.encoding)) is not None:
-            raise SettingsError(f"cannot be read: line {number}: {reason}")
-
-    def _read_columns(self, line: str, separators: str) -> list[Columns]:
-        """Return the columns by the first separator with which the line is a header."""
-        errors: list[HeaderError] = []
-        for separator in separators:
-            cells = next(csv.reader([line], delimiter=separator))
-            try:
-                columns, headers = self._columns_of(cells, separator)
-            except HeaderError as error:
-                errors.append(error)
-                continue
-            self._lines.separator, self._lines.width, self._headers = separator, columns[0].width, headers
-            if not self.options.has_header:
-                self._lines.push_back(line)
-            return columns
-        raise errors[0]
-
-    def _columns_of(self, cells: list[str], separator: str) -> tuple[list[Columns], list[list[str]]]:
-        """Return the columns and the lines of the header. Raises HeaderError."""
-        if not self.options.has_header:
-            return [find_numbered_columns(cells, self.options)], []
-        lines = [cells, *csv.reader(self._lines.peek(_MOST_HEADER_LINES - 1), delimiter=separator)]
-        if (frames := find_frames(lines, self.options)) is None:
-            return [find_columns(cells, self.options)], [cells]
-        for _ in range(frames[1] - 1):
-            self._lines.take_record()
-        return frames[0], lines[: frames[1]]
+        return None if self.layout.takes_header(row, self._line()) else InvalidRow(number, reason)
 
     def _warn_of_byte(self, line: str, *, is_refused: bool) -> None:
         """Name the first byte that is not text, once, unless its row was refused for it."""
@@ -276,10 +170,3 @@ class Recording:
     def _line(self) -> int:
         """Return the number of the last line that was read."""
         return self._lines.taken + self._csv.line_num
-
-
-def _without_empty_end(row: list[str]) -> list[str]:
-    end = len(row)
-    while end and not row[end - 1].strip():
-        end -= 1
-    return row[:end]
