@@ -81,8 +81,8 @@ def fill(path: Path, count: int) -> None:
     """Create an alerts database with `count` rules, of which the first thousand fire."""
     from consumers.alerts.rules.store import insert_rules
     from consumers.alerts.tables import SCHEMA
-    from shared.database import opened, writing
-    from shared.schema import create_schema
+    from shared.database.engine import opened, writing
+    from shared.database.schema import create_schema
 
     print(f"alerts: storing {count:,} rules", file=sys.stderr)
     with opened(_url(path)) as engine:
@@ -148,8 +148,8 @@ def ours(job: Job) -> tuple[float, ...]:
     begin = time.monotonic()
     from consumers.alerts.handler import AlertHandler
     from consumers.alerts.tables import SCHEMA
-    from shared.database import opened
-    from shared.schema import create_schema
+    from shared.database.engine import opened
+    from shared.database.schema import create_schema
 
     fired = 0
 
@@ -214,7 +214,7 @@ def reloading(job: Job) -> tuple[float, int]:
 
     from consumers.alerts.rules.rows import rule_of_row
     from consumers.alerts.tables import rules
-    from shared.database import opened, reading
+    from shared.database.engine import opened, reading
 
     watch, previous = Stopwatch(), Decimal(0)
     with opened(_url(Path(job.database))) as engine:

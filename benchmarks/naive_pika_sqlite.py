@@ -14,11 +14,11 @@ from sqlalchemy.engine import make_url
 
 from benchmarks.side_process import Job
 from consumers.history.tables import SCHEMA
-from shared.database import opened
-from shared.schema import create_schema
+from shared.database.engine import opened
+from shared.database.schema import create_schema
 from shared.times import to_micros
 
-_INSERT = "INSERT INTO price VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT = "INSERT INTO quote VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_SERIES = "INSERT INTO series (symbol, provider) VALUES (?, ?) RETURNING id"
 
 

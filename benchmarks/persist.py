@@ -25,7 +25,7 @@ BATCH = 2000
 PREFETCH = 4000
 
 # The table that each side fills.
-TABLES = {"ours": "price", "tutorial": "prices", "pika": "price", "aio-pika": "price", "faststream": "price"}
+TABLES = {"ours": "quote", "tutorial": "prices", "pika": "quote", "aio-pika": "quote", "faststream": "quote"}
 
 
 def measure() -> Rates:

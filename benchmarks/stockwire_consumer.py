@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.side_process import Job, Stopwatch
 from consumers.history.handler import history
-from shared.database_url import DatabaseUrl
+from shared.database.url import DatabaseUrl
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.runner import run_consumer
 from shared.settings import Settings

@@ -21,7 +21,7 @@ from producer.state import open_state
 from shared.cli.options import TimeOption
 from shared.cli.output import print_lines
 from shared.cli.progress import progress_bar
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import ProviderError, RateLimited, SettingsError
 from shared.events import StockData
 from shared.market_calendar import load_market_calendar
@@ -141,8 +141,12 @@ def fill_gaps(
         for symbol, gap in find_gaps():
             wanted.setdefault(symbol, []).append(_range_to_fetch(gap, resolution))
         if not wanted:
+            not_stored = symbols_without_prices(engine, symbols) if symbols else []
+            if symbols and len(not_stored) == len(symbols):
+                raise SettingsError(_describe_not_stored(not_stored))
             print_lines("no gaps")
-            _print_not_stored(symbols_without_prices(engine, symbols) if symbols else [])
+            if not_stored:
+                print_lines(_describe_not_stored(not_stored), error=True)
             return None
         fetched = Interval.DAY if resolution >= DAY else Interval.FIVE_MINUTES
         work = publish_history(settings, wanted, fetched, stop, resumable=False)
@@ -160,7 +164,7 @@ def wait_until_stored(engine: Engine, events: Iterable[StockData], stop: Stop) -
     """Return True as soon as the history has stored these events; False after STORE_WAIT_SECONDS or a stop."""
     deadline = time.monotonic() + STORE_WAIT_SECONDS
     for event in events:
-        while not is_stored(engine, event.symbol, event.provider, event.as_of):
+        while not is_stored(engine, event.symbol, event.provider, event.as_of, event.interval):
             if time.monotonic() > deadline or stop.wait(0.1):
                 return False
     return True
@@ -196,12 +200,9 @@ def _print_without_prices(work: Backfill, wanted: Iterable[str]) -> None:
         print_lines(f"{join_names(without_prices)}: {names} has no prices in that time range", error=True)
 
 
-def _print_not_stored(symbols: Sequence[str]) -> None:
-    if symbols:
-        names = " ".join(symbols) if len(symbols) <= 10 else "SYMBOL..."
-        print_lines(
-            f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T", error=True
-        )
+def _describe_not_stored(symbols: Sequence[str]) -> str:
+    names = " ".join(symbols) if len(symbols) <= 10 else "SYMBOL..."
+    return f"no stored prices for {join_names(symbols)}; run ./stockwire backfill {names} --since T"
 
 
 def _print_remaining_gaps(

@@ -15,7 +15,7 @@ COMMANDS = {
         "Run", "producer.commands:sync", "Fetch prices and publish them now. Exits 1 if any symbol failed."
     ),
     "replay": LazyCommand(
-        "Run", "producer.commands:replay", "Publish recorded prices as events. Exits 1 if any row was skipped."
+        "Run", "producer.replay_command:replay", "Publish recorded prices as events. Exits 1 if any row was skipped."
     ),
     "backfill": LazyCommand(
         "Run",
@@ -28,13 +28,18 @@ COMMANDS = {
     "history": LazyCommand(
         "Query",
         "consumers.history.commands:history",
-        "List the stored prices of one symbol, oldest first, from --since to before --until.",
+        "List the stored prices of symbols, oldest first, from --since to before --until, or candles with --every.",
     ),
     "latest": LazyCommand("Query", "consumers.history.commands:latest", "Show the newest stored price of each symbol."),
     "symbols": LazyCommand(
         "Query",
         "consumers.history.commands:symbols",
-        "List the stored symbols by provider, with first and last time and number of prices.",
+        "List the stored symbols by provider and interval, with first and last time and number of prices.",
+    ),
+    "splits": LazyCommand(
+        "Query",
+        "consumers.history.splits_command:splits",
+        "List, add and remove share splits, by which --adjusted divides prices.",
     ),
     "gaps": LazyCommand(
         "Query",

@@ -80,7 +80,7 @@ def requeue(queue: Queue) -> None:
     with _broker() as (connection, publisher):
         name = full_queue_name(connection, queue)
         sent, left = dead_letters.requeue(connection, publisher, name)
-    print_lines(f"sent {sent} back to {name}")
+    print_lines(f"sent {sent} back to {name}" if sent or left else f"{name} has no dead letters")
     if left:
         print_lines(
             f"left {left} whose body was over 64 KiB and was dropped; ./stockwire dead drop {name} deletes them"
@@ -93,7 +93,7 @@ def drop(queue: Queue) -> None:
     with _broker() as (connection, _):
         name = full_queue_name(connection, queue)
         dropped = dead_letters.purge(connection, name)
-    print_lines(f"dropped {dropped} dead letters of {name}")
+    print_lines(f"dropped {dropped} dead letters of {name}" if dropped else f"{name} has no dead letters")
 
 
 @contextmanager

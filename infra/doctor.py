@@ -12,6 +12,7 @@ from consumers.alerts.databases import open_stored_alerts
 from consumers.alerts.notifications.apprise import check_apprise_url
 from consumers.alerts.notifications.target_store import read_targets
 from consumers.alerts.notifications.targets import Target
+from infra.other_consumers import describe_other_consumers
 from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
 from producer.providers.http.circuit_breaker import reset_circuit_breaker
@@ -21,16 +22,18 @@ from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
 from shared.cli.output import print_coloured
-from shared.database import opened, reading, writing
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened, reading, writing
+from shared.database.sqlite.errors import damaged
+from shared.database.url import DatabaseUrl
 from shared.errors import BrokerUnavailable, ProviderError, SettingsError, StockwireError, StorageError
+from shared.locks import is_locked
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
 from shared.messaging.amqp.queues import count_consumers, count_messages
 from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
-from shared.settings import PREFIX, VAR, Settings, load_settings
-from shared.sqlite import damaged
+from shared.setting_names import PREFIX
+from shared.settings import UP_LOCK, VAR, Settings, load_settings
 from shared.times import format_instant, utc_now
 
 Check = Callable[[], Iterator[str]]
@@ -122,6 +125,8 @@ def _check_broker(settings: Settings) -> Iterator[str]:
             yield f"{_text(about['product'])} {_text(about['version'])} at {settings.amqp_url}"
             for name in CONSUMERS:
                 yield _describe_queue(connection, queue_name(name))
+            if others := describe_other_consumers(connection, own=int(is_locked(UP_LOCK))):
+                yield others
     except BrokerUnavailable as error:
         server = find_server()
         advice = f"./stockwire up runs a private one ({server})" if server else INSTALL_OPTIONS

@@ -7,9 +7,9 @@ from decimal import Decimal
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
 from consumers.history.queries.prices import history_reader, read_prices
-from shared.database_url import DatabaseUrl
+from shared.database.sqlite.reading import database_exists
+from shared.database.url import DatabaseUrl
 from shared.settings import load_settings
-from shared.sqlite_reading import database_exists
 from shared.times import parse_instant
 
 

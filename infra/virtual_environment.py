@@ -1,6 +1,7 @@
 """Create .venv on first use, and install requirements when they change. The launcher `stockwire` runs this script.
 
-The script needs only the standard library. A copy of each requirements file in .venv says what is installed.
+The script needs only the standard library. A copy of each requirements file in .venv says what is installed, and
+.venv/location says in which folder.
 """
 
 import sys
@@ -10,6 +11,7 @@ if sys.version_info < (3, 11):
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,22 +19,41 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 
+# The first lines of a script that pip has installed: an interpreter, or a shell that starts it if its path has blanks
+# or is long. Source: https://github.com/pypa/distlib/blob/master/distlib/scripts.py
+_HEADER = re.compile(
+    rb"#!(?:/bin/sh\n'''exec' )?\"?([^\n]+/\.venv)/bin/(python[\d.]*)\"?(?: \"\$0\" \"\$@\"\n' ''')?\n"
+)
+_MAX_HEADER = 127  # bytes
+
 
 def install(name: str, root: Path = ROOT) -> None:
     """Install the requirements files that `name` needs, unless they are installed. A second process waits."""
     venv = root / ".venv"
+    check_path(root)
     files = requirements_files(root / name)
     with (root / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (venv / "bin" / "python").exists():
-            print("stockwire: making .venv (once)", file=sys.stderr)
+        if not is_usable(venv):
+            print(f"stockwire: making .venv {'anew' if venv.exists() else '(once)'}", file=sys.stderr)
             create_venv(venv)
+        settle(venv)
         if is_installed(files, venv):
             return
         print(f"stockwire: installing {name} (once)", file=sys.stderr)
         run_pip(venv, files)
         for file in files:
             shutil.copyfile(file, venv / file.name)
+
+
+def check_path(root: Path) -> None:
+    """Exit with one line if Python or RabbitMQ cannot work in this folder."""
+    path = str(root)
+    if os.pathsep in path or "\n" in path or path != os.fsencode(root).decode(errors="replace"):
+        sys.exit(
+            f"stockwire: Python cannot work in {path!r}: move the folder to a path without {os.pathsep!r} and line"
+            " breaks, in UTF-8"
+        )
 
 
 def requirements_files(file: Path) -> list[Path]:
@@ -47,6 +68,48 @@ def is_installed(files: list[Path], venv: Path) -> bool:
     return all(
         copy.exists() and copy.read_bytes() == file.read_bytes() for file, copy in zip(files, copies, strict=True)
     )
+
+
+def is_usable(venv: Path) -> bool:
+    """Return True if .venv has a Python that starts, of the minor version that packages were installed for."""
+    ask = "import sys; print('python%d.%d%s' % (*sys.version_info[:2], sys.abiflags))"
+    try:
+        asked = subprocess.run([venv / "bin" / "python", "-c", ask], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return (venv / "lib" / asked.stdout.strip() / "site-packages").is_dir()
+
+
+def settle(venv: Path) -> None:
+    """Give the scripts in .venv, such as celery and pip, the interpreter of this folder if the folder was moved.
+
+    A link to the .venv of another folder stays as it is.
+    """
+    location = venv / "location"
+    here = os.fsencode(venv.parent) + b"\n"
+    if venv.is_symlink() or (location.exists() and location.read_bytes() == here):
+        return
+    if location.exists():
+        before = location.read_bytes().rstrip(b"\n") + b"/.venv"
+        for script in (venv / "bin").glob("[Aa]ctivate*"):
+            script.write_bytes(script.read_bytes().replace(before, os.fsencode(venv)))
+    for script in (venv / "bin").iterdir():
+        if script.is_file() and not script.is_symlink():
+            change_interpreter(script, os.fsencode(venv))
+    location.write_bytes(here)
+
+
+def change_interpreter(script: Path, venv: bytes) -> None:
+    """Let a script in .venv/bin start the interpreter of `venv`. A file that pip did not make stays as it is."""
+    content = script.read_bytes()
+    header = _HEADER.match(content)
+    if header is None or header[1] == venv:
+        return
+    interpreter = venv + b"/bin/" + header[2]
+    line = b"#!" + interpreter + b"\n"
+    if b" " in interpreter or len(line) > _MAX_HEADER:
+        line = b"#!/bin/sh\n'''exec' \"" + interpreter + b'" "$0" "$@"\n\' \'\'\'\n'
+    script.write_bytes(line + content[header.end() :])
 
 
 def create_venv(venv: Path) -> None:

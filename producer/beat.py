@@ -22,7 +22,7 @@ from kombu.exceptions import KombuError
 import producer.results  # noqa: F401
 from producer.broker_errors import describe_error
 from producer.market_hours import LastSync, MarketHours
-from producer.task_queue import BEAT_DECLARING, WORKER
+from producer.task_queue.topology import BEAT_DECLARING, WORKER
 from shared.errors import StorageError
 from shared.locks import file_lock
 from shared.market_calendar import load_market_calendar

@@ -12,8 +12,9 @@ from kombu.entity import Exchange, Queue
 
 from producer.beat import beat_entry
 from producer.providers.registry import make_providers
-from producer.task_frames import safe_frame_handler
-from producer.task_queue import QUEUE, QUEUE_ARGUMENTS
+from producer.task_queue.control import ControlStep
+from producer.task_queue.frames import safe_frame_handler
+from producer.task_queue.topology import CONTROL, QUEUE, QUEUE_ARGUMENTS
 from producer.worker import connect_signals
 from shared.cli.output import error_line
 from shared.errors import SettingsError
@@ -79,8 +80,12 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # One process syncs; the other reports at once that a sync which comes due meanwhile is skipped.
         "worker_concurrency": 2,
         # A malformed message must not end the worker, nor a well-formed one: remote control includes `shutdown`.
-        "worker_consumer": "producer.task_consumer:CheckedConsumer",
+        # ControlStep answers `celery inspect ping` in its place.
+        "worker_consumer": "producer.task_queue.consumer:CheckedConsumer",
         "worker_enable_remote_control": False,
+        "control_exchange": CONTROL,
+        # RabbitMQ 4.3 refuses a queue for answers that is neither durable nor exclusive.
+        "control_queue_exclusive": True,
         "include": ["producer.tasks"],
         "enable_utc": True,
         "timezone": "UTC",
@@ -125,5 +130,6 @@ def results_url(settings: Settings) -> str:
 
 app = Celery("stockwire")
 app.add_defaults(configure)
+app.steps["consumer"].add(ControlStep)
 app.loader.override_backends = {"db": "producer.results:BackgroundResults"}
 connect_signals()

@@ -1,4 +1,4 @@
-"""The commands `stockwire sync` and `stockwire replay`."""
+"""The command `stockwire sync`."""
 
 import sys
 import time
@@ -11,23 +11,16 @@ from typing import Annotated
 import typer
 
 from producer.market_service import SyncReport, sync_lock, sync_prices
-from producer.providers.recordings import InvalidRow, Recording
-from producer.replay import Replay
+from producer.remarks import format_remarks
 from producer.retry import delay_until, is_in_time
 from producer.watch_list import watch_list
 from shared.cli.output import print_lines, print_rows
-from shared.cli.progress import progress_bar
-from shared.errors import InvalidEvent, SettingsError, SyncRunning
-from shared.messaging.permissions import publisher_permissions
-from shared.messaging.publisher import Publisher
-from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
-from shared.settings import VAR, Settings, load_settings, parse_symbols
-from shared.signals import stop_on_signals
-from shared.symbols import check_symbol
+from shared.errors import InvalidEvent, SyncRunning
+from shared.settings import VAR, Settings, load_settings
+from shared.symbols import read_symbol
 from shared.times import utc_now
 
 LOCK_WAIT_SECONDS = 60.0
-_REPLAY_PERMISSIONS = publisher_permissions(LIVE_PRICES, BACKFILLED_PRICES)
 
 
 def sync(
@@ -49,55 +42,13 @@ def sync(
         raise typer.Exit(1)
 
 
-def replay(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="A CSV file of recorded prices, plain or gzipped (.gz).", show_default=False
-        ),
-    ],
-    symbols: Annotated[str | None, typer.Option(help="Publish only these, such as AAPL,BRK.B.")] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=1_000_000, help="Events per second; by default as fast as possible."),
-    ] = None,
-    backfill: Annotated[
-        bool, typer.Option("--backfill", help="Publish as history: stored, but ignored by alerts.")
-    ] = False,
-) -> None:
-    """Publish recorded prices as events. Exits 1 if any row was skipped."""
-    settings = load_settings()
-    wanted = None if symbols is None else _parse_wanted(symbols)
-    with (
-        stop_on_signals() as stop,
-        Recording(file) as recording,
-        Publisher(
-            settings.amqp_url, "replay", permissions=_REPLAY_PERMISSIONS, wait_while_blocked=True, stop=stop
-        ) as publisher,
-        progress_bar("replaying", recording.size) as progress,
-    ):
-
-        def report(row: InvalidRow) -> None:
-            progress.print_line(f"{file} line {row.line}: {row.reason}")
-
-        run = Replay(recording, publisher, report, progress.set, wanted, rate, backfill)
-        publisher.publish(())  # connects
-        try:
-            run.run(stop)
-        finally:
-            progress.close()
-            print_lines(f"published {run.published} events, skipped {run.skipped} rows")
-    if run.skipped:
-        raise typer.Exit(1)
-
-
 def check_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return the valid symbols, each once and in upper case, and the reason for each invalid one."""
     valid: dict[str, None] = {}
     invalid: dict[str, str] = {}
     for symbol in symbols:
         try:
-            valid[check_symbol(symbol.upper())] = None
+            valid[read_symbol(symbol)] = None
         except InvalidEvent as error:
             invalid[symbol] = str(error)
     return list(valid), invalid
@@ -141,12 +92,5 @@ def _print_published(report: SyncReport) -> None:
     if report.published:
         print_rows(("symbol", "price", "currency", "as_of", "provider"), rows, right=("price",))
         sys.stdout.flush()
-    for error in report.rejected_keys.values():
-        print_lines(error, error=True)
-
-
-def _parse_wanted(text: str) -> frozenset[str]:
-    try:
-        return frozenset(parse_symbols(text))
-    except ValueError as error:
-        raise SettingsError(f"--symbols: {error}") from error
+    for line in [*report.rejected_keys.values(), *format_remarks(report.remarks)]:
+        print_lines(line, error=True)

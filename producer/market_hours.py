@@ -7,10 +7,10 @@ from pathlib import Path
 from sqlalchemy import BigInteger, Column, Table, Text, select
 
 from producer.state import metadata, open_state
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
+from shared.database.schema import insert_into
 from shared.errors import SettingsError, StorageError
 from shared.market_calendar import MarketCalendar
-from shared.schema import insert_into
 from shared.times import from_micros, to_micros
 
 log = logging.getLogger(__name__)

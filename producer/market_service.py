@@ -8,6 +8,7 @@ from pathlib import Path
 
 from producer.providers.base import Provider, Quote, QuoteResults
 from producer.providers.registry import make_providers
+from producer.remarks import Remarks, stale_remark
 from shared.errors import (
     AuthenticationFailed,
     InvalidEvent,
@@ -21,6 +22,7 @@ from shared.errors import (
     StorageUnavailable,
 )
 from shared.events import StockData
+from shared.file_errors import explain_file_error
 from shared.locks import file_lock
 from shared.messaging.messages import Message, price_message
 from shared.messaging.permissions import Permissions, publisher_permissions
@@ -41,7 +43,8 @@ class SyncReport:
 
     Some symbols in `failed` are also in `unconfirmed` (they have a price, but RabbitMQ did not confirm it), in
     `rate_limited` (with the error of the provider that has room for them first) or in `permanent` (a retry cannot
-    help). `rejected_keys` has the error of each provider that rejects its key while others deliver instead.
+    help). `rejected_keys` has the error of each provider that rejects its key while others deliver instead. `remarks`
+    tell people what is odd about published prices.
     """
 
     published: Mapping[str, StockData]
@@ -50,6 +53,7 @@ class SyncReport:
     rate_limited: Mapping[str, RateLimited] = field(default_factory=dict)
     permanent: Sequence[str] = ()
     rejected_keys: Mapping[str, str] = field(default_factory=dict)
+    remarks: Remarks = field(default_factory=dict)
 
     @property
     def first_rate_limit(self) -> RateLimited | None:
@@ -68,7 +72,7 @@ def sync_lock(folder: Path, *, wait: float = 0) -> Iterator[bool]:
         folder.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{path} cannot be written: {explain_file_error(error)}") from error
     with file_lock(path, wait=wait) as held:
         yield held
 
@@ -104,7 +108,7 @@ def fetch_and_publish(
     """
     # Connect first: a quote that cannot be published must not cost a credit.
     publisher.publish(())
-    events, errors = collect_events(providers, symbols, at, clock)
+    events, errors, remarks = collect_events(providers, symbols, at, clock)
     missing = {symbol: found for symbol, found in errors.items() if symbol not in events}
     unconfirmed = publish_events(publisher, events)
     return SyncReport(
@@ -114,14 +118,19 @@ def fetch_and_publish(
         rate_limited={symbol: limit for symbol, found in missing.items() if (limit := _first_rate_limit(found))},
         permanent=tuple(symbol for symbol, found in missing.items() if not any(e.transient for e in found.values())),
         rejected_keys=find_rejected_keys(errors) if events else {},
+        remarks={symbol: found for symbol, found in remarks.items() if symbol not in unconfirmed},
     )
 
 
 def collect_events(
     providers: Sequence[Provider], symbols: Sequence[str], at: datetime, clock: Callable[[], datetime]
-) -> tuple[dict[str, StockData], dict[str, Errors]]:
-    """Return the events by symbol, and for every symbol the errors of the providers that could not deliver it."""
+) -> tuple[dict[str, StockData], dict[str, Errors], Remarks]:
+    """Return the events by symbol, for every symbol the errors of the providers that could not deliver it, and remarks.
+
+    The remarks are about the events.
+    """
     events: dict[str, StockData] = {}
+    remarks: dict[str, Sequence[str]] = {}
     errors: dict[str, dict[str, ProviderError]] = {symbol: {} for symbol in symbols}
     for provider in providers:
         missing = [symbol for symbol in errors if symbol not in events]
@@ -130,9 +139,11 @@ def collect_events(
             try:
                 result = results.get(symbol) or ProviderError(f"{provider.name} gave no answer")
                 events[symbol] = make_event(provider.name, symbol, result, clock())
+                if found := make_remarks(result, events[symbol]):
+                    remarks[symbol] = found
             except ProviderError as error:
                 errors[symbol][provider.name] = error
-    return {symbol: events[symbol] for symbol in errors if symbol in events}, dict(errors)
+    return {symbol: events[symbol] for symbol in errors if symbol in events}, dict(errors), remarks
 
 
 def request_quotes(provider: Provider, symbols: Sequence[str], at: datetime) -> QuoteResults:
@@ -151,9 +162,17 @@ def make_event(provider: str, symbol: str, answer: Quote | ProviderError, observ
     if isinstance(answer, ProviderError):
         raise answer
     try:
-        return StockData.create(symbol=symbol, provider=provider, observed_at=observed_at, **vars(answer))
+        fields = {name: value for name, value in vars(answer).items() if name != "remarks"}
+        return StockData.create(symbol=symbol, provider=provider, observed_at=observed_at, **fields)
     except InvalidEvent as error:
         raise InvalidResponse(f"{provider} sent an invalid quote: {error}") from error
+
+
+def make_remarks(answer: Quote | ProviderError, event: StockData) -> list[str]:
+    """Return what is odd about the event of this quote."""
+    remarks = list(answer.remarks) if isinstance(answer, Quote) else []
+    stale = stale_remark(event)
+    return [*remarks, stale] if stale else remarks
 
 
 def publish_events(publisher: Publisher, events: Mapping[str, StockData]) -> dict[str, str]:

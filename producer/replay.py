@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from producer.providers.recordings import InvalidRow, RecordedPrice, Recording
+from producer.recordings.reader import Recording
+from producer.recordings.rows import InvalidRow, RecordedPrice
+from producer.recordings.selection import Selection
 from shared.errors import PublishError, SettingsError
 from shared.events import StockData
 from shared.messaging.messages import Message, price_message
@@ -24,15 +26,15 @@ BATCHES_PER_SECOND = 20
 class Replay:
     """A replay of a recording; `published` counts confirmed events and `skipped` invalid rows.
 
-    Only the rows of `symbols` are published, if given. `rate` is in events per second. `report` is called with each
-    invalid row, `progress` after each batch with the number of bytes read.
+    Only the rows of the selected symbols are published, if there is a `selection`. `rate` is in events per second.
+    `report` is called with each invalid row, `progress` after each batch with the number of bytes read.
     """
 
     recording: Recording
     publisher: Publisher
     report: Callable[[InvalidRow], None]
     progress: Callable[[int], None]
-    symbols: frozenset[str] | None = None
+    selection: Selection | None = None
     rate: float | None = None
     backfill: bool = False
     published: int = field(default=0, init=False)
@@ -67,7 +69,7 @@ class Replay:
 
     def _messages(self, stop: Stop) -> Iterator[Message]:
         try:
-            for row in self.recording.rows(self._is_wanted if self.symbols else None):
+            for row in self.recording.rows(self._is_wanted if self.selection else None):
                 if stop.requested:
                     return
                 if isinstance(row, InvalidRow):
@@ -80,7 +82,7 @@ class Replay:
             self._file_error = error
 
     def _is_wanted(self, symbol: str, _time: str) -> bool:
-        return self.symbols is None or symbol.strip() in self.symbols
+        return self.selection is None or self.selection.selects(symbol)
 
 
 def to_event(row: RecordedPrice) -> StockData:
@@ -97,4 +99,5 @@ def to_event(row: RecordedPrice) -> StockData:
         high=row.high,
         low=row.low,
         previous_close=row.previous_close,
+        interval=row.interval,
     )

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from shared.backoff import Backoff
-from shared.sqlite import first_line
+from shared.database.sqlite.errors import first_line
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, MetaData, Table, inspect
 from sqlalchemy.engine import URL
 
-from shared.database import after_reopening, opened, opened_for_reading, reading, writing
-from shared.sqlite_reading import database_exists
+from shared.database.engine import after_reopening, opened, opened_for_reading, reading, writing
+from shared.database.sqlite.reading import database_exists
 
 FILE = "producer.db"
 

@@ -10,8 +10,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from producer.celery_app import app
 from producer.market_service import SyncReport, sync_lock, sync_prices
+from producer.remarks import log_remarks
 from producer.retry import is_in_time, retry_delay
-from producer.task_queue import WORKER
+from producer.task_queue.topology import WORKER
 from producer.watch_list import watch_list
 from shared.errors import (
     BrokerError,
@@ -34,6 +35,8 @@ LOCK_WAIT_SECONDS = 10.0
 # RabbitMQ closes the channel of a worker that keeps a message for longer than half an hour, its default. After a
 # longer rate limit the retry meets the limit again, which costs no credit.
 MAX_COUNTDOWN_SECONDS = 600.0
+# A result, and the message of a retry, have no more remarks. The log has all of them.
+MAX_REMARKS = 10
 ANOTHER_SYNC_RUNS = "another sync is running"
 
 
@@ -92,7 +95,7 @@ def run_attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far
         return Attempt(so_far, list(symbols), error)
     except SoftTimeLimitExceeded:
         return Attempt(so_far, list(symbols), StockwireError("the sync took too long and was ended"))
-    outcome = add_report(so_far, report)
+    outcome = add_report(so_far, report, log_remarks(VAR, report.published, report.remarks))
     if report.unconfirmed:
         remaining = [*report.unconfirmed, *report.rate_limited]
         return Attempt(outcome, remaining, BrokerError(_summarize(report, report.unconfirmed, "not published")))
@@ -104,18 +107,20 @@ def run_attempt(settings: Settings, symbols: Sequence[str], at: datetime, so_far
     return Attempt(outcome)
 
 
-def add_report(so_far: Mapping[str, Any], report: SyncReport) -> dict[str, Any]:
-    """Return the outcome of all attempts as plain JSON; `rejected_keys` only if there are any."""
+def add_report(so_far: Mapping[str, Any], report: SyncReport, new_remarks: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the outcome of all attempts as plain JSON; `rejected_keys` and new `remarks` only if there are any."""
     providers = filter(None, so_far["provider"].split(","))
     labels = dict.fromkeys([*providers, *(event.provider for event in report.published.values())])
     failed = {symbol: why for symbol, why in so_far["failed"].items() if symbol not in report.published}
     rejected_keys = {**so_far.get("rejected_keys", {}), **report.rejected_keys}
+    remarks = [*so_far.get("remarks", ()), *new_remarks][:MAX_REMARKS]
     return {
         **so_far,
         "provider": ",".join(labels),
         "published": so_far["published"] + len(report.published),
         "failed": {**failed, **report.failed},
         **({"rejected_keys": rejected_keys} if rejected_keys else {}),
+        **({"remarks": remarks} if remarks else {}),
     }
 
 

@@ -1,6 +1,6 @@
 """`stockwire watch`: show and change the watch list; the next sync uses the changed list."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from producer.watch_list import WatchListEditor, watch_list
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import SettingsError
 from shared.settings import VAR, load_settings
 
@@ -30,8 +30,10 @@ def add(symbols: Symbols) -> None:
 
 @watch.command()
 def remove(symbols: Symbols) -> None:
-    """Remove symbols. Exits 1 for the last symbol or an invalid one; the others are still removed."""
-    _change(symbols, WatchListEditor.remove, "removed", "not on the watch list")
+    """Remove symbols. Exits 1 for the last symbol or an invalid one, and if none was on the list."""
+    changed = _change(symbols, WatchListEditor.remove, "removed", "not on the watch list")
+    if not any(changed.values()):
+        raise typer.Exit(1)
 
 
 @watch.command("list")
@@ -47,8 +49,10 @@ def show(output: FormatOption = Format.TABLE) -> None:
         )
 
 
-def _change(symbols: Sequence[str], change: Callable[[WatchListEditor, str], bool], done: str, unchanged: str) -> None:
-    """Apply the change to each symbol separately, then print the result of each."""
+def _change(
+    symbols: Sequence[str], change: Callable[[WatchListEditor, str], bool], done: str, unchanged: str
+) -> Mapping[str, bool]:
+    """Apply the change to each symbol separately, print the result of each, and return which were changed."""
     settings = load_settings()
     valid, failed = check_symbols(symbols)
     changed: dict[str, bool] = {}
@@ -69,3 +73,4 @@ def _change(symbols: Sequence[str], change: Callable[[WatchListEditor, str], boo
         print_lines(f"{symbol} was not {done}: {reason}", error=True)
     if failed:
         raise typer.Exit(1)
+    return changed

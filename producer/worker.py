@@ -11,10 +11,10 @@ from celery import current_app, signals
 from celery.platforms import SecurityWarning
 
 from producer.broker_errors import BrokerErrorFilter
-from producer.task_queue import BEAT, QUEUE, WORKER
+from producer.task_queue.topology import BEAT, QUEUE, WORKER
 from shared.cli.logs import EscapingFormatter
 from shared.cli.output import error_line
-from shared.database import opened, writing
+from shared.database.engine import opened, writing
 from shared.errors import BrokerRefused, BrokerUnavailable, StorageError, StorageUnavailable
 from shared.messaging.amqp.connection import connected
 from shared.messaging.amqp.queues import count_messages

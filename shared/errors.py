@@ -17,7 +17,8 @@ StockwireError
 ├── ProviderError            a provider cannot deliver a price, or anything at all; see each kind below
 │   ├── UnknownSymbol        the provider does not know the symbol, or the plan does not include it
 │   │   └── NoPrices         the provider knows the symbol, but has no prices in the requested time range
-│   ├── InvalidResponse      the answer has no valid price: an HTML page, cut off, zero, of another symbol
+│   ├── InvalidResponse      the answer has no valid price: it is zero, negative, of another symbol
+│   │   └── UnreadableResponse the whole answer is unreadable: an HTML page, cut off, too long
 │   ├── ProviderUnavailable  the provider does not answer, or reports an error of its own: try again later
 │   ├── RateLimited          the provider's rate limit or the plan's quota is used up: try again at `retry_at`
 │   └── AuthenticationFailed the provider rejected the key: no retry will help
@@ -121,6 +122,10 @@ class NoPrices(UnknownSymbol):
 
 
 class InvalidResponse(ProviderError):
+    pass
+
+
+class UnreadableResponse(InvalidResponse):
     pass
 
 

@@ -6,7 +6,7 @@ Source: https://github.com/gerrymanoim/exchange_calendars, an optional install t
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ _LAST_YEAR = 2100
 _KNOWN_YEAR = ("2022-01-03", "2022-12-30")
 
 _NO_LIBRARY = (
-    "STOCKWIRE_MARKET needs a library that is not installed: .venv/bin/pip install -r requirements-market.txt"
+    "STOCKWIRE_MARKET needs a library that is not installed: .venv/bin/python -m pip install -r requirements-market.txt"
     " (with Docker: docker compose build), or leave STOCKWIRE_MARKET unset"
 )
 
@@ -60,6 +60,18 @@ class MarketCalendar:
         self._sessions: list[Session] = []
         self._opens: list[datetime] = []
         self._closes: list[datetime] = []
+
+    @property
+    def zone(self) -> tzinfo:
+        """The market's time zone."""
+        zone: tzinfo = _library().get_calendar(self._calendar, start=_KNOWN_YEAR[0], end=_KNOWN_YEAR[1]).tz
+        return zone
+
+    def day_start(self, day: date) -> datetime:
+        """Return the instant, in UTC, at which a trading date begins: midnight, or the open of a session before it."""
+        midnight = datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
+        opens = [each.open for each in self.sessions(midnight, midnight + timedelta(days=1)) if each.date == day]
+        return min([midnight, *opens])
 
     def is_open(self, at: datetime) -> bool:
         """Return True from the instant of an open to before the close. Raises SettingsError outside the calendar."""
@@ -105,7 +117,7 @@ class MarketCalendar:
     def _outside_calendar(self) -> SettingsError:
         return SettingsError(
             f"STOCKWIRE_MARKET: the installed calendar of {self.name} covers {self._first} to {self._last}:"
-            " .venv/bin/pip install --upgrade exchange_calendars, or leave STOCKWIRE_MARKET unset"
+            " .venv/bin/python -m pip install --upgrade exchange_calendars, or leave STOCKWIRE_MARKET unset"
         )
 
     def _cover(self, since: datetime, until: datetime) -> None:

@@ -18,6 +18,8 @@ PRICE_PATTERN = (
 
 _PRICE = re.compile(PRICE_PATTERN)
 _CANONICAL = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")
+# At most two digits of exponent, because more zeros than that are no price and could fill the memory.
+_EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]{1,2}")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -37,16 +39,33 @@ def parse_price(text: object) -> Decimal:
 
 
 def read_price(text: str) -> Decimal:
-    """Return the price in the text of a provider or a file, which may have extra zeros: `412.50` is 412.5.
+    """Return the price in text from outside, which may have extra zeros or an exponent: `412.50`, `2.31e-05`.
 
     Raises ValueError with the reason.
     """
     text = text.strip()
+    if _EXPONENT.fullmatch(text):
+        text = format(Decimal(text), "f")
     if not _NUMBER.fullmatch(text):
         raise ValueError(_explain_form(text))
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
     return parse_price((whole.lstrip("0") or "0") + (f".{fraction}" if fraction else ""))
+
+
+def drop_impossible(
+    price: Decimal, opened: Decimal | None, high: Decimal | None, low: Decimal | None
+) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """Return open, high and low, each None if it contradicts the price or the others; the price is never in doubt."""
+    if high is not None and low is not None and high < low:
+        high = low = None
+    if high is not None and high < price:
+        high = None
+    if low is not None and low > price:
+        low = None
+    if opened is not None and ((high is not None and opened > high) or (low is not None and opened < low)):
+        opened = None
+    return opened, high, low
 
 
 def format_price(price: Decimal) -> str:

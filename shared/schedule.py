@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from shared.crontab import expand_crontab
 from shared.times import format_duration, parse_duration
 
 _MINUTES_PER_DAY = 24 * 60
@@ -24,30 +25,27 @@ class Schedule:
         if len(words) == 5:
             minute, hour, day_of_month, month, day_of_week = words
             schedule = cls(crontab=(minute, hour, day_of_month, month, day_of_week))
-            schedule.as_celery()
+            schedule._expand()
             return schedule
         if len(words) > 1 or re.search(r"[*/,]", text):
             raise ValueError(f"{text!r} is not a crontab of five fields such as '0 * * * *'")
         return cls(every=parse_duration(text))
 
     def as_celery(self) -> Any:
-        """Return a `celery.schedules.crontab` or `schedule`. Raises ValueError if Celery rejects the crontab."""
-        from celery.schedules import ParseException, crontab, schedule
+        """Return a `celery.schedules.crontab` or `schedule`."""
+        from celery.schedules import crontab, schedule
 
         if not self.crontab:
             return schedule(self.every)
-        minute, hour, day_of_month, month, day_of_week = self.crontab
-        try:
-            return crontab(minute, hour, day_of_week, day_of_month, month)
-        except (ParseException, ValueError) as error:
-            raise ValueError(f"{self} is not a crontab: {error}") from error
+        minute, hour, day_of_month, month, day_of_week = map(set, self._expand())
+        return crontab(minute, hour, day_of_week, day_of_month, month)
 
     def minutes_of_day(self) -> tuple[int, ...]:
         """Return the minutes since midnight UTC at which a crontab runs, as if it ran every day; () for an interval."""
         if self.every:
             return ()
-        crontab = self.as_celery()
-        return tuple(sorted(60 * hour + minute for hour in crontab.hour for minute in crontab.minute))
+        minutes, hours, *_ = self._expand()
+        return tuple(sorted(60 * hour + minute for hour in hours for minute in minutes))
 
     def shortest_interval(self) -> timedelta:
         """Return the shortest time between two runs; a crontab counts as if it ran every day."""
@@ -59,3 +57,9 @@ class Schedule:
 
     def __str__(self) -> str:
         return " ".join(self.crontab) if self.crontab else format_duration(self.every or timedelta())
+
+    def _expand(self) -> tuple[frozenset[int], ...]:
+        try:
+            return expand_crontab(self.crontab or ())
+        except ValueError as error:
+            raise ValueError(f"{self} is not a crontab: {error}") from error

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from shared.accounts import ACCOUNTS, FIELDS, Account, change_account
-from shared.database_url import DatabaseUrl
+from shared.database.url import DatabaseUrl
+from shared.dotenv_file import Assignment, read_dotenv
 from shared.errors import InvalidEvent, SettingsError
+from shared.home_paths import expand_home
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
 from shared.schedule import Schedule
-from shared.symbols import check_symbol
+from shared.setting_names import PREFIX, is_service_variable, resembles_setting
+from shared.symbols import read_symbol
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
-PREFIX = "STOCKWIRE_"
 
 # A running `up` holds the lock, and writes its options into the file, so that commands beside it use the same settings.
 UP_LOCK = VAR / "up.lock"
@@ -49,14 +51,16 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
     """Return the settings of this process.
 
     The environment overrides the options of a running `up`, and these override `.env`. Raises SettingsError, with the
-    name of the setting, for an invalid value and for an unknown `STOCKWIRE_*` name.
+    name of the setting, for an invalid value and for an unknown `STOCKWIRE_*` name, and with the line for a line of
+    `.env` that is not `NAME=value`.
     """
     environ = os.environ if environ is None else environ
-    values = {**_read_dotenv(dotenv), **_read_running(), **environ}
+    file = read_dotenv(dotenv)
+    values = {**_values(file), **_read_running(), **environ}
     arguments: dict[str, Any] = {}
     accounts = dict(ACCOUNTS)
     for name, value in values.items():
-        if not name.startswith(PREFIX):
+        if not resembles_setting(name) or is_service_variable(name, value):
             continue
         if name in _ACCOUNT_FIELDS:
             provider, field_name = _ACCOUNT_FIELDS[name]
@@ -65,7 +69,8 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = ROOT 
             key = name.removeprefix(PREFIX)
             arguments[key.lower()] = _parse(name, value, _PARSERS[key])
         else:
-            raise SettingsError(f"{name} is not a setting of Stockwire: use one of {_setting_names()}")
+            place = f" (line {file[name].line} of {dotenv})" if name in file and name not in environ else ""
+            raise SettingsError(f"{name} is not a setting of Stockwire: {_find_names(name)}{place}")
     return Settings(**arguments, accounts=accounts)
 
 
@@ -107,11 +112,11 @@ def parse_stored_url(text: str) -> DatabaseUrl:
 
 def parse_symbols(text: str) -> tuple[str, ...]:
     """Return the symbols of `aapl, BRK.B, AAPL`: in upper case, each one once. Raises ValueError."""
-    symbols = [part.upper() for part in re.split(r"[,\s]+", text) if part]
+    symbols = [part for part in re.split(r"[,\s]+", text) if part]
     if not symbols:
         raise ValueError("names no symbol")
     try:
-        return tuple(dict.fromkeys(check_symbol(symbol) for symbol in symbols))
+        return tuple(dict.fromkeys(read_symbol(symbol) for symbol in symbols))
     except InvalidEvent as error:
         raise ValueError(str(error)) from error
 
@@ -124,10 +129,7 @@ def parse_providers(text: str) -> tuple[str, ...]:
 
 
 def parse_replay_file(text: str) -> Path | None:
-    try:
-        return ROOT / Path(text).expanduser() if text else None
-    except RuntimeError as error:
-        raise ValueError(f"{text[:40]!r} is in the home directory of a user who does not exist") from error
+    return ROOT / expand_home(text) if text else None
 
 
 def parse_market(text: str) -> str | None:
@@ -163,26 +165,22 @@ def _parse(name: str, value: str, parse: Callable[[str], Any]) -> Any:
         raise SettingsError(f"{name}: {error}") from error
 
 
-def _setting_names() -> str:
+def _find_names(name: str) -> str:
+    """Return what to write instead of an unknown name."""
+    known = re.sub("[.-]", "_", name).upper()
+    is_known = known in _ACCOUNT_FIELDS or known.removeprefix(PREFIX) in _PARSERS
     of_accounts = ", ".join(f"_{field_name}" for field_name in FIELDS)
-    return f"{', '.join(PREFIX + name for name in _PARSERS)}, or {PREFIX}<PROVIDER> with {of_accounts}"
+    names = ", ".join(PREFIX + each for each in _PARSERS)
+    advice = f"write {known}, in upper case; the settings are" if is_known else "use one of"
+    return f"{advice} {names}, or {PREFIX}<PROVIDER> with {of_accounts}"
 
 
 def _read_running() -> dict[str, str]:
     # The options of another user's `up` are private, because a URL may hold a password.
     if not os.access(UP_SETTINGS, os.R_OK):
         return {}
-    return _read_dotenv(UP_SETTINGS, interpolate=False) if is_locked(UP_LOCK) else {}
+    return _values(read_dotenv(UP_SETTINGS, interpolate=False)) if is_locked(UP_LOCK) else {}
 
 
-def _read_dotenv(path: Path, *, interpolate: bool = True) -> dict[str, str]:
-    try:
-        if not path.exists():
-            return {}
-        from dotenv import dotenv_values
-
-        return {name: value or "" for name, value in dotenv_values(path, interpolate=interpolate).items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+def _values(file: Mapping[str, Assignment]) -> dict[str, str]:
+    return {name: each.value for name, each in file.items()}

@@ -22,6 +22,23 @@ def check_symbol(symbol: object) -> str:
     return symbol
 
 
+def read_symbol(text: str) -> str:
+    """Return the symbol in text from outside: in all upper case as it is, in all lower case raised to upper case.
+
+    Raises InvalidEvent for any other form, and for mixed case, which may mean another security.
+    """
+    symbol = text.strip()
+    if not symbol.isascii() or not any(each.islower() for each in symbol):
+        return check_symbol(symbol)
+    raised = check_symbol(symbol.upper())
+    if any(each.isupper() for each in symbol):
+        raise InvalidEvent(
+            f"symbol {symbol!r} mixes upper and lower case, and may be another security than {raised}:"
+            f" write it in one case, as {raised}"
+        )
+    return raised
+
+
 def routing_token(symbol: str) -> str:
     """Return the symbol as one word of a routing key: `BRK.B` becomes `BRK-B`, because a dot separates words."""
     return symbol.replace(".", "-")

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
+from shared.time_parsing import parse_time
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The end is `(?![\s\S])` because `$` also matches before a final newline, and JSON Schema does not know `\Z`.
@@ -11,6 +13,7 @@ RFC3339_PATTERN = (
 )
 INTERVAL_PATTERN = r"^[1-9][0-9]{0,8}(?:s|m|h|d|w|mo)(?![\s\S])"
 
+_INTERVAL = re.compile(INTERVAL_PATTERN)
 _MICROSECOND = timedelta(microseconds=1)
 _fromisoformat = datetime.fromisoformat
 _RFC3339 = re.compile(RFC3339_PATTERN)
@@ -88,13 +91,28 @@ def format_duration(duration: timedelta) -> str:
     return f"{seconds}s"
 
 
+def parse_interval(text: str) -> str:
+    """Return the length of a bar: `30s`, `5m`, `1h`, `1d`, `1w` or `1mo`. Raises ValueError."""
+    text = text.strip()
+    if not _INTERVAL.match(text):
+        raise ValueError(f"{text[:40]!r} is not the length of a bar such as 5m, 1h or 1d")
+    if _DURATION.fullmatch(text):
+        parse_duration(text)
+    return text
+
+
 def canonical_interval(text: str) -> str:
     """Return the one spelling of a bar's length: `60m` is `1h`, `24h` is `1d`; weeks and months stay as they are."""
     return format_duration(parse_duration(text)) if _DURATION.fullmatch(text) else text
 
 
+def is_intraday(interval: str) -> bool:
+    """Return True if bars of this canonical length are shorter than a day."""
+    return bool(_DURATION.fullmatch(interval)) and parse_duration(interval) < timedelta(days=1)
+
+
 def parse_moment(text: str, now: datetime) -> datetime:
-    """Return the instant of an ISO date or time, or of an age before `now` such as `90m`, `24h` or `7d`.
+    """Return the instant of a date or time, or of an age before `now` such as `90m`, `24h` or `7d`.
 
     A date or time without an offset is UTC. Raises ValueError.
     """
@@ -102,9 +120,8 @@ def parse_moment(text: str, now: datetime) -> datetime:
     try:
         if _DURATION.fullmatch(text):
             return now - parse_duration(text)
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return parse_time(text)
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{text!r} is neither a date or time (2026-11-20, 2026-11-20T09:30) nor an age (90m, 24h, 7d)"
+            f"{text[:40]!r} is neither a date or time (2026-11-20, 2026-11-20T09:30) nor an age (90m, 24h, 7d)"
         ) from error

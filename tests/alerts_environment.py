@@ -1,8 +1,6 @@
 """The alerts consumer as a process, with a database and queues of its own."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +11,9 @@ from sqlalchemy import Engine
 
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine, reading
-from shared.database_url import DatabaseUrl
+from shared.database.engine import open_engine, reading
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
 from shared.events import PriceAlert, StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connected
@@ -23,11 +22,11 @@ from shared.messaging.amqp.subscription import Subscription
 from shared.messaging.messages import Delivery, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
-from shared.schema import create_schema
 from shared.settings import ROOT, Settings
+from tests.forked_processes import ForkedChild
 
 DEADLINE = 20.0
-CONSUMER = [sys.executable, "-m", "consumers", "alerts"]
+CONSUMER = ("python", "-m", "consumers", "alerts")
 
 
 @dataclass
@@ -44,14 +43,14 @@ class AlertsEnvironment:
         with Publisher(self.settings.amqp_url, "test") as publisher:
             publisher.publish(price_message(event) for event in events)
 
-    def start(self, command: Sequence[str] = CONSUMER) -> "subprocess.Popen[bytes]":
+    def start(self, command: Sequence[str] = CONSUMER) -> ForkedChild:
         own = {
             "STOCKWIRE_AMQP_URL": self.settings.amqp_url.url(),
             "STOCKWIRE_ALERTS_URL": self.settings.alerts_url.text,
         }
         others = {name: value for name, value in os.environ.items() if not name.startswith("STOCKWIRE_")}
         with self.output.open("ab") as stdout, self.output.with_suffix(".log").open("ab") as stderr:
-            return subprocess.Popen(command, cwd=ROOT, env=others | own, stdout=stdout, stderr=stderr)
+            return ForkedChild(command, cwd=ROOT, env=others | own, stdout=stdout.fileno(), stderr=stderr.fileno())
 
     @contextmanager
     def consuming(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from consumers.alerts.store import read_alerts
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
 from shared.times import format_instant, utc_now

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from consumers.alerts.tables import SCHEMA
-from shared.database import opened, opened_for_reading
-from shared.schema import create_schema, has_schema
+from shared.database.engine import opened, opened_for_reading
+from shared.database.schema import create_schema, has_schema
+from shared.database.sqlite.reading import database_exists
 from shared.settings import load_settings
-from shared.sqlite_reading import database_exists
 
 
 @contextmanager

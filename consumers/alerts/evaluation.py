@@ -51,10 +51,11 @@ _NO_SILENCE = Sample(Decimal(0))
 
 
 class Results(NamedTuple):
-    """The new alerts of a batch, and the new holds."""
+    """The new alerts of a batch, the new holds, and all alerts that were raised, also those that are not new."""
 
     alerts: Sequence[PriceAlert] = ()
     held: Sequence[RulesHeld] = ()
+    raised: Sequence[Raised] = ()
 
 
 class Needs(NamedTuple):
@@ -155,7 +156,7 @@ class _Batch:
             self._first.setdefault(symbol, event)
             needs = self._needs[symbol]
             before = feed.hold
-            found = feed.observe(event, self._revision, needs.metrics, guarded=needs.is_guarded)
+            found = feed.observe(event, self._revision, needs.metrics, self._now, guarded=needs.is_guarded)
             if isinstance(found, Hold):
                 self._holds.append((event, found))
             elif found is not None:
@@ -190,7 +191,7 @@ class _Batch:
         targets = targets_of_rules(connection, {alert.rule_id for alert in loud})
         pairs = [(alert, name) for alert in loud for name in targets.get(alert.rule_id, ())]
         queue_deliveries(connection, pairs, self._now)
-        return Results(new, [*self._save_holds()])
+        return Results(new, [*self._save_holds()], self._raised)
 
     def _lookups(self) -> Iterator[Any]:
         for number, observation in enumerate(self._observations):

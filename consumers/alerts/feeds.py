@@ -66,15 +66,22 @@ class SymbolFeed:
         self._bases = {}
 
     def observe(
-        self, event: StockData, revision: int, metrics: Collection[Metric], *, guarded: bool = True
+        self,
+        event: StockData,
+        revision: int,
+        metrics: Collection[Metric],
+        clock: datetime | None = None,
+        *,
+        guarded: bool = True,
     ) -> Observation | Hold | None:
         """Take an event and return its observation, a new hold, or None for an event that is late or held.
 
-        `metrics` are the numbers that rules of the symbol need, and `revision` is that of the newest rule. Only with
-        `guarded` a jump that may be a split is held.
+        `metrics` are the numbers that rules of the symbol need, and `revision` is that of the newest rule. `clock` is
+        our time, beyond which no price is trusted; by default that of the event. Only with `guarded` a jump
+        that may be a split is held.
         """
         known = self.mark is not None
-        previous = comparable(self.mark, event)
+        previous = comparable(self.mark, event, clock or event.observed_at)
         if known and previous is None:
             self._enter_new_world()
         as_of, price = event.as_of, event.price

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from consumers.alerts.evaluation import Evaluator, Results
 from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.silence import Sessions, tell_silence
 from consumers.alerts.split_guard import describe_ratio
-from consumers.alerts.store import count_batch, read_counters
+from consumers.alerts.store import count_batch, is_batch_stored, read_counters
 from consumers.alerts.tables import SCHEMA
 from shared.cli.output import print_lines
-from shared.database import ReopeningHandler, opened, redact, writing
+from shared.database.engine import ReopeningHandler, opened, redact, writing
+from shared.database.schema import create_schema
 from shared.errors import (
     BrokerUnavailable,
     OutputError,
@@ -32,7 +33,6 @@ from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import ALERTS, LIVE_PRICES
 from shared.prices import format_price
-from shared.schema import create_schema
 from shared.settings import Settings
 from shared.times import format_instant, utc_now
 
@@ -113,7 +113,13 @@ class AlertHandler:
 
     def _evaluate(self, events: Sequence[StockData]) -> Results:
         """Return what is new, after storing it with the new prices in one transaction."""
-        with writing(self._engine) as connection:
+        results = Results()
+
+        def read_back(connection: Connection) -> bool:
+            symbols = {event.symbol for event in events}
+            return is_batch_stored(connection, counters.batches + 1, symbols, results.raised)
+
+        with writing(self._engine, read_back) as connection:
             counters = read_counters(connection)
             if counters.batches != self._batches:
                 self._evaluator.forget()

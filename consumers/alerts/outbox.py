@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from consumers.alerts.store import forget_published_held, mark_published, pending_alerts, pending_held
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import PublishError
 from shared.events import PriceAlert, RulesHeld
 from shared.messaging.messages import Message, alert_message

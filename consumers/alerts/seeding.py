@@ -11,9 +11,9 @@ from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.alerts.store import count_batch, load_watermarks
 from consumers.alerts.tables import watermarks, window_prices
 from consumers.alerts.watermarks import Watermark
-from shared.database import writing
+from shared.database.engine import writing
+from shared.database.schema import insert_into
 from shared.prices import is_real
-from shared.schema import insert_into
 
 _ROWS_PER_PART = 5000
 

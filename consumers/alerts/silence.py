@@ -16,7 +16,7 @@ from consumers.alerts.rules.rows import row_of_state
 from consumers.alerts.states import NEW, Outcome, RuleState, evaluate
 from consumers.alerts.store import Raised, read_counters, save_alerts, save_states, targets_of_rules
 from consumers.alerts.tables import metric_usage, rule_levels, rule_states, rules, watermarks
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.events import PriceAlert
 from shared.market_calendar import Session
 

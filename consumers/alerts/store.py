@@ -20,7 +20,8 @@ from consumers.alerts.tables import (
     window_prices,
 )
 from consumers.alerts.watermarks import Watermark
-from shared.database import reading
+from shared.database.engine import reading
+from shared.database.schema import insert_into
 from shared.events import (
     ALERT_FIELDS,
     PriceAlert,
@@ -31,7 +32,6 @@ from shared.events import (
     stock_data_id,
 )
 from shared.prices import is_real
-from shared.schema import insert_into
 from shared.times import from_micros, to_micros
 
 _ROWS_PER_PART = 10_000
@@ -174,6 +174,17 @@ def save_alerts(connection: Connection, raised: Sequence[Raised]) -> list[PriceA
     rows = [_row(each) for each in raised if first[_key(each)] is each]
     inserted = {tuple(row) for row in connection.execute(statement, rows)}
     return [each.alert for each in raised if first[_key(each)] is each and _key(each) in inserted]
+
+
+def is_batch_stored(connection: Connection, batches: int, symbols: Collection[str], raised: Sequence[Raised]) -> bool:
+    """Return True if the database has so many batches, watermarks of the symbols, and the alerts that were raised."""
+    if (connection.scalar(select(counters.c.batches)) or 0) < batches:
+        return False
+    if load_watermarks(connection, symbols).keys() != set(symbols):
+        return False
+    keys = (zip(_KEY, _key(each), strict=True) for each in raised)
+    queries = (select(alerts.c.id).where(*(column == value for column, value in key)) for key in keys)
+    return all(connection.scalar(query) is not None for query in queries)
 
 
 def targets_of_rules(connection: Connection, rule_ids: Collection[int]) -> dict[int, list[str]]:

@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from shared.migrations import Migrations
+from shared.database.migrations import Migrations
+from shared.database.schema import Schema
 from shared.prices import from_float
-from shared.schema import Schema
 from shared.times import from_micros, to_micros
 
 
@@ -304,25 +304,26 @@ Index("deliveries_finished", deliveries.c.state, deliveries.c.finished_at)
 SCHEMA = Schema(
     name="alerts",
     metadata=metadata,
-    view="price_alerts",
-    select="""
-        SELECT symbol,
-               {instant[as_of]} AS as_of,
-               price,
-               rule_name,
-               condition,
-               threshold,
-               previous_price,
-               state,
-               terms,
-               message,
-               silenced,
-               {instant[triggered_at]} AS triggered_at,
-               {instant[published_at]} AS published_at,
-               rule_id,
-               event_id
-        FROM alerts
-    """,
+    views={
+        "price_alerts": """
+            SELECT symbol,
+                   {instant[as_of]} AS as_of,
+                   price,
+                   rule_name,
+                   condition,
+                   threshold,
+                   previous_price,
+                   state,
+                   terms,
+                   message,
+                   silenced,
+                   {instant[triggered_at]} AS triggered_at,
+                   {instant[published_at]} AS published_at,
+                   rule_id,
+                   event_id
+            FROM alerts
+        """
+    },
     first_rows=(insert(counters).values(revision=0, batches=0),),
     migrations=Migrations(Path(__file__).with_name("migrations"), latest="0004"),
     # The URLs of targets are secrets.

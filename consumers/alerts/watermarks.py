@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
-from shared.events import StockData
+from shared.events import CLOCK_TOLERANCE, StockData
 from shared.prices import is_real
 from shared.times import EPOCH
 
@@ -90,6 +90,15 @@ def watermark_of(event: StockData, revision: int, previous: Watermark | None = N
     )
 
 
-def comparable(previous: Watermark | None, event: StockData) -> Watermark | None:
+def comparable(previous: Watermark | None, event: StockData, now: datetime) -> Watermark | None:
     """Return the previous price if it may be compared with an event's price, else None, as for a first price."""
-    return previous if previous is not None and previous.is_comparable(event) else None
+    if previous is None or not previous.is_comparable(event):
+        return None
+    # The clock was wrong when it was stored. Otherwise every event would be late until that time has come.
+    if event.as_of < previous.as_of and _is_ahead(previous.as_of, now) and not _is_ahead(event.as_of, now):
+        return None
+    return previous
+
+
+def _is_ahead(instant: datetime, now: datetime) -> bool:
+    return instant - now > CLOCK_TOLERANCE

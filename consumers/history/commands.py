@@ -1,9 +1,12 @@
 """The commands `stockwire history`, `latest` and `symbols`."""
 
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Annotated
 
 import typer
 
+from consumers.history.queries.candles import CANDLE_COLUMNS, read_candles
 from consumers.history.queries.prices import (
     PRICE_HISTORY_COLUMNS,
     history_reader,
@@ -11,30 +14,84 @@ from consumers.history.queries.prices import (
     read_prices,
     stored_symbols,
 )
+from consumers.history.queries.splits import read_splits
+from consumers.history.splits import SplitAdjustment
+from consumers.history.timeframes import Buckets, Timeframe
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
+from shared.database.reader import Reader
+from shared.errors import SettingsError
 from shared.settings import load_settings
-from shared.symbols import check_symbol, join_names
+from shared.symbols import join_names, read_symbol
+from shared.time_parsing import parse_zone
+from shared.times import midnight_of
 
-_SYMBOLS_COLUMNS = ("symbol", "provider", "first", "last", "rows")
+_SYMBOLS_COLUMNS = ("symbol", "provider", "interval", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
+
+
+def _parse_timeframe(text: str) -> Timeframe:
+    try:
+        return Timeframe.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Default: all stored symbols.")]
 
 
 def history(
-    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="As the exchange writes it, such as AAPL or BRK.B.")],
+    context: typer.Context,
+    symbols: Annotated[
+        list[str], typer.Argument(metavar="SYMBOL...", help="As the exchange writes them, such as AAPL or BRK.B.")
+    ],
     since: TimeOption = None,
     until: TimeOption = None,
+    every: Annotated[
+        Timeframe | None,
+        typer.Option(parser=_parse_timeframe, metavar="1h", help="Candles of this length: 5m, 1h, 1d, 1w, 1mo."),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option("--tz", metavar="Z", help="The time zone of candles, such as America/New_York, or `market`."),
+    ] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Repeat the last close in candles without a price.")] = False,
+    adjusted: Annotated[bool, typer.Option("--adjusted", help="Divide prices before a split by its ratio.")] = False,
+    provider: Annotated[str | None, typer.Option(metavar="P", help="Only the prices of this provider.")] = None,
     limit: LimitOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List the stored prices of one symbol, oldest first, from --since to before --until."""
-    symbol = check_symbol(symbol.upper())
-    with history_reader(load_settings()) as reader:
-        rows = read_prices(reader, symbol, since, until, limit)
-        empty = f"no stored prices for {symbol} in this time range"
-        print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
+    """List the stored prices of symbols, oldest first, from --since to before --until, or candles with --every."""
+    if every is None and (zone is not None or fill):
+        raise typer.BadParameter("needs --every", ctx=context, param_hint="--tz" if zone is not None else "--fill")
+    wanted = check_symbols(symbols)
+    settings = load_settings()
+    buckets = _make_buckets(every, zone, settings.market) if every else None
+    empty = f"no stored prices for {join_names(wanted)} in this time range"
+    with history_reader(settings) as reader:
+        adjustment = _make_adjustments(reader, wanted, settings.market) if adjusted else {}
+        if buckets is None:
+            prices = (
+                read_prices(reader, each, since, until, limit, provider=provider, adjustment=adjustment.get(each))
+                for each in wanted
+            )
+            print_rows(PRICE_HISTORY_COLUMNS, chain.from_iterable(prices), output, right=_NUMBERS, empty=empty)
+        else:
+            candles = (
+                read_candles(
+                    reader,
+                    each,
+                    buckets,
+                    since,
+                    until,
+                    provider=provider,
+                    adjustment=adjustment.get(each),
+                    fill=fill,
+                    limit=limit,
+                )
+                for each in wanted
+            )
+            print_rows(CANDLE_COLUMNS, chain.from_iterable(candles), output, right=CANDLE_COLUMNS[2:], empty=empty)
 
 
 def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None:
@@ -47,11 +104,41 @@ def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None
 
 
 def symbols(output: FormatOption = Format.TABLE) -> None:
-    """List the stored symbols by provider, with first and last time and number of prices."""
+    """List the stored symbols by provider and interval, with first and last time and number of prices."""
     with history_reader(load_settings()) as reader:
         rows = stored_symbols(reader)
     print_rows(_SYMBOLS_COLUMNS, rows, output, right=_NUMBERS, empty="no stored prices")
 
 
 def check_symbols(symbols: list[str] | None) -> list[str]:
-    return [check_symbol(symbol.upper()) for symbol in symbols or ()]
+    return [read_symbol(symbol) for symbol in symbols or ()]
+
+
+def _make_buckets(timeframe: Timeframe, zone: str | None, market: str | None) -> Buckets:
+    """Return the buckets in a time zone, or in that of the market. Raises SettingsError without a market."""
+    if zone is None:
+        return Buckets(timeframe)
+    if zone != "market":
+        try:
+            return Buckets(timeframe, parse_zone(zone))
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}, or market", param_hint="--tz") from error
+    if not market:
+        raise SettingsError("--tz market needs the setting STOCKWIRE_MARKET, such as XNYS")
+    from shared.market_calendar import load_market_calendar
+
+    calendar = load_market_calendar(market)
+    return Buckets(timeframe, calendar.zone, calendar.day_start)
+
+
+def _make_adjustments(reader: Reader, symbols: list[str], market: str | None) -> dict[str, SplitAdjustment]:
+    """Return the adjustment of each symbol that had a split, by the market's trading dates if there is a market."""
+    splits = read_splits(reader, symbols)
+    if not splits or not market:
+        day_start = midnight_of
+    else:
+        from shared.market_calendar import load_market_calendar
+
+        day_start = load_market_calendar(market).day_start
+    by_symbol = groupby(splits, key=attrgetter("symbol"))
+    return {symbol: SplitAdjustment(found, day_start) for symbol, found in by_symbol}

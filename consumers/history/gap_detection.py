@@ -60,12 +60,11 @@ def find_gaps(
 
     `times` are the prices' `as_of`, oldest first. Prices are due from `since` (by default from the first price) until
     now. With `sessions`, prices are due only while the market is open. Without `sessions`, weekends do not count in a
-    daily series that has no price of any Saturday or Sunday. Below a day, a price of midnight UTC with no other price
-    near it is the price of a whole day, and is left out.
+    daily series that has no price of any Saturday or Sunday.
     """
-    if resolution >= DAY or (sessions and 2 * resolution > max(each.close - each.open for each in sessions)):
+    if is_by_day(resolution, sessions):
         return _find_missing_days(times, now, since, sessions)
-    prices = _without_daily_prices(times, resolution)
+    prices = (moment for moment, _ in groupby(times))
     begin = since or next(prices, None)
     if begin is None:
         return []
@@ -76,6 +75,11 @@ def find_gaps(
         open_hours = chain.from_iterable(each.open_hours() for each in sessions)
         hours = [(max(begin, opened), min(closed, end)) for opened, closed in open_hours if closed > begin]
     return list(_find_gaps_between(chain([begin], prices), hours, resolution, now))
+
+
+def is_by_day(resolution: timedelta, sessions: Sequence[Session] | None) -> bool:
+    """Return True if whole days are missing, and not times of a day."""
+    return resolution >= DAY or bool(sessions and 2 * resolution > max(each.close - each.open for each in sessions))
 
 
 def _find_gaps_between(prices: Iterable[datetime], hours: Hours, resolution: timedelta, now: datetime) -> Iterator[Gap]:
@@ -128,23 +132,6 @@ def _with_following(prices: Iterable[datetime]) -> Iterator[tuple[datetime, date
         previous = price
     if previous is not None:
         yield previous, None
-
-
-def _without_daily_prices(times: Iterable[datetime], resolution: timedelta) -> Iterator[datetime]:
-    """Yield each time once, except for midnights that have no other price within two resolutions."""
-    last: datetime | None = None
-    midnight: datetime | None = None
-    for moment, _ in groupby(times):
-        if midnight is not None and moment - midnight <= 2 * resolution:
-            last = midnight
-            yield midnight
-        midnight = None
-        if moment == midnight_of(moment.date()) and (last is None or moment - last > 2 * resolution):
-            # The next price decides.
-            midnight = moment
-        else:
-            last = moment
-            yield moment
 
 
 def _find_missing_days(

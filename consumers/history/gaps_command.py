@@ -7,6 +7,7 @@ from consumers.history.gap_detection import DAY, Gap, resolution_of
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, history_database, symbols_without_prices
 from shared.cli.options import FormatOption, IntervalOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
+from shared.errors import SettingsError
 from shared.market_calendar import load_market_calendar
 from shared.settings import load_settings
 from shared.symbols import join_names
@@ -22,7 +23,10 @@ def gaps(
     interval: IntervalOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List gaps in the stored prices, by the schedule and the market's hours (STOCKWIRE_MARKET)."""
+    """List gaps in the stored prices, by the schedule and the market's hours (STOCKWIRE_MARKET).
+
+    Exits 1 if no price of any named symbol is stored.
+    """
     settings = load_settings()
     wanted = check_symbols(symbols)
     resolution = interval or resolution_of(settings.schedule)
@@ -32,6 +36,8 @@ def gaps(
         rows = [_gap_row(symbol, gap) for symbol, gap in found]
         without_prices = symbols_without_prices(engine, wanted) if wanted else []
         daily_only = daily_only_symbols(engine, wanted) if resolution < DAY else []
+    if wanted and len(without_prices) == len(wanted):
+        raise SettingsError(_explain_without_prices(without_prices))
     print_rows(_GAPS_COLUMNS, rows, output, right=("missing",), empty="no gaps")
     if without_prices:
         print_lines(_explain_without_prices(without_prices), error=True)

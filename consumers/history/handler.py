@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import ReopeningHandler, opened, redact
+from shared.database.engine import ReopeningHandler, opened, redact
+from shared.database.schema import create_schema
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
 from shared.prices import format_price
-from shared.schema import create_schema
 from shared.settings import Settings
 from shared.times import format_instant
 

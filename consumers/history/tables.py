@@ -1,9 +1,13 @@
-"""The tables of the history database, and a readable view of the prices.
+"""The tables of the history database, and readable views of the prices.
 
-The table `price` is compact, and clustered by series and time. Times are whole microseconds since 1970 (UTC). A price
-is a 64-bit float, which keeps up to 15 significant digits. `lag` is `observed_at - as_of` in microseconds. The view
-`price_history` shows times as ISO 8601 text.
+A series is one symbol's prices from one provider: quotes, or bars of one length. Both tables are compact, and clustered
+by series and time. Times are whole microseconds since 1970 (UTC). A price is a 64-bit float, which keeps up to 15
+significant digits. `lag` is `observed_at - as_of` in microseconds. Nearly all prices of a series have one currency,
+which the series has: a row has a currency only if it differs, and an empty one if it is unknown. The views show times
+as ISO 8601 text.
 """
+
+from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -18,7 +22,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from shared.schema import Schema
+from consumers.history.migrations import LATEST_REVISION
+from shared.database.migrations import Migrations
+from shared.database.schema import Schema
 
 metadata = MetaData()
 
@@ -28,11 +34,16 @@ series = Table(
     Column("id", Integer, primary_key=True),
     Column("symbol", Text, nullable=False),
     Column("provider", Text, nullable=False),
-    UniqueConstraint("symbol", "provider"),
+    # The length of the bars, such as 1d or 5m. Empty for quotes.
+    Column("interval", Text, nullable=False, server_default=""),
+    # Microseconds from the start of a bar to its `as_of`: 0 for quotes, and for bars of a day or more.
+    Column("bar_offset", BigInteger, nullable=False, server_default="0"),
+    Column("currency", Text),
+    UniqueConstraint("symbol", "provider", "interval", name="series_key"),
 )
 
-price = Table(
-    "price",
+quote = Table(
+    "quote",
     metadata,
     Column("series_id", ForeignKey("series.id"), primary_key=True),
     Column("as_of", BigInteger, primary_key=True, autoincrement=False),
@@ -44,18 +55,93 @@ price = Table(
     sqlite_with_rowid=False,
 )
 
+bar = Table(
+    "bar",
+    metadata,
+    Column("series_id", ForeignKey("series.id"), primary_key=True),
+    Column("as_of", BigInteger, primary_key=True, autoincrement=False),
+    Column("open", Double),
+    Column("high", Double),
+    Column("low", Double),
+    Column("close", Double, nullable=False),
+    Column("currency", Text),
+    Column("volume", BigInteger),
+    Column("lag", BigInteger, nullable=False),
+    CheckConstraint("close > 0"),
+    sqlite_with_rowid=False,
+)
+
+# The splits of each symbol. `day` is ISO text: the first trading date with prices after the split.
+split = Table(
+    "split",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("new_shares", Integer, nullable=False),
+    Column("old_shares", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The columns of `price_history`; `{{where}}` has the conditions of one view.
+_QUOTES = """
+    SELECT symbol,
+           {{instant[quote.as_of]}} AS as_of,
+           price,
+           CASE WHEN quote.currency IS NULL THEN series.currency ELSE nullif(quote.currency, '') END AS currency,
+           volume,
+           provider,
+           {{instant[quote.as_of + lag]}} AS observed_at,
+           nullif(interval, '') AS interval
+    FROM series JOIN quote ON quote.series_id = series.id {where}
+"""
+_BARS = """
+    SELECT symbol,
+           {{instant[bar.as_of]}},
+           close,
+           CASE WHEN bar.currency IS NULL THEN series.currency ELSE nullif(bar.currency, '') END,
+           volume,
+           provider,
+           {{instant[bar.as_of + lag]}},
+           interval
+    FROM series JOIN bar ON bar.series_id = series.id {where}
+"""
+_NEWEST = "WHERE {0}.as_of = (SELECT max(newest.as_of) FROM {0} AS newest WHERE newest.series_id = series.id)"
+
 SCHEMA = Schema(
     name="history",
     metadata=metadata,
-    view="price_history",
-    select="""
-        SELECT symbol,
-               {instant[price.as_of]} AS as_of,
-               price,
-               currency,
-               volume,
-               provider,
-               {instant[price.as_of + lag]} AS observed_at
-        FROM price JOIN series ON series.id = price.series_id
-    """,
+    views={
+        "bars": """
+            SELECT symbol,
+                   {instant[bar.as_of - bar_offset]} AS start,
+                   interval,
+                   open,
+                   high,
+                   low,
+                   close,
+                   volume,
+                   CASE WHEN bar.currency IS NULL THEN series.currency ELSE nullif(bar.currency, '') END AS currency,
+                   provider
+            FROM series JOIN bar ON bar.series_id = series.id
+        """,
+        # The newest price of each series is found by the primary key, and the symbol's newest is one of those.
+        "latest_prices": f"""
+            SELECT symbol, as_of, price, currency, volume, provider, observed_at, interval
+            FROM (
+                SELECT prices.*,
+                       row_number() OVER (
+                           PARTITION BY symbol
+                           ORDER BY as_of DESC, coalesce(interval, ''), provider DESC
+                       ) AS position
+                FROM (
+                    {_QUOTES.format(where=_NEWEST.format("quote"))}
+                    UNION ALL
+                    {_BARS.format(where=_NEWEST.format("bar"))}
+                ) AS prices
+            ) AS ranked
+            WHERE position = 1
+        """,  # noqa: S608 - all parts are above
+        "price_history": f"{_QUOTES.format(where='')} UNION ALL {_BARS.format(where='')}",
+    },
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest=LATEST_REVISION),
 )

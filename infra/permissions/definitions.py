@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.permissions.users import ProcessUser, consumers
-from producer import task_queue
+from producer.task_queue.topology import QUEUE, QUEUE_ARGUMENTS
 from shared.messaging.permissions import Permissions, whole_name_pattern
 from shared.messaging.topology import (
     DEAD_EXCHANGE,
@@ -41,9 +41,9 @@ def topology_definitions(virtual_host: str) -> Definitions:
     The policy sets the limits of dead letters for queues that earlier versions declared without limits.
     """
     specs = [each.queue_spec() for each in consumers()]
-    tasks = task_queue.QUEUE
+    tasks = QUEUE
     exchanges = {**EXCHANGE_TYPES, tasks: "direct"}
-    queues = {tasks: task_queue.QUEUE_ARGUMENTS}
+    queues = {tasks: QUEUE_ARGUMENTS}
     for spec in specs:
         queues |= {spec.name: spec.arguments, dead_queue_name(spec.name): DEAD_QUEUE_ARGUMENTS}
     bindings = [(tasks, tasks, tasks), *(binding for spec in specs for binding in _bindings(spec))]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.permissions.users import ProcessUser
 from shared.errors import SettingsError
+from shared.file_errors import explain_file_error
 from shared.messaging.address import BrokerAddress
 
 # Only the owner can read the file.
@@ -38,7 +39,7 @@ def write_file(file: Path, text: str, mode: int = PRIVATE) -> None:
             stream.write(text)
         new_file.replace(file)
     except OSError as error:
-        raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{file} cannot be written: {explain_file_error(error)}") from error
 
 
 def new_passwords(users: Sequence[ProcessUser]) -> Mapping[str, str]:
@@ -55,5 +56,7 @@ def _read_password(file: Path) -> str | None:
         return BrokerAddress.parse(file.read_text().strip()).password
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {explain_file_error(error)}") from error
+    except ValueError as error:
         raise SettingsError(f"{file} cannot be read ({error}): delete it and run this command again") from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from consumers.registry import find_consumer
 from infra.up.stack import CONSUMERS
-from producer.task_queue import BEAT, WORKER
+from producer.task_queue.topology import BEAT, WORKER
 from shared.messaging.consumer import Consumer
 from shared.messaging.permissions import OPERATOR, Permissions
 

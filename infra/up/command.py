@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from infra.other_consumers import describe_other_consumers
 from infra.up.broker_supervisor import BrokerSupervisor
 from infra.up.event_feed import event_feed
 from infra.up.folders import BROKER_FOLDER, BROKER_LOG, LOG_FOLDER, PROCESS_FILES, UP_PID
@@ -38,7 +39,8 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect, connected
 from shared.messaging.amqp.queues import count_consumers
 from shared.messaging.topology import queue_name
-from shared.settings import PREFIX, ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
+from shared.setting_names import PREFIX
+from shared.settings import ROOT, UP_LOCK, UP_SETTINGS, VAR, Settings, load_settings, write_running
 from shared.signals import Stop, stop_on_signals
 from shared.times import utc_now
 
@@ -140,6 +142,7 @@ def _run(
     _print(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_relative(LOG_FOLDER)}")
     symbols = watch_list(settings, VAR)
     _print_removed_symbols(settings, symbols)
+    _print_other_consumers(settings.amqp_url)
     # Consumers first: the broker returns an event that no queue is bound for.
     stack.start(CONSUMERS)
     if not _wait_for_consumers(stack, broker, settings.amqp_url, stop):
@@ -166,6 +169,12 @@ def _run(
 def _print_removed_symbols(settings: Settings, symbols: Sequence[str]) -> None:
     if removed := [symbol for symbol in settings.symbols if symbol not in symbols]:
         _print(f"not watched, because ./stockwire watch remove removed them: {', '.join(removed)}")
+
+
+def _print_other_consumers(address: BrokerAddress) -> None:
+    with connected(address, "up") as connection:
+        if others := describe_other_consumers(connection, own=0):
+            _print(others)
 
 
 def _next_events(events: "queue.SimpleQueue[Event]") -> Iterator[Event]:

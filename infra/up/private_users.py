@@ -9,7 +9,7 @@ from infra.permissions.definitions import node_definitions
 from infra.permissions.files import new_passwords, write_file
 from infra.permissions.users import ProcessUser, process_users
 from shared.messaging.address import BrokerAddress
-from shared.settings import PREFIX
+from shared.setting_names import PREFIX
 
 DEFINITIONS_FILE = "definitions.json"
 # The processes of `up` by the name of their log, and the user of each. The producer is a worker with a beat in it.
@@ -39,8 +39,8 @@ class PrivateUsers:
         """Write the definitions of the node to its folder, and return the line of configuration that loads them.
 
         Nobody but the owner can read the file. RabbitMQ loads it before it accepts connections, so there is no moment
-        at which the password of guest is accepted.
+        at which the password of guest is accepted. The node runs in the folder, so the name of the file is enough.
         """
         file = folder / DEFINITIONS_FILE
         write_file(file, json.dumps(node_definitions(self.users, self.passwords, "/")))
-        return f"load_definitions = {file}\n"
+        return f"load_definitions = {DEFINITIONS_FILE}\n"

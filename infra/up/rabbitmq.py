@@ -13,7 +13,9 @@ from pathlib import Path
 
 from infra.up.folders import PROCESS_FILE
 from infra.up.install import find_server, install_server
+from infra.up.node_data import adopt
 from infra.up.orphans import end_orphans, record_processes
+from infra.up.plain_paths import PlainPath
 from infra.up.private_users import PrivateUsers
 from infra.up.watchdog import Watchdog
 from shared.errors import BrokerError, ProcessError
@@ -50,6 +52,10 @@ class PrivateBroker:
     extra_config: str = ""
     owner: int = field(default_factory=os.getpid)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _plain_path: PlainPath = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._plain_path = PlainPath(self.folder)
 
     @property
     def address(self) -> BrokerAddress:
@@ -62,28 +68,30 @@ class PrivateBroker:
     @property
     def environment(self) -> dict[str, str]:
         """The environment in which RabbitMQ's scripts, such as rabbitmqctl, use this node."""
+        folder = self._plain_path.path
         return {
             "PATH": os.environ.get("PATH", ""),
             "LANG": os.environ.get("LANG", "C.UTF-8"),
-            "HOME": str(self.folder),
+            "HOME": str(folder),
             "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self.dist_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
-            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "rabbitmq-env.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
-            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_ALLOW_INPUT": "",
         }
 
     def start(self) -> None:
         """Start the node and wait until it accepts connections. Raises ProcessError."""
         self._write_files()
+        adopt(self._plain_path.path / "data")
         log = (self.folder / "log" / "console.log").open("ab")
         with log:
             for command in self.commands():
@@ -123,6 +131,7 @@ class PrivateBroker:
             _stop_group(process)
         self._processes.clear()
         self.process_file.unlink(missing_ok=True)
+        self._plain_path.remove()
 
     def kill(self) -> None:
         """Send SIGKILL: like a power loss, nothing is flushed and no connection is closed."""

@@ -15,6 +15,7 @@ from typing import Self
 from infra.up.folders import PROCESS_FILE
 from infra.up.log_files import previous_log
 from infra.up.orphans import record_processes
+from producer.celery_environment import without_celery
 from shared.errors import ProcessError
 from shared.settings import ROOT
 
@@ -72,11 +73,13 @@ class Stack:
     ) -> None:
         """Write a log file per process to `folder`, and add `environment` to the environment of each process.
 
+        Variables that another project has set for Celery are left out.
+
         `own` has further variables by the name of the only process that gets them.
         """
         self._folder = folder
         self._process_file = folder / PROCESS_FILE
-        self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        self._environment = {**without_celery(os.environ), **environment, "PYTHONUNBUFFERED": "1"}
         self._own = own or {}
         self._processes: list[SupervisedProcess] = []
 

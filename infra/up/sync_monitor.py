@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, column, func, inspect, select, table
 
-from shared.database import opened, reading
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened, reading
+from shared.database.url import DatabaseUrl
 from shared.errors import RateLimited, StorageError
 from shared.symbols import join_names
 
@@ -66,16 +66,16 @@ def _has_results(connection: Connection) -> bool:
 
 
 def describe_result(status: str, result: bytes | None) -> str:
-    """Return the problem of a sync by its Celery status and JSON result, or an empty string if there is none."""
+    """Return the problems of a sync by its Celery status and JSON result, or an empty string if there are none."""
     try:
         found: Any = json.loads(result or b"null")
     except ValueError:
         found = None
     if status == "SUCCESS" and isinstance(found, dict):
         failed = found.get("failed") or {}
-        if failed:
-            return f"{join_names(failed)} failed: {next(iter(failed.values()))}"
-        return "; ".join((found.get("rejected_keys") or {}).values())
+        problems = [f"{join_names(failed)} failed: {next(iter(failed.values()))}"] if failed else []
+        problems += [] if failed else (found.get("rejected_keys") or {}).values()
+        return "; ".join([*problems, *(found.get("remarks") or ())])
     if status in ("FAILURE", "RETRY") and isinstance(found, dict):
         words = found.get("exc_message")
         reason = " ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)

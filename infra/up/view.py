@@ -97,11 +97,13 @@ class TableView:
 
 @contextmanager
 def open_view(title: str) -> Iterator[LineView | TableView]:
-    """Yield a table view if stdout is a terminal, else a line view."""
-    if not sys.stdout.isatty():
+    """Yield a table view if stdout is a terminal that can draw one, else a line view."""
+    console = Console()
+    # Another variable, FORCE_COLOR, lets rich take a file for a terminal.
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
         yield LineView()
         return
-    with Live(console=Console(), auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         yield TableView(live, title)
 
 

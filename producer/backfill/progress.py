@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, Connection, Table, Text, and_, case, 
 
 from producer.providers.base import Interval
 from producer.state import metadata
-from shared.schema import insert_into
+from shared.database.schema import insert_into
 from shared.times import from_micros, to_micros
 
 backfill_progress = Table(

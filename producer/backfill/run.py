@@ -10,8 +10,8 @@ from producer.backfill.progress import load_progress, save_progress
 from producer.backfill.publishing import HistoryPublisher
 from producer.backfill.time_ranges import TimeRange, split_into_windows, subtract, total_duration
 from producer.market_service import describe_errors
-from producer.providers.base import HistoricalProvider, Interval, Quote
-from shared.database import reading, writing
+from producer.providers.base import HistoricalProvider, Interval, InvalidBar, Quote
+from shared.database.engine import reading, writing
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,
@@ -56,7 +56,7 @@ class Backfill:
     history: HistoryPublisher = field(init=False)
 
     def __post_init__(self) -> None:
-        self.history = HistoryPublisher(self.publisher, self.print_line, self.clock)
+        self.history = HistoryPublisher(self.publisher, self.interval, self.print_line, self.clock)
 
     def run(self, stop: Stop) -> None:
         """Publish until nothing remains, every provider was asked, or a stop is requested.
@@ -126,14 +126,17 @@ class Backfill:
                 continue
             if quotes is None:
                 return
-            wanted = [each for each in quotes if any(each.as_of in time_range for time_range in self.remaining[symbol])]
+            wanted = [each for each in quotes if self._is_wanted(symbol, each.as_of)]
             if not self.history.publish(provider.name, symbol, wanted, stop):
                 return
             self._complete_window(provider, symbol, window)
 
+    def _is_wanted(self, symbol: str, as_of: datetime | None) -> bool:
+        return as_of is None or any(as_of in time_range for time_range in self.remaining[symbol])
+
     def _fetch_window(
         self, provider: HistoricalProvider, symbol: str, window: TimeRange, stop: Stop
-    ) -> Sequence[Quote] | None:
+    ) -> Sequence[Quote | InvalidBar] | None:
         """Return the prices of a window, or None if a stop is requested. Raises ProviderError."""
         for _ in range(MAX_RATE_LIMIT_WAITS):
             if stop.requested:

@@ -14,7 +14,9 @@ from shared.errors import ProviderError
 class Quote:
     """A price from a provider; `as_of` is the time of the price at the market, an aware datetime.
 
-    Prices are exact decimals in `currency` (ISO 4217, None if the provider does not name it). `volume` is in shares.
+    With `interval`, the price is the close of a bar of that length. Prices are exact decimals in `currency` (ISO 4217,
+    None if the provider does not name it). `volume` is in shares.
+    `remarks` tell people what is odd about the price; they are not published.
     """
 
     price: Decimal
@@ -27,6 +29,16 @@ class Quote:
     previous_close: Decimal | None = None
     market_state: str | None = None
     delayed: bool | None = None
+    interval: str | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InvalidBar:
+    """A past price that is unusable, and the reason. `as_of` is None if its time is unusable too."""
+
+    as_of: datetime | None
+    reason: str
 
 
 # A quote, or the reason why there is none, by symbol.
@@ -67,8 +79,12 @@ class HistoricalProvider(Provider, Protocol):
         """Return the longest range of one `history` call. Raises ProviderError if the interval is not available."""
         ...
 
-    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> Sequence[Quote | InvalidBar]:
         """Return the prices with since <= as_of < until (UTC), oldest first; there are none without trading.
+
+        Bars that are unusable come last. A provider without any usable bar raises ProviderError instead.
 
         A price is the close of its bar. The `as_of` of a five-minute bar is its end, and that of a daily bar is
         midnight UTC of its date. A bar that has not ended is left out. Raises ProviderError.

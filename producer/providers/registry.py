@@ -14,7 +14,8 @@ from producer.providers.replay import ReplayProvider
 from producer.providers.simulated import SimulatedProvider
 from shared.accounts import KEYLESS, Account
 from shared.errors import SettingsError
-from shared.settings import PREFIX, Settings
+from shared.setting_names import PREFIX
+from shared.settings import Settings
 
 # The API of each live provider, by its name.
 APIS: Mapping[str, Callable[[Account], Api]] = {

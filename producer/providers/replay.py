@@ -5,15 +5,23 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 from producer.providers.base import Quote
-from producer.providers.recordings import InvalidRow, RecordedPrice, Recording, read_time
+from producer.recordings.reader import Recording
+from producer.recordings.refusals import Refusals
+from producer.recordings.rows import MAX_VALUE, InvalidRow, RecordedPrice
+from producer.recordings.selection import Selection
 from shared.errors import ProviderError, SettingsError
+from shared.time_parsing import parse_time
 from shared.times import format_instant, parse_instant
 
 log = logging.getLogger(__name__)
+
+_CACHE_SIZE = 1 << 13
+_NO_OPTIONS = "; STOCKWIRE_REPLAY_FILE takes no options, only ./stockwire replay does"
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class ReplayProvider:
         try:
             step = self._read_step(symbols, _allowed_times(last, at))
         except SettingsError as error:
-            raise ProviderError(str(error)) from error
+            raise ProviderError(f"{error}{_NO_OPTIONS if ' --' in str(error) else ''}") from error
         if step is None and last is not None and last.at == at:
             step = _Step(last.step, {})
         if step is None:
@@ -48,20 +56,22 @@ class ReplayProvider:
 
     def _read_step(self, symbols: Sequence[str], allowed: Callable[[datetime], bool]) -> "_Step | None":
         """Return the earliest step at an allowed time that has a price of any of these symbols."""
-        wanted = set(symbols)
+        selection = Selection(symbols)
         step: _Step | None = None
-        times = _Times()
+        parse = lru_cache(_CACHE_SIZE)(_parse_or_none)
+        refusals = Refusals()
 
         def is_wanted(symbol: str, time: str) -> bool:
-            moment = times[time]
-            if moment is None or symbol.strip() not in wanted:
+            moment = parse(time) if len(time) <= MAX_VALUE else None
+            if moment is None or not selection.selects(symbol):
                 return False
             return (step is None or moment <= step.time) and allowed(moment)
 
         with Recording(self.file) as recording:
             for row in recording.rows(is_wanted):
                 if isinstance(row, InvalidRow):
-                    log.warning("%s line %d: %s", self.file.name, row.line, row.reason)
+                    if refusals.add(row):
+                        log.warning("%s line %d: %s", self.file.name, row.line, row.reason)
                 elif step is None or row.as_of < step.time:
                     step = _Step(row.as_of, {row.symbol: _to_quote(row)})
                 else:
@@ -122,16 +132,11 @@ def _allowed_times(last: _Cursor | None, at: datetime) -> Callable[[datetime], b
     return lambda time: time > last.step
 
 
-class _Times(dict[str, datetime | None]):
-    """Times by their text, each parsed once; None for an invalid time."""
-
-    def __missing__(self, text: str) -> datetime | None:
-        try:
-            moment: datetime | None = read_time(text)
-        except ValueError:
-            moment = None
-        self[text] = moment
-        return moment
+def _parse_or_none(text: str) -> datetime | None:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
 
 
 def _to_quote(row: RecordedPrice) -> Quote:
@@ -144,4 +149,5 @@ def _to_quote(row: RecordedPrice) -> Quote:
         high=row.high,
         low=row.low,
         previous_close=row.previous_close,
+        interval=row.interval,
     )

@@ -12,6 +12,7 @@ from shared.cli.output import error_line
 from shared.cli.plain_values import PlainValues
 from shared.cli.streams import finish_output, prepare_streams
 from shared.errors import StockwireError
+from shared.file_errors import explain_file_error, has_advice
 
 _OUR_PACKAGES = ("producer", "consumers", "shared", "infra", "benchmarks")
 
@@ -73,11 +74,12 @@ def _describe_unexpected(error: Exception) -> str:
         case OSError():
             # A full disk, a missing permission, or a limit of the system.
             file = error.filename or "a file or a connection"
-            return f"{file} cannot be used: {error.strerror or error} (traceback in {_keep_traceback()})"
+            details = "" if has_advice(error) else f" (traceback in {_keep_traceback()})"
+            return f"{file} cannot be used: {explain_file_error(error)}{details}"
         case MemoryError():
             return "there is not enough memory for this command"
         case ModuleNotFoundError(name=str(module)) if module.partition(".")[0] not in _OUR_PACKAGES:
-            return f"{module} is not installed: run .venv/bin/pip install -r requirements.txt"
+            return f"{module} is not installed: run .venv/bin/python -m pip install -r requirements.txt"
     return f"bug: {type(error).__name__}: {error} (traceback in {_keep_traceback()}; please report it)"
 
 

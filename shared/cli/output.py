@@ -5,6 +5,7 @@ All output of the commands and consumers goes through this module, which escapes
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -26,11 +27,12 @@ def print_lines(*lines: str, error: bool = False) -> None:
 
 
 def print_coloured(coloured: str, text: str = "", *, colour: str) -> None:
-    """Print one line whose first part is bold and coloured on a terminal."""
+    """Print one line whose first part is bold and coloured on a terminal, unless NO_COLOR or TERM=dumb is set."""
     from typer import style
 
     start = escape(coloured)
-    print((style(start, fg=colour, bold=True) if sys.stdout.isatty() else start) + escape(text), flush=True)
+    shows_colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    print((style(start, fg=colour, bold=True) if shows_colours else start) + escape(text), flush=True)
 
 
 def error_line(error: object) -> str:

@@ -3,7 +3,7 @@
 Source: https://www.six-group.com/en/products-services/financial-information/data-standards.html
 """
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 # fmt: off
 Currency = Literal[
@@ -28,3 +28,30 @@ ACTIVE_CURRENCIES: frozenset[str] = frozenset(get_args(Currency))
 def is_currency(value: object) -> bool:
     """Return True if `value` is an active currency code, spelled as ISO 4217 spells it."""
     return isinstance(value, str) and value in ACTIVE_CURRENCIES
+
+
+# Names of hundredths and thousandths of a currency. They are not currencies, in any spelling.
+_PARTS_OF_CURRENCIES = frozenset({"GBX", "ILA", "KWF", "USX", "ZAC"})
+
+
+class OutsideCurrency(NamedTuple):
+    """A currency in text from outside; `is_unknown` if the text names neither a currency nor a part of one."""
+
+    code: str | None
+    is_unknown: bool = False
+
+
+def read_currency(text: str) -> OutsideCurrency:
+    """Return the active code in `text`, in all upper or all lower case, or None for anything else.
+
+    Prices in pence are not in pounds: `GBp`, `GBX`, `ILA`, `ZAc`, `USX` and `KWF` have no code, in any spelling, and
+    are not unknown either.
+    """
+    text = text.strip()
+    raised = text.upper() if text.isascii() else ""
+    if not text or raised in _PARTS_OF_CURRENCIES:
+        return OutsideCurrency(None)
+    if raised in ACTIVE_CURRENCIES and text in (raised, raised.lower()):
+        return OutsideCurrency(raised)
+    is_part = raised in ACTIVE_CURRENCIES and text == raised[:2] + raised[2:].lower()
+    return OutsideCurrency(None, is_unknown=not is_part)

@@ -10,6 +10,9 @@ from shared.messaging.tls_options import TlsOptions
 DEFAULT_HEARTBEAT = 10  # seconds
 _MAX_VIRTUAL_HOST = 127  # characters, by the AMQP specification
 
+# As Celery takes them, amqp://a/;amqp://b/, or as other clients do, amqp://a:5672,b:5672/
+_SEVERAL = re.compile(r"[;,\s]\s*amqps?://|^amqps?://(?:[^/?#]*@)?(?![^/?#]*@)[^/?#]*[;,]")
+
 
 @dataclass(frozen=True)
 class BrokerAddress:
@@ -33,6 +36,11 @@ class BrokerAddress:
         Query parameters: `heartbeat` and, with TLS, `cacertfile`, `certfile`, `keyfile`, `verify` (`verify_peer` or
         `verify_none`) and `server_name_indication`. Raises ValueError without quoting the password.
         """
+        if _SEVERAL.search(url):
+            raise ValueError("has several brokers: use the URL of one")
+        if re.search(r"[\s\x00-\x1f\x7f]", url):
+            # urlsplit would leave line breaks and tabs out, and so read another URL.
+            raise ValueError("has a blank or a line break: write %20 for a blank that is meant")
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -46,6 +54,7 @@ class BrokerAddress:
         virtual_host = unquote(parts.path.removeprefix("/")) or "/"
         if len(virtual_host) > _MAX_VIRTUAL_HOST:
             raise ValueError(f"has a virtual host of more than {_MAX_VIRTUAL_HOST} characters")
+        _check_credentials(parts.username, parts.password)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         heartbeat = _parse_heartbeat(query.pop("heartbeat", str(DEFAULT_HEARTBEAT)))
         secure = parts.scheme == "amqps"
@@ -80,6 +89,13 @@ class BrokerAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
         return f"{scheme}://{credentials}@{host}:{self.port}/{quote(self.virtual_host, safe='')}"
+
+
+def _check_credentials(username: str | None, password: str | None) -> None:
+    """Raise ValueError for one without the other: guest's must not take the place of a part that was forgotten."""
+    if (username, password) != (None, None) and not (username and password):
+        missing = "password" if username else "user name"
+        raise ValueError(f"has no {missing} before the @: write amqp://user:password@host:5672/")
 
 
 def _parse_heartbeat(text: str) -> int:

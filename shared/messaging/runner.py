@@ -30,8 +30,10 @@ PREFETCH_BATCHES = 2
 ATTEMPTS_BEFORE_SPLITTING = 3
 # Messages with this many attempts are taken one at a time, so that a crash counts only against its cause. After each
 # success twice as many are taken, because a consumer that is killed often must get ahead of its kills. This does not
-# happen sooner, because a message that goes back to the queue a second time goes behind the others.
-ATTEMPTS_BEFORE_ISOLATION = 10
+# happen sooner, because to give all messages back counts as an attempt too, and because a message that goes back to the
+# queue a second time goes behind the others. Not later, because each crash of the cause costs the others one attempt:
+# they have 17 when the cause has DELIVERY_LIMIT.
+ATTEMPTS_BEFORE_ISOLATION = 14
 # Seconds.
 DEAD_LETTER_TIMEOUT = 5.0
 REDECLARE_INTERVAL = 2.0
@@ -116,12 +118,16 @@ class _Runner:
         except BaseException:
             connection.abort()
             raise
-        return self._reconnect()
+        else:
+            # A consumer that is killed often has no time to wait.
+            return self._reconnect(delay=0.0)
+        return self._reconnect(self._backoff.next_delay())
 
-    def _reconnect(self) -> Connection:
+    def _reconnect(self, delay: float) -> Connection:
         """Return a new connection. Raises StopRequested, and BrokerRefused after REFUSED_TIMEOUT of refusals."""
         refused_since: float | None = None
-        while not self._stop.wait(self._backoff.next_delay()):
+        while not self._stop.wait(delay):
+            delay = self._backoff.next_delay()
             try:
                 return connect(self._address, self._name, self._permissions)
             except BrokerRefused as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.home_paths import expand_home
 from shared.host_names import check_host
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ class TlsOptions:
             raise ValueError(f"has verify={verify[:40]}: use verify_peer or verify_none")
         server_name = query.pop("server_name_indication", None)
         return cls(
-            cacertfile=query.pop("cacertfile", None),
-            certfile=query.pop("certfile", None),
-            keyfile=query.pop("keyfile", None),
+            cacertfile=_take_file(query, "cacertfile"),
+            certfile=_take_file(query, "certfile"),
+            keyfile=_take_file(query, "keyfile"),
             verify=verify == "verify_peer",
             server_name=server_name and check_host(server_name),
         )
@@ -73,6 +74,14 @@ class TlsOptions:
             with _naming("certfile", self.certfile):
                 context.load_cert_chain(self.certfile, self.keyfile, password=_refuse_password)
         return context
+
+
+def _take_file(query: dict[str, str], parameter: str) -> str | None:
+    text = query.pop(parameter, None)
+    try:
+        return text and expand_home(text)
+    except ValueError as error:
+        raise ValueError(f"has {parameter}={error}") from error
 
 
 def _refuse_password() -> str:

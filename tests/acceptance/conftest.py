@@ -20,5 +20,5 @@ def environment(broker: BrokerAddress, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The project as a fresh clone has it, with a `var` of its own."""
-    return copy_checkout(tmp_path)
+    """The project as a fresh clone has it, with a `var` of its own, in a folder with an odd name."""
+    return copy_checkout(tmp_path / 'it\'s "100%25" $x #1 für 日本')

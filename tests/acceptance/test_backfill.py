@@ -16,7 +16,8 @@ from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.fake_apis import yahoo
 from tests.fake_http_server import Answer, FakeHttpServer, Request, fake_http_server
-from tests.processes import running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import until
 from tests.queues import declare
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35", "MSFT": "411.22"}
@@ -50,7 +51,7 @@ def settings(checkout: Path, broker: BrokerAddress, server: FakeHttpServer) -> C
 
 @pytest.fixture
 def history(checkout: Path, settings: Callable[..., Environment]) -> Iterator[None]:
-    with running("./stockwire", "consume", "history", environment=settings(), folder=checkout) as consumer:
+    with forked("./stockwire", "consume", "history", environment=settings(), folder=checkout) as consumer:
         consumer.wait_for("consuming stockwire.history")
         yield
 
@@ -71,7 +72,7 @@ def count_stored(checkout: Path) -> int:
 def test_past_prices_are_stored_and_raise_no_alert(settings: Callable[..., Environment], checkout: Path) -> None:
     run = partial(stockwire, environment=settings(), folder=checkout)
     assert run("rules", "add", "any", "* above 1").returncode == 0
-    with running("./stockwire", "consume", "alerts", environment=settings(), folder=checkout) as alerts:
+    with forked("./stockwire", "consume", "alerts", environment=settings(), folder=checkout) as alerts:
         alerts.wait_for("consuming stockwire.alerts")
         for _ in range(2):
             done = run("backfill", "aapl", "BRK.B", "--since", SINCE, "--until", UNTIL)
@@ -81,8 +82,10 @@ def test_past_prices_are_stored_and_raise_no_alert(settings: Callable[..., Envir
         assert run("sync", "MSFT").returncode == 0
         alerts.wait_for("MSFT")
         assert alerts.stop() == 0
-    rows = ask(checkout, "select symbol, as_of, price, provider from price_history where symbol = 'BRK.B' limit 1")
-    assert rows == [("BRK.B", "2024-10-28T00:00:00.000000Z", 412.35, "yahoo")]
+    rows = ask(
+        checkout, "select symbol, start, interval, close, provider from bars where symbol = 'BRK.B' order by start"
+    )
+    assert rows[0] == ("BRK.B", "2024-10-28T00:00:00.000000Z", "1d", 412.35, "yahoo")
     raised = run("alerts").stdout
     assert "MSFT" in raised
     assert "AAPL" not in raised
@@ -112,7 +115,7 @@ def test_a_killed_backfill_resumes(
 
     server.answer = play_until_killed
     command = ("backfill", *PRICES, "--since", SINCE, "--until", UNTIL)
-    with running("./stockwire", *command, environment=settings(), folder=checkout) as process:
+    with forked("./stockwire", *command, environment=settings(), folder=checkout) as process:
         until(lambda: len(server.requests) == 3, "the third symbol to be asked for")
         process.stop(signal.SIGKILL)
     killed.set()
@@ -164,12 +167,13 @@ def test_gaps_that_no_provider_can_fill_are_reported(settings: Callable[..., Env
     assert published.startswith("published ")
     assert " prices remain: there was no trading at the time" in remaining
     assert "or yahoo has no prices of it; set STOCKWIRE_MARKET" in remaining
-    nowhere = run("gaps", "XYZ")
-    assert (nowhere.returncode, nowhere.stdout) == (0, "")
-    assert "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n" in nowhere.stderr
-    nowhere = run("backfill", "XYZ", "--gaps")
-    assert (nowhere.returncode, nowhere.stdout) == (0, "no gaps\n")
-    assert nowhere.stderr == "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n"
+    for words in (("gaps", "XYZ"), ("backfill", "XYZ", "--gaps")):
+        nowhere = run(*words)
+        assert (nowhere.returncode, nowhere.stdout) == (1, "")
+        assert nowhere.stderr == "stockwire: no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n"
+    partly = run("gaps", "MSFT", "XYZ")
+    assert partly.returncode == 0
+    assert "no stored prices for XYZ; run ./stockwire backfill XYZ --since T\n" in partly.stderr
 
 
 def test_a_failed_symbol_does_not_affect_the_others(
@@ -201,7 +205,7 @@ def test_a_rate_limit_per_minute_is_waited_for_and_a_signal_ends_the_wait(
 ) -> None:
     declare(broker)
     command = ("./stockwire", "backfill", "AAPL", "BRK.B", "--since", SINCE, "--until", UNTIL)
-    with running(*command, environment=settings(YAHOO_PER_MINUTE="1"), folder=checkout) as process:
+    with forked(*command, environment=settings(YAHOO_PER_MINUTE="1"), folder=checkout) as process:
         process.wait_for("s: Yahoo Finance's quota of 1 per minute (STOCKWIRE_YAHOO_PER_MINUTE) is used up until ")
         assert process.stop(number, timeout=5) == 0
         waited, published, stopped = process.output.splitlines()

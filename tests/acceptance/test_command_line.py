@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from infra.cli import cli
-from shared.database import opened
-from shared.database_url import DatabaseUrl
+from shared.database.engine import opened
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
 from shared.messaging.address import BrokerAddress
-from shared.schema import create_schema
 from shared.settings import ROOT
 from tests.event_factories import stock_data
 from tests.processes import PYTHON, stockwire
@@ -32,6 +32,7 @@ COMMANDS = [
     "history",
     "latest",
     "symbols",
+    "splits",
     "alerts",
     "watch",
     "plan",
@@ -79,6 +80,10 @@ def test_every_command_has_help_of_its_own(command: str) -> None:
         ["history", "AAPL", "--since", "yesterday"],
         ["history", "AAPL", "--limit", "0"],
         ["history", "AAPL", "--limit", "99999999999999999999"],
+        ["history", "AAPL", "--every", "1M"],
+        ["history", "AAPL", "--tz", "UTC"],
+        ["history", "AAPL", "--fill"],
+        ["history", "AAPL", "--every", "1h", "--tz", "Mars/Olympus"],
         ["alerts", "--limit", "9" * 5000],
         ["replay", "prices.csv", "--rate", "inf"],
         ["replay", "prices.csv", "--rate", "nan"],
@@ -94,6 +99,23 @@ def test_wrong_usage_exits_with_2_and_no_traceback(words: list[str]) -> None:
     done = invoke(*words)
     assert done.exit_code == 2
     assert "Error" in done.stderr
+
+
+def test_candles_are_printed_in_every_format(history: dict[str, str]) -> None:
+    done = stockwire("history", "AAPL", "MSFT", "--every", "1h", "--format", "json", environment=history)
+    assert (done.returncode, done.stderr) == (0, "")
+    prices = dict.fromkeys(("open", "high", "low", "close"), "187.44")
+    candle = {"symbol": "AAPL", "start": "2024-11-20T09:00:00Z", **prices, "volume": None, "samples": 1}
+    assert json.loads(done.stdout) == [candle]
+
+
+def test_candles_in_the_zone_of_the_market_need_a_market(history: dict[str, str]) -> None:
+    done = stockwire("history", "AAPL", "--every", "1d", "--tz", "market", environment=history)
+    assert done.returncode == 1
+    assert done.stderr == "stockwire: --tz market needs the setting STOCKWIRE_MARKET, such as XNYS\n"
+    zone = {"STOCKWIRE_MARKET": "XNYS"}
+    done = stockwire("history", "AAPL", "--every", "1d", "--tz", "market", environment=history | zone)
+    assert done.stdout.splitlines()[1].split()[:2] == ["AAPL", "2024-11-20T05:00:00Z"]
 
 
 @pytest.mark.parametrize("option", [["--queue", "q" * 251], ["--queue", "prix élevés"], ["--pattern", "p" * 256]])
@@ -122,7 +144,7 @@ def test_output_that_is_lost_is_an_error_of_one_line(command: str, redirection: 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full", "<&- 2>&-"])
 def test_a_command_without_output_needs_no_stream(redirection: str, history: dict[str, str]) -> None:
-    done = in_shell(f"./stockwire watch remove NOBODY {redirection} > /dev/null", history)
+    done = in_shell(f"./stockwire watch list {redirection} > /dev/null", history)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

@@ -15,7 +15,8 @@ from shared.messaging.messages import Message, price_message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
 from tests.event_factories import price_series, stock_data
-from tests.processes import Process, running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, running, until
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def publisher(broker: BrokerAddress) -> Iterator[Publisher]:
 
 @pytest.fixture
 def history(environment: dict[str, str]) -> Iterator[Process]:
-    with running("python", "-m", "consumers", "history", environment=environment) as process:
+    with forked("python", "-m", "consumers", "history", environment=environment) as process:
         process.wait_for("consuming stockwire.history")
         yield process
 
@@ -42,11 +43,13 @@ def stored(environment: dict[str, str]) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_consumer_stores_and_ends_cleanly_on_a_signal(
-    history: Process, environment: dict[str, str], publisher: Publisher, number: signal.Signals
+    environment: dict[str, str], publisher: Publisher, number: signal.Signals
 ) -> None:
-    publisher.publish([price_message(event) for event in price_series(["1.5", "2", "2.25"])])
-    until(lambda: len(stored(environment)) == 3, "three rows")
-    assert history.stop(number) == 0
+    with running("python", "-m", "consumers", "history", environment=environment) as history:
+        history.wait_for("consuming stockwire.history")
+        publisher.publish([price_message(event) for event in price_series(["1.5", "2", "2.25"])])
+        until(lambda: len(stored(environment)) == 3, "three rows")
+        assert history.stop(number) == 0
     assert stored(environment) == [("AAPL", 1.5), ("AAPL", 2.0), ("AAPL", 2.25)]
     assert "Traceback" not in history.output
 
@@ -69,17 +72,17 @@ def test_a_consumer_killed_in_the_middle_loses_and_doubles_nothing(
 
 
 def test_a_consumer_that_was_away_catches_up(environment: dict[str, str], publisher: Publisher) -> None:
-    with running("python", "-m", "consumers", "history", environment=environment) as first:
+    with forked("python", "-m", "consumers", "history", environment=environment) as first:
         first.wait_for("consuming")
         assert first.stop() == 0
     publisher.publish([price_message(stock_data("AWAY"))])
-    with running("python", "-m", "consumers", "history", environment=environment):
+    with forked("python", "-m", "consumers", "history", environment=environment):
         until(lambda: stored(environment), "the price published in between")
 
 
 def test_two_processes_on_one_queue_share_its_work(environment: dict[str, str], publisher: Publisher) -> None:
     consume = ("python", "-m", "consumers", "history")
-    with running(*consume, environment=environment) as one, running(*consume, environment=environment) as two:
+    with forked(*consume, environment=environment) as one, forked(*consume, environment=environment) as two:
         one.wait_for("consuming")
         two.wait_for("consuming")
         for event in price_series([str(price) for price in range(1, 101)]):
@@ -91,7 +94,7 @@ def test_two_processes_on_one_queue_share_its_work(environment: dict[str, str], 
 
 def test_queue_and_pattern_can_be_chosen(environment: dict[str, str], publisher: Publisher) -> None:
     options = ("--queue", "mine", "--pattern", "stock.MSFT.price", "--pattern", "stock.BRK-B.price")
-    with running("./stockwire", "consume", "history", *options, environment=environment) as process:
+    with forked("./stockwire", "consume", "history", *options, environment=environment) as process:
         process.wait_for("consuming mine (stock.MSFT.price stock.BRK-B.price)")
         publisher.publish([price_message(stock_data("MSFT")), price_message(stock_data("BRK.B"))])
         until(lambda: [symbol for symbol, _ in stored(environment)] == ["BRK.B", "MSFT"], "two rows")
@@ -100,7 +103,7 @@ def test_queue_and_pattern_can_be_chosen(environment: dict[str, str], publisher:
 def test_tail_prints_what_passes_and_leaves_no_queue(
     environment: dict[str, str], publisher: Publisher, broker: BrokerAddress
 ) -> None:
-    with running("./stockwire", "consume", "tail", environment=environment) as tail:
+    with forked("./stockwire", "consume", "tail", environment=environment) as tail:
         tail.wait_for("consuming")
         publisher.publish(
             [
@@ -127,7 +130,7 @@ def test_a_consumer_of_ones_own_is_one_small_file(
         "        print('seen', event.symbol, event.price, flush=True)\n"
     )
     path = {"PYTHONPATH": str(tmp_path)}
-    with running("./stockwire", "consume", "mine:mine", environment={**environment, **path}) as process:
+    with forked("./stockwire", "consume", "mine:mine", environment={**environment, **path}) as process:
         process.wait_for("consuming stockwire.mine")
         publisher.publish([price_message(stock_data("BRK.B", "412.5"))])
         process.wait_for("seen BRK.B 412.5")
@@ -135,7 +138,7 @@ def test_a_consumer_of_ones_own_is_one_small_file(
 
 
 def test_the_example_consumer_runs(environment: dict[str, str], publisher: Publisher) -> None:
-    with running("./stockwire", "consume", "examples.big_moves:big_moves", environment=environment) as process:
+    with forked("./stockwire", "consume", "examples.big_moves:big_moves", environment=environment) as process:
         process.wait_for("consuming")
         publisher.publish([price_message(event) for event in price_series(["100", "102"])])
         process.wait_for("AAPL 100 -> 102 (+2.0 %)")

@@ -23,6 +23,7 @@ from shared.settings import load_settings
 from shared.times import utc_now
 from tests.celery_worker import results
 from tests.documents import PAGES, README, Block, blocks
+from tests.forked_processes import forked, stockwire
 from tests.processes import Process, copy_checkout, running, until
 from tests.shared_rabbitmq import make_virtual_host
 
@@ -40,7 +41,7 @@ NOT_RUN = {
 FOREGROUND = {
     r"\./stockwire consume (?!--list)": "consuming",
     r"\.venv/bin/python -m consumers (?!--list)": "consuming",
-    r"\.venv/bin/celery ": "ready.",
+    r"\.venv/bin/python -m celery ": "ready.",
 }
 # The pages name the broker that most people have; here it is the private one of the tests.
 DOCUMENTED_BROKER = "amqp://guest:guest@localhost:5672/"
@@ -178,11 +179,22 @@ class _Session:
 
     def _start(self, block: Block, command: str) -> None:
         words = _words(command, self._folder)
-        process = self._stack.enter_context(running(*words, environment=self._environment, folder=self._folder))
+        run = forked if block.page != README and Path(words[0]).name == "stockwire" else running
+        process = self._stack.enter_context(run(*words, environment=self._environment, folder=self._folder))
         self._foreground.append((block, command, process))
 
     def _run(self, block: Block, command: str) -> str:
-        done = subprocess.run(
+        done = self._fork(command) if block.page != README and _is_plain(command) else self._run_in_shell(command)
+        assert done.returncode == 0, f"{block.place}: {command}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def _fork(self, command: str) -> "subprocess.CompletedProcess[str]":
+        _, *words = shlex.split(command)
+        return stockwire(*words, environment=self._environment, folder=self._folder, timeout=READY_TIMEOUT)
+
+    def _run_in_shell(self, command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             ["bash", "-c", command],
             cwd=self._folder,
             env={**os.environ, **self._environment},
@@ -192,9 +204,6 @@ class _Session:
             stdin=subprocess.DEVNULL,
             timeout=READY_TIMEOUT,
         )
-        assert done.returncode == 0, f"{block.place}: {command}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done.stdout
 
 
 def _wait_for_sample(block: Block, read_output: Callable[[], str]) -> None:
@@ -215,6 +224,11 @@ def _shape(text: str) -> set[str]:
 
 def _ready_text(command: str) -> str:
     return next((text for pattern, text in FOREGROUND.items() if re.match(pattern, command)), "")
+
+
+def _is_plain(command: str) -> bool:
+    """Return True for a command of ./stockwire without pipes, redirections or variables."""
+    return command.startswith("./stockwire ") and not re.search(r"[|&;<>$*`]", command)
 
 
 def _words(command: str, folder: Path) -> list[str]:

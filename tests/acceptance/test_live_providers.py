@@ -12,8 +12,9 @@ import pytest
 from shared.accounts import ACCOUNTS
 from shared.messaging.address import BrokerAddress
 from tests.celery_worker import CELERY, results
-from tests.fake_http_server import Answer, FakeHttpServer, Script, always, fake_http_server
-from tests.processes import Process, running, stockwire, until
+from tests.fake_http_server import Answer, FakeHttpServer, Request, Script, always, fake_http_server
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, running, until
 from tests.queues import declare
 
 KEY = "test-key"
@@ -56,7 +57,7 @@ def settings(checkout: Path, broker: BrokerAddress) -> Callable[[Environment], E
 @pytest.fixture
 def start(checkout: Path, settings: Callable[[Environment], Environment]) -> Start:
     def started(*command: str, **more: str) -> AbstractContextManager[Process]:
-        return running(*(command or WORKER), environment={**settings(more), "PYTHONPATH": ""}, folder=checkout)
+        return forked(*(command or WORKER), environment={**settings(more), "PYTHONPATH": ""}, folder=checkout)
 
     return started
 
@@ -101,6 +102,34 @@ def test_what_one_provider_lacks_comes_from_the_next(
     _, first, second_line = [line.split() for line in done.stdout.splitlines()]
     assert (first[0], first[-1]) == ("AAPL", "twelvedata")
     assert (second_line[0], second_line[-1]) == ("BRK.B", "yahoo")
+
+
+def test_an_old_price_and_an_unknown_currency_are_published_with_a_word_and_a_negative_price_is_refused(
+    settings: Callable[[Environment], Environment], checkout: Path, broker: BrokerAddress
+) -> None:
+    declare(broker)
+    odd: dict[str, dict[str, object]] = {
+        "DEADX": {"regularMarketTime": 1_583_528_460},
+        "COIN-USDT": {"currency": "USDT"},
+        "OIL=F": {"regularMarketPrice": -36.98},
+    }
+    prices = dict.fromkeys(["AAPL", *odd], "187.44")
+
+    def answer(request: Request) -> Answer:
+        found = import_module("tests.fake_apis.yahoo").answer(request, prices)
+        meta = found.body["chart"]["result"][0]["meta"]
+        meta.update(odd.get(meta["symbol"], {}))
+        return found  # type: ignore[no-any-return]
+
+    with playing("yahoo", script=answer) as (_, more):
+        done = stockwire("sync", environment=settings({**more, "SYMBOLS": ",".join(prices)}), folder=checkout)
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["symbol", "AAPL", "DEADX", "COIN-USDT"]
+    assert done.stderr.splitlines() == [
+        "DEADX: the price is years old, of 2020-03-06T21:01:00Z: the symbol may be halted or delisted",
+        "COIN-USDT: the currency 'USDT' is not an active one of ISO 4217: published without a currency",
+        "OIL=F failed: Yahoo Finance sent an invalid response: the price '-36.98' is negative",
+    ]
 
 
 def test_a_key_that_is_refused_is_said_once_and_not_retried(

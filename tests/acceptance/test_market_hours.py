@@ -14,7 +14,8 @@ from shared.market_calendar import MarketCalendar, load_market_calendar
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
 from tests.celery_worker import CELERY, results
-from tests.processes import Process, running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, running, until
 from tests.queues import declare, waiting
 
 ALWAYS_OPEN = "24/7"
@@ -41,7 +42,8 @@ def start(checkout: Path, broker: BrokerAddress) -> Start:
     def started(market: str, *command: str) -> AbstractContextManager[Process]:
         settings = {"AMQP_URL": broker.url(), "SYMBOLS": "AAPL", "SCHEDULE": "1s", "MARKET": market}
         environment = {f"STOCKWIRE_{name}": value for name, value in settings.items()} | {"PYTHONPATH": ""}
-        return running(*command, environment=environment, folder=checkout)
+        run = running if "up" in command else forked
+        return run(*command, environment=environment, folder=checkout)
 
     return started
 

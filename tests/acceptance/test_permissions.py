@@ -15,11 +15,13 @@ from infra.permissions.users import process_users
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message
-from shared.messaging.permissions import Permissions
+from shared.messaging.permissions import Permissions, publisher_permissions
 from tests.broker_users import BrokerUsers
-from tests.processes import Process, running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, running, until
 from tests.queues import channel_to, declare, waiting
 from tests.queues import publish as publish_raw
+from tests.shared_rabbitmq import evaluate
 
 CELERY = ("python", "-m", "celery", "-A", "producer")
 COMMANDS = {
@@ -55,7 +57,8 @@ def site(rabbitmq: PrivateBroker, broker: BrokerAddress, tmp_path: Path) -> Site
     users = BrokerUsers(rabbitmq, broker)
     file = tmp_path / "topology.json"
     file.write_text(json.dumps(topology_definitions(broker.virtual_host)))
-    rabbitmq.rabbitmqctl("import_definitions", str(file))
+    # Like `rabbitmqctl import_definitions`, which takes half a second.
+    evaluate(rabbitmq, f'{{ok, Read}} = file:read_file("{file}"), rabbit_definitions:import_raw(Read).')
     names = {user.process: f"{broker.virtual_host}-{user.process}" for user in process_users()}
     urls = {user.process: users.add(user.permissions, names[user.process]) for user in process_users()}
     return Site(users, urls, tmp_path)
@@ -66,7 +69,7 @@ def checkout_site(site: Site, checkout: Path) -> Iterator[tuple[Site, dict[str, 
     with ExitStack() as stack:
         started = {}
         for name, command in COMMANDS.items():
-            started[name] = stack.enter_context(running(*command, environment=site.environment(name), folder=checkout))
+            started[name] = stack.enter_context(forked(*command, environment=site.environment(name), folder=checkout))
             started[name].wait_for(READY[name])
         yield site, started
 
@@ -183,15 +186,29 @@ def test_an_administrator_may_do_all_of_it(site: Site) -> None:
 def test_a_worker_or_beat_that_is_refused_ends_with_the_command(process: str, site: Site, checkout: Path) -> None:
     address = site.users.add(Permissions(publishes=(".*",), binds=(".*",)))
     environment = {**site.environment(process), "STOCKWIRE_AMQP_URL": address.setting()}
-    with running(*COMMANDS[process], environment=environment, folder=checkout) as refused:
+    with forked(*COMMANDS[process], environment=environment, folder=checkout) as refused:
         assert refused.wait() == 1
     assert "Traceback" not in refused.output
     line = next(line for line in refused.output.splitlines() if "refused user" in line)
     site.users.run_named_command(line)
-    with running(*COMMANDS[process], environment=environment, folder=checkout) as granted:
+    with forked(*COMMANDS[process], environment=environment, folder=checkout) as granted:
         granted.wait_for(READY[process])
         until(lambda: waiting(site.users.administrator, "celery.sync") or process == "worker", "a sync")
         assert "refused" not in granted.output
+
+
+def test_a_worker_without_the_permission_to_answer_pings_syncs_all_the_same(site: Site, checkout: Path) -> None:
+    tasks = ("celery\\.sync",)
+    address = site.users.add(
+        publisher_permissions("stock.*.price") | Permissions(configure=tasks, write=tasks, read=tasks)
+    )
+    queue = declare(site.users.administrator)
+    environment = {**site.environment("worker"), "STOCKWIRE_AMQP_URL": address.setting()}
+    with forked(*COMMANDS["worker"], "--beat", environment=environment, folder=checkout) as worker:
+        worker.wait_for("celery inspect ping gets no answer from this worker: ")
+        until(lambda: waiting(site.users.administrator, queue), "a price")
+        assert worker.stop() == 0
+    assert "Traceback" not in worker.output
 
 
 @pytest.mark.parametrize(

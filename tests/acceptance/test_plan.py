@@ -13,9 +13,9 @@ from producer.providers.http.provider import HttpProvider
 from producer.providers.http.quota import reserve
 from producer.state import open_state
 from shared.accounts import ACCOUNTS
-from shared.database import writing
+from shared.database.engine import writing
 from shared.times import utc_now
-from tests.processes import stockwire
+from tests.forked_processes import stockwire
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]

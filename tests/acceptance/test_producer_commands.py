@@ -11,7 +11,8 @@ import pytest
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.times import utc_now
-from tests.processes import running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import until
 from tests.queues import declare, taken, waiting
 
 Done = subprocess.CompletedProcess[str]
@@ -94,7 +95,7 @@ def test_a_replay_that_is_stopped_says_how_far_it_got(
     queue = declare(broker)
     (checkout / "prices.csv").write_text("date,symbol,close\n" + "2020-01-02,AAPL,1\n" * 10_000)
     command = ("./stockwire", "replay", "prices.csv", "--rate", "100")
-    with running(*command, environment={"STOCKWIRE_AMQP_URL": broker.url()}, folder=checkout) as replay:
+    with forked(*command, environment={"STOCKWIRE_AMQP_URL": broker.url()}, folder=checkout) as replay:
         until(lambda: waiting(broker, queue), "the first events")
         assert replay.stop(number, timeout=5) == 0
         assert replay.output == f"published {waiting(broker, queue)} events, skipped 0 rows\n"

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from infra.up.rabbitmq import PrivateBroker
 from producer.market_service import sync_lock
@@ -22,24 +21,56 @@ from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, parse_instant, utc_now
 from tests.celery_worker import CELERY, children, have_open, results
+from tests.forked_processes import forked
 from tests.processes import Process, running, until
 from tests.proxy import proxy
-from tests.queues import declare, taken, waiting
+from tests.queues import channel_to, declare, taken, waiting
 
 WORKER = (*CELERY, "worker", "--beat", "--loglevel=info")
+
+FOREIGN = {
+    "CELERY_BROKER_URL": "amqp://127.0.0.1:1/",
+    "CELERY_BROKER_READ_URL": "amqp://127.0.0.1:1/",
+    "CELERY_BROKER_WRITE_URL": "amqp://127.0.0.1:1/",
+    "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/",
+    "CELERY_CONFIG_MODULE": "nonsense",
+    "CELERY_LOADER": "nonsense:Loader",
+    "CELERY_APP": "nonsense",
+    "CELERY_CUSTOM_WORKER_POOL": "nonsense:Pool",
+    "CELERY_WORKER_QUEUES": "nonsense",
+    "CELERY_WORKER_POOL": "solo",
+    "CELERY_WORKER_LOGFILE": "/nowhere/celery.log",
+    "CELERYD_CONCURRENCY": "9",
+    "BROKER_URL": "amqp://127.0.0.1:1/",
+    "RESULT_BACKEND": "redis://127.0.0.1:1/",
+    "CONFIG_MODULE": "nonsense",
+    "LOADER": "nonsense:Loader",
+    "APP": "nonsense",
+    "C_FORCE_ROOT": "1",
+    "FLOWER_PORT": "nonsense",
+}
 
 Start = Callable[..., AbstractContextManager[Process]]
 
 
 @pytest.fixture
 def start(checkout: Path, broker: BrokerAddress) -> Start:
-    """Start a process in the checkout, with these settings."""
+    """Fork a process in the checkout, with these settings."""
+    return _starting(forked, checkout, broker)
 
+
+@pytest.fixture
+def start_fresh(checkout: Path, broker: BrokerAddress) -> Start:
+    """Start a process with an interpreter of its own, for tests of a worker's start and of its processes."""
+    return _starting(running, checkout, broker)
+
+
+def _starting(run: Start, checkout: Path, broker: BrokerAddress) -> Start:
     def started(*command: str, **settings: str) -> AbstractContextManager[Process]:
         defaults = {"AMQP_URL": broker.url(), "SYMBOLS": "AAPL,MSFT", "SCHEDULE": "1s"}
         environment = {f"STOCKWIRE_{name}": value for name, value in {**defaults, **settings}.items()}
         # The tests' own path would hide that Celery does not put the current folder on it.
-        return running(*(command or WORKER), environment={**environment, "PYTHONPATH": ""}, folder=checkout)
+        return run(*(command or WORKER), environment={**environment, "PYTHONPATH": ""}, folder=checkout)
 
     return started
 
@@ -50,9 +81,9 @@ def read_events(broker: BrokerAddress, queue: str, count: int) -> list[StockData
 
 def send(broker: BrokerAddress, checkout: Path, *options: str) -> None:
     """Send a sync with Celery's command line."""
-    command = [sys.executable, *CELERY[1:], "call", "producer.sync", *options]
-    environment = {**os.environ, "STOCKWIRE_AMQP_URL": broker.url(), "PYTHONPATH": ""}
-    subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=30)
+    environment = {"STOCKWIRE_AMQP_URL": broker.url(), "PYTHONPATH": ""}
+    with forked(*CELERY, "call", "producer.sync", *options, environment=environment, folder=checkout) as sender:
+        assert sender.wait() == 0, sender.output
 
 
 def done_syncs(checkout: Path) -> list[dict[str, Any]]:
@@ -60,10 +91,10 @@ def done_syncs(checkout: Path) -> list[dict[str, Any]]:
 
 
 def test_worker_and_beat_sync_on_schedule_and_stop_cleanly(
-    start: Start, checkout: Path, broker: BrokerAddress, rabbitmq: PrivateBroker
+    start_fresh: Start, checkout: Path, broker: BrokerAddress, rabbitmq: PrivateBroker
 ) -> None:
     queue = declare(broker)
-    with start() as worker:
+    with start_fresh() as worker:
         until(lambda: len(done_syncs(checkout)) >= 3, "three syncs")
         listed = rabbitmq.rabbitmqctl(
             "list_queues", "--vhost", broker.virtual_host, "--no-table-headers", "name", "durable", "exclusive"
@@ -129,13 +160,13 @@ def test_a_retry_publishes_what_was_not_confirmed_under_the_ids_it_had(
 
 
 def test_a_sync_whose_process_is_killed_is_done_again_as_of_the_same_instant(
-    start: Start, checkout: Path, broker: BrokerAddress
+    start_fresh: Start, checkout: Path, broker: BrokerAddress
 ) -> None:
     queue = declare(broker)
     pipe = checkout / "prices.csv"
     os.mkfifo(pipe)  # a sync that reads it hangs until somebody writes
     at = format_instant(utc_now())
-    with start(*CELERY, "worker", PROVIDER="replay,simulated", REPLAY_FILE=str(pipe), SCHEDULE="1h") as worker:
+    with start_fresh(*CELERY, "worker", PROVIDER="replay,simulated", REPLAY_FILE=str(pipe), SCHEDULE="1h") as worker:
         send(broker, checkout, "--kwargs", json.dumps({"at": at}))
         until(lambda: have_open(checkout / "var" / "sync.lock", set(children(checkout))), "the sync to begin")
         killed = set(children(checkout)) - {str(worker.pid)}
@@ -162,9 +193,9 @@ def test_a_sync_that_finds_another_running_is_skipped(start: Start, checkout: Pa
         assert worker.stop() == 0
 
 
-def test_a_second_beat_stands_by_and_takes_over(start: Start, broker: BrokerAddress) -> None:
+def test_a_second_beat_stands_by_and_takes_over(start_fresh: Start, broker: BrokerAddress) -> None:
     beat = (*CELERY, "beat", "--loglevel=info")
-    with start(*beat, SCHEDULE="1h") as first, start(*beat, SCHEDULE="1h") as second:
+    with start_fresh(*beat, SCHEDULE="1h") as first, start_fresh(*beat, SCHEDULE="1h") as second:
         until(lambda: "standing by" in first.output + second.output, "one of them to stand by")
         leader, standby = (second, first) if "standing by" in first.output else (first, second)
         until(lambda: waiting(broker, "celery.sync") == 1, "the first sync")
@@ -175,9 +206,11 @@ def test_a_second_beat_stands_by_and_takes_over(start: Start, broker: BrokerAddr
         assert standby.stop() == 0
 
 
-def test_a_worker_that_is_killed_leaves_no_beat_behind(start: Start, checkout: Path, broker: BrokerAddress) -> None:
+def test_a_worker_that_is_killed_leaves_no_beat_behind(
+    start_fresh: Start, checkout: Path, broker: BrokerAddress
+) -> None:
     declare(broker)
-    with start() as worker:
+    with start_fresh() as worker:
         until(lambda: results(checkout), "a sync")
         assert len(children(checkout)) >= 4
         worker.send(signal.SIGKILL)
@@ -232,6 +265,33 @@ def test_a_beat_of_its_own_ends_where_it_is_refused(start: Start, broker: Broker
         assert beat.wait() == 1
         assert "refused user 'guest'; check user and password" in beat.output
         assert "Traceback" not in beat.output
+
+
+def test_the_worker_answers_a_ping_and_obeys_no_other_application(checkout: Path, broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    ours = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_SYMBOLS": "AAPL,MSFT", "STOCKWIRE_SCHEDULE": "1h"}
+    environment = {**FOREIGN, **ours, "PYTHONPATH": ""}
+    with running(*WORKER, environment=environment, folder=checkout) as worker:
+        worker.wait_for("ready.")
+        for exchange in ("celery", "stockwire"):
+            other = Celery("other", broker=broker.url(), set_as_current=False)
+            other.conf.control_exchange = exchange
+            other.control.shutdown()
+        worker.wait_for("celery control shutdown was ignored: this worker answers only ping")
+        with channel_to(broker) as channel:
+            for body in (b"\x80\x04.", b"", b"[" * 5000, b" " * 5 * 2**20, json.dumps({"method": ["ping"]}).encode()):
+                headers = {"clock": "late", "expires": "never", "compression": "application/x-gzip"}
+                properties = {"content_type": "application/x-python-serialize", "headers": headers}
+                channel.basic.publish(body, "", "stockwire.pidbox", properties)
+        until(lambda: worker.output.count("a control message was dropped") == 5, "the malformed ones to be dropped")
+        with running(*CELERY, "inspect", "ping", environment=environment, folder=checkout) as inspect:
+            assert inspect.wait() == 0
+            assert "pong" in inspect.output
+            assert "1 node online" in inspect.output
+        until(lambda: results(checkout), "a sync")
+        assert len(read_events(broker, queue, 2)) == 2
+        assert worker.stop() == 0
+    assert worker.output.count("was ignored") == 1
 
 
 def test_results_of_last_week_are_forgotten(start: Start, checkout: Path, broker: BrokerAddress) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import Process, running, stockwire, until
+from tests.forked_processes import forked, stockwire
+from tests.processes import Process, until
 
 Rows = dict[tuple[str, str], Decimal]
 
@@ -20,8 +21,8 @@ def consumers(environment: dict[str, str]) -> Iterator[tuple[Process, Process]]:
     for name, rule in {"up": "AAPL crossing up 200", "over": "AAPL above 150"}.items():
         assert stockwire("rules", "add", name, rule, environment=environment).returncode == 0
     with (
-        running("./stockwire", "consume", "history", environment=environment) as history,
-        running("./stockwire", "consume", "alerts", environment=environment) as alerts,
+        forked("./stockwire", "consume", "history", environment=environment) as history,
+        forked("./stockwire", "consume", "alerts", environment=environment) as alerts,
     ):
         history.wait_for("consuming")
         alerts.wait_for("consuming")

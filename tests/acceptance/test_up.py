@@ -11,12 +11,28 @@ from typing import Any
 
 import pytest
 
+from consumers.registry import find_consumer
 from shared.errors import BrokerRefused
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connect
-from tests.processes import processes_in, running, stockwire, until
+from tests.forked_processes import stockwire
+from tests.processes import processes_in, running, until
+from tests.queues import channel_to
 
 UP_TIMEOUT = 90.0
+
+
+# A key of a provider that is not used.
+KEY = "key-of-finnhub-4711"
+# In `var`; only their owner can read them.
+PRIVATE = ("amqp", "rabbitmq", "up.env")
+
+
+def files_with(secrets: list[str], folder: Path) -> list[Path]:
+    """Return the files, other than the private ones, that hold one of the secrets."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in PRIVATE]
+    assert files
+    return [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)]
 
 
 @pytest.fixture
@@ -31,8 +47,9 @@ def ask(checkout: Path) -> Callable[..., Any]:
 
 
 def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Callable[..., Any]) -> None:
+    """On a private broker, where each process has its own user and guest may do nothing."""
     assert stockwire("rules", "add", "any", "AAPL above 0.01", folder=checkout).returncode == 0
-    (checkout / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\n")
+    (checkout / ".env").write_text(f"STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\nSTOCKWIRE_FINNHUB_KEY={KEY}\n")
     options = ("--every", "1s", "--symbols", "AAPL,BRK.B")
     with running(str(checkout / "stockwire"), "up", *options, environment={}, folder=checkout) as up:
         up.wait_for("starting a private one")
@@ -50,8 +67,25 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
         assert stockwire("sync", "MSFT", folder=checkout).returncode == 0
         up.wait_for("MSFT")
         until(lambda: ask("history", "MSFT"), "the price synced beside it")
+        processes, addresses = processes_in(checkout), addresses_of_processes(checkout)
+        assert {name: address.username for name, address in addresses.items()} == {
+            "consumers history": "stockwire-history",
+            "consumers alerts": "stockwire-alerts",
+            "celery -A producer": "stockwire-worker",
+        }
+        with pytest.raises(BrokerRefused):
+            connect(replace(addresses["consumers history"], username="guest", password="guest"), "test")
+        assert "nothing to do" in stockwire("permissions", "--apply", folder=checkout).stderr
         assert up.stop(signal.SIGINT, timeout=60) == 0
     assert "Traceback" not in up.output
+    secrets = [KEY, *(address.password for address in addresses.values())]
+    assert not [command for _, command in processes if any(secret in command for secret in secrets)]
+    assert not any(secret in up.output for secret in secrets)
+    assert files_with(secrets, checkout / "var") == []
+    for log in (checkout / "var" / "log").glob("*.log"):
+        assert "refused" not in log.read_text(), log
+    readable = [path for path in (checkout / "var" / "rabbitmq").glob("*") if path.stat().st_mode & 0o077]
+    assert (checkout / "var" / "rabbitmq").stat().st_mode & 0o077 == 0, readable
     assert processes_in(checkout) == []
     results = sqlite3.connect(checkout / "var" / "celery.db").execute("select status, result from celery_taskmeta")
     rows = results.fetchall()
@@ -61,18 +95,37 @@ def test_up_brings_the_whole_pipeline_and_ends_all_of_it(checkout: Path, ask: Ca
     assert sum(json.loads(result).get("published", 0) for _, result in rows) >= 6
 
 
+def addresses_of_processes(checkout: Path) -> dict[str, BrokerAddress]:
+    """Return the broker's address, with user and password, in the environment of each process of `up`."""
+    found = {}
+    for pid, command in processes_in(checkout):
+        variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        [url] = [each for each in variables if each.startswith("STOCKWIRE_AMQP_URL=")] or [""]
+        for name in ("consumers history", "consumers alerts", "celery -A producer"):
+            if name in command:
+                found[name] = BrokerAddress.parse(url.removeprefix("STOCKWIRE_AMQP_URL="))
+    return found
+
+
 def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     checkout: Path, ask: Callable[..., Any], broker: BrokerAddress
 ) -> None:
-    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
+    # Variables of another project, which Celery's program would obey.
+    foreign = {"CELERY_BROKER_URL": "amqp://127.0.0.1:1/", "WORKDIR": "/nowhere", "LOADER": "theirs", "APP": "theirs"}
+    environment = {**foreign, "STOCKWIRE_AMQP_URL": broker.url()}
     # The time counts from the start of the producer, which needs some seconds to send its first sync.
     options = ("--every", "1s", "--for", "10s")
-    with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
-        up.wait_for("broker")
-        second = stockwire("up", folder=checkout, environment=environment)
-        assert second.returncode == 1
-        assert "already" in second.stderr
-        assert up.wait(60) == 0
+    spec = find_consumer("alerts").queue_spec()
+    with channel_to(broker) as channel:
+        channel.queue.declare(spec.name, durable=True, arguments=spec.arguments)
+        channel.basic.consume(print, spec.name)
+        with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
+            up.wait_for("others than ./stockwire up in this folder consume from stockwire.alerts (1): another checkout")
+            up.wait_for("broker")
+            second = stockwire("up", folder=checkout, environment=environment)
+            assert second.returncode == 1
+            assert "already" in second.stderr
+            assert up.wait(60) == 0
     assert "private" not in up.output
     assert len(ask("symbols")) == 5
     assert processes_in(checkout) == []
@@ -136,31 +189,3 @@ def test_a_bad_option_is_one_line(checkout: Path, arguments: list[str], word: st
 def test_wrong_usage_exits_with_2(checkout: Path) -> None:
     assert stockwire("up", "--for", "soon", folder=checkout).returncode == 2
     assert stockwire("nonsense", folder=checkout).returncode == 2
-
-
-def test_on_a_private_broker_each_process_has_its_own_user_and_guest_may_do_nothing(checkout: Path) -> None:
-    (checkout / ".env").write_text("STOCKWIRE_AMQP_URL=amqp://127.0.0.1:1/\n")
-    with running(str(checkout / "stockwire"), "up", "--every", "1s", environment={}, folder=checkout) as up:
-        up.wait_for("AAPL", UP_TIMEOUT)
-        users = {}
-        for pid, command in processes_in(checkout):
-            variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
-            [url] = [each for each in variables if each.startswith("STOCKWIRE_AMQP_URL=")] or [""]
-            for name in ("consumers history", "consumers alerts", "celery -A producer"):
-                if name in command:
-                    users[name] = BrokerAddress.parse(url.removeprefix("STOCKWIRE_AMQP_URL="))
-        assert {name: address.username for name, address in users.items()} == {
-            "consumers history": "stockwire-history",
-            "consumers alerts": "stockwire-alerts",
-            "celery -A producer": "stockwire-worker",
-        }
-        guest = replace(users["consumers history"], username="guest", password="guest")
-        with pytest.raises(BrokerRefused):
-            connect(guest, "test")
-        assert "nothing to do" in stockwire("permissions", "--apply", folder=checkout).stderr
-        assert not any(address.password in up.output for address in users.values())
-        assert up.stop() == 0
-    for log in (checkout / "var" / "log").glob("*.log"):
-        assert "refused" not in log.read_text(), log
-    readable = [path for path in (checkout / "var" / "rabbitmq").glob("*") if path.stat().st_mode & 0o077]
-    assert (checkout / "var" / "rabbitmq").stat().st_mode & 0o077 == 0, readable

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from shared.messaging.address import BrokerAddress
-from tests.processes import running, stockwire
+from tests.forked_processes import stockwire
+from tests.processes import running
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
@@ -71,6 +72,8 @@ def test_the_last_symbol_stays(run: Run) -> None:
     assert (done.returncode, done.stdout) == (1, "removed AAPL (from the next sync on)\n")
     assert done.stderr == "MSFT was not removed: it is the last symbol on the watch list: add another one first\n"
     assert listed(run) == [("MSFT", "setting")]
+    done = run("watch", "remove", "NOBODY")
+    assert (done.returncode, done.stdout) == (1, "not on the watch list: NOBODY\n")
 
 
 def test_a_setting_of_which_all_was_removed_stops_a_sync_and_up_in_one_line(run: Run) -> None:

@@ -15,7 +15,8 @@ from typer.main import get_command
 from benchmarks.__main__ import cli as benchmarks
 from infra.cli import cli
 from shared.accounts import ACCOUNTS, FIELDS
-from shared.settings import PREFIX, ROOT, Settings, load_settings
+from shared.setting_names import PREFIX
+from shared.settings import ROOT, Settings, load_settings
 from tests.documents import PAGES, anchors, blocks, inline_code, links, sections
 
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"

@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 from infra.permissions.users import process_users
 from shared.accounts import ACCOUNTS, FIELDS
 from shared.messaging.address import BrokerAddress
-from shared.settings import PREFIX, ROOT, Settings, load_settings
+from shared.setting_names import PREFIX
+from shared.settings import ROOT, Settings, load_settings
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = ROOT / "infra/docker/Dockerfile"

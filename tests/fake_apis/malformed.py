@@ -14,6 +14,8 @@ from shared.errors import ProviderError
 from tests.event_factories import NOW
 
 _TEXTS = ["", "0", "0.0000", "-1.5", "12.50", "NaN", "1e5", "error", "success", "2026-11-20", "2026-11-20 15:59:58"]
+# The most that a price without the noise of a float may differ from the float: the error of a 32-bit float.
+NOISE = Decimal(2) ** -24
 # Numbers outside the range of prices.
 _EXTREMES = [Decimal("1e999999"), Decimal("-1e-999999"), Decimal("0.0"), 0, -1, 10**40, 2**63]
 _LEAVES = st.one_of(
@@ -59,8 +61,8 @@ def names_in(answer: Any) -> list[str]:
     return sorted({key for container, key in _places(answer) if isinstance(container, dict)})
 
 
-def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any, *, off: Decimal = Decimal(0)) -> None:
-    """Check that the API raises only ProviderError, and reads only prices in the answer, give or take `off` of them."""
+def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any) -> None:
+    """Check that the API raises only ProviderError, and reads only prices in the answer, give or take a float error."""
     found = api.read_error(status, answer, NOW)
     assert found is None or isinstance(found, ProviderError)
     for call in [*api.quote_requests(symbols, NOW), *api.quote_requests(symbols[:1], NOW)]:
@@ -70,26 +72,26 @@ def check_reading(api: Api, symbols: Sequence[str], status: int, answer: Any, *,
             continue
         assert set(answers) <= set(call.symbols)
         assert all(isinstance(each, Quote | ProviderError) for each in answers.values())
-        _check_prices([each for each in answers.values() if isinstance(each, Quote)], answer, off)
+        _check_prices([each for each in answers.values() if isinstance(each, Quote)], answer)
     if isinstance(api, HistoricalApi):
-        _check_history(api, symbols[0], answer, off)
+        _check_history(api, symbols[0], answer)
 
 
-def _check_history(api: HistoricalApi, symbol: str, answer: Any, off: Decimal) -> None:
+def _check_history(api: HistoricalApi, symbol: str, answer: Any) -> None:
     for interval in Interval:
         try:
-            quotes = api.history_request(symbol, interval, NOW - timedelta(days=3), NOW).read(answer)
+            bars = api.history_request(symbol, interval, NOW - timedelta(days=3), NOW).read(answer)
         except ProviderError:
             continue
-        _check_prices(quotes, answer, off)
+        _check_prices([each for each in bars if isinstance(each, Quote)], answer)
 
 
-def _check_prices(quotes: Sequence[Quote], answer: Any, off: Decimal) -> None:
+def _check_prices(quotes: Sequence[Quote], answer: Any) -> None:
     sent = {each for each in _numbers_in(answer) if each.is_finite() and abs(each.adjusted()) < 40}
     for quote in quotes:
         given = (quote.price, quote.open, quote.high, quote.low, quote.previous_close)
         prices = [price for price in given if price is not None]
-        assert all(any(abs(each - price) <= abs(each) * off for each in sent) for price in prices)
+        assert all(any(abs(each - price) <= abs(each) * NOISE for each in sent) for price in prices)
         assert all(price > 0 for price in prices)
         assert quote.as_of.utcoffset() == timedelta()
 

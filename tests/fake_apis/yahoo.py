@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from producer.providers.http.apis.yahoo import yahoo_symbol
+from producer.providers.http.apis.yahoo_symbols import yahoo_symbol
 from tests.fake_http_server import Answer, Request
 
 _CHART = "/v8/finance/chart/"

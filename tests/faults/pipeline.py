@@ -13,14 +13,14 @@ from sqlalchemy.engine import make_url
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.tables import SCHEMA
-from shared.database import opened
+from shared.database.engine import opened
+from shared.database.schema import create_schema
 from shared.events import PriceAlert
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import connected
 from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.queues import count_messages
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
-from shared.schema import create_schema
 from shared.times import utc_now
 from tests.faults.delivery_log import DELIVERIES, read_deliveries
 from tests.faults.ledger import (

@@ -5,9 +5,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -20,20 +20,24 @@ from consumers.alerts import alerting, handler
 from consumers.alerts import store as alerts_store
 from consumers.alerts.handler import alerts as real_alerts
 from consumers.alerts.tables import alerts as alerts_table
+from consumers.history import store as history_store
 from consumers.history.handler import history as real_history
 from shared.cli import logs
 from shared.cli.output import print_lines
-from shared.database import opened, writing
+from shared.database.engine import opened, writing
+from shared.database.sqlite.guard import SqliteGuard
 from shared.errors import BrokerUnavailable, OutputError, PublishError, PublishRefused
 from shared.events import StockData
+from shared.messaging import runner
 from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp import frames, held_bytes, subscription
 from shared.messaging.consumer import Consumer, Handler
+from shared.messaging.dead_letters import dead_letter
+from shared.messaging.delivery import DeliveryPolicy, Rejected
 from shared.messaging.messages import Delivery, Message
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EXCHANGE
 from shared.settings import Settings
-from shared.sqlite_guard import SqliteGuard
 from shared.times import format_sortable, utc_now
 from tests.faults.delivery_log import log_deliveries
 from tests.faults.pipeline import RULES
@@ -129,6 +133,14 @@ def decode_without_clock(delivery: Delivery, _now: datetime) -> StockData:
 
 
 @contextmanager
+def open_without_horizon(settings: Settings) -> Iterator[Handler]:
+    """Open history in a process that never replaces a price because of the time of its observation."""
+    history_store.CLOCK_TOLERANCE = datetime.max.replace(tzinfo=UTC) - utc_now() - timedelta(hours=1)
+    with real_history.open(settings) as handler:
+        yield handler
+
+
+@contextmanager
 def open_holding_everything(settings: Settings) -> Iterator[Handler]:
     """Open history in a process that keeps bodies of any size, and any number of bytes."""
     subscription.MAX_BODY = held_bytes.MAX_HELD = frames.MAX_BATCH = sys.maxsize
@@ -183,7 +195,7 @@ alerts_acknowledging_first = log_deliveries(acknowledging_first(real_alerts))
 history_without_dedupe = log_deliveries(replace(real_history, open=open_without_dedupe))
 history_not_flushed = log_deliveries(replace(real_history, open=open_without_flushing))
 history_holding_everything = log_deliveries(replace(real_history, open=open_holding_everything))
-history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock))
+history_without_clock = log_deliveries(replace(real_history, decode=decode_without_clock, open=open_without_horizon))
 alerts_named_by_event_id = log_deliveries(replace(real_alerts, open=open_named_by_event_id))
 alerts_without_watermarks = log_deliveries(replace(real_alerts, open=open_without_watermarks))
 history_unguarded = log_deliveries(unguarded(real_history))
@@ -277,6 +289,29 @@ class RepeatingPublisher(Publisher):
             return super().publish(messages)
         except PublishRefused as error:
             raise PublishError(error.failures) from error
+
+
+class DroppingPolicy(DeliveryPolicy):
+    """Acknowledges an invalid message even if RabbitMQ refuses its dead letter."""
+
+    def _dead_letter(self, rejected: Sequence[Rejected], subscription: subscription.Subscription) -> None:
+        with suppress(PublishRefused):
+            self._publisher.publish(
+                dead_letter(delivery, self._queue, reason, utc_now()) for delivery, reason in rejected
+            )
+        self._log_rejected(rejected)
+        subscription.acknowledge_each([delivery for delivery, _ in rejected])
+
+
+@contextmanager
+def open_dropping_dead_letters(settings: Settings) -> Iterator[Handler]:
+    """Open history in a process that drops what it cannot dead-letter."""
+    runner.DeliveryPolicy = DroppingPolicy  # type: ignore[misc]
+    with real_history.open(settings) as handle:
+        yield handle
+
+
+history_dropping_dead_letters = replace(real_history, open=open_dropping_dead_letters)
 
 
 @contextmanager

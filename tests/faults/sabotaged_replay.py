@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from infra.cli import cli
-from producer import commands
+from producer import replay_command
 from shared.errors import BrokerUnavailable
 from shared.messaging.address import BrokerAddress
 from shared.messaging.messages import Message
@@ -35,5 +35,5 @@ def careless_publisher(address: BrokerAddress, *_: object, **__: object) -> Iter
 
 
 if __name__ == "__main__":
-    commands.Publisher = careless_publisher  # type: ignore[assignment, misc]
+    replay_command.Publisher = careless_publisher  # type: ignore[assignment, misc]
     cli()

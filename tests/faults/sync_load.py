@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from producer.celery_app import queue
 from producer.market_service import make_event
 from producer.providers.simulated import SimulatedProvider
-from producer.task_queue import QUEUE
+from producer.task_queue.topology import QUEUE
 from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.times import format_instant, utc_now

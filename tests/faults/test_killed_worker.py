@@ -63,7 +63,10 @@ def wait_for_a_moment(workers: Workers, chaos: random.Random, *, at_work: bool) 
 
 def finish(pipeline: Pipeline, syncs: SyncLoad, workers: Workers) -> None:
     """Let the worker finish all syncs and stop it. No other process may be left."""
-    until(workers.has_nothing_to_take, "the worker to take all syncs", 120)
+    try:
+        until(workers.has_nothing_to_take, "the worker to take all syncs", 120)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; the worker said:\n{workers.now.output[-5000:]}") from error
     deadline = time.monotonic() + 30
     while is_missing(pipeline, syncs, workers) and time.monotonic() < deadline:
         time.sleep(0.5)

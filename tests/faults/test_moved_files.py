@@ -66,6 +66,10 @@ def remove_the_wal(files: Files) -> None:
     files.beside("-shm").unlink()
 
 
+def empty_the_wal(files: Files) -> None:
+    os.truncate(files.beside("-wal"), 0)
+
+
 def move_a_copy_over_it(files: Files) -> None:
     files.copy.rename(files.path)
 
@@ -83,7 +87,7 @@ def write_garbage_over_it(files: Files) -> None:
         file.write(os.urandom(files.path.stat().st_size))
 
 
-MOVES = (remove, move, move_the_database_alone, remove_the_wal, move_a_copy_over_it)
+MOVES = (remove, move, move_the_database_alone, remove_the_wal, empty_the_wal, move_a_copy_over_it)
 DAMAGES = (copy_over_it, cut_it, write_garbage_over_it)
 Change = Callable[[Files], None]
 
@@ -136,7 +140,10 @@ def change_under_history(pipeline: Pipeline, change: Change, consumer: str) -> N
         assert_eventually(lambda: pipeline.waiting("history") == 0, "the other events to be delivered", 60)
         time.sleep(1)
         process.stop(signal.SIGKILL)
-    with pipeline.consuming(consumer) as another:
+    with pipeline.consuming(consumer, ready=False) as another:
+        assert_eventually(lambda: "consuming" in another.output or not another.running, "the next consumer")
+        if not another.running:
+            raise PromiseBroken(f"the next consumer does not start:\n{another.output}")
         pipeline.drain("history", another)
     found = stored(pipeline.history)
     assert_none("events acknowledged after the change, and not stored", new - found)
@@ -144,8 +151,8 @@ def change_under_history(pipeline: Pipeline, change: Change, consumer: str) -> N
         assert_none("events lost that were stored before the move", (checkpointed | in_wal) - stored(files.moved))
     if change is remove_the_wal:
         assert_none("events lost that were stored before the change", (checkpointed | in_wal) - found)
-    if change is move_a_copy_over_it:
-        assert_none("events lost that are in the copy", checkpointed - found)
+    if change in (empty_the_wal, move_a_copy_over_it):
+        assert_none("events lost that are in the database", checkpointed - found)
     assert_prints(process, "while in use: opened the file that is there now")
 
 
@@ -200,18 +207,30 @@ def test_control_of_damaged_files(pipeline: Pipeline, damage: Change) -> None:
     damage_under_history(pipeline, damage, f"{SABOTAGED}:history_unguarded")
 
 
-@fault
-def test_a_consumer_does_not_start_on_a_file_that_was_damaged_before(pipeline: Pipeline) -> None:
+def start_on_a_damaged_file(pipeline: Pipeline, consumer: str) -> None:
+    """Damage the file while the consumer runs, and start the consumer again without putting back a copy."""
     files = Files(pipeline.history)
     pipeline.declare("history")
-    with pipeline.consuming("history") as process:
+    with pipeline.consuming(consumer) as process:
         _, _, others = prepare(pipeline, files)
         write_garbage_over_it(files)
         publish(pipeline, others)
-        assert_eventually(lambda: not process.running, "the end of the consumer")
-    with pipeline.consuming("history", ready=False) as process:
+        assert_eventually(lambda: not process.running, "the end of the consumer", 20)
+    with pipeline.consuming(consumer, ready=False) as process:
+        assert_eventually(lambda: not process.running, "the end of the next consumer", 20)
         assert process.wait() == 1
         assert STOP_FIRST in process.output
+    assert_eventually(lambda: pipeline.waiting("history") == AFTER, f"{AFTER} events in the queue")
+
+
+@fault
+def test_a_consumer_does_not_start_on_a_file_that_was_damaged_before(pipeline: Pipeline) -> None:
+    start_on_a_damaged_file(pipeline, "history")
+
+
+@control
+def test_control_of_a_start_on_a_damaged_file(pipeline: Pipeline) -> None:
+    start_on_a_damaged_file(pipeline, f"{SABOTAGED}:history_unguarded")
 
 
 def remove_rules(pipeline: Pipeline, consumer: str) -> None:

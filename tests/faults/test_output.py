@@ -30,9 +30,9 @@ def print_to_a_full_disk(pipeline: Pipeline, consumer: str) -> None:
         assert_eventually(lambda: len(pipeline.deliveries("alerts")) >= EVENTS, "all events", DEADLINE)
         # The output that was lost is an error.
         assert process.stop() == 1
+    pipeline.check_alerts(ledger)
     assert "standard output cannot be written (No space left on device)" in process.output
     assert "./stockwire alerts lists them" in process.output
-    pipeline.check_alerts(ledger)
 
 
 def test_alerts_are_raised_and_published_if_they_cannot_be_printed(pipeline: Pipeline) -> None:

@@ -15,7 +15,7 @@ from tests.event_factories import price_series, raw_message
 from tests.faults.assertions import assert_eventually
 from tests.faults.markers import control, fault
 from tests.faults.pipeline import SABOTAGED, Pipeline
-from tests.processes import Process
+from tests.processes import Process, until
 from tests.queues import dead_letters, declare, publish, waiting
 
 # Crosses 100 and 97 again and again.
@@ -71,18 +71,30 @@ def test_control_of_pending_alerts(pipeline: Pipeline, users: BrokerUsers) -> No
     refuse_alerts(pipeline, users, f"{SABOTAGED}:alerts_that_repeat_refusals")
 
 
-@fault
-def test_a_dead_letter_that_is_refused_ends_history_and_is_neither_lost_nor_acknowledged(
-    pipeline: Pipeline, users: BrokerUsers
-) -> None:
+def refuse_dead_letter(pipeline: Pipeline, users: BrokerUsers, consumer: str = "history") -> Process:
+    """Let history run as a user who may not publish dead letters, and then as one who may. Return the first process."""
     pipeline.declare("history")
     needed = real_history.permissions(real_history.queue_spec())
     pipeline.through = users.add(without(needed, DEAD_EXCHANGE.replace(".", r"\.")))
     publish(pipeline.address, raw_message(b"?"))
-    with pipeline.consuming("history") as process:
-        assert_eventually(lambda: not process.running, "history to end", 20)
-        assert process.wait() == 1
+    with pipeline.consuming(consumer) as process:
+        until(lambda: not process.running or "dead-lettered" in process.output, "the message to be handled")
+    pipeline.through = None
+    with pipeline.consuming("history") as another:
+        assert_eventually(lambda: dead_letters(pipeline.address, "stockwire.history"), "the dead letter", 10)
+        assert another.stop() == 0
+    return process
+
+
+@fault
+def test_a_dead_letter_that_is_refused_ends_history_and_is_neither_lost_nor_acknowledged(
+    pipeline: Pipeline, users: BrokerUsers
+) -> None:
+    process = refuse_dead_letter(pipeline, users)
+    assert process.wait() == 1
     users.run_named_command(process.output.splitlines()[-1])
-    with pipeline.consuming("history") as process:
-        assert_eventually(lambda: dead_letters(pipeline.address, "stockwire.history"), "the dead letter")
-        assert process.stop() == 0
+
+
+@control
+def test_control_of_a_refused_dead_letter(pipeline: Pipeline, users: BrokerUsers) -> None:
+    refuse_dead_letter(pipeline, users, f"{SABOTAGED}:history_dropping_dead_letters")

@@ -1,1 +1,1 @@
-"""Migrations of the alerts database by Alembic. `shared.migrations` runs them."""
+"""Migrations of the alerts database by Alembic. `shared.database.migrations` runs them."""

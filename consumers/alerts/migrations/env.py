@@ -1,8 +1,5 @@
-"""Run the migrations that Alembic has chosen, on the connection and in the transaction of `shared.migrations`."""
+"""The file that Alembic runs for this folder of migrations."""
 
-from alembic import context
+from shared.database.migrations import run_scripts
 
-attributes = context.config.attributes
-context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
-with context.begin_transaction():
-    context.run_migrations()
+run_scripts()

@@ -35,7 +35,7 @@ from consumers.alerts.notifications.undelivered import count_deliveries
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import DeliveryFailed, SettingsError
 from shared.times import format_duration, parse_duration, utc_now
 

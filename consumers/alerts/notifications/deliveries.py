@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, selec
 
 from consumers.alerts.notifications.targets import DEFAULT_TTL
 from consumers.alerts.tables import deliveries, targets
-from shared.schema import insert_into
+from shared.database.schema import insert_into
 
 # Sent deliveries are kept for this long, and those that were given up for longer.
 KEEP_SENT = timedelta(days=7)

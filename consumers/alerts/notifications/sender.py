@@ -34,9 +34,9 @@ from consumers.alerts.notifications.target_threads import TargetThreads
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA
 from shared.backoff import Backoff
-from shared.database import check_files, opened, reading, writing
+from shared.database.engine import check_files, opened, reading, writing
+from shared.database.schema import create_schema
 from shared.errors import StorageError, StorageReopened
-from shared.schema import create_schema
 from shared.times import format_duration, utc_now
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from shared.database import reading, sqlite_file, translate_errors
+from shared.database.engine import reading, sqlite_file, translate_errors
 from shared.locks import file_lock
 
 _LOCK = text("SELECT pg_try_advisory_lock(hashtext('stockwire.alerts.sender'))")

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, tr
 from consumers.alerts.notifications.deliveries import UNDELIVERED, State
 from consumers.alerts.notifications.target_store import find_target
 from consumers.alerts.tables import deliveries
-from shared.database import reading
+from shared.database.engine import reading
 from shared.errors import SettingsError
 from shared.times import format_sortable
 

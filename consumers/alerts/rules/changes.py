@@ -16,7 +16,7 @@ from consumers.alerts.states import RuleState, Status
 from consumers.alerts.store import count_batch, load_feeds, save_feeds, save_states
 from consumers.alerts.tables import rule_states, rules, window_prices
 from consumers.alerts.watermarks import Watermark
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import SettingsError
 
 

@@ -27,7 +27,7 @@ from consumers.alerts.tables import alerts
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.database import reading
+from shared.database.engine import reading
 from shared.errors import SettingsError
 from shared.prices import format_price
 from shared.times import format_duration, format_instant, format_sortable, utc_now

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from consumers.alerts.rules.changes import revise_rule
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.store import begin_change, check_targets, delete_rules, insert_rules, stored_rules
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import SettingsError
 
 _RULES_PER_PART = 1000

@@ -6,7 +6,7 @@ from consumers.alerts.conditions.base import Condition
 from consumers.alerts.conditions.registry import all_conditions, conditions_by_phrase, supported_conditions
 from consumers.alerts.rules.models import EVERY_SYMBOL, Terms
 from shared.errors import InvalidEvent
-from shared.symbols import check_symbol
+from shared.symbols import read_symbol
 
 MAX_NAME = 128
 
@@ -62,6 +62,6 @@ def parse_symbol(word: str) -> str:
     if word == EVERY_SYMBOL:
         return word
     try:
-        return check_symbol(word.upper())
+        return read_symbol(word)
     except InvalidEvent as error:
         raise ValueError(f"{error}; * stands for every symbol") from error

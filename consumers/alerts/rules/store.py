@@ -21,10 +21,10 @@ from consumers.alerts.tables import (
     watermarks,
     window_prices,
 )
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
+from shared.database.schema import insert_into
 from shared.errors import SettingsError
 from shared.prices import NOT_REAL
-from shared.schema import insert_into
 
 _ROWS_PER_PART = 1000
 

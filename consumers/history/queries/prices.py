@@ -6,25 +6,29 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import dropwhile, islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
+from consumers.history.migrations import LATEST_REVISION
+from consumers.history.splits import SplitAdjustment
+from shared.database.reader import Reader, check_revision, open_reader
+from shared.database.sqlite.reading import database_exists
 from shared.errors import StorageError
-from shared.prices import format_price, from_float
+from shared.prices import format_price, from_float, is_real
 from shared.settings import Settings
-from shared.sql_reader import Reader, open_reader
-from shared.sqlite_reading import database_exists
-from shared.times import format_sortable, from_micros, to_micros
+from shared.times import format_sortable, from_micros, is_intraday, to_micros
 
-PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at")
+PRICE_HISTORY_COLUMNS = ("symbol", "as_of", "price", "currency", "volume", "provider", "observed_at", "interval")
 
-_PRICES = """
-    SELECT series.symbol, price.as_of, price.price, price.currency, price.volume, series.provider, price.lag
-    FROM series JOIN price ON price.series_id = series.id
+_QUOTES = "SELECT as_of, price, currency, volume, lag FROM quote WHERE series_id = :series_id"
+_BARS = "SELECT as_of, close, currency, volume, lag FROM bar WHERE series_id = :series_id"
+_COUNTS = """
+    SELECT symbol, provider, interval, min(as_of), max(as_of), count(*)
+    FROM series JOIN {table} ON {table}.series_id = series.id
+    GROUP BY symbol, provider, interval
 """
-# Time and provider of a row of `_PRICES`.
-_ORDER = itemgetter(1, 5)
+# Time, provider and interval of a row, which sort the rows of a symbol.
+_ORDER = itemgetter(1, 5, 7)
 _ROWS_PER_PART = 10_000
-_NEWEST_OF_SERIES = "price.as_of = (SELECT max(other.as_of) FROM price AS other WHERE other.series_id = series.id)"
 
 
 @contextmanager
@@ -39,94 +43,131 @@ def history_reader(settings: Settings) -> Iterator[Reader]:
         # The view is created last.
         if not reader.has_table("price_history"):
             raise missing
+        check_revision(reader, "history", LATEST_REVISION, "./stockwire consume history")
         yield reader
 
 
 def read_prices(
-    reader: Reader, symbol: str, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
+    reader: Reader,
+    symbol: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    *,
+    provider: str | None = None,
+    adjustment: SplitAdjustment | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the newest `limit` rows of `price_history` for one symbol with since <= as_of < until, oldest first.
 
-    Prices are exact decimals as text. Times are ISO 8601 text in UTC. The rows are read in parts, so that a reader who
-    takes them slowly, such as a pager, does not keep SQLite from shortening its WAL.
+    With `provider`, only its rows. Prices are decimals as text, exact unless there is an `adjustment` for splits. Times
+    are ISO 8601 text in UTC. The rows are read in parts, so that a reader who takes them slowly, such as a pager, does
+    not keep SQLite from shortening its WAL.
     """
     first = None if since is None else to_micros(since)
     end = None if until is None else to_micros(until)
-    oldest = None if limit is None else _find_oldest(reader, symbol, first, end, limit)
+    stored = find_series(reader, symbol, provider)
+    oldest = None if limit is None else _find_oldest(reader, stored, first, end, limit)
     if oldest:
         first = oldest[0]
-    providers = reader.select("SELECT id, provider FROM series WHERE symbol = :symbol", {"symbol": symbol})
-    series = [_read_series(reader, symbol, series_id, provider, first, end) for series_id, provider in providers]
-    rows = heapq.merge(*series, key=_ORDER)
-    # A provider of the same time may come before the oldest row.
+    rows = heapq.merge(*(_read_series(reader, each, first, end) for each in stored), key=_ORDER)
+    # Another series of the same time may come before the oldest row.
     newest = dropwhile(lambda row: _ORDER(row) < oldest, rows) if oldest else rows
-    return map(_readable, islice(newest, limit))
+    return (_readable(row, adjustment) for row in islice(newest, limit))
 
 
 def latest_prices(reader: Reader, symbols: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the newest row of `price_history` for each of the symbols (default: all), sorted by symbol."""
     names = {f"symbol_{number}": symbol for number, symbol in enumerate(symbols)}
-    condition = _NEWEST_OF_SERIES
+    sql = "SELECT * FROM latest_prices"
     if names:
-        condition += f" AND series.symbol IN ({', '.join(f':{name}' for name in names)})"
-    sql = f"{_PRICES} WHERE {condition} ORDER BY series.symbol, price.as_of, series.provider"
-    # The query returns one row per symbol and provider; the last row of a symbol is its newest.
-    return list({row[0]: _readable(row) for row in reader.select(sql, names)}.values())
+        sql += f" WHERE symbol IN ({', '.join(f':{name}' for name in names)})"
+    rows = reader.select(sql, names)
+    found = sorted((dict(zip(PRICE_HISTORY_COLUMNS, row, strict=True)) for row in rows), key=itemgetter("symbol"))
+    return [{**row, "price": format_price(from_float(row["price"]))} for row in found]
 
 
 def stored_symbols(reader: Reader) -> list[dict[str, Any]]:
-    """Return first and last `as_of` and the number of rows for each symbol and provider."""
-    sql = """
-        SELECT series.symbol, series.provider, min(price.as_of), max(price.as_of), count(*)
-        FROM series JOIN price ON price.series_id = series.id
-        GROUP BY series.symbol, series.provider
-        ORDER BY series.symbol, series.provider
-    """
+    """Return first and last `as_of` and the number of rows for each symbol, provider and interval."""
+    rows = [*reader.select(_COUNTS.format(table="quote")), *reader.select(_COUNTS.format(table="bar"))]
     return [
         {
             "symbol": symbol,
             "provider": provider,
+            "interval": interval or None,
             "first": format_sortable(from_micros(first)),
             "last": format_sortable(from_micros(last)),
-            "rows": rows,
+            "rows": count,
         }
-        for symbol, provider, first, last, rows in reader.select(sql)
+        for symbol, provider, interval, first, last, count in sorted(rows)
     ]
 
 
-def _find_oldest(reader: Reader, symbol: str, first: int | None, end: int | None, limit: int) -> tuple[int, str] | None:
-    """Return time and provider of the oldest of the newest `limit` rows; None if there are not more rows."""
-    sql = f"{_PRICES} WHERE series.symbol = :symbol"
-    if first is not None:
-        sql += " AND price.as_of >= :first"
-    if end is not None:
-        sql += " AND price.as_of < :end"
-    sql += " ORDER BY price.as_of DESC, series.provider DESC LIMIT 1 OFFSET :skipped"
-    parameters = {"symbol": symbol, "first": first, "end": end, "skipped": limit - 1}
-    found = [_ORDER(row) for row in reader.select(sql, parameters)]
-    return found[0] if found else None
+class Series(NamedTuple):
+    """A stored series: the quotes of a symbol from one provider, or its bars of one length, which is `interval`.
+
+    `bar_offset` is the time in microseconds from the start of a bar to its `as_of`.
+    """
+
+    id: int
+    symbol: str
+    provider: str
+    interval: str
+    bar_offset: int
+    currency: str | None
+
+
+def find_series(
+    reader: Reader, symbol: str, provider: str | None = None, *, only_comparable: bool = False
+) -> list[Series]:
+    """Return the series of a symbol, of one provider if given.
+
+    With `only_comparable`, simulated and replayed series are left out if there are others.
+    """
+    sql = "SELECT id, symbol, provider, interval, bar_offset, currency FROM series WHERE symbol = :symbol"
+    found = [Series(*row) for row in reader.select(sql, {"symbol": symbol})]
+    if provider:
+        return [each for each in found if each.provider == provider]
+    real = [each for each in found if is_real(each.provider)]
+    return real or found if only_comparable else found
+
+
+def _find_oldest(
+    reader: Reader, stored: Sequence[Series], first: int | None, end: int | None, limit: int
+) -> tuple[int, str, str] | None:
+    """Return the order of the oldest of the newest `limit` rows; None if there are not more rows."""
+    rows = (_read_series(reader, each, first, end, newest_first=True) for each in stored)
+    newest = heapq.merge(*rows, key=_ORDER, reverse=True)
+    return next(map(_ORDER, islice(newest, limit - 1, None)), None)
 
 
 def _read_series(
-    reader: Reader, symbol: str, series_id: int, provider: str, first: int | None, end: int | None
+    reader: Reader, stored: Series, first: int | None, end: int | None, *, newest_first: bool = False
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of one provider with first <= as_of < end, oldest first, in the columns of `_PRICES`."""
-    sql = "SELECT as_of, price, currency, volume, lag FROM price WHERE series_id = :series_id"
-    if end is not None:
-        sql += " AND as_of < :end"
+    """Yield the rows of one series with first <= as_of < end: symbol, `as_of`, the price and its details."""
+    direction = "DESC" if newest_first else "ASC"
     while True:
-        part = sql if first is None else f"{sql} AND as_of >= :first"
-        parameters = {"series_id": series_id, "first": first, "end": end, "rows": _ROWS_PER_PART}
-        rows = list(reader.select(f"{part} ORDER BY as_of LIMIT :rows", parameters))
+        sql = _BARS if stored.interval else _QUOTES
+        if first is not None:
+            sql += " AND as_of >= :first"
+        if end is not None:
+            sql += " AND as_of < :end"
+        parameters = {"series_id": stored.id, "first": first, "end": end, "rows": _ROWS_PER_PART}
+        rows = list(reader.select(f"{sql} ORDER BY as_of {direction} LIMIT :rows", parameters))
         for as_of, price, currency, volume, lag in rows:
-            yield symbol, as_of, price, currency, volume, provider, lag
+            known = stored.currency if currency is None else currency or None
+            yield stored.symbol, as_of, price, known, volume, stored.provider, lag, stored.interval
         if len(rows) < _ROWS_PER_PART:
             return
-        first = rows[-1][0] + 1
+        if newest_first:
+            end = rows[-1][0]
+        else:
+            first = rows[-1][0] + 1
 
 
-def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
-    symbol, as_of, price, currency, volume, provider, lag = row
+def _readable(row: tuple[Any, ...], adjustment: SplitAdjustment | None) -> dict[str, Any]:
+    symbol, as_of, price, currency, volume, provider, lag, interval = row
+    if adjustment is not None:
+        price = adjustment.adjust(price, as_of, is_daily=bool(interval) and not is_intraday(interval))
     return {
         "symbol": symbol,
         "as_of": format_sortable(from_micros(as_of)),
@@ -135,4 +176,5 @@ def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
         "volume": volume,
         "provider": provider,
         "observed_at": format_sortable(from_micros(as_of + lag)),
+        "interval": interval or None,
     }

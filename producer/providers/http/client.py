@@ -1,5 +1,6 @@
 """GET requests to one provider: with timeouts and retries, to its own server only, with no key in any message."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from producer.providers.http.apis.base import RequestAuth
 from producer.providers.http.parsing import truncate
 from producer.providers.http.request_errors import explain_request_error
 from producer.providers.http.retries import Retries
-from shared.errors import InvalidResponse, ProviderUnavailable
+from shared.errors import ProviderUnavailable, UnreadableResponse
 from shared.http.deadline import DeadlineAdapter, call_deadline
 from shared.http.request_errors import REQUEST_ERRORS
 from shared.http.retry_after import read_retry_after
@@ -47,7 +48,7 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @dataclass(frozen=True)
 class Response:
-    """A whole response; `retry_after` is in seconds."""
+    """A whole response; `retry_after` is in seconds. An invalid byte in its text is a replacement character."""
 
     status: int
     reason: str
@@ -86,7 +87,7 @@ class Client:
     def get(self, path: str, query: Mapping[str, str], reserve: Callable[[], None] = lambda: None) -> Response:
         """Send a GET and return its response. `reserve` is called before each retry; RateLimited prevents the retry.
 
-        Raises ProviderUnavailable without a whole response, and InvalidResponse if the body cannot be decoded.
+        Raises ProviderUnavailable without a whole response, and UnreadableResponse if the body cannot be decoded.
         """
         with call_deadline(self._timeouts.call) as deadline:
             try:
@@ -155,8 +156,9 @@ class Client:
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._max_body:
-                raise InvalidResponse(f"the body is longer than {self._max_body // 2**20} MiB")
-        text = body.decode(errors="replace")
+                raise UnreadableResponse(f"the body is longer than {self._max_body // 2**20} MiB")
+        # UTF-8 unless a byte order mark, or zeros between the bytes of ASCII, show another encoding of Unicode.
+        text = body.decode(json.detect_encoding(bytes(body[:4])), errors="replace")
         # The reason is whatever the server writes there, at any length.
         reason = truncate(response.reason or "", _MAX_REASON)
         return Response(response.status_code, reason, text, read_retry_after(response))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from producer.providers.http.apis.base import Api, HistoricalApi
 from producer.providers.http.circuit_breaker import CircuitBreaker, load_circuit_breaker, save_circuit_breaker
 from producer.providers.http.circuit_guard import CircuitGuard
@@ -23,15 +23,19 @@ from producer.providers.http.request_sender import RequestSender
 from producer.providers.http.throttle import Throttle
 from producer.state import open_state
 from shared.accounts import Account
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import NoPrices, StorageUnavailable
-from shared.settings import PREFIX
-from shared.times import utc_now
+from shared.setting_names import PREFIX
+from shared.times import format_instant, utc_now
 
 log = logging.getLogger(__name__)
 
 # Most plans are up to 15 minutes behind the market. Until then, a five-minute bar may be incomplete.
 _MAX_DELAY = timedelta(minutes=20)
+
+
+# Midnight UTC of today's date in the easternmost time zone is up to 14 hours ahead.
+_MAX_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,9 @@ class HistoricalHttpProvider(HttpProvider):
     def max_range(self, interval: Interval) -> timedelta:
         return self.api.max_range(interval)
 
-    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> Sequence[Quote | InvalidBar]:
         """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
         request = self.api.history_request(symbol, interval, since, until)
         timeouts = replace(self.timeouts, call=self.timeouts.history)
@@ -134,7 +140,18 @@ class HistoricalHttpProvider(HttpProvider):
                 found = sender.send(request, 1)
             except NoPrices:
                 found = []
+        now = self.clock()
         # `as_of` is the beginning of a daily bar, and the end of a five-minute bar.
-        ended = self.clock() - (interval.length if interval is Interval.DAY else _MAX_DELAY)
-        by_time = {each.as_of: each for each in found if since <= each.as_of < until and each.as_of <= ended}
-        return [by_time[moment] for moment in sorted(by_time)]
+        ended = now - (interval.length if interval is Interval.DAY else _MAX_DELAY)
+        found = [_refuse_future(each, now + _MAX_AHEAD) for each in found]
+        wanted = [each for each in found if each.as_of is None or since <= each.as_of < until]
+        by_time = {each.as_of: each for each in wanted if isinstance(each, Quote) and each.as_of <= ended}
+        invalid = [each for each in wanted if isinstance(each, InvalidBar)]
+        return [*(by_time[moment] for moment in sorted(by_time)), *invalid]
+
+
+def _refuse_future(bar: Quote | InvalidBar, latest: datetime) -> Quote | InvalidBar:
+    """Return the bar, without its time if that time is later than `latest`."""
+    if bar.as_of is None or bar.as_of <= latest:
+        return bar
+    return InvalidBar(None, f"the time {format_instant(bar.as_of)} is in the future")

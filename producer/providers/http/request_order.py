@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Connection, Table, Text, select, update
 
 from producer.state import metadata
-from shared.schema import insert_into
+from shared.database.schema import insert_into
 from shared.times import to_micros
 
 # `at` is in microseconds since 1970, UTC.

@@ -11,9 +11,9 @@ from producer.providers.http.quota import Reservation, refund, reserve
 from producer.providers.http.request_order import least_recently_requested, record_requested
 from producer.providers.http.request_runner import Results
 from shared.accounts import Account
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import ProviderUnavailable, RateLimited, StorageUnavailable
-from shared.settings import PREFIX
+from shared.setting_names import PREFIX
 
 
 @dataclass(frozen=True)

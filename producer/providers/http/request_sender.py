@@ -4,14 +4,15 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from producer.providers.base import Quote
-from producer.providers.http.apis.base import Api, Request, Result
+from producer.providers.http.apis.base import Api, QuoteRequest, Request, Result
 from producer.providers.http.circuit_guard import CircuitGuard
 from producer.providers.http.client import Client
 from producer.providers.http.responses import read_response
 from producer.providers.http.throttle import Throttle
-from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited
+from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnreadableResponse
 
 
 class RequestSender:
@@ -49,7 +50,7 @@ class RequestSender:
     def send(self, request: Request[Result], cost: int, *, has_fallback: bool = False) -> Result:
         """Send one request, whose `cost` in credits is reserved, and return its result. Raises ProviderError.
 
-        With a fallback, an invalid answer does not count as a failure of the provider.
+        An invalid answer does not count as a failure of the provider if it concerns one symbol, or has a fallback.
         """
         self._check(cost)
         self._throttle.wait()
@@ -62,7 +63,7 @@ class RequestSender:
                 result = request.read(read_response(self._api, response, self._clock()))
         except ProviderError as error:
             completed = self._complete(error)
-            if not (has_fallback and isinstance(error, InvalidResponse)):
+            if not (isinstance(error, InvalidResponse) and (has_fallback or _concerns_one_symbol(request, error))):
                 self._guard.record_failure(completed)
             raise completed from None
         self._guard.record_success()
@@ -87,3 +88,9 @@ class RequestSender:
             with self._lock:
                 self.unused_credits += cost
             raise
+
+
+def _concerns_one_symbol(request: Request[Any], error: InvalidResponse) -> bool:
+    """Return True if the request has one symbol, and its answer was at least readable."""
+    is_for_one = not isinstance(request, QuoteRequest) or len(request.symbols) == 1
+    return is_for_one and not isinstance(error, UnreadableResponse)

@@ -14,6 +14,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 
 # The wait after a 429 without a Retry-After header: quotas are per minute.
@@ -25,7 +26,7 @@ def read_response(api: Api, response: Response, now: datetime) -> Json:
     """Return the JSON of a successful response. Raises ProviderError with the details of any other response."""
     try:
         answer = parse_json(response.text)
-    except InvalidResponse as error:
+    except UnreadableResponse as error:
         raise _status_error(api.name, response, describe_text(response.text), now, is_json=False) or error from None
     found = api.read_error(response.status, answer, now)
     if isinstance(found, RateLimited) and response.retry_after is not None:

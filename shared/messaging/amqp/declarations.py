@@ -1,7 +1,8 @@
 """Declarations of the topology: exchanges, queues and bindings.
 
 An exchange or a queue is declared passively first, because that needs no permission. If it exists, a user who may not
-configure it goes on; for any other user, RabbitMQ compares its arguments.
+configure it goes on; for any other user, RabbitMQ compares its arguments. A publisher does not have them compared: it
+connects often, and RabbitMQ would log a refusal each time. The consumers do, with each connection.
 """
 
 import json
@@ -32,21 +33,17 @@ from shared.messaging.topology import (
 
 log = logging.getLogger(__name__)
 
-# The users who may not configure the exchanges, by host, port, virtual host and name. RabbitMQ logs each refusal, so a
-# process asks only once, although it opens a connection per sync.
-_restricted_users: set[tuple[str, int, str, str]] = set()
-
 _NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
 
 
 def declare_exchanges(connection: Connection) -> Channel:
-    """Declare both exchanges, and return an open channel.
+    """Declare both exchanges if they do not exist, and return an open channel.
 
-    Raises TopologyConflict if one exists with other arguments, PermissionMissing, and other BrokerErrors.
+    Raises PermissionMissing and other BrokerErrors.
     """
     declaring = _Declaring(connection, declaring_permissions())
-    declaring.exchanges()
+    declaring.exchanges(compare=False)
     return declaring.channel
 
 
@@ -72,11 +69,13 @@ class _Declaring:
         self.channel = connection.open_channel()
         self._connection = connection
         self._for_missing = for_missing
-        address = connection.address
-        self._user = (address.host, address.port, address.virtual_host, address.username)
+        # False once RabbitMQ has refused an exchange, so that it has no more to log.
+        self._may_configure_exchanges = True
         self._repeated: list[Any] = []
 
-    def exchanges(self) -> None:
+    def exchanges(self, *, compare: bool = True) -> None:
+        """Declare the exchanges. `compare` has RabbitMQ compare the arguments of those that exist."""
+        self._may_configure_exchanges = compare
         for name, exchange_type in EXCHANGE_TYPES.items():
             declaration = partial(commands.Exchange.Declare, exchange=name, exchange_type=exchange_type, durable=True)
             try:
@@ -100,10 +99,6 @@ class _Declaring:
     def frames(self) -> bytes:
         """Return the declarations that succeeded as frames that RabbitMQ does not answer."""
         return b"".join(frame.marshal(method, int(self.channel)) for method in self._repeated)
-
-    @property
-    def _may_configure_exchanges(self) -> bool:
-        return self._user not in _restricted_users
 
     def _dead_queue(self, queue: str) -> None:
         name = dead_queue_name(queue)
@@ -151,7 +146,7 @@ class _Declaring:
             if found is None:
                 raise self._connection.refused(error, self._for_missing) from error
             if not own:
-                _restricted_users.add(self._user)
+                self._may_configure_exchanges = False
             return self._keep(declaration, found)
         self._repeated.append(declaration(nowait=True))
         return declared, found is not None

@@ -9,9 +9,9 @@ from consumers.alerts.notifications.target_store import add_target, disable_targ
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA
 from infra.doctor import _check_targets
-from shared.database import opened, writing
+from shared.database.engine import opened, writing
+from shared.database.schema import create_schema
 from shared.errors import SettingsError
-from shared.schema import create_schema
 from tests.event_factories import NOW
 
 

@@ -13,8 +13,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from producer.commands import wait_for_sync_lock
 from producer.market_service import SyncReport, fetch_and_publish, sync_lock, sync_prices
 from producer.providers.base import Provider, QuoteResults
-from producer.providers.recordings import InvalidRow, Recording
 from producer.providers.simulated import SimulatedProvider
+from producer.recordings.reader import Recording
+from producer.recordings.rows import InvalidRow
+from producer.recordings.selection import Selection
 from producer.replay import Replay
 from producer.tasks import run_attempt
 from shared.errors import BrokerUnavailable, PublishError, SettingsError, SyncRunning
@@ -132,12 +134,12 @@ def test_a_replay_publishes_every_valid_row_in_order_and_reports_the_invalid(bro
     ]
     first = events(deliveries)[0]
     assert (str(first.price), first.provider, first.as_of) == ("1.1", "replay", datetime(2020, 1, 2, tzinfo=UTC))
-    assert first.id == stock_data_id("replay", "AAPL", first.as_of)
+    assert first.id == stock_data_id("replay", "AAPL", first.as_of, "1d")
 
 
 def test_a_replay_of_some_symbols_as_backfill(broker: BrokerAddress, csv: Path) -> None:
     queue = declare(broker)
-    run, invalid = play(broker, csv, symbols=frozenset({"AAPL"}), backfill=True)
+    run, invalid = play(broker, csv, selection=Selection({"AAPL"}), backfill=True)
     assert (run.published, invalid) == (2, [])
     assert {delivery.routing_key for delivery in taken(broker, queue, 2)} == {"stock.AAPL.backfill"}
 

@@ -16,7 +16,7 @@ from producer.providers.http.quota import read_usage
 from producer.providers.http.request_order import last_requested
 from producer.state import FILE, open_state
 from producer.watch_list import WatchListEditor, load_changes
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import StockwireError, StorageReopened
 from shared.times import to_micros
 

@@ -11,7 +11,7 @@ import pytest
 
 from producer.state import FILE, open_state
 from producer.watch_list import WatchChanges, WatchListEditor, load_changes, watch_list
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import SettingsError
 from shared.settings import Settings
 

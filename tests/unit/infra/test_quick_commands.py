@@ -9,9 +9,9 @@ import pytest
 
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import opened
-from shared.database_url import DatabaseUrl
-from shared.schema import create_schema
+from shared.database.engine import opened
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
 from shared.settings import ROOT
 from tests.event_factories import stock_data
 

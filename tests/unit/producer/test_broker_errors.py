@@ -6,7 +6,7 @@ from amqp.exceptions import AccessRefused, RecoverableConnectionError
 from celery.beat import SchedulingError
 
 from producer.broker_errors import BrokerErrorFilter, describe_error
-from producer.task_queue import BEAT
+from producer.task_queue.topology import BEAT
 from shared.messaging.address import BrokerAddress
 
 ADDRESS = BrokerAddress.parse("amqp://someone:secret@rabbit/")

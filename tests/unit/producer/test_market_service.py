@@ -39,7 +39,7 @@ class FakeProvider:
 def collect(
     *providers: FakeProvider, symbols: Sequence[str] = ("AAPL", "MSFT")
 ) -> tuple[dict[str, object], dict[str, str]]:
-    events, errors = collect_events(providers, symbols, AT, lambda: NOW)
+    events, errors, _ = collect_events(providers, symbols, AT, lambda: NOW)
     failed = {symbol: describe_errors(found) for symbol, found in errors.items() if symbol not in events}
     return dict(events), failed
 
@@ -78,6 +78,15 @@ def test_a_quote_that_consumers_would_reject_is_a_failure(quote: Quote, reason: 
     assert reason in failed["AAPL"]
 
 
+def test_remarks_come_from_the_provider_and_from_the_age_of_the_price() -> None:
+    halted = replace(QUOTE, as_of=datetime(2020, 3, 6, 21, tzinfo=UTC), remarks=("its currency is odd",))
+    provider = FakeProvider("fake", {"AAPL": QUOTE, "DEADX": halted})
+    events, _, remarks = collect_events([provider], ["AAPL", "DEADX"], AT, lambda: NOW)
+    assert events["DEADX"].price == QUOTE.price
+    old = "the price is years old, of 2020-03-06T21:00:00Z: the symbol may be halted or delisted"
+    assert remarks == {"DEADX": ["its currency is odd", old]}
+
+
 def test_the_next_provider_is_asked_for_the_symbols_that_the_first_failed() -> None:
     first = FakeProvider("first", {"AAPL": QUOTE, "MSFT": ProviderError("throttled")})
     second = FakeProvider("second", {"MSFT": QUOTE})
@@ -112,13 +121,22 @@ def test_the_outcome_counts_every_attempt_and_forgets_failures_that_a_retry_fixe
 
 def test_a_rejected_key_is_reported_while_other_providers_deliver() -> None:
     rejecting = FakeProvider("first", AuthenticationFailed("rejects the key"))
-    events, errors = collect_events([rejecting, FakeProvider("second", {"AAPL": QUOTE})], ["AAPL"], AT, lambda: NOW)
+    providers = [rejecting, FakeProvider("second", {"AAPL": QUOTE})]
+    events, errors, _ = collect_events(providers, ["AAPL"], AT, lambda: NOW)
     assert list(events) == ["AAPL"]
     rejected_keys = find_rejected_keys(errors)
     assert rejected_keys == {"first": "rejects the key"}
     report = SyncReport({"AAPL": stock_data()}, {}, rejected_keys=rejected_keys)
     again = add_report(add_report(EMPTY_OUTCOME, report), SyncReport({"MSFT": stock_data("MSFT")}, {}))
     assert again["rejected_keys"] == {"first": "rejects the key"}
+
+
+def test_the_outcome_has_the_remarks_that_are_new() -> None:
+    first = add_report(EMPTY_OUTCOME, SyncReport({"AAPL": stock_data()}, {}), ["AAPL: the price is years old"])
+    assert first["remarks"] == ["AAPL: the price is years old"]
+    again = add_report(first, SyncReport({"MSFT": stock_data("MSFT")}, {}), ["MSFT: the currency is odd"])
+    assert again["remarks"] == [*first["remarks"], "MSFT: the currency is odd"]
+    assert "remarks" not in add_report(EMPTY_OUTCOME, SyncReport({"AAPL": stock_data()}, {}))
 
 
 def test_retry_delays_double_up_to_a_cap_and_are_jittered() -> None:

@@ -180,7 +180,7 @@ class TestNames:
 
 def test_the_error_for_a_missing_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "exchange_calendars", None)
-    with pytest.raises(SettingsError, match=r"\.venv/bin/pip install -r requirements-market\.txt"):
+    with pytest.raises(SettingsError, match=r"\.venv/bin/python -m pip install -r requirements-market\.txt"):
         load_market_calendar("XNYS")
 
 

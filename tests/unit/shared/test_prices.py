@@ -1,10 +1,11 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prices import format_price, from_float, parse_price, read_price
+from shared.prices import drop_impossible, format_price, from_float, parse_price, read_price
 from tests.event_factories import property_test
 
 # Every price of at most 15 significant digits whose text has at most 32 characters.
@@ -41,13 +42,26 @@ def test_a_16th_significant_digit_is_rejected(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "price"),
-    [("412.50", "412.5"), ("200.00", "200"), (" 3 ", "3"), ("007.10", "7.1"), ("0.10", "0.1"), ("75.0875", "75.0875")],
+    [
+        ("412.50", "412.5"),
+        ("200.00", "200"),
+        (" 3 ", "3"),
+        ("007.10", "7.1"),
+        ("0.10", "0.1"),
+        ("75.0875", "75.0875"),
+        ("2.31e-05", "0.0000231"),
+        ("1E+2", "100"),
+        ("1.50e1", "15"),
+    ],
 )
-def test_a_price_in_a_file_may_have_redundant_zeros(text: str, price: str) -> None:
+def test_a_price_from_outside_may_have_redundant_zeros_and_an_exponent(text: str, price: str) -> None:
     assert format_price(read_price(text)) == price
 
 
-@pytest.mark.parametrize("text", ["", "-1", "n/a", "1e3", "0.00", "1,234.5", "NaN", "$1", "1.2.3", "1234567890123456"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1", "n/a", "1e99", "1e999999999", "0e5", "e5", "0.00", "1,234.5", "NaN", "$1", "1.2.3", "1234567890123456"],
+)
 def test_a_text_in_a_file_that_is_not_a_price_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_price(text)
@@ -74,6 +88,25 @@ def test_every_price_survives_a_round_trip_through_text(price: Decimal) -> None:
 def test_every_price_survives_a_float_digit_for_digit(price: Decimal) -> None:
     assert from_float(float(price)) == price
     assert format_price(from_float(float(price))) == format_price(price)
+
+
+@pytest.mark.parametrize(
+    ("price", "given", "kept"),
+    [
+        (10, (9, 11, 8), (9, 11, 8)),
+        (10, (10, 10, 10), (10, 10, 10)),
+        (10, (None, None, None), (None, None, None)),
+        (10, (9, 8, 11), (9, None, None)),  # the high is below the low
+        (10, (9, 9, 8), (9, None, 8)),  # the high is below the price
+        (10, (11, 12, 11), (11, 12, None)),  # the low is above the price
+        (10, (12, 11, 9), (None, 11, 9)),
+        (10, (8, 11, 9), (None, 11, 9)),
+        (10, (8, 11, None), (8, 11, None)),
+    ],
+)
+def test_what_contradicts_the_price_is_left_out(price: int, given: Any, kept: Any) -> None:
+    values = [None if each is None else Decimal(each) for each in given]
+    assert drop_impossible(Decimal(price), *values) == kept
 
 
 def test_16_digits_would_not_survive_a_float() -> None:

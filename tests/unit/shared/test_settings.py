@@ -28,8 +28,8 @@ def test_the_defaults_are_the_documented_values() -> None:
     settings = load_settings({}, NOWHERE)
     assert settings == Settings()
     assert settings.amqp_url.url() == "amqp://guest:guest@localhost:5672/%2F"
-    assert [str(url) for url in (settings.history_url, settings.alerts_url, settings.results_url)] == [
-        f"sqlite:///{ROOT}/var/{name}.db" for name in ("history", "alerts", "celery")
+    assert [url.sqlite_file for url in (settings.history_url, settings.alerts_url, settings.results_url)] == [
+        ROOT / f"var/{name}.db" for name in ("history", "alerts", "celery")
     ]
     assert settings.provider == ("simulated",)
     assert settings.symbols == ("AAPL", "MSFT", "GOOG", "AMZN", "META")
@@ -123,6 +123,7 @@ def test_the_error_for_an_unknown_name_lists_the_known_names(name: str, tmp_path
         ("AMQP_URL", "amqp://h:port/"),
         ("AMQP_URL", "amqp://a..b/"),
         ("TWELVEDATA_URL", "https://a..b"),
+        ("HISTORY_URL", "sqlite:///~a-user-who-does-not-exist/prices.db"),
         ("REPLAY_FILE", "~a-user-who-does-not-exist/prices.csv"),
         ("HISTORY_URL", ""),
         ("HISTORY_URL", "history.db"),

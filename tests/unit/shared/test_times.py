@@ -111,6 +111,10 @@ def test_a_duration_is_written_in_the_largest_unit_that_fits() -> None:
         ("2024-11-20 09:30:15", datetime(2024, 11, 20, 9, 30, 15, tzinfo=UTC)),
         ("2024-11-20T09:30:00+05:30", datetime(2024, 11, 20, 4, 0, tzinfo=UTC)),
         ("2024-11-20T09:30:00Z", datetime(2024, 11, 20, 9, 30, tzinfo=UTC)),
+        ("20241120", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("20241120093000Z", datetime(2024, 11, 20, 9, 30, tzinfo=UTC)),
+        ("1732095000", datetime(2024, 11, 20, 9, 30, tzinfo=UTC)),
+        ("1732095000000", datetime(2024, 11, 20, 9, 30, tzinfo=UTC)),
     ],
 )
 def test_a_moment_is_a_date_a_time_or_an_age(text: str, moment: datetime) -> None:
@@ -118,7 +122,22 @@ def test_a_moment_is_a_date_a_time_or_an_age(text: str, moment: datetime) -> Non
     assert parse_moment(text, NOW).tzinfo is UTC
 
 
-@pytest.mark.parametrize("text", ["", "soon", "24", "0h", "2024-13-01", "999999d", "0001-01-01T00:00+05:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "24",
+        "0h",
+        "2024-13-01",
+        "999999d",
+        "0001-01-01T00:00+05:00",
+        "16110108",
+        "2024W081",
+        "2024-325",
+        "20/11/2024",
+    ],
+)
 def test_any_other_moment_is_rejected_with_one_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="neither a date or time"):
         parse_moment(text, NOW)

@@ -12,22 +12,18 @@ from functools import partial
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
-from producer.providers.http.parsing import (
-    read_bars,
+from producer.providers.http.parsing import read_bars, read_list, read_object, read_quote, truncate
+from producer.providers.http.provider_errors import find_message, rate_limited
+from producer.providers.http.values import (
     read_date,
     read_first_price,
-    read_list,
     read_local_time,
-    read_object,
     read_optional_price,
     read_price,
-    read_quote,
     read_volume,
-    truncate,
 )
-from producer.providers.http.provider_errors import find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, UnknownSymbol
 
@@ -151,7 +147,9 @@ def _read_bulk(symbols: Sequence[str], answer: Json) -> QuoteResults:
     bulk = read_object(answer)
     if bulk.get("message", "success") != "success":
         raise UnknownSymbol(f"the plan has no bulk quotes: {truncate(bulk.get('message'))}")
-    rows = [read_object(row, "quote") for row in read_list(bulk.get("data"), "data")]
+    rows = [row for row in read_list(bulk.get("data"), "data") if isinstance(row, dict)]
+    if not rows and bulk["data"]:
+        raise InvalidResponse("the data has no quotes")
     by_symbol = {_to_vendor_symbol(str(row.get("symbol"))): row for row in rows}
     vendor_symbols = {symbol: _to_vendor_symbol(symbol) for symbol in symbols}
     return {
@@ -172,7 +170,7 @@ def _read_row(answer: Json) -> Quote:
     return _make_quote(read_first_price(prices), as_of, row)
 
 
-def _read_days(symbol: str, since: datetime | None, answer: Json) -> Sequence[Quote]:
+def _read_days(symbol: str, since: datetime | None, answer: Json) -> Sequence[Quote | InvalidBar]:
     """Read daily bars. `since` is None if the plan has all days.
 
     On a free plan, days before the first bar are missing, and not days without trading.
@@ -180,16 +178,16 @@ def _read_days(symbol: str, since: datetime | None, answer: Json) -> Sequence[Qu
     series = read_object(answer)
     _check_symbol(read_object(series.get("Meta Data"), "meta data").get("2. Symbol"), symbol)
     days = read_object(series.get("Time Series (Daily)"), "time series")
-    quotes = read_bars(_read_day, days.items())
-    first = min((quote.as_of for quote in quotes), default=None)
+    bars = read_bars(lambda item: read_date(item[0]), _read_day, days.items())
+    first = min((bar.as_of for bar in bars if bar.as_of), default=None)
     if since and first and since < first and len(days) >= _COMPACT:
         raise UnknownSymbol(f"the free plan has only the last {_COMPACT} days; use --since {first:%Y-%m-%d}")
-    return quotes
+    return bars
 
 
-def _read_day(item: tuple[str, Json]) -> Quote:
+def _read_day(as_of: datetime, item: tuple[str, Json]) -> Quote:
     bar = _without_numbers(item[1])
-    return _make_quote(read_price(bar.get("close")), read_date(item[0]), bar)
+    return _make_quote(read_price(bar.get("close")), as_of, bar)
 
 
 def _make_quote(price: Decimal, as_of: datetime, fields: Mapping[str, Json]) -> Quote:

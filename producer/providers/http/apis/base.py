@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from shared.accounts import Account
 from shared.errors import ProviderError
 
@@ -37,7 +37,7 @@ class QuoteRequest(Request[QuoteResults]):
 
 
 @dataclass(frozen=True)
-class HistoryRequest(Request[Sequence[Quote]]):
+class HistoryRequest(Request[Sequence[Quote | InvalidBar]]):
     """A request for past prices of one symbol. `read` returns them in any order, and may return more than asked for."""
 
 

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from producer.providers.base import Quote, QuoteResults
 from producer.providers.http.apis.base import Json, QuoteRequest, RequestAuth
-from producer.providers.http.parsing import read_epoch, read_object, read_optional_price, read_price, read_quote
+from producer.providers.http.parsing import read_object, read_quote
 from producer.providers.http.provider_errors import find_message, rate_limited
+from producer.providers.http.values import is_missing, read_optional_price, read_price, read_unix_time
 from shared.accounts import Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, UnknownSymbol
 
@@ -57,11 +58,11 @@ def _read_quotes(symbol: str, answer: Json) -> QuoteResults:
 def _read_quote(answer: Json) -> Quote:
     """Read a quote: numbers under one-letter names, and `t` in seconds since 1970; all zero for an unknown symbol."""
     quote = read_object(answer)
-    if quote.get("c") == 0 and not quote.get("t"):
+    if quote.get("c") is not None and is_missing(quote["c"]) and is_missing(quote.get("t")):
         raise UnknownSymbol("all fields of its quote are zero")
     return Quote(
         price=read_price(quote.get("c")),
-        as_of=read_epoch(quote.get("t")),
+        as_of=read_unix_time(quote.get("t")),
         open=read_optional_price(quote.get("o")),
         high=read_optional_price(quote.get("h")),
         low=read_optional_price(quote.get("l")),

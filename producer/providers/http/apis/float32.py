@@ -16,7 +16,8 @@ _SLACK = Decimal(2) ** -28
 def round_float32(value: Json, decimals: Json) -> Json:
     """Return the price with at most `decimals` decimals that the float was made from: 189.9499969482422 is 189.95.
 
-    Returns the value unchanged if it is not such a float, or if more than one price fits.
+    Returns the value unchanged if it is not such a float, or if more than one price fits. `read_price` then finds the
+    shortest decimal that gives the float.
     """
     if not isinstance(value, Decimal) or not isinstance(decimals, int) or not 0 <= decimals <= 8:
         return value

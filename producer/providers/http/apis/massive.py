@@ -11,22 +11,18 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
-from producer.providers.http.parsing import (
-    read_bars,
-    read_epoch,
-    read_epoch_of_any_unit,
+from producer.providers.http.parsing import missing_symbol, read_bars, read_list, read_object, read_quote, truncate
+from producer.providers.http.provider_errors import find_message, rate_limited
+from producer.providers.http.values import (
+    is_missing,
     read_first_price,
-    read_list,
-    read_object,
     read_optional_price,
     read_price,
-    read_quote,
+    read_unix_time,
     read_volume,
-    truncate,
 )
-from producer.providers.http.provider_errors import find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, UnknownSymbol
 from shared.times import EPOCH, to_micros
@@ -94,9 +90,10 @@ def _read_snapshot(symbols: Sequence[str], answer: Json) -> QuoteResults:
     delayed = True if snapshot.get("status") == "DELAYED" else None
     listed = [] if snapshot.get("count") == 0 else read_list(snapshot.get("tickers"), "tickers")
     tickers = {str(each["ticker"]): each for each in listed if isinstance(each, dict) and "ticker" in each}
-    unknown = UnknownSymbol("the answer does not have it")
     return {
-        symbol: read_quote(partial(_read_ticker, delayed), tickers[symbol]) if symbol in tickers else unknown
+        symbol: read_quote(partial(_read_ticker, delayed), tickers[symbol])
+        if symbol in tickers
+        else missing_symbol(symbol, tickers)
         for symbol in symbols
     }
 
@@ -104,11 +101,9 @@ def _read_snapshot(symbols: Sequence[str], answer: Json) -> QuoteResults:
 def _read_ticker(delayed: bool | None, ticker: Mapping[str, Any]) -> Quote:
     """Read one ticker. Plans without trades have only `day`, which is zero from 3:30 in New York until the opening."""
     day, previous, trade = (_object_or_empty(ticker, name) for name in ("day", "prevDay", "lastTrade"))
-    price = read_first_price(each for each in (trade.get("p"), day.get("c"), previous.get("c")) if each)
-    traded = read_optional_price(trade.get("p")) is not None
     return Quote(
-        price=price,
-        as_of=read_epoch_of_any_unit(trade.get("t") if traded else ticker.get("updated")),
+        price=read_first_price([trade.get("p"), day.get("c"), previous.get("c")]),
+        as_of=read_unix_time(ticker.get("updated") if is_missing(trade.get("p")) else trade.get("t")),
         currency=_CURRENCY,
         volume=read_volume(day.get("v")) or None,
         open=read_optional_price(day.get("o")),
@@ -119,7 +114,7 @@ def _read_ticker(delayed: bool | None, ticker: Mapping[str, Any]) -> Quote:
     )
 
 
-def _read_history(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote]:
+def _read_history(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote | InvalidBar]:
     """Read bars with one-letter field names, `t` being their beginning in ms; there are none without trading."""
     history = read_object(answer)
     if history.get("ticker") != symbol:
@@ -128,15 +123,18 @@ def _read_history(symbol: str, interval: Interval, answer: Json) -> Sequence[Quo
         raise InvalidResponse("the answer is incomplete: it has a next page")
     if history.get("results") is None and history.get("resultsCount") == 0:
         return []
-    return read_bars(partial(_read_bar, interval), read_list(history.get("results"), "results"))
+    return read_bars(partial(_read_as_of, interval), _read_bar, read_list(history.get("results"), "results"))
 
 
-def _read_bar(interval: Interval, answer: Json) -> Quote:
-    bar = read_object(answer, "bar")
-    start = read_epoch(bar.get("t"), "ms")
+def _read_as_of(interval: Interval, answer: Json) -> datetime:
+    start = read_unix_time(read_object(answer, "bar").get("t"))
+    return _date_in_new_york(start) if interval is Interval.DAY else start + interval.length
+
+
+def _read_bar(as_of: datetime, bar: Mapping[str, Any]) -> Quote:
     return Quote(
         price=read_price(bar.get("c")),
-        as_of=_date_in_new_york(start) if interval is Interval.DAY else start + interval.length,
+        as_of=as_of,
         currency=_CURRENCY,
         volume=read_volume(bar.get("v")),
         open=read_optional_price(bar.get("o")),

@@ -13,23 +13,20 @@ from functools import partial
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from producer.providers.http.apis.base import HistoryRequest, Json, QuoteRequest, RequestAuth, in_batches
-from producer.providers.http.parsing import (
-    read_bars,
+from producer.providers.http.parsing import read_bars, read_list, read_object, read_quote, truncate
+from producer.providers.http.provider_errors import find_message, rate_limited
+from producer.providers.http.values import (
+    ReadCurrency,
     read_currency,
     read_date,
-    read_epoch,
-    read_list,
     read_local_time,
-    read_object,
     read_optional_price,
     read_price,
-    read_quote,
+    read_unix_time,
     read_volume,
-    truncate,
 )
-from producer.providers.http.provider_errors import find_message, rate_limited
 from shared.accounts import Account
 from shared.errors import (
     AuthenticationFailed,
@@ -112,48 +109,58 @@ def _read_quote(symbol: str, at: datetime, answer: Json) -> Quote:
     return _make_quote(
         quote,
         as_of=_read_latest(quote.get("timestamp"), quote.get("last_quote_at")),
-        currency=quote.get("currency"),
+        currency=read_currency(quote.get("currency")),
         market_state=("open" if is_open else "closed") if isinstance(is_open, bool) else None,
     )
 
 
-def _read_series(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote]:
+def _read_series(symbol: str, interval: Interval, answer: Json) -> Sequence[Quote | InvalidBar]:
     series = read_object(answer)
     meta = read_object(series.get("meta"), "meta")
     _check_symbol(meta.get("symbol"), symbol)
-    return read_bars(partial(_read_bar, interval, meta.get("currency")), read_list(series.get("values"), "values"))
+    bars = read_list(series.get("values"), "values")
+    return read_bars(partial(_read_as_of, interval), partial(_read_bar, read_currency(meta.get("currency"))), bars)
 
 
-def _read_bar(interval: Interval, currency: Json, answer: Json) -> Quote:
-    bar = read_object(answer, "bar")
-    time = bar.get("datetime")
-    as_of = read_date(time) if interval is Interval.DAY else read_local_time(time, UTC) + interval.length
+def _read_as_of(interval: Interval, answer: Json) -> datetime:
+    time = read_object(answer, "bar").get("datetime")
+    return read_date(time) if interval is Interval.DAY else read_local_time(time, UTC) + interval.length
+
+
+def _read_bar(currency: ReadCurrency, as_of: datetime, bar: Mapping[str, Json]) -> Quote:
     return _make_quote(bar, as_of, currency)
 
 
-def _make_quote(fields: Mapping[str, Json], as_of: datetime, currency: Json, market_state: str | None = None) -> Quote:
+def _make_quote(
+    fields: Mapping[str, Json], as_of: datetime, currency: ReadCurrency, market_state: str | None = None
+) -> Quote:
     return Quote(
         price=read_price(fields.get("close")),
         as_of=as_of,
-        currency=read_currency(currency),
+        currency=currency.code,
         volume=read_volume(fields.get("volume")),
         open=read_optional_price(fields.get("open")),
         high=read_optional_price(fields.get("high")),
         low=read_optional_price(fields.get("low")),
         previous_close=read_optional_price(fields.get("previous_close")),
         market_state=market_state,
+        remarks=currency.remarks,
     )
 
 
 def _read_latest(*seconds: Json) -> datetime:
-    """Return the latest of the given times. Raises InvalidResponse if none is given."""
+    """Return the latest of the given times. Raises InvalidResponse if a time is invalid, or none is given."""
     given = [each for each in seconds if each] or seconds[:1]
-    return max(map(read_epoch, given))
+    return max(map(read_unix_time, given))
 
 
 def _check_symbol(answered: Json, symbol: str) -> None:
-    """Raise InvalidResponse for another symbol. The answer for SBIN:NSE has SBIN."""
-    if answered is not None and str(answered).partition(":")[0] != symbol.partition(":")[0]:
+    """Raise InvalidResponse for another symbol. The answer for SBIN:NSE has SBIN, but never SBIN:BSE."""
+    if answered is None:
+        return
+    name, _, exchange = symbol.partition(":")
+    answered_name, _, answered_exchange = str(answered).partition(":")
+    if answered_name != name or (exchange and answered_exchange not in ("", exchange)):
         raise InvalidResponse(f"the answer has another symbol: {truncate(answered, 40)!r}")
 
 

@@ -18,9 +18,9 @@ from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine
+from shared.database.engine import open_engine
+from shared.database.schema import create_schema
 from shared.errors import SettingsError
-from shared.schema import create_schema
 from shared.times import format_instant
 from tests.event_factories import AS_OF, NOW, price_series
 

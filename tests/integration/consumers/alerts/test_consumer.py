@@ -1,7 +1,6 @@
 """The alerts consumer as a process on a real broker: restarted, killed, and without its broker."""
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import load_watermarks, pending_alerts
 from infra.up.rabbitmq import PrivateBroker, free_port
-from shared.database import reading
+from shared.database.engine import reading
 from shared.errors import BrokerUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.topology import EXCHANGE
@@ -23,32 +22,6 @@ from shared.times import utc_now
 from tests.alerts_environment import DEADLINE, AlertsEnvironment, wait_until
 from tests.broker_users import BrokerUsers
 from tests.event_factories import NOW, price_series, stock_data
-
-# Runs the consumer, and kills it with SIGKILL before or after the call of one function.
-DOOMED = """
-import os, signal, sys
-from importlib import import_module
-from operator import attrgetter
-
-from consumers.alerts.handler import alerts
-from shared.messaging.runner import run_consumer
-from shared.settings import load_settings
-from shared.signals import stop_on_signals
-
-when, module, path = sys.argv[1:]
-*parents, name = path.split(".")
-owner = attrgetter(".".join(parents))(import_module(module)) if parents else import_module(module)
-original = getattr(owner, name)
-
-def die(*arguments, **options):
-    if when == "after":
-        original(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(owner, name, die)
-with stop_on_signals() as stop:
-    run_consumer(alerts, load_settings(), stop)
-"""
 
 
 def event_ids(alerts: Sequence[PriceAlert]) -> list[str | None]:
@@ -152,7 +125,7 @@ def test_killed_at_any_step_it_raises_each_alert_once(
     add_rule(environment.engine, "up", parse_terms("AAPL crossing up 200"), NOW)
     events = price_series(["199", "201"] * 10)
     environment.publish(events)
-    doomed = environment.start([sys.executable, "-c", DOOMED, when, module, path])
+    doomed = environment.start(["python", "-m", "tests.doomed_consumer", when, module, path])
     assert doomed.wait(DEADLINE) == -signal.SIGKILL
     last = stock_data(price="199", as_of=events[-1].as_of.replace(year=2025))
     environment.publish([last])

@@ -11,7 +11,7 @@ from consumers.alerts.notifications.undelivered import count_deliveries
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from tests.alerts_environment import AlertsEnvironment, wait_until
 from tests.event_factories import NOW, price_series
 from tests.fake_http_server import Answer, FakeHttpServer, always, fake_http_server

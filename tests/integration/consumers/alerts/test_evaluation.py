@@ -18,9 +18,9 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA, metric_usage, rule_levels, window_prices
-from shared.database import open_engine, reading, writing
+from shared.database.engine import open_engine, reading, writing
+from shared.database.schema import create_schema
 from shared.events import StockData
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
 SYMBOLS = ("AAPL", "BRK.B", "MSFT")

@@ -17,11 +17,11 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA, watermarks
-from shared.database import open_engine, reading, writing
+from shared.database.engine import open_engine, opened, reading, writing
+from shared.database.schema import create_schema
 from shared.errors import BrokerUnavailable, PublishError, PublishRefused, StorageUnavailable
 from shared.events import PriceAlert, StockData
 from shared.messaging.messages import Message
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 ZIGZAG = ["199", "201", "202", "200", "199", "205", "198", "200.5"]
@@ -248,6 +248,22 @@ def test_an_alert_that_is_stored_already_is_neither_printed_nor_published_again(
     assert (fake_broker.published, capsys.readouterr().out) == (published, "")
 
 
+@pytest.mark.usefixtures("no_check_of_whole_files")
+def test_alerts_go_on_after_a_touch_whose_last_batch_can_be_read_back(tmp_path: Path, fake_broker: FakeBroker) -> None:
+    path, events = tmp_path / "alerts.db", price_series(ZIGZAG)
+    with opened(make_url(f"sqlite:///{path}")) as engine:
+        create_schema(engine, SCHEMA)
+        add_rule(engine, "up", parse_terms("AAPL crossing up 200"), NOW)
+        handle = handler(engine, fake_broker)
+        for event in events:
+            handle([event])
+            # A command writes too, and another program changes only the time of the file.
+            with opened(engine.url) as other:
+                add_rule(other, event.id, parse_terms("AAPL above 1000"), NOW)
+            path.touch()
+        assert fired_by(engine) == ids(events, UP)
+
+
 @pytest.mark.usefixtures("crossing_up")
 def test_a_failed_transaction_stores_nothing(
     engine: Engine, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
@@ -273,7 +289,7 @@ def test_a_failed_transaction_stores_nothing(
 def test_a_locked_database_is_a_transient_error(
     tmp_path: Path, fake_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.05)
     engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
     create_schema(engine, SCHEMA)
     add_rule(engine, "up", parse_terms("AAPL above 200"), NOW)

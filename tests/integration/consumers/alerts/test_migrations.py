@@ -29,14 +29,14 @@ from consumers.alerts.rules.store import list_rules
 from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
 from consumers.alerts.tables import SCHEMA, counters, metadata, metric_usage, rule_levels
 from consumers.alerts.watermarks import Watermark
-from shared.database import open_engine, opened, reading, writing
+from shared.database.engine import open_engine, opened, reading, writing
+from shared.database.schema import create_schema, has_schema
 from shared.errors import StorageError
 from shared.events import first_price_alert_id
-from shared.schema import create_schema, has_schema
 from shared.times import to_micros
 from tests.event_factories import AS_OF, changed, price_alert, price_series, stock_data
+from tests.forked_processes import stockwire
 from tests.integration.consumers.alerts.test_store import save
-from tests.processes import stockwire
 
 EVENT = stock_data()
 

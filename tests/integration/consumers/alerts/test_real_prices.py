@@ -15,10 +15,10 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine
+from shared.database.engine import open_engine
+from shared.database.schema import create_schema
 from shared.events import StockData
 from shared.prices import read_price
-from shared.schema import create_schema
 from tests.event_factories import NOW, stock_data
 
 BATCH = 500

@@ -16,10 +16,10 @@ from consumers.alerts.rules.store import add_rule
 from consumers.alerts.silence import silent_seconds
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine
+from shared.database.engine import open_engine
+from shared.database.schema import create_schema
 from shared.market_calendar import Session
 from shared.messaging.messages import Message
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, price_series
 
 MINUTE = timedelta(minutes=1)

@@ -14,6 +14,8 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, list_rules, remove_rule
 from consumers.alerts.store import (
     Raised,
+    count_batch,
+    is_batch_stored,
     load_feeds,
     load_watermarks,
     pending_alerts,
@@ -24,10 +26,10 @@ from consumers.alerts.store import (
 )
 from consumers.alerts.tables import SCHEMA, rules
 from consumers.alerts.watermarks import Watermark
-from shared.database import open_engine, reading, writing
+from shared.database.engine import open_engine, reading, writing
+from shared.database.schema import create_schema
 from shared.errors import SettingsError, StorageError
 from shared.events import PriceAlert, StockData
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 RULE = parse_terms("AAPL crossing up 200")
@@ -45,6 +47,8 @@ def save(engine: Engine, *alerts: PriceAlert, event: StockData | None = None) ->
     """Store alerts of one event, or each of an event with its `as_of`, and return the new ones."""
     raised = [Raised(alert, 1, event or stock_data(as_of=alert.as_of)) for alert in alerts]
     with writing(engine) as connection:
+        save_feeds(connection, {"AAPL": SymbolFeed(Watermark(AS_OF, Decimal("187.44"), 1))})
+        count_batch(connection)
         return save_alerts(connection, raised)
 
 
@@ -85,6 +89,17 @@ def test_an_alert_is_stored_once_per_event_and_rule(engine: Engine) -> None:
     assert save(engine, changed(alert, price=Decimal(1)), other) == [other]
     with reading(engine) as connection:
         assert next(iter(pending_alerts(connection, 10).values())) == alert
+
+
+def test_a_batch_is_stored_if_its_counter_watermarks_and_alerts_are(engine: Engine) -> None:
+    event, alert = stock_data(), price_alert(stock_data())
+    save(engine, alert, event=event)
+    with writing(engine) as connection:
+        assert is_batch_stored(connection, 1, {"AAPL"}, [Raised(alert, 1, event)])
+        assert is_batch_stored(connection, 0, (), ())
+        assert not is_batch_stored(connection, 2, (), ())
+        assert not is_batch_stored(connection, 1, {"AAPL", "MSFT"}, ())
+        assert not is_batch_stored(connection, 1, (), [Raised(alert, 1, changed(event, provider="yahoo"))])
 
 
 def test_events_that_say_something_else_under_the_same_id_raise_alerts_of_their_own(engine: Engine) -> None:

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, delete, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
 from consumers.history.queries import prices
 from consumers.history.queries.prices import history_reader, latest_prices, read_prices, stored_symbols
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
-from shared.database import open_engine, opened, reading, writing
-from shared.database_url import DatabaseUrl
-from shared.errors import StorageError, StorageUnavailable
+from consumers.history.tables import SCHEMA, quote
+from shared.database.engine import open_engine, opened, reading, writing
+from shared.database.reader import Reader, open_reader
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
+from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.events import StockData
-from shared.schema import create_schema
 from shared.settings import Settings
-from shared.sql_reader import Reader, open_reader
-from tests.event_factories import AS_OF, changed, price_series, stock_data
+from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
 
 @pytest.fixture
@@ -68,8 +68,61 @@ def test_the_view_shows_prices_as_they_were_published(engine: Engine, store: Pri
             "volume": 1234567,
             "provider": "simulated",
             "observed_at": "2024-11-20T10:00:03.120000Z",
+            "interval": None,
         }
     ]
+
+
+BAR = stock_data(
+    "BRK.B",
+    "412.35",
+    AS_OF.replace(hour=0, minute=0, second=0),
+    interval="1d",
+    open=Decimal("410.1"),
+    high=Decimal(413),
+    low=Decimal("409.99"),
+    volume=1234567,
+)
+
+
+def test_a_bar_is_stored_beside_the_quote_of_the_same_instant(
+    engine: Engine, store: PriceStore, reader: Reader
+) -> None:
+    hourly = changed(BAR, interval="60m", price=Decimal("411.5"))
+    store.save([BAR, hourly, changed(BAR, interval=None, price=Decimal(411))])
+    prices = [(row["price"], row["interval"]) for row in read_prices(reader, "BRK.B")]
+    assert prices == [("411", None), ("412.35", "1d"), ("411.5", "1h")]
+    with reading(engine) as connection:
+        rows = connection.execute(text("select * from bars order by start desc")).mappings().all()
+        history = connection.execute(text("select price, interval from price_history order by price")).all()
+    common = {"symbol": "BRK.B", "open": 410.1, "high": 413, "low": 409.99, "volume": 1234567, "currency": "USD"}
+    assert [dict(row) for row in rows] == [
+        {**common, "provider": "simulated", "interval": "1d", "start": "2024-11-20T00:00:00.000000Z", "close": 412.35},
+        {**common, "provider": "simulated", "interval": "1h", "start": "2024-11-19T23:00:00.000000Z", "close": 411.5},
+    ]
+    assert [tuple(row) for row in history] == [(411, None), (411.5, "1h"), (412.35, "1d")]
+
+
+def test_a_later_observation_of_a_bar_replaces_all_of_it(store: PriceStore, engine: Engine) -> None:
+    corrected = changed(BAR, price=Decimal(412), low=None, observed_at=BAR.observed_at + timedelta(days=1))
+    store.save([corrected, BAR])
+    store.save([BAR])
+    with reading(engine) as connection:
+        rows = connection.execute(text("select open, high, low, close from bars")).all()
+    assert [tuple(row) for row in rows] == [(410.1, 413, None, 412)]
+
+
+def test_each_price_keeps_its_currency(engine: Engine, store: PriceStore, reader: Reader) -> None:
+    currencies = ["USD", None, "EUR", "USD"]
+    events = price_series(["1", "2", "3", "4"])
+    store.save([changed(event, currency=each) for event, each in zip(events, currencies, strict=True)])
+    store.save([changed(price_series(["5"], symbol="MSFT")[0], currency=None)])
+    store.save([changed(price_series(["6"], symbol="MSFT", start=AS_OF + timedelta(days=1))[0], currency="GBP")])
+    assert [row["currency"] for row in read_prices(reader, "AAPL")] == currencies
+    assert [row["currency"] for row in read_prices(reader, "MSFT")] == [None, "GBP"]
+    with reading(engine) as connection:
+        rows = connection.execute(text("select currency from price_history order by symbol, as_of")).scalars().all()
+    assert rows == [*currencies, None, "GBP"]
 
 
 def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(
@@ -106,6 +159,24 @@ def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(sto
     store.save([first])
     [row] = read_prices(reader, "AAPL")
     assert (row["price"], row["volume"]) == ("12", 7)
+
+
+@pytest.mark.parametrize("interval", [None, "1d"])
+@pytest.mark.parametrize(
+    ("ahead", "wins"), [(timedelta(days=365), True), (timedelta(minutes=6), True), (timedelta(minutes=4), False)]
+)
+def test_a_stored_price_from_far_ahead_of_the_clock_loses_to_any_other(
+    engine: Engine, reader: Reader, interval: str | None, ahead: timedelta, wins: bool
+) -> None:
+    """An earlier version stored such prices, and nothing could ever correct them."""
+    fields = {} if interval is None else {"interval": interval}
+    first = stock_data(price="10", **fields)
+    PriceStore(engine).save([changed(first, observed_at=NOW + ahead)])
+    corrected = changed(first, price=Decimal(12), observed_at=NOW)
+    PriceStore(engine, clock=lambda: NOW).save([corrected])
+    PriceStore(engine, clock=lambda: NOW).save([first])
+    [row] = read_prices(reader, "AAPL")
+    assert row["price"] == ("12" if wins else "10")
 
 
 def test_each_provider_has_its_own_row(store: PriceStore, reader: Reader) -> None:
@@ -151,12 +222,24 @@ def test_latest_prices_are_the_newest_per_symbol_over_all_providers(store: Price
     assert [row["symbol"] for row in latest_prices(reader, ["MSFT", "XYZ"])] == ["MSFT"]
 
 
+def test_the_view_of_the_latest_prices_has_the_newest_quote_or_bar_of_each_symbol(
+    store: PriceStore, engine: Engine
+) -> None:
+    store.save([BAR, changed(BAR, interval=None, price=Decimal(411))])
+    store.save(price_series(["1", "2"]))
+    store.save([changed(BAR, symbol="AAPL", as_of=BAR.as_of + timedelta(days=1))])
+    with reading(engine) as connection:
+        rows = connection.execute(text("select symbol, price, interval from latest_prices order by symbol")).all()
+    assert [tuple(row) for row in rows] == [("AAPL", 412.35, "1d"), ("BRK.B", 411, None)]
+
+
 def test_stored_symbols_have_first_and_last_time_and_number_of_rows(store: PriceStore, reader: Reader) -> None:
     store.save(price_series(["1", "2", "3"]))
     assert stored_symbols(reader) == [
         {
             "symbol": "AAPL",
             "provider": "simulated",
+            "interval": None,
             "first": "2024-11-20T09:59:58.000000Z",
             "last": "2024-11-20T10:00:00.000000Z",
             "rows": 3,
@@ -230,13 +313,46 @@ def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
 
 
 def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.1)
     with opened(sqlite_url) as engine:
         create_schema(engine, SCHEMA)
         store = PriceStore(engine)
         with opened(sqlite_url) as other, writing(other), pytest.raises(StorageUnavailable, match="locked"):
             store.save([stock_data()])
         store.save([stock_data()])
+
+
+@pytest.mark.usefixtures("no_check_of_whole_files")
+def test_the_consumer_goes_on_after_a_touch_whose_last_batch_can_be_read_back(sqlite_url: URL) -> None:
+    path, events = Path(str(sqlite_url.database)), price_series(["1", "2", "3", "4"])
+    with open_history(history_at(sqlite_url)) as handle:
+        path.touch()
+        handle(events[:2])
+        path.touch()
+        handle(events[2:])
+        # Another process replaces a price by a later observation.
+        with opened(sqlite_url) as other:
+            PriceStore(other).save([changed(events[2], price=Decimal(5), observed_at=NOW + timedelta(days=1))])
+        path.touch()
+        handle(events[:1])
+    with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
+        assert [row["price"] for row in read_prices(reader, "AAPL")] == ["1", "2", "5", "4"]
+
+
+@pytest.mark.usefixtures("large_files")
+def test_a_batch_is_handled_again_if_the_last_one_is_gone(sqlite_url: URL) -> None:
+    """Such as by a command that removes old prices, in a file that was also touched."""
+    path, events = Path(str(sqlite_url.database)), price_series(["1", "2", "3"])
+    with open_history(history_at(sqlite_url)) as handle:
+        handle(events[:2])
+        with opened(sqlite_url) as other, writing(other) as connection:
+            connection.execute(delete(quote))
+        path.touch()
+        with pytest.raises(StorageReopened):
+            handle(events[2:])
+        handle(events[2:])
+    with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
+        assert [row["price"] for row in read_prices(reader, "AAPL")] == ["3"]
 
 
 def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:

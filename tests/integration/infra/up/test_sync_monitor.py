@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from infra.up import sync_monitor as syncs
 from infra.up.sync_monitor import SyncMonitor, describe_result
-from shared.database import opened
+from shared.database.engine import opened
 from shared.settings import parse_database_url
 
 Write = Callable[..., None]
@@ -62,6 +62,14 @@ def test_a_rejected_key_gives_a_notice_although_no_symbol_failed(monitor_and_wri
     monitor, write = monitor_and_write
     write("1", "SUCCESS", {"published": 2, "failed": {}, "rejected_keys": {"finnhub": "Finnhub rejected the key"}})
     assert monitor.poll() == ["Finnhub rejected the key"]
+
+
+def test_remarks_on_published_prices_give_a_notice(monitor_and_write: tuple[SyncMonitor, Write]) -> None:
+    monitor, write = monitor_and_write
+    write("1", "SUCCESS", {"published": 2, "failed": {}, "remarks": ["DEADX: the price is years old"]})
+    assert monitor.poll() == ["DEADX: the price is years old"]
+    write("2", "SUCCESS", {"published": 1, "failed": {"IBM": "is not known"}, "remarks": ["A: odd", "B: old"]})
+    assert monitor.poll() == ["IBM failed: is not known; A: odd; B: old"]
 
 
 def test_other_tasks_are_ignored(monitor_and_write: tuple[SyncMonitor, Write]) -> None:

@@ -1,7 +1,7 @@
 """Backfills through a real RabbitMQ, from a fake provider that fails as each test configures it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill
 from producer.backfill.time_ranges import TimeRange
-from producer.providers.base import Interval, Quote, QuoteResults
+from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from producer.state import FILE, open_state
-from shared.database import writing
+from shared.database.engine import writing
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,
@@ -124,7 +124,8 @@ def test_each_price_is_an_event_of_history_with_its_own_id(run: Make, broker: Br
         (symbol, day) for symbol in ("AAPL", "BRK.B") for day in range(1, 13)
     ]
     for each in events:
-        assert each.id == stock_data_id("first", each.symbol, each.as_of)
+        assert each.interval == "1d"
+        assert each.id == stock_data_id("first", each.symbol, each.as_of, "1d")
         assert each.price == each.as_of.day
         assert before <= each.observed_at <= utc_now()
 
@@ -260,6 +261,27 @@ def test_a_price_that_consumers_would_reject_is_reported_and_skipped(
     assert (work.history.published, work.history.skipped, work.symbol_errors) == (4, 1, {})
     assert printed[0].startswith("AAPL of 2024-01-01T00:00:00Z skipped: first sent an invalid quote: price '1.23")
     assert waiting(broker, queue) == 4
+
+
+def test_unusable_bars_are_named_and_their_neighbours_published(
+    run: Make, broker: BrokerAddress, printed: list[str]
+) -> None:
+    queue = declare(broker)
+
+    class OddProvider(FakeHistoricalProvider):
+        def history(self, *arguments: object) -> Sequence[Quote | InvalidBar]:  # type: ignore[override]
+            first, second, *others = super().history(*arguments)  # type: ignore[arg-type]
+            quotes = [replace(each, currency=None, remarks=("the currency 'USDT' is odd",)) for each in others]
+            return [first, *quotes, InvalidBar(second.as_of, "the price '-1' is negative"), InvalidBar(None, "no time")]
+
+    work = run(OddProvider(), symbols=["AAPL"], time_ranges=[TimeRange(START, START + 5 * DAY)])
+    assert (work.history.published, work.history.skipped, work.is_finished) == (4, 2, True)
+    assert printed == [
+        "AAPL: the currency 'USDT' is odd",
+        "AAPL of 2024-01-02T00:00:00Z skipped: first sent an invalid price: the price '-1' is negative",
+        "AAPL skipped: first sent an invalid price: no time",
+    ]
+    assert [each.as_of.day for each in published(broker, queue, 4)] == [1, 3, 4, 5]
 
 
 def test_without_a_bound_queue_only_one_window_is_fetched(run: Make) -> None:

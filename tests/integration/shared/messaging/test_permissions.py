@@ -102,26 +102,39 @@ def test_a_consumer_needs_no_permission_for_exchanges_and_dead_letters_that_exis
     assert len(recorder.batches) == 2
 
 
-def test_a_process_is_refused_the_exchanges_only_once_so_that_it_does_not_fill_rabbitmqs_log(
-    users: BrokerUsers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    declare(users.administrator, LIVE_PRICES)
-    address = users.add(LEAST)
-    refused: list[str] = []
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the declarations that RabbitMQ refuses, and logs."""
+    found: list[str] = []
     real = _Declaring._call
 
     def call(self: _Declaring, method: Any) -> dict[str, Any]:
         try:
             return real(self, method)
         except BrokerRefused:
-            refused.append(method.name)
+            found.append(method.name)
             raise
 
     monkeypatch.setattr(_Declaring, "_call", call)
+    return found
+
+
+def test_a_consumer_is_refused_once_per_connection_so_that_it_does_not_fill_rabbitmqs_log(
+    users: BrokerUsers, refused: list[str]
+) -> None:
+    declare(users.administrator, LIVE_PRICES)
+    with connected(users.add(LEAST), "test") as connection:
+        declare_queue(connection, SPEC)
+    assert refused == ["Exchange.Declare"]
+
+
+def test_a_publisher_is_refused_nothing_however_often_it_connects(users: BrokerUsers, refused: list[str]) -> None:
+    declare(users.administrator, LIVE_PRICES)
+    address = users.add(publisher_permissions(LIVE_PRICES))
     for _ in range(3):
         with connected(address, "test") as connection:
-            declare_queue(connection, SPEC)
-    assert refused == ["Exchange.Declare"]
+            declare_exchanges(connection)
+    assert refused == []
 
 
 @pytest.mark.parametrize("deed", ["delete an exchange", "delete the dead letters", "read the dead letters of others"])

@@ -149,9 +149,9 @@ def test_the_error_for_a_queue_with_other_arguments_names_it_and_the_solution(
 def test_the_error_for_an_exchange_of_another_type_names_it_and_the_solution(name: str, broker: BrokerAddress) -> None:
     with channel_to(broker) as channel:
         channel.exchange.declare(name, "fanout")
-    with pytest.raises(TopologyConflict, match=f"exchange {name} exists with other arguments: delete it"):
-        publish(broker, message())
-    assert isinstance(Running(_consumer(), broker).ended(), TopologyConflict)
+    error = Running(_consumer(), broker).ended()
+    assert isinstance(error, TopologyConflict)
+    assert str(error).startswith(f"exchange {name} exists with other arguments: delete it")
 
 
 def test_a_publisher_declares_the_exchanges(broker: BrokerAddress) -> None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from consumers.alerts.watermarks import Watermark, comparable
-from tests.event_factories import AS_OF, stock_data
+from tests.event_factories import AS_OF, NOW, stock_data
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_prices_are_comparable_in_one_currency_and_if_both_are_real_or_neither_i
     watermark = Watermark(AS_OF, Decimal(200), 1, currency, provider)
     event = stock_data(provider=after[0], currency=after[1], as_of=AS_OF - timedelta(days=1))
     assert watermark.is_comparable(event) is expected
-    assert comparable(watermark, event) is (watermark if expected else None)
+    assert comparable(watermark, event, NOW) is (watermark if expected else None)
 
 
 def test_a_price_that_an_earlier_version_stored_is_comparable_with_any() -> None:
@@ -37,4 +37,13 @@ def test_a_price_that_an_earlier_version_stored_is_comparable_with_any() -> None
 
 
 def test_before_the_first_price_there_is_none_to_compare() -> None:
-    assert comparable(None, stock_data()) is None
+    assert comparable(None, stock_data(), NOW) is None
+
+
+@pytest.mark.parametrize(("minutes", "counts"), [(4, True), (6, False), (60 * 24 * 365, False)])
+def test_a_watermark_from_far_ahead_of_the_clock_makes_no_event_late(minutes: int, counts: bool) -> None:
+    """Such as after a clock that was years ahead was set right."""
+    watermark = Watermark(NOW + timedelta(minutes=minutes), Decimal(200), 1, "USD", "simulated")
+    assert comparable(watermark, stock_data(as_of=AS_OF), NOW) is (watermark if counts else None)
+    later = stock_data(as_of=watermark.as_of + timedelta(seconds=1))
+    assert comparable(watermark, later, NOW) is watermark

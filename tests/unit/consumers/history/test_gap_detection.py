@@ -83,20 +83,6 @@ def test_prices_are_due_from_since(times: str, since: str, expected: list[tuple[
     assert found == [gap(*each) for each in expected]
 
 
-def test_daily_prices_do_not_count_in_an_intraday_series() -> None:
-    days = [at("2024-11-18"), at("2024-11-19"), at("2024-11-20")]
-    assert find_gaps(days, FIVE, LATER) == []
-    ticks = [NOON + FIVE * number for number in range(24)]
-    assert find_gaps([*days, *ticks], FIVE, LATER) == []
-
-
-def test_midnight_counts_in_a_series_that_runs_through_midnight() -> None:
-    begin = at("2024-11-19T23:30")
-    ticks = [begin + FIVE * number for number in range(12)]
-    assert find_gaps(ticks, FIVE, ticks[-1]) == []
-    assert find_gaps(ticks[6:], FIVE, ticks[-1]) == []
-
-
 OPEN = session("2024-11-20")
 BARS = [OPEN.open + FIVE * number for number in range(1, 79)]
 

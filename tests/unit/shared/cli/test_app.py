@@ -48,7 +48,7 @@ UNEXPECTED = {
     "no memory": ("raise MemoryError", "there is not enough memory for this command"),
     "no library": (
         "import a_library_that_is_missing.part",
-        "a_library_that_is_missing is not installed: run .venv/bin/pip install -r requirements.txt",
+        "a_library_that_is_missing is not installed: run .venv/bin/python -m pip install -r requirements.txt",
     ),
     "ours": ("import shared.missing", "bug: ModuleNotFoundError: No module named 'shared.missing' (traceback in "),
     "bug": ("raise ValueError('one\\n two \\x1b[31m')", r"bug: ValueError: one two \x1b[31m (traceback in "),

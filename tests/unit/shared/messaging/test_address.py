@@ -53,6 +53,24 @@ def test_a_percent_encoded_password_may_contain_any_character() -> None:
         "amqp://h:99999/",
         "amqp://[::1/",
         " amqp://h/",
+        "amqp://h/\n",
+        "amqp://ho\nst/",
+        "amqp://h/\t",
+        '"amqp://h/"',
+        "'amqp://h/'",
+        "amqp://h/v w",
+        "amqp://u:@h/",
+        "amqp://u@h/",
+        "amqp://:p@h/",
+        "amqp://:@h/",
+        "amqp://@h/",
+        "amqp://a/;amqp://b/",
+        "amqp://a/,amqps://b/",
+        "amqp://u:p@a/;amqp://u:p@b/",
+        "amqp://a/ amqp://b/",
+        "amqp://a:5672,b:5672/",
+        "amqp://u:p@a;b/",
+        "AMQP://h/",
         "redis://h/",
         "amqp://h/?heartbeat=0",
         "amqp://h/?heartbeat=601",
@@ -74,6 +92,25 @@ def test_a_percent_encoded_password_may_contain_any_character() -> None:
 def test_any_other_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(is not|has)"):
         BrokerAddress.parse(url)
+
+
+@pytest.mark.parametrize("url", ["amqp://u:@h/", "amqp://u@h/"])
+def test_an_empty_password_is_not_replaced_by_the_one_of_guest(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^has no password before the @: write amqp://user:password@host:5672/$"):
+        BrokerAddress.parse(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://a/;amqp://b/", "amqp://u:s3cr3t@a/;amqp://u:s3cr3t@b/", "amqp://u:s3cr3t@a:5672,b:5672/v"]
+)
+def test_several_brokers_in_one_url_are_an_error_that_says_so(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^has several brokers: use the URL of one$"):
+        BrokerAddress.parse(url)
+
+
+def test_a_comma_in_a_password_is_not_another_broker() -> None:
+    address = BrokerAddress.parse("amqp://u:a,b;c@h/v;w")
+    assert (address.password, address.host, address.virtual_host) == ("a,b;c", "h", "v;w")
 
 
 @pytest.mark.parametrize("sign", ["/", "?", "#"])
@@ -101,6 +138,15 @@ def test_tls_files_and_server_name_are_read_from_the_query() -> None:
     assert tls
     assert (tls.cacertfile, tls.certfile, tls.keyfile) == ("/ca.pem", "/c.pem", "/k.pem")
     assert (tls.server_name, tls.verify, address.heartbeat) == ("rabbit.local", True, 7)
+
+
+def test_tls_files_may_be_in_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    tls = BrokerAddress.parse("amqps://h/?cacertfile=~/ca.pem&certfile=~/c.pem&keyfile=%7E/k.pem").tls
+    assert tls
+    assert (tls.cacertfile, tls.certfile, tls.keyfile) == ("/home/me/ca.pem", "/home/me/c.pem", "/home/me/k.pem")
+    with pytest.raises(ValueError, match=r"^has cacertfile='~nobody-here/ca.pem' is in the home"):
+        BrokerAddress.parse("amqps://h/?cacertfile=~nobody-here/ca.pem")
 
 
 def test_a_missing_tls_file_raises_an_os_error() -> None:

@@ -11,9 +11,9 @@ from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.notifications.target_store import add_target
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA, deliveries
-from shared.database import open_engine, reading, writing
+from shared.database.engine import open_engine, reading, writing
+from shared.database.schema import create_schema
 from shared.events import PriceAlert
-from shared.schema import create_schema
 from tests.event_factories import NOW, price_alert, stock_data
 
 

@@ -23,7 +23,7 @@ from consumers.alerts.notifications.target_store import disable_target, find_tar
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
-from shared.database import opened, reading, writing
+from shared.database.engine import opened, reading, writing
 from shared.errors import DeliveryFailed, SettingsError, StorageError
 from shared.sqlite_privacy import make_private
 from tests.event_factories import NOW
@@ -253,7 +253,7 @@ def test_the_files_behind_a_symbolic_link_are_readable_by_their_owner_alone(tmp_
 def test_an_error_of_the_database_has_no_part_of_the_url(
     stockwire: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.05)
     stockwire("notify", "add", "hook", URL)
     with closing(sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)) as other:
         other.execute("CREATE TRIGGER refuse BEFORE INSERT ON targets BEGIN SELECT RAISE(ABORT, 'refused'); END")

@@ -21,7 +21,7 @@ from consumers.alerts.notifications.deliveries import (
 from consumers.alerts.notifications.target_store import disable_target, find_target, read_targets, remove_target
 from consumers.alerts.notifications.targets import MAX_TARGETS, RateLimit
 from consumers.alerts.notifications.undelivered import count_deliveries, read_undelivered, redeliver
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import SettingsError
 from tests.event_factories import NOW
 from tests.integration.consumers.alerts.notifications.conftest import Outbox, numbered_alert

@@ -10,8 +10,8 @@ from sqlalchemy.engine import make_url
 
 from consumers.alerts.notifications.signing import generate_secret
 from consumers.alerts.tables import SCHEMA
-from shared.database import opened
-from shared.schema import create_schema
+from shared.database.engine import opened
+from shared.database.schema import create_schema
 from shared.settings import ROOT
 from shared.times import utc_now
 from tests.fake_http_server import Answer, always, fake_http_server

@@ -30,8 +30,8 @@ from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
 from infra.up.rabbitmq import free_port
-from shared.database import open_engine, reading, writing
-from shared.schema import create_schema
+from shared.database.engine import open_engine, reading, writing
+from shared.database.schema import create_schema
 from tests.dripping_server import ANSWERS, dripping_server
 from tests.event_factories import NOW
 from tests.fake_http_server import Answer, Request, always, fake_http_server, one_after_the_other
@@ -372,7 +372,7 @@ def open_outbox(url: URL) -> Iterator[Outbox]:
 def test_results_wait_for_a_locked_database_and_are_not_sent_again(
     sqlite_outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.05)
     other = sqlite3.connect(tmp_path / "test.db", isolation_level=None, check_same_thread=False)
 
     def lock_and_answer(_: Request) -> Answer:

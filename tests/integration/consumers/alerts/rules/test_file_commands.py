@@ -18,9 +18,9 @@ from consumers.alerts.rules.file_import import apply_import, plan_import
 from consumers.alerts.rules.files import parse_rule_file
 from consumers.alerts.seeding import PastPrice
 from consumers.alerts.tables import SCHEMA, metric_usage, rule_levels, window_prices
-from shared.database import open_engine, reading
+from shared.database.engine import open_engine, reading
+from shared.database.schema import create_schema
 from shared.errors import SettingsError
-from shared.schema import create_schema
 from tests.event_factories import AS_OF, NOW, price_series
 
 Run = Callable[..., str]

@@ -11,9 +11,9 @@ from consumers.history.gap_detection import DAY, Gap
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, is_stored, symbols_without_prices
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
-from shared.database import opened
+from shared.database.engine import opened
+from shared.database.schema import create_schema
 from shared.market_calendar import Session
-from shared.schema import create_schema
 from shared.times import EPOCH
 from tests.event_factories import stock_data
 
@@ -29,8 +29,11 @@ def engine(database_url: URL) -> Iterator[Engine]:
         yield engine
 
 
-def store(engine: Engine, symbol: str, times: Sequence[datetime], provider: str = "yahoo") -> None:
-    PriceStore(engine).save([stock_data(symbol, as_of=moment, provider=provider) for moment in times])
+def store(
+    engine: Engine, symbol: str, times: Sequence[datetime], provider: str = "yahoo", interval: str | None = None
+) -> None:
+    events = [stock_data(symbol, as_of=moment, provider=provider, interval=interval) for moment in times]
+    PriceStore(engine).save(events)
 
 
 def ticks(*numbers: int) -> list[datetime]:
@@ -70,10 +73,21 @@ def test_sessions_are_loaded_for_the_time_range_of_the_prices(engine: Engine) ->
     assert requested == [(NOON - DAY, now + DAY), (EPOCH - DAY, now + DAY)]
 
 
+def test_daily_bars_fill_gaps_of_days_only(engine: Engine) -> None:
+    store(engine, "AAPL", [MIDNIGHT - DAY, MIDNIGHT], interval="1d")
+    store(engine, "AAPL", ticks(0, 1))
+    store(engine, "AAPL", ticks(2), interval="5m")
+    now = NOON + FIVE * 8
+    assert list(gaps_by_symbol(engine, FIVE, now)) == [("AAPL", Gap(*ticks(3, 8), 5))]
+    assert list(gaps_by_symbol(engine, DAY, NOON + DAY)) == []
+    hours = [Session(MIDNIGHT.date(), NOON - FIVE, NOON + FIVE * 3)]
+    assert list(gaps_by_symbol(engine, FIVE * 3, NOON + DAY, sessions=lambda *_: hours)) == []
+
+
 def test_symbols_with_only_daily_prices_or_no_prices_are_found(engine: Engine) -> None:
     days = [MIDNIGHT - DAY * 20_000, MIDNIGHT]
-    store(engine, "DAYS", days)
-    store(engine, "BOTH", days)
+    store(engine, "DAYS", days, interval="1d")
+    store(engine, "BOTH", days, interval="1d")
     store(engine, "BOTH", ticks(0), "massive")
     store(engine, "LIVE", ticks(0))
     assert daily_only_symbols(engine) == ["DAYS"]
@@ -81,9 +95,13 @@ def test_symbols_with_only_daily_prices_or_no_prices_are_found(engine: Engine) -
     assert symbols_without_prices(engine, ["LIVE", "XYZ"]) == ["XYZ"]
 
 
-def test_a_price_is_looked_up_by_symbol_provider_and_time(engine: Engine) -> None:
+def test_a_price_is_looked_up_by_symbol_provider_time_and_interval(engine: Engine) -> None:
     store(engine, "AAPL", ticks(0))
+    store(engine, "AAPL", [MIDNIGHT], interval="1d")
     assert is_stored(engine, "AAPL", "yahoo", NOON)
+    assert is_stored(engine, "AAPL", "yahoo", MIDNIGHT, "1d")
+    assert not is_stored(engine, "AAPL", "yahoo", NOON, "1d")
+    assert not is_stored(engine, "AAPL", "yahoo", MIDNIGHT)
     assert not is_stored(engine, "AAPL", "massive", NOON)
     assert not is_stored(engine, "MSFT", "yahoo", NOON)
     assert not is_stored(engine, "AAPL", "yahoo", NOON + FIVE)

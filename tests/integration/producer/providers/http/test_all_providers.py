@@ -1,22 +1,34 @@
 """Every live provider over a connection that is slow, broken, compressed, redirected or limited."""
 
 import gzip
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from producer.providers.base import QuoteResults
+from producer.providers.base import Interval, QuoteResults
+from producer.providers.http.apis.base import HistoricalApi
+from producer.providers.http.circuit_breaker import FAILURE_THRESHOLD
 from producer.providers.http.provider import HttpProvider
 from producer.providers.registry import APIS
 from shared.accounts import ACCOUNTS, Account
-from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, ProviderUnavailable, RateLimited
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    UnreadableResponse,
+)
 from shared.times import utc_now
-from tests.fake_http_server import Answer, FakeHttpServer, Request, Script, fake_http_server
-from tests.fake_provider_requests import KEY, TIMEOUTS, prices
+from tests.fake_http_server import Answer, FakeHttpServer, Request, Script, always, fake_http_server
+from tests.fake_provider_requests import KEY, TIMEOUTS, make_historical_provider, prices
 
 PRICES = {"AAPL": "187.44", "BRK.B": "412.35"}
 QUOTED = {symbol: Decimal(price) for symbol, price in PRICES.items()}
@@ -60,13 +72,13 @@ DAMAGES: dict[str, tuple[Damage, type[ProviderError]]] = {
     "slow": (lambda answer: replace(answer, delay=1.2), ProviderUnavailable),
     "dripping": (lambda answer: replace(answer, drip=0.3), ProviderUnavailable),
     "closed in the middle": (lambda answer: replace(answer, cut=10), ProviderUnavailable),
-    "truncated": (lambda answer: Answer(answer.content[:-10]), InvalidResponse),
+    "truncated": (lambda answer: Answer(answer.content[:-10]), UnreadableResponse),
     "half of what was compressed": (
         lambda answer: replace(compressed(answer), body=compressed(answer).content[:40]),
-        InvalidResponse,
+        UnreadableResponse,
     ),
-    "a page": (lambda _: Answer("<html><title>Just a moment</title></html>"), InvalidResponse),
-    "nothing": (lambda _: Answer(""), InvalidResponse),
+    "a page": (lambda _: Answer("<html><title>Just a moment</title></html>"), UnreadableResponse),
+    "nothing": (lambda _: Answer(""), UnreadableResponse),
     "null": (lambda _: Answer("null"), InvalidResponse),
     "a list": (lambda _: Answer("[]"), InvalidResponse),
     "redirected elsewhere": (lambda _: Answer("", 302, {"Location": "http://localhost:1/"}), ProviderUnavailable),
@@ -90,6 +102,36 @@ def test_a_compressed_answer_is_read(fake_api: FakeApi) -> None:
     assert prices(fake_api.ask()) == QUOTED
     fake_api.server.answer = lambda request: compressed(fake_api.good(request))
     assert prices(fake_api.ask()) == QUOTED
+
+
+def test_an_answer_in_another_encoding_of_unicode_is_read(fake_api: FakeApi) -> None:
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
+
+        def encoded(request: Request, encoding: str = encoding) -> Answer:
+            return replace(good := fake_api.good(request), body=good.content.decode().encode(encoding))
+
+        fake_api.server.answer = encoded
+        assert prices(fake_api.ask()) == QUOTED, encoding
+
+
+@pytest.mark.parametrize("odd", [{}, None], ids=str)
+def test_an_odd_symbol_never_opens_the_circuit(fake_api: FakeApi, odd: Any) -> None:
+    fake_api.server.answer = always(Answer(json.dumps(odd)))
+    for _ in range(FAILURE_THRESHOLD + 1):
+        assert isinstance(fake_api.ask(["AAPL"])["AAPL"], ProviderError)
+    fake_api.server.answer = fake_api.good
+    assert prices(fake_api.ask()) == QUOTED
+
+
+@pytest.mark.parametrize("name", [name for name, api in APIS.items() if isinstance(api(ACCOUNTS[name]), HistoricalApi)])
+def test_odd_past_prices_of_one_symbol_never_open_the_circuit(name: str, tmp_path: Path) -> None:
+    now = utc_now()
+    with fake_http_server(always(Answer({}))) as server:
+        provider = make_historical_provider(name, tmp_path, server.url)
+        for _ in range(FAILURE_THRESHOLD + 1):
+            with pytest.raises(InvalidResponse):
+                provider.history("AAPL", Interval.DAY, now - timedelta(days=9), now)
+        assert len(server.requests) == FAILURE_THRESHOLD + 1
 
 
 @pytest.mark.parametrize("failure", [Answer("", 500), Answer("", 502), Answer("", 429, {"Retry-After": "1"})])

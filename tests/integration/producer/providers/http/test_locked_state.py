@@ -27,7 +27,7 @@ PRICE = Answer({"c": 187.44, "h": 188.1, "l": 186, "o": 187, "pc": 186.5, "t": 1
 
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.database.BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.2)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_stand_in_delivers_in_the_same_sync(tmp_path: Path, lock: sqlite3.Conn
     lock.execute("BEGIN IMMEDIATE")
     with fake_http_server(always(PRICE)) as server:
         providers = [make_provider(server.url, tmp_path), SimulatedProvider()]
-        events, errors = collect_events(providers, ["AAPL"], AT, utc_now)
+        events, errors, _ = collect_events(providers, ["AAPL"], AT, utc_now)
         assert server.requests == []
     assert events["AAPL"].provider == "simulated"
     assert isinstance(errors["AAPL"]["finnhub"], ProviderUnavailable)

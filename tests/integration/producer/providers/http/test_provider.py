@@ -20,7 +20,7 @@ from producer.providers.http.provider import HttpProvider
 from producer.providers.http.quota import read_usage
 from producer.state import open_state
 from shared.accounts import Account
-from shared.database import reading
+from shared.database.engine import reading
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,
@@ -28,6 +28,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 from shared.settings import ROOT
 from shared.times import utc_now
@@ -100,11 +101,11 @@ INVALID = {
     "TIMELESS": (Answer({**PRICE, "t": 0}), InvalidResponse, "the time is '0'"),
     "EMPTY": (Answer({}), InvalidResponse, "the price is missing"),
     "LIST": (Answer([187.44]), InvalidResponse, "the answer is an array"),
-    "NOTHING": (Answer(""), InvalidResponse, "an empty body"),
-    "PAGE": (Answer("<html><title>Just a moment</title>"), InvalidResponse, "an HTML page ('Just a moment')"),
-    "TRUNCATED": (Answer('{"c": 187.4'), InvalidResponse, "broken JSON"),
-    "GARBAGE": (Answer(bytes(range(256))), InvalidResponse, "text that is not JSON"),
-    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "broken JSON"),
+    "NOTHING": (Answer(""), UnreadableResponse, "an empty body"),
+    "PAGE": (Answer("<html><title>Just a moment</title>"), UnreadableResponse, "an HTML page ('Just a moment')"),
+    "TRUNCATED": (Answer('{"c": 187.4'), UnreadableResponse, "broken JSON"),
+    "GARBAGE": (Answer(bytes(range(256))), UnreadableResponse, "text that is not JSON"),
+    "NAN": (Answer('{"c": NaN, "t": 1732096798}'), InvalidResponse, "the price is missing"),
     "ENDLESS": (Answer('{"c": 1e999999999, "t": 1732096798}'), InvalidResponse, "is not a decimal number"),
     "CUT": (Answer(PRICE, cut=9), ProviderUnavailable, "closed the connection in the middle"),
     "MISSING": (Answer({"error": "no such symbol"}, 404), UnknownSymbol, "no such symbol"),
@@ -183,7 +184,7 @@ from pathlib import Path
 from producer.providers.http.quota import reserve
 from producer.state import open_state
 from shared.accounts import Account
-from shared.database import writing
+from shared.database.engine import writing
 from shared.times import utc_now
 
 account = Account("http://localhost", per_minute=50)
@@ -293,7 +294,7 @@ def test_a_failing_provider_opens_the_circuit_and_is_tried_again_with_one_reques
         answers = fetch(provider(server), MANY)
         # A half-open circuit sends one request first. Then all concurrent requests may fail.
         assert FAILURE_THRESHOLD <= len(take_requested(server)) <= len(MANY)
-        assert {type(each) for each in answers.values()} <= {InvalidResponse, ProviderUnavailable}
+        assert {type(each) for each in answers.values()} <= {UnreadableResponse, ProviderUnavailable}
         with pytest.raises(ProviderUnavailable, match=r"^Finnhub sent an invalid response: an HTML page; next "):
             fetch(provider(server), MANY)
         assert take_requested(server) == []
@@ -325,7 +326,7 @@ def test_the_next_provider_is_asked_for_symbols_that_the_first_cannot_deliver(pr
 
     with fake_http_server(first) as one, fake_http_server(always(Answer({**PRICE, "c": 400.5, "t": now}))) as two:
         providers = [provider(one, per_minute=3), provider(two)]
-        events, errors = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
+        events, errors, _ = collect_events(providers, ["AAPL", "MSFT", "IBM"], utc_now(), utc_now)
     assert {symbol: str(event.price) for symbol, event in events.items()} == {
         "AAPL": "187.44",
         "MSFT": "400.5",
@@ -337,7 +338,7 @@ def test_the_next_provider_is_asked_for_symbols_that_the_first_cannot_deliver(pr
 
 def test_a_symbol_that_all_providers_fail_has_the_message_of_each(provider: Make) -> None:
     with fake_http_server(always(UNAVAILABLE)) as one, fake_http_server(always(Answer({"error": "no"}, 404))) as two:
-        _, errors = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
+        _, errors, _ = collect_events([provider(one), provider(two, key="other")], ["AAPL"], utc_now(), utc_now)
     assert describe_errors(errors["AAPL"]).endswith("Finnhub cannot deliver this symbol: no")
 
 

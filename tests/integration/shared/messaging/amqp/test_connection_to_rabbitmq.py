@@ -25,6 +25,7 @@ from tests.consumer_thread import Recorder, Running, running
 from tests.event_factories import message, messages, stock_data
 from tests.polling import eventually
 from tests.queues import consumers_of, declare, publish, taken, waiting
+from tests.shared_rabbitmq import evaluate
 from tests.tls_servers import Authority
 
 COMPOSE_CONFIG = ROOT / "infra/rabbitmq/rabbitmq.conf"
@@ -59,6 +60,11 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Itera
 
 def over_tls(broker: PrivateBroker, port: int, query: str, host: str = "localhost") -> BrokerAddress:
     return BrokerAddress.parse(f"amqps://guest:guest@{host}:{port}/?{query}")
+
+
+def set_memory_limit(broker: PrivateBroker, fraction: float) -> None:
+    """Raise or lift an alarm, like `rabbitmqctl set_vm_memory_high_watermark`, which takes half a second."""
+    evaluate(broker, f"vm_memory_monitor:set_vm_memory_high_watermark({fraction:f}).")
 
 
 class TestTls:
@@ -100,20 +106,20 @@ def test_the_error_names_an_alarm_and_publishing_continues_after_the_alarm(
     queue = declare(own_broker.address, name="alarm")
     with Publisher(own_broker.address, "test", timeout=2) as publisher:
         publisher.publish([message()])
-        own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+        set_memory_limit(own_broker, 0.00001)
         try:
             with pytest.raises(PublishError, match="blocked publishers"):
                 publisher.publish([message()])
             assert caplog.text.count("has blocked publishers") == 1
             sent = messages(100)
-            lifting = threading.Timer(3, own_broker.rabbitmqctl, ["set_vm_memory_high_watermark", "0.4"])
+            lifting = threading.Timer(3, set_memory_limit, [own_broker, 0.4])
             lifting.start()
             with Publisher(own_broker.address, "patient", timeout=1, wait_while_blocked=True) as patient:
                 assert patient.publish(sent) == 100
             lifting.join()
             assert caplog.text.count("publishing again") == 1
         finally:
-            own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
+            set_memory_limit(own_broker, 0.4)
     held = eventually(lambda: waiting(own_broker.address, queue))
     stored = {delivery.properties["message_id"] for delivery in taken(own_broker.address, queue, held or 0)}
     assert stored == {each.id for each in sent}
@@ -122,7 +128,7 @@ def test_the_error_names_an_alarm_and_publishing_continues_after_the_alarm(
 def test_a_stop_ends_the_wait_for_a_broker_under_an_alarm(own_broker: PrivateBroker) -> None:
     declare(own_broker.address, name="alarm")
     stop = Stop()
-    own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+    set_memory_limit(own_broker, 0.00001)
     try:
         threading.Timer(1.5, stop.request).start()
         before = time.monotonic()
@@ -131,7 +137,7 @@ def test_a_stop_ends_the_wait_for_a_broker_under_an_alarm(own_broker: PrivateBro
         assert time.monotonic() - before < 10
         assert len(caught.value.failures) == 3
     finally:
-        own_broker.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
+        set_memory_limit(own_broker, 0.4)
 
 
 @dataclass
@@ -177,7 +183,7 @@ def outage(own_broker: PrivateBroker) -> Outage:
     run = Running(consumer("outage", "#")(handler), address)
     eventually(lambda: run.error or consumers_of(address, queue))
     # RabbitMQ stores a new queue within some seconds. If killed before, it restarts with an incomplete queue.
-    own_broker.rabbitmqctl("eval", "catch mnesia:sync_log().")
+    evaluate(own_broker, "catch mnesia:sync_log().")
     everything = messages(6000)
     underway, killed = threading.Event(), threading.Event()
 

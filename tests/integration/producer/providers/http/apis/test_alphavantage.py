@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from producer.providers.base import Interval, Quote
-from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderError,
+    RateLimited,
+    UnknownSymbol,
+    UnreadableResponse,
+)
 from shared.times import utc_now
 from tests.fake_apis.alphavantage import KEY, answer
 from tests.fake_http_server import Answer, Request, Script, always, fake_http_server, recorded
@@ -81,7 +88,7 @@ def test_a_rejected_key_stops_all_requests(tmp_path: Path, limits: dict[str, int
         ("premium.json", UnknownSymbol),
         ("error_demo.json", AuthenticationFailed),
         ("error_symbol.json", UnknownSymbol),
-        ("challenge.html", InvalidResponse),
+        ("challenge.html", UnreadableResponse),
     ],
 )
 def test_the_message_with_status_200_is_the_error(tmp_path: Path, name: str, kind: type[ProviderError]) -> None:

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from producer.providers.base import Interval
-from shared.errors import AuthenticationFailed, InvalidResponse, ProviderError, RateLimited, UnknownSymbol
+from producer.providers.base import Interval, InvalidBar, Quote
+from shared.errors import (
+    AuthenticationFailed,
+    InvalidResponse,
+    ProviderError,
+    RateLimited,
+    UnknownSymbol,
+    UnreadableResponse,
+)
 from shared.times import utc_now
 from tests.fake_apis.massive import KEY, answer
 from tests.fake_http_server import Answer, always, fake_http_server, recorded
@@ -38,7 +45,7 @@ def test_all_symbols_are_one_request_with_the_key_only_in_a_header(tmp_path: Pat
         (Answer(recorded("massive", "limit.json"), 429), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "limit.json")), RateLimited, "exceeded the maximum requests per minute"),
         (Answer(recorded("massive", "error.json")), InvalidResponse, "cannot be empty"),
-        (Answer(recorded("massive", "challenge.html")), InvalidResponse, "an HTML page"),
+        (Answer(recorded("massive", "challenge.html")), UnreadableResponse, "an HTML page"),
         (Answer({"error": f"{KEY} is not a key", "status": "ERROR"}), InvalidResponse, "*** is not a key"),
     ],
 )
@@ -47,6 +54,20 @@ def test_an_error_quotes_massive(tmp_path: Path, failure: Answer, kind: type[Pro
     assert {type(error) for error in found.values()} == {kind}
     assert all(message in str(error) for error in found.values())
     assert len(requests) == 1
+
+
+def test_a_bar_in_the_far_future_is_refused_and_named(tmp_path: Path) -> None:
+    now = utc_now()
+    days = [now - timedelta(days=3), now + timedelta(days=400), now - timedelta(days=2)]
+    bars = [{"t": int(day.timestamp()) * 1000, "c": 12.5} for day in days]
+    with fake_http_server(always(Answer({"ticker": "AAPL", "results": bars}))) as server:
+        first, last, invalid = provider(tmp_path, server.url).history(
+            "AAPL", Interval.DAY, now - timedelta(days=9), now
+        )
+    assert isinstance(first, Quote)
+    assert isinstance(last, Quote)
+    assert isinstance(invalid, InvalidBar)
+    assert invalid.reason.endswith("is in the future")
 
 
 @pytest.mark.parametrize(("interval", "days"), [(Interval.DAY, 30), (Interval.FIVE_MINUTES, 10)])

@@ -15,6 +15,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 from shared.times import utc_now
 from tests.event_factories import NOW
@@ -85,7 +86,7 @@ def test_a_symbol_missing_from_a_batch_fails_alone(tmp_path: Path) -> None:
         ("error_server.json", 200, ProviderUnavailable),
         ("error_server.json", 500, ProviderUnavailable),
         ("error_too_long.json", 414, InvalidResponse),
-        ("challenge.html", 200, InvalidResponse),
+        ("challenge.html", 200, UnreadableResponse),
         ("rapidapi_not_subscribed.json", 403, AuthenticationFailed),
         ("rapidapi_minute.json", 429, RateLimited),
         ("rapidapi_day.json", 429, RateLimited),

@@ -168,7 +168,7 @@ def test_without_an_extended_hours_quote_the_price_is_the_close(nothing: str | N
         "",
         5,
         "2026-11-20",
-        "2026-11-20T15:59:58Z",
+        "20261120",
         "2026-13-20 15:59:58",
         "0001-01-01 00:00:00",
         "9999-12-31 23:59:59",

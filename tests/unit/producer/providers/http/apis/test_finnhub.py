@@ -22,6 +22,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 from tests.event_factories import property_test
 from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
@@ -91,7 +92,7 @@ def test_a_quote_needs_a_price_and_a_time(answer: Any) -> None:
         ("no_access.json", 200, UnknownSymbol, "You don't have access to this resource."),
         ("limit.json", 429, RateLimited, "API limit reached. Please try again later."),
         ("limit.json", 200, RateLimited, "API limit reached. Please try again later."),
-        ("challenge.html", 200, InvalidResponse, "an HTML page ('Just a moment...')"),
+        ("challenge.html", 200, UnreadableResponse, "an HTML page ('Just a moment...')"),
         ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
     ],
 )

@@ -23,6 +23,7 @@ from shared.errors import (
     ProviderUnavailable,
     RateLimited,
     UnknownSymbol,
+    UnreadableResponse,
 )
 from tests.event_factories import property_test
 from tests.fake_apis.malformed import any_json, check_reading, corrupted, names_in
@@ -141,7 +142,7 @@ def test_one_request_has_many_symbols() -> None:
         ("error.json", 400, InvalidResponse, "The parameter 'from' cannot be empty"),
         ("error.json", 200, InvalidResponse, "The parameter 'from' cannot be empty"),
         ("error.json", 500, ProviderUnavailable, "The parameter 'from' cannot be empty"),
-        ("challenge.html", 200, InvalidResponse, "an HTML page ('Just a moment...')"),
+        ("challenge.html", 200, UnreadableResponse, "an HTML page ('Just a moment...')"),
         ("challenge.html", 503, ProviderUnavailable, "an HTML page ('Just a moment...')"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.base import Interval, Quote
+from producer.providers.base import Interval, InvalidBar, Quote
 from producer.providers.http.apis.twelvedata import TwelveData
 from producer.providers.http.parsing import parse_json
 from shared.accounts import Account
@@ -240,11 +240,13 @@ def test_past_prices_of_another_symbol_are_an_invalid_response() -> None:
         read_history("time_series_5min.json", "MSFT", Interval.FIVE_MINUTES)
 
 
-def test_a_bar_without_a_price_is_skipped_unless_no_bar_has_a_price() -> None:
+def test_a_bar_without_a_price_is_invalid_and_so_is_an_answer_of_such_bars() -> None:
     series = recorded_json("time_series_1day.json")
     series["values"][0]["close"] = "0.00000"
     call = API.history_request("BRK.B", Interval.DAY, SINCE, UNTIL)
-    assert len(call.read(series)) == 2
+    _, *rest = call.read(series)
+    assert [type(each) for each in call.read(series)] == [InvalidBar, Quote, Quote]
+    assert rest == list(call.read({**series, "values": series["values"][1:]}))
     series["values"] = series["values"][:1]
     with pytest.raises(InvalidResponse, match="the price"):
         call.read(series)

@@ -1,0 +1,30 @@
+"""Celery's consumer of the task queue, behind a check of each message."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import Consumer
+
+from producer.task_queue.messages import InvalidTask, rebuild
+from shared.times import utc_now
+
+log = logging.getLogger(__name__)
+
+
+class CheckedConsumer(Consumer):  # type: ignore[misc]
+    """Rejects a message that is not a sync, and goes on with the next one."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def check_and_handle(message: Any) -> None:
+            try:
+                rebuild(message, utc_now())
+            except InvalidTask as error:
+                log.error("a message in the task queue was dropped, because %s", error)
+                message.reject_log_error(log, self.connection_errors)
+            else:
+                handle(message)
+
+        return check_and_handle

@@ -1,0 +1,136 @@
+"""Schemas: tables and readable views of them, created if they are missing, on SQLite and PostgreSQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect, text
+
+from shared.database.engine import reading, redact, sqlite_file, writing
+from shared.database.migrations import Migrations, migrate, read_revision, record_revision
+from shared.errors import StorageError
+from shared.sqlite_privacy import make_private
+
+# SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
+_INSTANTS = {
+    # SQLite's division rounds towards zero, which is up before 1970, so the SQL rounds down explicitly.
+    "sqlite": "strftime('%Y-%m-%dT%H:%M:%S', ({0} - (({0} % 1000000) + 1000000) % 1000000) / 1000000, 'unixepoch')"
+    " || printf('.%06dZ', (({0} % 1000000) + 1000000) % 1000000)",
+    "postgresql": "to_char(timestamp 'epoch' + {0} * interval '1 microsecond', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Tables and views.
+
+    `views` has the SELECT of each view by name, in which `{instant[COLUMN]}` becomes SQL that formats an instant as
+    text. The statements `first_rows` are run once, after the tables are created. `migrations` change the tables of
+    earlier versions. The files of a `private` schema on SQLite are readable by their owner alone.
+    """
+
+    name: str
+    metadata: MetaData
+    views: Mapping[str, str]
+    first_rows: tuple[Executable, ...] = ()
+    migrations: Migrations | None = None
+    private: bool = False
+
+
+def create_schema(engine: Engine, schema: Schema) -> None:
+    """Create the schema if it is missing, or migrate it. Several processes may call this at once. Raises StorageError.
+
+    A schema that a later version of Stockwire has migrated is an error.
+    """
+    dialect = engine.dialect.name
+    if dialect not in _INSTANTS:
+        raise StorageError(f"database {redact(engine.url)}: Stockwire supports SQLite and PostgreSQL, not {dialect}")
+    if schema.private and (file := sqlite_file(engine.url)):
+        make_private(file)
+    with reading(engine) as connection:
+        if is_complete(connection, schema) and _is_current(connection, schema):
+            return
+    with writing(engine) as connection:
+        if dialect == "postgresql":
+            lock = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
+            connection.execute(lock, {"name": f"stockwire.{schema.name}"})
+        if not is_complete(connection, schema):
+            _create(connection, schema)
+        elif schema.migrations is not None and not _is_current(connection, schema):
+            # SQLite cannot replace a table that a view reads.
+            for view in reversed([*schema.views]):
+                connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
+            migrate(connection, schema.name, schema.migrations)
+            _create_views(connection, schema)
+
+
+def has_schema(engine: Engine, schema: Schema, migrating_command: str) -> bool:
+    """Return True if the schema exists, and neither create nor migrate it. For commands that only read.
+
+    Raises StorageError, with the command that migrates the database, if an earlier version created it.
+    """
+    with reading(engine) as connection:
+        if not is_complete(connection, schema):
+            return False
+        if not _is_current(connection, schema):
+            raise StorageError(
+                f"database {redact(engine.url)} was created by an earlier version of Stockwire: run"
+                f" {migrating_command}, which migrates it"
+            )
+    return True
+
+
+def is_complete(connection: Connection, schema: Schema) -> bool:
+    """Return True if the schema exists, in its latest or an earlier revision.
+
+    The views are created after the tables, in the same transaction. Every revision has the last one.
+    """
+    return inspect(connection).has_table([*schema.views][-1])
+
+
+def insert_into(table: Table, dialect: str) -> Any:
+    """Return an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`, the same in both dialects."""
+    if dialect == "postgresql":
+        # Most commands need SQLite alone, and this import takes a tenth of their start.
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
+def _create(connection: Connection, schema: Schema) -> None:
+    schema.metadata.create_all(connection)
+    for statement in schema.first_rows:
+        connection.execute(statement)
+    if schema.migrations is not None:
+        record_revision(connection, schema.name, schema.migrations.latest)
+    _create_views(connection, schema)
+
+
+def _create_views(connection: Connection, schema: Schema) -> None:
+    instant = _Instants(connection.dialect.name)
+    for view, select in schema.views.items():
+        connection.execute(text(f"CREATE VIEW {view} AS {select.format(instant=instant)}"))
+
+
+def _is_current(connection: Connection, schema: Schema) -> bool:
+    """Return True if the database has the schema's revision. Raises StorageError if its revision is unknown."""
+    if schema.migrations is None:
+        return True
+    found = read_revision(connection, schema.name)
+    if found is not None and found > schema.migrations.latest:
+        url = redact(connection.engine.url)
+        raise StorageError(f"database {url} belongs to a later version of Stockwire: install that, or set another URL")
+    return found == schema.migrations.latest
+
+
+class _Instants:
+    """SQL that formats an instant as text: `instants["as_of"]` for a column, or any expression in its place."""
+
+    def __init__(self, dialect: str) -> None:
+        self._template = _INSTANTS[dialect]
+
+    def __getitem__(self, expression: str) -> str:
+        return self._template.format(f"({expression})")

@@ -1,0 +1,177 @@
+"""Candles of stored prices on real SQLite and PostgreSQL, compared with what pandas makes of the same prices."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy.engine import URL
+
+from consumers.history.queries.candles import read_candles
+from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
+from consumers.history.timeframes import Buckets, Timeframe
+from shared.database.engine import opened
+from shared.database.reader import Reader, open_reader
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
+from shared.events import StockData
+from shared.prices import format_price, from_float
+from shared.times import format_instant
+from tests.event_factories import changed, stock_data
+
+pandas = pytest.importorskip("pandas", reason="pandas comes with requirements-market.txt")
+
+NEW_YORK = ZoneInfo("America/New_York")
+NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
+MIDNIGHT = NOON - timedelta(hours=12)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store(database_url: URL) -> Iterator[PriceStore]:
+    with opened(database_url) as engine:
+        create_schema(engine, SCHEMA)
+        yield PriceStore(engine)
+
+
+@pytest.fixture
+def reader(database_url: URL, store: PriceStore) -> Iterator[Reader]:
+    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
+        yield reader
+
+
+def candles(reader: Reader, every: str, zone: Any = UTC, symbol: str = "AAPL", **options: Any) -> list[dict[str, Any]]:
+    return list(read_candles(reader, symbol, Buckets(Timeframe.parse(every), zone), **options))
+
+
+def quotes(moments: Sequence[datetime], seed: int = 0) -> list[StockData]:
+    walk = random.Random(seed)
+    return [stock_data("AAPL", Decimal(walk.randrange(9_000, 11_000)) / 100, each, "yahoo") for each in moments]
+
+
+def daily_bars(days: int, seed: int = 0) -> list[StockData]:
+    """Return bars of working days, of which 2024-01-01 is the first."""
+    walk = random.Random(seed)
+    found = []
+    for number in range(days):
+        day = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number)
+        low, opened, close, high = sorted(Decimal(walk.randrange(9_000, 11_000)) / 100 for _ in range(4))
+        if walk.random() < 0.5:
+            opened, close = close, opened
+        if day.weekday() < 5:
+            event = stock_data("AAPL", close, day, "yahoo", open=opened, high=high, low=low, interval="1d")
+            found.append(changed(event, volume=walk.randrange(10**6)))
+    return found
+
+
+def rows_of(frame: Any) -> list[dict[str, Any]]:
+    """Return the rows of a resampled frame in the form of candles."""
+    found = []
+    for start, row in frame[frame["samples"] > 0].iterrows():
+        prices = {name: format_price(from_float(float(row[name]))) for name in ("open", "high", "low", "close")}
+        volume = None if row["volume"] is None else int(row["volume"])
+        moment = format_instant(start.to_pydatetime())
+        found.append({"symbol": "AAPL", "start": moment, **prices, "volume": volume, "samples": int(row["samples"])})
+    return found
+
+
+@pytest.mark.parametrize("zone", [UTC, NEW_YORK], ids=str)
+@pytest.mark.parametrize(("every", "rule"), [("1h", "1h"), ("1d", "D"), ("1w", "W-MON"), ("1mo", "MS")])
+@pytest.mark.parametrize("change", ["2024-03-09", "2024-11-02"])
+def test_quotes_across_a_change_of_the_clock_make_the_candles_of_pandas(
+    store: PriceStore, reader: Reader, zone: Any, every: str, rule: str, change: str
+) -> None:
+    begin = datetime.fromisoformat(change).replace(tzinfo=UTC)
+    events = quotes([begin + timedelta(minutes=5 * number) for number in range(3 * 288)])
+    store.save(events)
+    index = pandas.DatetimeIndex([event.as_of for event in events]).tz_convert(zone)
+    prices = pandas.Series([float(event.price) for event in events], index=index)
+    options = {"label": "left", "closed": "left"}
+    expected = prices.resample(rule, **options).ohlc()
+    expected["samples"] = prices.resample(rule, **options).count()
+    expected["volume"] = None
+    assert candles(reader, every, zone) == rows_of(expected)
+
+
+@pytest.mark.parametrize("zone", [UTC, NEW_YORK], ids=str)
+@pytest.mark.parametrize(("every", "rule"), [("1w", "W-MON"), ("1mo", "MS")])
+def test_daily_bars_make_the_weeks_and_months_of_pandas_in_every_zone(
+    store: PriceStore, reader: Reader, zone: Any, every: str, rule: str
+) -> None:
+    events = daily_bars(400)
+    store.save(events)
+    # A bar belongs to its trading date, so its date is placed in the zone as it is.
+    index = pandas.DatetimeIndex([event.as_of.replace(tzinfo=None) for event in events]).tz_localize(zone)
+    columns = {name: [float(getattr(event, name)) for event in events] for name in ("open", "high", "low")}
+    frame = pandas.DataFrame({**columns, "close": [float(event.price) for event in events]}, index=index)
+    frame["volume"] = [event.volume for event in events]
+    frame["samples"] = 1
+    kinds = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum", "samples": "sum"}
+    assert candles(reader, every, zone) == rows_of(frame.resample(rule, label="left", closed="left").agg(kinds))
+
+
+def test_a_daily_bar_covers_the_quotes_of_its_date_in_every_zone(store: PriceStore, reader: Reader) -> None:
+    day = changed(stock_data("AAPL", "100", MIDNIGHT, "yahoo", interval="1d"), observed_at=NOON + timedelta(days=5))
+    store.save([day, *quotes([NOON, NOON + 16 * HOUR, NOON + 17 * HOUR])])
+    assert [(row["start"], row["close"], row["samples"]) for row in candles(reader, "1d", NEW_YORK)] == [
+        ("2024-11-20T05:00:00Z", "100", 1),
+        ("2024-11-21T05:00:00Z", candles(reader, "1h")[-1]["close"], 1),
+    ]
+    # A day does not fit into an hour, so there the quotes count.
+    assert [row["samples"] for row in candles(reader, "1h")] == [1, 1, 1]
+
+
+def test_bars_of_all_lengths_and_quotes_are_combined(store: PriceStore, reader: Reader) -> None:
+    bar = stock_data("AAPL", "3", NOON + HOUR, "yahoo", open=Decimal(2), high=Decimal(4), low=Decimal(1), volume=10)
+    five = stock_data("AAPL", "5", NOON + timedelta(minutes=65), "yahoo", interval="5m", volume=1)
+    store.save([changed(bar, interval="1h"), five, *quotes([NOON, NOON + timedelta(minutes=62)])])
+    [hours] = candles(reader, "2h")
+    assert (hours["open"], hours["high"], hours["low"], hours["close"]) == ("2", "5", "1", "5")
+    assert (hours["volume"], hours["samples"]) == (11, 2)
+    assert [row["start"] for row in candles(reader, "1h")] == ["2024-11-20T12:00:00Z", "2024-11-20T13:00:00Z"]
+
+
+def test_simulated_and_replayed_prices_are_never_mixed_with_real_ones(store: PriceStore, reader: Reader) -> None:
+    simulated = [changed(event, provider=each) for event in quotes([NOON]) for each in ("simulated", "replay")]
+    store.save(simulated)
+    assert [row["samples"] for row in candles(reader, "1h")] == [2]
+    store.save([stock_data("AAPL", "7", NOON + HOUR, "yahoo"), stock_data("AAPL", "8", NOON + HOUR, "finnhub")])
+    assert [(row["start"], row["samples"]) for row in candles(reader, "1h")] == [("2024-11-20T13:00:00Z", 2)]
+    assert [row["samples"] for row in candles(reader, "1h", provider="simulated")] == [1]
+    assert [row["close"] for row in candles(reader, "1h", provider="yahoo")] == ["7"]
+
+
+def test_only_whole_candles_from_since_to_before_until_are_returned(store: PriceStore, reader: Reader) -> None:
+    store.save(quotes([NOON + HOUR * number / 2 for number in range(10)]))
+    half = timedelta(minutes=30)
+
+    def starts(**options: Any) -> list[str]:
+        return [row["start"][11:16] for row in candles(reader, "1h", **options)]
+
+    assert starts() == ["12:00", "13:00", "14:00", "15:00", "16:00"]
+    assert starts(since=NOON + half, until=NOON + 3 * HOUR) == ["13:00", "14:00"]
+    assert starts(since=NOON + HOUR, until=NOON + 3 * HOUR + half) == ["13:00", "14:00", "15:00"]
+    assert starts(limit=2) == ["15:00", "16:00"]
+    assert starts(since=NOON + 30 * HOUR) == []
+    [first, *_] = candles(reader, "1h", since=NOON + HOUR)
+    assert first["samples"] == 2
+
+
+def test_a_daily_bar_at_the_edge_of_a_range_counts_by_its_date(store: PriceStore, reader: Reader) -> None:
+    store.save(daily_bars(10))
+    since, until = datetime(2024, 1, 2, tzinfo=NEW_YORK), datetime(2024, 1, 5, tzinfo=NEW_YORK)
+    found = candles(reader, "1d", NEW_YORK, since=since, until=until)
+    assert [row["start"] for row in found] == [f"2024-01-0{day}T05:00:00Z" for day in (2, 3, 4)]
+
+
+def test_empty_candles_are_filled_on_request(store: PriceStore, reader: Reader) -> None:
+    store.save(quotes([NOON, NOON + 3 * HOUR]))
+    first, *empty, last = candles(reader, "1h", fill=True)
+    assert [row["start"][11:16] for row in (first, *empty, last)] == ["12:00", "13:00", "14:00", "15:00"]
+    assert [(row["open"], row["close"], row["volume"], row["samples"]) for row in empty] == [
+        (first["close"], first["close"], None, 0)
+    ] * 2

@@ -1,0 +1,66 @@
+"""`stockwire splits`, and `history --adjusted`, on a real SQLite database and on PostgreSQL."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy.engine import URL
+from typer.testing import CliRunner
+
+from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
+from infra.cli import cli
+from shared.database.engine import opened
+from shared.database.schema import create_schema
+from shared.errors import SettingsError
+from tests.event_factories import stock_data
+
+
+@pytest.fixture(autouse=True)
+def history(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWIRE_HISTORY_URL", database_url.render_as_string(hide_password=False))
+    days = [(datetime(2020, 8, 28, tzinfo=UTC), "499.23"), (datetime(2020, 8, 31, tzinfo=UTC), "129.04")]
+    with opened(database_url) as engine:
+        create_schema(engine, SCHEMA)
+        PriceStore(engine).save(
+            [
+                stock_data("AAPL", price, day, "yahoo", interval="1d", high=Decimal(price) + 1, low=Decimal(1))
+                for day, price in days
+            ]
+        )
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(cli, words, prog_name="stockwire")
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+def test_splits_are_added_replaced_listed_and_removed() -> None:
+    assert run("splits", "add", "aapl", "2020-08-31", "5:1") == "added the split of AAPL on 2020-08-31: 5:1\n"
+    assert run("splits", "add", "AAPL", "20200831", "4") == "added the split of AAPL on 2020-08-31: 4:1\n"
+    run("splits", "add", "TSLA", "2020-08-31", "5:1")
+    assert run("splits", "list", "AAPL", "--format", "csv") == "symbol,date,ratio\nAAPL,2020-08-31,4:1\n"
+    assert run("splits", "remove", "TSLA", "2020-08-31") == "removed the split of TSLA on 2020-08-31\n"
+    assert run("splits", "list", "TSLA") == "no splits; add one with ./stockwire splits add AAPL 2020-08-31 4:1\n"
+    with pytest.raises(SettingsError, match=r"TSLA has no split on 2020-08-31: see \./stockwire splits list TSLA"):
+        run("splits", "remove", "TSLA", "2020-08-31")
+
+
+def test_prices_and_candles_before_a_split_are_divided_on_request() -> None:
+    run("splits", "add", "AAPL", "2020-08-31", "4:1")
+    assert [line.split(",")[2] for line in prices()] == ["499.23", "129.04"]
+    assert [line.split(",")[2] for line in prices("--adjusted")] == ["124.8075", "129.04"]
+    [week, _] = prices("--adjusted", "--every", "1w")
+    assert week.split(",")[2:6] == ["124.8075", "125.0575", "0.25", "124.8075"]
+
+
+def prices(*options: str) -> list[str]:
+    return run("history", "AAPL", "--format", "csv", *options).splitlines()[1:]
+
+
+@pytest.mark.parametrize("date", ["08/31/2020", "2020-08-31T09:30", "yesterday"])
+def test_the_date_of_a_split_must_be_a_date(date: str) -> None:
+    done = CliRunner().invoke(cli, ["splits", "add", "AAPL", date, "4:1"])
+    assert done.exit_code == 2
