@@ -7,6 +7,7 @@ from decimal import Decimal
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
 from consumers.history.queries.prices import history_reader, read_prices
+from infra.dry_run import dry_run
 from shared.database.sqlite.reading import database_exists
 from shared.database.url import DatabaseUrl
 from shared.settings import load_settings
@@ -28,3 +29,4 @@ def _exists(url: DatabaseUrl) -> bool:
 
 
 rules = build_rules(past_prices)
+rules.command("dry-run")(dry_run)

@@ -59,7 +59,7 @@ class Results(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What the rules of a symbol need: their numbers, the longest window, and the split guard."""
+    """The needs of the rules of a symbol: their numbers, the longest window, and the split guard."""
 
     metrics: tuple[Metric, ...]
     longest: timedelta | None

@@ -3,15 +3,16 @@
 It takes the same steps as the consumer, but keeps every state instead of an index.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from consumers.alerts.conditions.metrics import Kind
 from consumers.alerts.feeds import Hold, SymbolFeed
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.alerts.states import NEW, Outcome, RuleState, after_change_of_world, evaluate
-from consumers.alerts.watermarks import Watermark
+from consumers.alerts.watermarks import Watermark, watermark_of
 from shared.events import StockData
+from shared.times import to_micros
 
 
 class Firing(NamedTuple):
@@ -32,6 +33,15 @@ class RuleRun:
         self.states: dict[str, RuleState] = {}
         self._guarded = guarded
         self._metrics = frozenset([rule.condition.metric])
+
+    def seed(self, symbol: str, past: Sequence[StockData]) -> None:
+        """Take prices from before the rule was added, oldest first: they fill its window, and the last is known."""
+        feed = self._feed(symbol)
+        if feed.window is not None:
+            prices = {to_micros(event.as_of): float(event.price) for event in past}
+            feed.open_window(prices.items())
+        if past:
+            feed.mark = watermark_of(past[-1], self.rule.revision)
 
     def take(self, event: StockData) -> Firing | Hold | None:
         """Return what the event does: fire or resolve the rule, hold it, or nothing."""

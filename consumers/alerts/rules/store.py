@@ -94,10 +94,16 @@ def silence_rule(engine: Engine, name: str, until: datetime | None) -> Rule:
 
 def find_rule(connection: Connection, name: str) -> Rule:
     """Return the rule of this name. Raises SettingsError if there is none."""
-    row = connection.execute(select(rules).where(rules.c.name == name)).mappings().one_or_none()
-    if row is None:
+    rule = stored_rule(connection, name)
+    if rule is None:
         raise SettingsError(f"there is no rule {name!r}: run ./stockwire rules list to see all rules")
-    return rule_of_row(row, tuple(_targets_of(connection, row["id"])))
+    return rule
+
+
+def stored_rule(connection: Connection, name: str) -> Rule | None:
+    """Return the rule of this name, or None."""
+    row = connection.execute(select(rules).where(rules.c.name == name)).mappings().one_or_none()
+    return None if row is None else rule_of_row(row, tuple(_targets_of(connection, row["id"])))
 
 
 def list_rules(engine: Engine) -> Iterator[Rule]:

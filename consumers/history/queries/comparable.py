@@ -1,0 +1,36 @@
+"""The stored prices of a symbol that may be compared: the real ones, or without any the simulated and replayed ones."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from consumers.history.queries.prices import read_prices
+from shared.database.reader import Reader
+from shared.prices import is_real
+from shared.times import to_micros
+
+
+def symbols_with_prices(reader: Reader) -> list[str]:
+    """Return the names of all stored symbols, sorted."""
+    return [symbol for (symbol,) in reader.select("SELECT DISTINCT symbol FROM series ORDER BY symbol")]
+
+
+def comparable_providers(reader: Reader, symbol: str, since: datetime) -> list[str]:
+    """Return the providers with a price of the symbol since a time: the real ones, or else all, sorted."""
+    sql = """
+        SELECT DISTINCT provider FROM series
+        WHERE symbol = :symbol
+          AND (EXISTS (SELECT 1 FROM quote WHERE quote.series_id = series.id AND quote.as_of >= :first)
+               OR EXISTS (SELECT 1 FROM bar WHERE bar.series_id = series.id AND bar.as_of >= :first))
+        ORDER BY provider
+    """
+    rows = reader.select(sql, {"symbol": symbol, "first": to_micros(since)})
+    providers = [provider for (provider,) in rows]
+    return [each for each in providers if is_real(each)] or providers
+
+
+def read_prices_of(
+    reader: Reader, symbol: str, providers: list[str], since: datetime | None = None, limit: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `read_prices` that come from some providers."""
+    return (row for row in read_prices(reader, symbol, since, limit=limit) if row["provider"] in providers)
