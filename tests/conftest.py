@@ -147,8 +147,18 @@ def all_real_prices() -> Path:
 @pytest.fixture(scope="session")
 def real_prices(all_real_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """5,040 of the real prices: 20 symbols, among them AAPL, BRK.B and TSLA, through the 252 trading days of 2019."""
-    path = tmp_path_factory.mktemp("prices") / "prices-2019.csv.gz"
+    return year_of(all_real_prices, "2019", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def real_prices_of_splits(all_real_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """5,060 of the real prices: 20 symbols through 2020, in which AAPL and TSLA were split, and most fell in March."""
+    return year_of(all_real_prices, "2020", tmp_path_factory)
+
+
+def year_of(all_real_prices: Path, year: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prices") / f"prices-{year}.csv.gz"
     with gzip.open(all_real_prices, "rt") as everything, gzip.open(path, "wt") as sample:
         sample.write(next(everything))
-        sample.writelines(line for line in everything if line[:4] == "2019" and line.split(",", 2)[1] in SYMBOLS)
+        sample.writelines(line for line in everything if line[:4] == year and line.split(",", 2)[1] in SYMBOLS)
     return path
