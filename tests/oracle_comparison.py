@@ -14,7 +14,7 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import insert_rules
 from consumers.alerts.split_guard import parse_ratio
 from consumers.alerts.tables import holds
-from shared.database import reading, writing
+from shared.database.engine import reading, writing
 from shared.events import PriceAlert, StockData
 from tests.alert_oracle import Expected, Oracle, OracleRule, Price
 from tests.event_factories import NOW

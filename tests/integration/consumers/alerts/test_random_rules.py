@@ -15,8 +15,8 @@ from sqlalchemy.engine import make_url
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine
-from shared.schema import create_schema
+from shared.database.engine import open_engine
+from shared.database.schema import create_schema
 from tests.alert_oracle import Expected, Oracle, OracleRule, Price
 from tests.alert_strategies import SYMBOLS, arrivals, rules
 from tests.event_factories import NOW
