@@ -260,7 +260,7 @@ def _url(path: Path) -> URL:
 
 
 SIDES = {
-    "ours": Side("a million rules in SQLite, batches of 500 events", EVENTS, ours),
+    "ours": Side("the handler of the alerts consumer, batches of 500 events", EVENTS, ours),
     "few rules": Side("the same with 1,000 rules, which fire as often", EVENTS, ours),
     "reloading": Side("read and check all rules for each event", 2, reloading),
 }

@@ -1,4 +1,4 @@
-"""What an engine needs to be compared with the oracle: the same rules and prices in its own types."""
+"""The parts of a comparison of an engine with the oracle: the same rules and prices in its own types."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta

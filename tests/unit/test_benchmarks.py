@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from benchmarks import latency, persist, publish
 from benchmarks.__main__ import cli
+from benchmarks.alerts import AlertsReport
 from benchmarks.generated_prices import price_messages
 from benchmarks.naive_pika_sqlite import Batches, UncheckedStore
 from benchmarks.report import OURS, Latencies, Rates, percentile
@@ -36,6 +37,11 @@ def test_rates_are_one_json_object_with_how_many_times_faster_ours_is() -> None:
         "unit": "events/s",
         "n": 50_000,
     }
+
+
+def test_the_report_of_alerts_adds_what_a_start_and_a_change_take() -> None:
+    report = json.loads(AlertsReport(RATES, 0.5, 80.0, 0.1).as_json())
+    assert report == json.loads(RATES.as_json()) | {"ready_s": 0.5, "memory_mb": 80.0, "change_s": 0.1}
 
 
 def test_latencies_are_one_json_object_with_how_many_times_shorter_ours_is() -> None:
