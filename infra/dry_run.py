@@ -1,5 +1,6 @@
 """`stockwire rules dry-run`: rules through the live engine over the stored history, without any effect."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import stored_rule
 from consumers.alerts.split_guard import describe_ratio
 from consumers.history.queries.comparable import comparable_providers, read_prices_of, symbols_with_prices
-from consumers.history.queries.prices import history_reader
+from consumers.history.queries.prices import history_exists, history_reader
 from shared.cli.options import FormatOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
 from shared.cli.price_chart import draw_price_chart
@@ -32,8 +33,9 @@ from shared.symbols import join_names
 from shared.times import format_instant, parse_instant, utc_now
 
 YEAR = timedelta(days=365)
-# Newest prices that are tried when a rule is added, which must not take long.
-_MOST_AT_ADD = 100_000
+# A rule is tried on the newest prices of few symbols when it is added, which must not take long.
+_MOST_AT_ADD = 20_000
+_MOST_SYMBOLS_AT_ADD = 100
 _COLUMNS = ("as_of", "symbol", "price", "rule", "state", "provider")
 _MOST_CHARTS = 3
 _CHART_HEIGHT = 18
@@ -64,16 +66,26 @@ def dry_run(
 
 
 def describe_year(rule: Rule) -> str:
-    """Return how often a rule on one symbol would have fired in the stored year, or nothing if that is not known."""
-    if rule.terms.symbol == EVERY_SYMBOL or missing_data(rule) is not None:
+    """Return how often a new rule would have fired in the stored year, or nothing if there is no such year."""
+    if missing_data(rule) is not None or not history_exists(load_settings()):
         return ""
     try:
-        with history_reader(load_settings()) as reader:
-            trial = _try(reader, rule.terms.symbol, [rule], utc_now() - YEAR, points=False, most=_MOST_AT_ADD)
-    except StorageError:
-        # Without a history nothing can be told, and the rule is stored anyway.
-        return ""
-    return "" if trial is None else _summary(rule, [trial])
+        return _describe_year(rule)
+    except StorageError as error:
+        # The rule is stored already.
+        return f"how often it would have fired is not known: {error}"
+
+
+def _describe_year(rule: Rule) -> str:
+    with history_reader(load_settings()) as reader:
+        symbols = symbols_with_prices(reader) if rule.terms.symbol == EVERY_SYMBOL else [rule.terms.symbol]
+        if len(symbols) > _MOST_SYMBOLS_AT_ADD:
+            return f"run ./stockwire rules dry-run {shlex.quote(rule.name)} to see how often it would have fired"
+        most = _MOST_AT_ADD // max(1, len(symbols))
+        since = utc_now() - YEAR
+        trials = [_try(reader, symbol, [rule], since, points=False, most=most) for symbol in symbols]
+    found = [trial for trial in trials if trial is not None]
+    return _summary(rule, found) if found else ""
 
 
 def _find_rules(tried: str) -> Sequence[Rule]:

@@ -6,10 +6,8 @@ from decimal import Decimal
 
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
-from consumers.history.queries.prices import history_reader, read_prices
-from infra.dry_run import dry_run
-from shared.database.sqlite.reading import database_exists
-from shared.database.url import DatabaseUrl
+from consumers.history.queries.prices import history_exists, history_reader, read_prices
+from infra.dry_run import describe_year, dry_run
 from shared.settings import load_settings
 from shared.times import parse_instant
 
@@ -17,16 +15,12 @@ from shared.times import parse_instant
 def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
     """Yield the stored prices of a symbol, oldest first. Without a history there are none."""
     settings = load_settings()
-    if not _exists(settings.history_url):
+    if not history_exists(settings):
         return
     with history_reader(settings) as reader:
         for row in read_prices(reader, symbol, since):
             yield PastPrice(parse_instant(row["as_of"]), Decimal(row["price"]), row["currency"], row["provider"])
 
 
-def _exists(url: DatabaseUrl) -> bool:
-    return url.sqlite_file is None or database_exists(url.sqlite_file)
-
-
-rules = build_rules(past_prices)
+rules = build_rules(past_prices, describe_year)
 rules.command("dry-run")(dry_run)

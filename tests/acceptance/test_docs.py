@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.up.rabbitmq import PrivateBroker
+from infra.up.rabbitmq import PrivateBroker, free_port
 from shared.events import decode_event
 from shared.settings import load_settings
 from shared.times import utc_now
@@ -37,14 +37,18 @@ NOT_RUN = {
     "takes minutes": r"\./stockwire (test|bench \w+)",
     "the pipeline runs already": r"\./stockwire up",
 }
+RECEIVER_READY = "listening"
 # Commands that run until they are stopped, by the beginning of the line, and what they print when they are ready.
 FOREGROUND = {
     r"\./stockwire consume (?!--list)": "consuming",
     r"\.venv/bin/python -m consumers (?!--list)": "consuming",
     r"\.venv/bin/python -m celery ": "ready.",
+    r"\.venv/bin/python examples/webhook_receiver.py": RECEIVER_READY,
 }
 # The pages name the broker that most people have; here it is the private one of the tests.
 DOCUMENTED_BROKER = "amqp://guest:guest@localhost:5672/"
+# The port of the receiver of webhooks, which may be taken here.
+DOCUMENTED_PORT = "8765"
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 SKIPPED = [block for block in BLOCKS if block.comment.startswith("not run:")]
@@ -139,9 +143,11 @@ class _Session:
         self._environment = environment
         self._stack = stack
         self._foreground: list[tuple[Block, str, Process]] = []
+        self._port = str(free_port())
 
     def run_commands(self, block: Block) -> None:
-        for command in block.commands():
+        for written in block.commands():
+            command = written.replace(DOCUMENTED_PORT, self._port)
             if match := re.fullmatch(r"export (\w+)=(\S+)", command):
                 self._environment[match[1]] = match[2].replace(
                     DOCUMENTED_BROKER, self._environment["STOCKWIRE_AMQP_URL"]
@@ -181,6 +187,9 @@ class _Session:
         words = _words(command, self._folder)
         run = forked if block.page != README and Path(words[0]).name == "stockwire" else running
         process = self._stack.enter_context(run(*words, environment=self._environment, folder=self._folder))
+        if _ready_text(command) == RECEIVER_READY:
+            # The next commands send to it.
+            process.wait_for(RECEIVER_READY, READY_TIMEOUT)
         self._foreground.append((block, command, process))
 
     def _run(self, block: Block, command: str) -> str:

@@ -74,8 +74,11 @@ NewWords = Annotated[
 ]
 
 
-def build_rules(past_prices: PastPrices) -> typer.Typer:
-    """Return the commands. `past_prices` gives stored prices for the windows of a new rule."""
+def build_rules(past_prices: PastPrices, describe_past: Callable[[Rule], str]) -> typer.Typer:
+    """Return the commands. `past_prices` gives stored prices for the windows of a new rule.
+
+    `describe_past` tells how often a new rule would have fired on stored prices, or nothing.
+    """
     rules = new_app("Add, list, explain, change and remove alert rules.")
     # Without ignore_unknown_options, a negative price would be reported as an unknown option.
     lenient = {"ignore_unknown_options": True}
@@ -94,7 +97,9 @@ def build_rules(past_prices: PastPrices) -> typer.Typer:
         message: Message = None,
     ) -> None:
         texts = OptionTexts(frequency, hold, rearm, on_arm, expires, tuple(notify or ()), resolved, message)
-        _add(name, condition, texts, past_prices)
+        rule = _add(name, condition, texts, past_prices)
+        if past := describe_past(rule):
+            print_lines(past)
 
     @rules.command(context_settings=lenient)
     def edit(
@@ -119,7 +124,7 @@ def build_rules(past_prices: PastPrices) -> typer.Typer:
     return rules
 
 
-def _add(name: str, words: Sequence[str], texts: OptionTexts, past_prices: PastPrices) -> None:
+def _add(name: str, words: Sequence[str], texts: OptionTexts, past_prices: PastPrices) -> Rule:
     """Store a rule, and print the rule as it was understood, and where the last price stands."""
     _check_words(name, *words)
     now = utc_now()
@@ -135,6 +140,7 @@ def _add(name: str, words: Sequence[str], texts: OptionTexts, past_prices: PastP
     if terms.symbol == EVERY_SYMBOL:
         true = [each for each in found if describe_truth(each).startswith("the condition is true")]
         print_lines(f"the condition is true now on {len(true)} of {len(found)} symbols with a price")
+    return rule
 
 
 def _edit(name: str, words: Sequence[str], texts: OptionTexts, past_prices: PastPrices) -> None:

@@ -31,12 +31,18 @@ _ORDER = itemgetter(1, 5, 7)
 _ROWS_PER_PART = 10_000
 
 
+def history_exists(settings: Settings) -> bool:
+    """Return False if there is no history database yet. One on a server is taken to exist."""
+    file = settings.history_url.sqlite_file
+    return file is None or database_exists(file)
+
+
 @contextmanager
 def history_reader(settings: Settings) -> Iterator[Reader]:
     """Yield a reader of the history database. Raises StorageError if there is no history yet."""
     url = settings.history_url
     missing = StorageError(f"there is no history in {url} yet: run ./stockwire up, or ./stockwire consume history")
-    if url.sqlite_file and not database_exists(url.sqlite_file):
+    if not history_exists(settings):
         # Connecting would create the file.
         raise missing
     with open_reader(url) as reader:

@@ -182,3 +182,36 @@ def test_what_cannot_be_tried_is_reported_in_one_line(
 def test_without_a_history_the_error_tells_how_to_get_one(run: Run) -> None:
     with pytest.raises(StorageError, match="there is no history in"):
         run("rules", "dry-run", "AAPL above 5")
+
+
+@pytest.mark.parametrize(
+    ("terms", "answer"),
+    [
+        ("AAPL above 200", "x would have fired 2 times on 4 stored prices of AAPL (yahoo) from 20"),
+        ("AAPL above 900", "x would never have fired on 4 stored prices of AAPL (yahoo) from 20"),
+        ("* above 200", "x would have fired 2 times on 6 stored prices of 2 symbols (simulated, yahoo) from 20"),
+    ],
+)
+def test_a_new_rule_is_answered_with_its_firings_in_the_stored_year(
+    databases: Path, run: Run, terms: str, answer: str
+) -> None:
+    store(databases, daily("199 201 199 205"), daily("5 6", "FAKE", "simulated"), daily("300", start=START - 400 * DAY))
+    assert run("rules", "add", "x", terms).splitlines()[-1].startswith(answer)
+
+
+@pytest.mark.parametrize("terms", ["AAPL no data for 5m", "AAPL moving up 1% since close", "MSFT above 5"])
+def test_a_new_rule_that_cannot_be_tried_is_answered_without_its_firings(databases: Path, run: Run, terms: str) -> None:
+    store(databases, daily("199 201"))
+    output = run("rules", "add", "x", terms)
+    assert "fired" not in output
+    assert "" not in output.splitlines()
+
+
+def test_a_rule_is_added_without_a_history(run: Run) -> None:
+    assert "added rule x" in run("rules", "add", "x", "AAPL above 200")
+    assert "" not in run("rules", "add", "y", "* above 200").splitlines()
+
+
+def test_a_new_rule_on_many_symbols_is_tried_only_on_request(databases: Path, run: Run) -> None:
+    store(databases, *(daily("1", f"S{number}") for number in range(101)))
+    assert "run ./stockwire rules dry-run 'a rule' to see how often" in run("rules", "add", "a rule", "* above 200")

@@ -30,7 +30,7 @@ Command = Callable[..., str]
 PAST: dict[str, list[PastPrice]] = {}
 
 app = typer.Typer(pretty_exceptions_enable=False)
-app.add_typer(build_rules(lambda symbol, since: PAST.get(symbol, ())), name="rules")
+app.add_typer(build_rules(lambda symbol, since: PAST.get(symbol, ()), lambda rule: ""), name="rules")
 app.add_typer(commands.alerts, name="alerts")
 
 

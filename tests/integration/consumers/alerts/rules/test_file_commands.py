@@ -28,7 +28,9 @@ Prices = Callable[..., None]
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(
-    build_rules(lambda symbol, since: [PastPrice(since + timedelta(hours=1), Decimal(5), "USD", "simulated")]),
+    build_rules(
+        lambda symbol, since: [PastPrice(since + timedelta(hours=1), Decimal(5), "USD", "simulated")], lambda rule: ""
+    ),
     name="rules",
 )
 
