@@ -1,5 +1,6 @@
 """Fixtures of all tests: one RabbitMQ node for the whole run with a virtual host per test, databases, real prices."""
 
+import gc
 import gzip
 import os
 import signal
@@ -55,6 +56,21 @@ def unavailable(reason: str) -> None:
 
 def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, interrupt)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep Python's collector of garbage from looking through all tests and modules again and again.
+
+    It took two fifths of the collection of the tests, and a tenth of the tests without input and output.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def interrupt(*_: object) -> None:

@@ -74,7 +74,7 @@ def describe_reading(recording: Recording) -> Iterator[str]:
 
 def describe_refusals(report: CheckReport) -> Iterator[str]:
     """Yield a line about the number of rows, and one about each reason for which rows are refused."""
-    yield f"{report.readable} rows would be read, {report.refusals.count} rows are refused"
+    yield f"rows that would be read: {report.readable}, refused: {report.refusals.count}"
     for each in report.refusals.kinds():
         yield f"{each.count} refused, first in line {each.first.line}: {each.first.reason}"
 

@@ -43,13 +43,16 @@ def _names_tickers(fields: Sequence[str], tickers: Sequence[str]) -> bool:
     """Return True if there is a ticker, and no number, wherever there is a price, and no other text."""
     if normalize(tickers[0]) not in _LABELS:
         return False
+    # Numbers are tickers only if the line says so.
+    is_labelled = normalize(tickers[0]) == "ticker"
     named = [ticker for field, ticker in zip(fields[1:], tickers[1:], strict=True) if normalize(field) in _PRICES]
-    return bool(named) and all(_is_ticker(ticker) for ticker in named)
+    return bool(named) and all(_is_ticker(ticker, is_labelled) for ticker in named)
 
 
-def _is_ticker(text: str) -> bool:
+def _is_ticker(text: str, may_be_number: bool) -> bool:
     try:
-        return not text.strip().replace(".", "").isdigit() and bool(read_symbol(text))
+        is_number = text.strip().replace(".", "").isdigit()
+        return (may_be_number or not is_number) and bool(read_symbol(text))
     except InvalidEvent:
         return False
 

@@ -27,6 +27,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 _FIELDS = {name: field for field, names in NAMES.items() for name in names}
 # A time of day if a date stands beside it.
 _CLOCK = "time"
+# The columns of our own CSV that tell bars from quotes.
+_AS_OF, _INTERVAL = "as_of", "interval"
 _NUMBERED = re.compile(r"[0-9]{1,2}\.\s*")
 _HOW_TO_NUMBER = "--no-header --columns time=1,close=5 --symbol S (columns count from 1)"
 
@@ -39,6 +41,7 @@ class Columns(NamedTuple):
     """The position of each field in a row; -1 for a field that the file does not have.
 
     `fixed_symbol` is the symbol of all rows, if it is not in a column. `date` is the column of a date beside `time`.
+    `interval` is a column of our own CSV, whose times are those of events.
     """
 
     width: int
@@ -54,6 +57,7 @@ class Columns(NamedTuple):
     high: int
     low: int
     previous_close: int
+    interval: int
 
     def time_text(self, row: Sequence[str]) -> str:
         """Return the text of the row's time, with the date in front if it has a column of its own."""
@@ -74,7 +78,7 @@ def normalize(name: str) -> str:
 
 def names_of(columns: Columns, header: Sequence[str]) -> dict[str, str]:
     """Return the file's name, or the number, of each field's column that the file has."""
-    places = {field: getattr(columns, field) for field in NAMES}
+    places = {field: getattr(columns, field) for field in (*NAMES, _INTERVAL)}
     shown = {field: header[place].strip() if header else "" for field, place in places.items() if place >= 0}
     return {field: name or f"column {places[field] + 1}" for field, name in shown.items()}
 
@@ -136,6 +140,7 @@ def _checked(header: Sequence[str], names: Sequence[str], places: dict[str, int]
         high=places["high"],
         low=places["low"],
         previous_close=places["previous_close"],
+        interval=names.index(_INTERVAL) if _INTERVAL in names and names[time] == _AS_OF else -1,
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from producer.recordings.header import Columns
 from producer.recordings.numbers import read_optional_price, read_recorded_price, read_recorded_volume
-from producer.recordings.options import ReadingOptions
+from producer.recordings.options import ReadingOptions, parse_bar_interval
 from producer.recordings.text import describe_byte
 from producer.recordings.times import make_time_reader
 from shared.errors import InvalidEvent
@@ -73,6 +73,8 @@ class RowReader:
         self._warn = warn
         self._unknown: set[str] = set()
         self._fixed_symbol = options.symbol
+        self._interval = options.interval
+        self._own_interval = lru_cache(_CACHE_SIZE)(_read_interval)
         self._encoding = options.encoding
         self.has_refused_a_byte = False
 
@@ -85,6 +87,8 @@ class RowReader:
             as_of, interval = self._time(symbol, columns.time_text(row))
             if as_of > self._latest:
                 return InvalidRow(line, f"time {columns.time_text(row)!r} is in the future")
+            if columns.interval >= 0 and self._interval is None:
+                interval = self._own_interval(row[columns.interval])
             price = self._read_price(row[columns.price], columns.price_name)
         except (ValueError, InvalidEvent) as error:
             return InvalidRow(line, self._explain(str(error), row, columns))
@@ -139,3 +143,8 @@ class RowReader:
             self._unknown.add(text)
             self._warn(f"currency {text.strip()[:40]!r} is unknown: its prices have no currency")
         return code
+
+
+def _read_interval(text: str) -> str | None:
+    """Return the interval of a bar, or None for a quote. Raises ValueError."""
+    return parse_bar_interval(text) if text.strip() else None

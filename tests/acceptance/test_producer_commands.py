@@ -88,6 +88,31 @@ def test_replay_of_some_symbols(run: Run, checkout: Path, broker: BrokerAddress)
     assert [each.routing_key for each in taken(broker, queue, 2)] == ["stock.AAPL.backfill", "stock.BRK-B.backfill"]
 
 
+def test_a_replay_of_symbols_that_the_file_does_not_have_is_an_error(
+    run: Run, checkout: Path, broker: BrokerAddress
+) -> None:
+    declare(broker)
+    (checkout / "prices.csv").write_text("date,symbol,close\n2020-01-02,AAPL,1\n")
+    done = run("replay", "prices.csv", "--symbols", "XYZ")
+    assert (done.returncode, done.stdout) == (1, "published 0 events, skipped 0 rows\n")
+    assert done.stderr == "stockwire: prices.csv has no rows of XYZ (--symbols)\n"
+
+
+def test_replay_publishes_bars_of_a_file_without_a_header(run: Run, checkout: Path, broker: BrokerAddress) -> None:
+    queue = declare(broker)
+    (checkout / "klines.csv").write_text(
+        "1577923200000,11,13,10,12.5\n1577926800000,0,13,10,x\n" + "soon,1,1,1,1\n" * 30
+    )
+    columns = "time=1,open=2,high=3,low=4,close=5"
+    done = run("replay", "klines.csv", "--no-header", "--columns", columns, "--symbol", "xyz", "--interval", "60m")
+    assert (done.returncode, done.stdout) == (1, "published 1 events, skipped 31 rows\n")
+    assert len(done.stderr.splitlines()) == 12
+    assert done.stderr.endswith("20 more rows were skipped for the same reasons, of which 10 each are shown\n")
+    [event] = [json.loads(each.body)["data"] for each in taken(broker, queue, 1)]
+    expected = {"symbol": "XYZ", "price": "12.5", "as_of": "2020-01-02T01:00:00Z", "interval": "1h", "open": "11"}
+    assert event.items() >= expected.items()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_replay_that_is_stopped_says_how_far_it_got(
     checkout: Path, broker: BrokerAddress, number: signal.Signals

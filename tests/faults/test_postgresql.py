@@ -36,7 +36,7 @@ def connected(url: str | URL, **options: Any) -> Iterator[Connection]:
 def locked(url: str) -> Iterator[None]:
     """Hold an exclusive lock on the table for one block."""
     with connected(url) as connection, connection.begin():
-        connection.execute(text("LOCK TABLE price IN ACCESS EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE quote IN ACCESS EXCLUSIVE MODE"))
         yield
 
 

@@ -48,7 +48,7 @@ def test_a_check_shows_columns_rows_zone_and_refusals(write: Write) -> None:
     shown = [line.split()[:3] for line in lines[3:9]]
     assert shown == [[str(day + 1), "AAPL", f"2020-01-0{day}T00:00:00Z"] for day in (1, 2, 3, 6, 7, 8)]
     assert lines[9:] == [
-        "8 rows would be read, 3 rows are refused",
+        "rows that would be read: 8, refused: 3",
         (
             "2 refused, first in line 10: time 'soon' is not a date or time such as 2026-11-20, 2026-11-20T09:30Z,"
             " 20261120093000 or a Unix time; other forms are read with --date-format"
@@ -76,7 +76,7 @@ def test_a_check_of_a_truncated_file_shows_what_was_read_and_the_error(tmp_path:
     path.write_bytes(gzip.compress(f"date,symbol,close\n{rows}".encode())[:-20])
     done = check(str(path))
     assert done.exit_code == 1
-    assert "rows would be read, 0 rows are refused" in done.stdout
+    assert ", refused: 0" in done.stdout
     assert done.exception is not None
     assert "is cut off after line" in str(done.exception)
 
@@ -100,7 +100,7 @@ def test_reading_nothing_is_an_error(
 def test_a_file_of_refused_rows_only_exits_with_1(write: Write) -> None:
     done = check(write("date,symbol,close", "2020-01-02,A,x"))
     assert (done.exit_code, done.stderr) == (1, "")
-    assert "0 rows would be read, 1 rows are refused" in done.stdout
+    assert "rows that would be read: 0, refused: 1" in done.stdout
 
 
 def test_symbols_that_are_not_all_there_are_named(write: Write) -> None:
@@ -108,7 +108,7 @@ def test_symbols_that_are_not_all_there_are_named(write: Write) -> None:
     done = check(path, "--symbols", "XYZ,ABC,DEF")
     assert done.exit_code == 0
     assert done.stderr == f"{path} has no rows of ABC, DEF (--symbols)\n"
-    assert "1 rows would be read, 0 rows are refused" in done.stdout
+    assert "rows that would be read: 1, refused: 0" in done.stdout
 
 
 def test_warnings_come_once_and_on_stderr(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_an_example_is_read_by_its_command(
     (tmp_path / name).write_text(text)
     done = CliRunner().invoke(cli, ["replay", name, *options, "--check"], prog_name="stockwire")
     assert done.exit_code == 0, done.output
-    assert " 0 rows are refused" in done.output
+    assert "refused: 0" in done.output
 
 
 def test_every_known_source_has_an_example() -> None:
@@ -44,4 +44,4 @@ def test_every_known_source_has_an_example() -> None:
 def test_the_sample_of_real_prices_is_whole() -> None:
     done = CliRunner().invoke(cli, ["replay", str(ROOT / "examples" / "prices.csv"), "--check"])
     assert done.exit_code == 0, done.output
-    assert "4155 rows would be read, 0 rows are refused" in done.output
+    assert "rows that would be read: 4155, refused: 0" in done.output

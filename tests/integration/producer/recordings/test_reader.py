@@ -384,6 +384,11 @@ def test_a_frame_of_several_symbols_has_a_price_for_each(read: Read) -> None:
     assert found.refused == {6: "close 'x' is not a decimal number such as 412.35"}
 
 
+def test_a_frame_of_a_ticker_in_digits(read: Read) -> None:
+    found = read("Price,Close,High", "Ticker,600519,600519", "Date,,", "2020-01-02,12.5,13")
+    assert [(row.symbol, str(row.price)) for row in found.rows] == [("600519", "12.5")]
+
+
 def test_frames_of_other_symbols_may_follow(read: Read) -> None:
     head = ("Price,Close,High", "Ticker,AAA,AAA", "Date,,", "2020-01-02,1,2")
     found = read(*head, *(line.replace("AAA", "BBB") for line in head))
@@ -620,10 +625,15 @@ def test_the_second_of_two_equal_hours_is_told_by_the_order(read: Read, local: l
 def test_our_own_csv_is_read_back(read: Read) -> None:
     written = io.StringIO()
     rows = csv.writer(written)
-    rows.writerow(["symbol", "as_of", "price", "currency", "volume", "provider", "observed_at"])
-    rows.writerow(["'-X", "2020-01-02T09:30:00.000000Z", "12.5", "USD", "7", "'=1+1", "2020-01-02T09:30:01.000000Z"])
+    rows.writerow(["symbol", "as_of", "price", "currency", "volume", "provider", "observed_at", "interval"])
+    for hour, interval in (("09:30", ""), ("00:00", "1d"), ("10:00", "60m"), ("11:00", "x")):
+        as_of, observed_at = f"2020-01-02T{hour}:00.000000Z", "2020-01-02T09:30:01.000000Z"
+        rows.writerow(["'-X", as_of, "12.5", "USD", "7", "'=1+1", observed_at, interval])
     found = read(content=written.getvalue().encode())
-    assert [(row.symbol, str(row.price), row.currency, row.volume) for row in found.rows] == [("-X", "12.5", "USD", 7)]
+    assert {(row.symbol, str(row.price), row.currency, row.volume) for row in found.rows} == {("-X", "12.5", "USD", 7)}
+    assert found.times == ["2020-01-02T09:30", "2020-01-02T00:00", "2020-01-02T10:00"]
+    assert [row.interval for row in found.rows] == [None, "1d", "1h"]
+    assert found.refused == {5: "'x' is not the length of a bar such as 5m, 1h or 1d"}
 
 
 def test_a_pipe_is_read(tmp_path: Path) -> None:
