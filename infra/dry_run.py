@@ -20,6 +20,7 @@ from consumers.alerts.rules.store import stored_rule
 from consumers.alerts.split_guard import describe_ratio
 from consumers.history.queries.comparable import comparable_providers, read_prices_of, symbols_with_prices
 from consumers.history.queries.prices import history_exists, history_reader
+from consumers.history.queries.splits import read_adjustments
 from shared.cli.options import FormatOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
 from shared.cli.price_chart import draw_price_chart
@@ -143,7 +144,9 @@ def _try(
     if not providers:
         return None
     trial = Trial(symbol, providers)
-    rows = read_prices_of(reader, symbol, providers, since - warm_up(rules), most)
+    # The thresholds of a rule are in shares of today.
+    adjustment = read_adjustments(reader, [symbol], load_settings().market).get(symbol)
+    rows = read_prices_of(reader, symbol, providers, since - warm_up(rules), most, adjustment)
     try_rules(trial, rules, map(_event, rows), since, points=points)
     return trial if trial.count else None
 
@@ -199,7 +202,8 @@ def _holds(trials: Sequence[Trial]) -> Iterator[str]:
             jump = f"{format_price(hold.previous_price)} to {format_price(hold.price)}"
             yield (
                 f"{trial.symbol} went from {jump} as of {format_instant(hold.as_of)}, which may be a split of"
-                f" {describe_ratio(hold.ratio)}: rules are held from then on, so try the rest with --since"
+                f" {describe_ratio(hold.ratio)}: rules are held from then on. If it was one, run ./stockwire splits add"
+                f" {trial.symbol} {hold.as_of:%Y-%m-%d} {describe_ratio(hold.ratio)}; if not, try the rest with --since"
                 f" {format_instant(hold.as_of)}"
             )
 

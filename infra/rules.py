@@ -7,18 +7,20 @@ from decimal import Decimal
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
 from consumers.history.queries.prices import history_exists, history_reader, read_prices
+from consumers.history.queries.splits import read_adjustments
 from infra.dry_run import describe_year, dry_run
 from shared.settings import load_settings
 from shared.times import parse_instant
 
 
 def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
-    """Yield the stored prices of a symbol, oldest first. Without a history there are none."""
+    """Yield the stored prices of a symbol in shares of today, oldest first. Without a history there are none."""
     settings = load_settings()
     if not history_exists(settings):
         return
     with history_reader(settings) as reader:
-        for row in read_prices(reader, symbol, since):
+        adjustment = read_adjustments(reader, [symbol], settings.market).get(symbol)
+        for row in read_prices(reader, symbol, since, adjustment=adjustment):
             yield PastPrice(parse_instant(row["as_of"]), Decimal(row["price"]), row["currency"], row["provider"])
 
 

@@ -1,7 +1,6 @@
 """The commands `stockwire history`, `latest` and `symbols`."""
 
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -14,17 +13,14 @@ from consumers.history.queries.prices import (
     read_prices,
     stored_symbols,
 )
-from consumers.history.queries.splits import read_splits
-from consumers.history.splits import SplitAdjustment
+from consumers.history.queries.splits import read_adjustments
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.cli.options import FormatOption, LimitOption, TimeOption
 from shared.cli.output import Format, print_rows
-from shared.database.reader import Reader
 from shared.errors import SettingsError
 from shared.settings import load_settings
 from shared.symbols import join_names, read_symbol
 from shared.time_parsing import parse_zone
-from shared.times import midnight_of
 
 _SYMBOLS_COLUMNS = ("symbol", "provider", "interval", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
@@ -69,7 +65,7 @@ def history(
     buckets = _make_buckets(every, zone, settings.market) if every else None
     empty = f"no stored prices for {join_names(wanted)} in this time range"
     with history_reader(settings) as reader:
-        adjustment = _make_adjustments(reader, wanted, settings.market) if adjusted else {}
+        adjustment = read_adjustments(reader, wanted, settings.market) if adjusted else {}
         if buckets is None:
             prices = (
                 read_prices(reader, each, since, until, limit, provider=provider, adjustment=adjustment.get(each))
@@ -129,16 +125,3 @@ def _make_buckets(timeframe: Timeframe, zone: str | None, market: str | None) ->
 
     calendar = load_market_calendar(market)
     return Buckets(timeframe, calendar.zone, calendar.day_start)
-
-
-def _make_adjustments(reader: Reader, symbols: list[str], market: str | None) -> dict[str, SplitAdjustment]:
-    """Return the adjustment of each symbol that had a split, by the market's trading dates if there is a market."""
-    splits = read_splits(reader, symbols)
-    if not splits or not market:
-        day_start = midnight_of
-    else:
-        from shared.market_calendar import load_market_calendar
-
-        day_start = load_market_calendar(market).day_start
-    by_symbol = groupby(splits, key=attrgetter("symbol"))
-    return {symbol: SplitAdjustment(found, day_start) for symbol, found in by_symbol}

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from consumers.history.queries.prices import read_prices
+from consumers.history.splits import SplitAdjustment
 from shared.database.reader import Reader
 from shared.prices import is_real
 from shared.times import to_micros
@@ -30,7 +31,13 @@ def comparable_providers(reader: Reader, symbol: str, since: datetime) -> list[s
 
 
 def read_prices_of(
-    reader: Reader, symbol: str, providers: list[str], since: datetime | None = None, limit: int | None = None
+    reader: Reader,
+    symbol: str,
+    providers: list[str],
+    since: datetime | None = None,
+    limit: int | None = None,
+    adjustment: SplitAdjustment | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `read_prices` that come from some providers."""
-    return (row for row in read_prices(reader, symbol, since, limit=limit) if row["provider"] in providers)
+    rows = read_prices(reader, symbol, since, limit=limit, adjustment=adjustment)
+    return (row for row in rows if row["provider"] in providers)

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import groupby
+from operator import attrgetter
 
-from consumers.history.splits import Split
+from consumers.history.splits import Split, SplitAdjustment
 from shared.database.reader import Reader
+from shared.times import midnight_of
 
 _SPLITS = "SELECT symbol, day, new_shares, old_shares FROM split"
 
@@ -15,3 +18,16 @@ def read_splits(reader: Reader, symbols: Sequence[str] = ()) -> list[Split]:
     sql = f"{_SPLITS} WHERE symbol IN ({', '.join(f':{name}' for name in names)})" if names else _SPLITS
     rows = reader.select(f"{sql} ORDER BY symbol, day", names)
     return [Split(symbol, date.fromisoformat(day), new, old) for symbol, day, new, old in rows]
+
+
+def read_adjustments(reader: Reader, symbols: Sequence[str], market: str | None) -> dict[str, SplitAdjustment]:
+    """Return the adjustment of each symbol that had a split, by the market's trading dates if there is a market."""
+    splits = read_splits(reader, symbols)
+    if not splits or not market:
+        day_start = midnight_of
+    else:
+        from shared.market_calendar import load_market_calendar
+
+        day_start = load_market_calendar(market).day_start
+    by_symbol = groupby(splits, key=attrgetter("symbol"))
+    return {symbol: SplitAdjustment(found, day_start) for symbol, found in by_symbol}

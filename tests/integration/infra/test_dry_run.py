@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.tables import SCHEMA as ALERTS_SCHEMA
+from consumers.alerts.tables import window_prices
+from consumers.history.splits_command import splits
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA as HISTORY_SCHEMA
 from infra import dry_run
 from infra.rules import rules
-from shared.database.engine import opened
+from shared.database.engine import opened, reading
 from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
 from shared.errors import SettingsError, StorageError
@@ -35,6 +38,7 @@ SINCE = ("--since", format_instant(START))
 app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(rules, name="rules")
 app.add_typer(commands.alerts, name="alerts")
+app.add_typer(splits, name="splits")
 
 
 @pytest.fixture
@@ -150,6 +154,21 @@ def test_a_held_rule_is_told(databases: Path, run: Run) -> None:
     assert "held" in output.splitlines()[1]
     assert "AAPL went from 400 to 100 as of" in output
     assert "may be a split of 4:1" in output
+
+
+def test_a_split_that_the_history_knows_holds_no_rule(databases: Path, run: Run) -> None:
+    store(databases, daily("400 420 100 99"))
+    run("splits", "add", "AAPL", (START + 2 * DAY).strftime("%Y-%m-%d"), "4:1")
+    output = run("rules", "dry-run", "AAPL above 102", "--format", "csv", *SINCE)
+    assert firings(output) == [("AAPL", "105", "firing")]
+    # Windows begin with prices in shares of today too.
+    run("rules", "add", "low", "AAPL new low in 52w")
+    with (
+        opened(DatabaseUrl(f"sqlite:///{databases / 'alerts.db'}").engine_url) as engine,
+        reading(engine) as connection,
+    ):
+        kept = connection.scalars(select(window_prices.c.price).order_by(window_prices.c.as_of)).all()
+    assert kept == [100, 105, 100, 99]
 
 
 def test_a_chart_is_drawn_on_a_terminal_alone(databases: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
