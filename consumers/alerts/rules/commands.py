@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from sqlalchemy import Connection, Engine, select
@@ -13,34 +12,26 @@ from consumers.alerts.conditions.registry import supported_conditions
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
 from consumers.alerts.rules.changes import acknowledge_rule, disable_rule, edit_rule, enable_rule, rescale
 from consumers.alerts.rules.file_commands import add_file_commands
+from consumers.alerts.rules.listing import COLUMNS, NUMBERS, TABLE_COLUMNS, describe_facts, describe_standing, rule_rows
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
 from consumers.alerts.rules.option_texts import OptionTexts, parse_later
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import check_name, parse_symbol, parse_terms
-from consumers.alerts.rules.store import add_rule, find_rule, list_rules, remove_rule, silence_rule
+from consumers.alerts.rules.store import add_rule, find_rule, remove_rule, silence_rule
 from consumers.alerts.rules.wording import describe_place, describe_truth, explain
 from consumers.alerts.seeding import PastPrices, seed_windows
 from consumers.alerts.split_guard import parse_ratio
 from consumers.alerts.standing import Standing, standings
-from consumers.alerts.states import Status
 from consumers.alerts.tables import alerts
 from shared.cli.app import new_app
 from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
 from shared.database.engine import reading
 from shared.errors import SettingsError
-from shared.prices import format_price
-from shared.times import format_duration, format_instant, format_sortable, utc_now
+from shared.times import format_instant, utc_now
 
 _EFFECT = "a running alerts consumer applies this within 2 seconds"
-_TABLE_COLUMNS = ("id", "name", "rule", "state", "since", "last_price", "distance", "fired")
-_OPTIONS = ("frequency", "for", "rearm", "on_arm", "expires", "notify", "resolved", "message")
-_COLUMNS = (*_TABLE_COLUMNS, "created_at", *_OPTIONS)
-_NUMBERS = ("id", "last_price", "distance", "fired")
-_RULES_PER_PART = 500
 _SYMBOLS_SHOWN = 20
-# The state of a `*` rule is the first of these that it has on any symbol.
-_ORDER = ("disabled", "firing", "pending", "held", "silenced", "acknowledged", "stale", "armed", "expired")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name that ./stockwire rules list shows.")]
 Frequency = Annotated[
@@ -157,20 +148,20 @@ def _edit(name: str, words: Sequence[str], texts: OptionTexts, past_prices: Past
 
 def show_list(output: FormatOption = Format.TABLE) -> None:
     """List all rules, oldest first, with their state and the way to their threshold."""
-    columns = _TABLE_COLUMNS if output is Format.TABLE else _COLUMNS
+    columns = TABLE_COLUMNS if output is Format.TABLE else COLUMNS
     empty = 'no rules; add one with ./stockwire rules add NAME "AAPL crossing up 200"'
     with open_stored_alerts() as engine:
-        rows = _rows(engine) if engine else iter(())
-        print_rows(columns, rows, output, right=_NUMBERS, empty=empty)
+        rows = rule_rows(engine) if engine else iter(())
+        print_rows(columns, rows, output, right=NUMBERS, empty=empty)
 
 
 def show(name: Name) -> None:
     """Show a rule: its options, and its state on each symbol."""
     rule, found = _standings_of(name)
-    print_lines(f"{rule.name}: {_text(rule)}", *_facts(rule))
+    print_lines(f"{rule.name}: {_text(rule)}", *describe_facts(rule))
     now = utc_now()
     for each in found[:_SYMBOLS_SHOWN]:
-        print_lines(f"{each.symbol}: {', '.join(_describe(each, now))}")
+        print_lines(f"{each.symbol}: {', '.join(describe_standing(each, now))}")
     if len(found) > _SYMBOLS_SHOWN:
         print_lines(f"and {len(found) - _SYMBOLS_SHOWN} more symbols")
 
@@ -328,64 +319,6 @@ def _stored() -> Iterator[Engine]:
         if engine is None:
             raise SettingsError('there are no rules yet: run ./stockwire rules add NAME "AAPL crossing up 200"')
         yield engine
-
-
-def _rows(engine: Engine) -> Iterator[dict[str, Any]]:
-    now = utc_now()
-    found = list_rules(engine)
-    while part := list(islice(found, _RULES_PER_PART)):
-        with reading(engine) as connection:
-            by_rule = standings(connection, part)
-        for rule in part:
-            yield _row(rule, by_rule[rule.id], now)
-
-
-def _row(rule: Rule, found: Sequence[Standing], now: datetime) -> dict[str, Any]:
-    words = [each.word(now) for each in found] or ["armed" if rule.enabled else "disabled"]
-    options = rule.options
-    single = found[0] if rule.terms.symbol != EVERY_SYMBOL and found else None
-    return {
-        "id": rule.id,
-        "name": rule.name,
-        "rule": str(rule.terms),
-        "state": min(words, key=_ORDER.index),
-        "since": _since(single, words[0]) if single else None,
-        "last_price": format_price(single.price) if single and single.price is not None else None,
-        "distance": f"{single.distance:+.2f}%" if single and single.distance is not None else None,
-        "fired": sum(each.state.fired for each in found),
-        "created_at": None if rule.created_at is None else format_sortable(rule.created_at),
-        "frequency": str(options.frequency),
-        "for": None if options.hold is None else format_duration(options.hold),
-        "rearm": None if options.rearm is None else format_price(options.rearm),
-        "on_arm": options.on_arm.value,
-        "expires": None if options.expires is None else format_instant(options.expires),
-        "notify": list(options.notify),
-        "resolved": options.resolved,
-        "message": options.message,
-    }
-
-
-def _since(standing: Standing, word: str) -> str | None:
-    """Return when the state began, if it is known: an armed rule is not followed."""
-    since = standing.state.since
-    return format_instant(since) if since is not None and word in (Status.FIRING, Status.PENDING) else None
-
-
-def _facts(rule: Rule) -> Iterator[str]:
-    if rule.created_at is not None:
-        yield f"added {format_instant(rule.created_at)}"
-    if rule.options.message is not None:
-        yield f"message: {rule.options.message}"
-
-
-def _describe(standing: Standing, now: datetime) -> Iterator[str]:
-    word, state = standing.word(now), standing.state
-    since = _since(standing, word)
-    yield word + (f" since {since}" if since else "")
-    yield describe_place(standing)
-    yield f"fired {state.fired} times" + (
-        f", last as of {format_instant(state.last_fired_at)}" if state.last_fired_at else ""
-    )
 
 
 def _last_outcome(connection: Connection, standing: Standing) -> str | None:
