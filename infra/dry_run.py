@@ -97,11 +97,11 @@ def _find_rules(tried: str) -> Sequence[Rule]:
                 rule = stored_rule(connection, tried)
             if rule is not None:
                 return [rule]
-    if Path(tried).is_file():
+    if _is_file(tried):
         return load_rules(Path(tried))
     if len(tried.split()) < 2:
         raise SettingsError(
-            f"there is neither a rule nor a file {tried!r}: run ./stockwire rules list to see all rules, or write a"
+            f"there is neither a rule nor a file {tried[:60]!r}: run ./stockwire rules list to see all rules, or write a"
             ' condition such as "AAPL crossing up 200"'
         )
     try:
@@ -109,6 +109,14 @@ def _find_rules(tried: str) -> Sequence[Rule]:
         return [Rule(0, str(terms), terms, 1)]
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        # Longer than any file's name.
+        return False
 
 
 def _runnable(rules: Sequence[Rule]) -> list[Rule]:

@@ -184,6 +184,7 @@ def test_a_chart_is_drawn_on_a_terminal_alone(databases: Path, run: Run, monkeyp
     ("tried", "error", "message"),
     [
         ("nothing", SettingsError, "there is neither a rule nor a file 'nothing'"),
+        ("a" * 9000, SettingsError, "there is neither a rule nor a file 'aaa"),
         ("AAPL belo 5", SettingsError, "condition 'belo 5' is not supported"),
         ("AAPL no data for 5m", SettingsError, "cannot be tried: `no data for 5m` needs"),
         ("MSFT above 5", StorageError, "there are no stored prices of MSFT since"),
