@@ -8,7 +8,8 @@ from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
 from consumers.history.queries.prices import history_exists, history_reader, read_prices
 from consumers.history.queries.splits import read_adjustments
-from infra.dry_run import describe_year, dry_run
+from infra.dry_run import dry_run
+from infra.rule_trials import describe_year
 from shared.settings import load_settings
 from shared.times import parse_instant
 
