@@ -18,12 +18,12 @@ from consumers.alerts.tables import SCHEMA
 from shared.database.engine import open_engine
 from shared.database.schema import create_schema
 from tests.alert_oracle import Expected, Oracle, OracleRule, Price
-from tests.alert_strategies import SYMBOLS, arrivals, rules
+from tests.alert_strategies import SYMBOLS, UNSHRUNK, arrivals, rules
 from tests.event_factories import NOW
 from tests.oracle_comparison import engine_alerts, engine_event, held_symbols, release, store_rules
 
 RATIOS = [None, Fraction(2), Fraction(4), Fraction(1, 2), Fraction(1, 4), Fraction(1, 3)]
-SOME_RULES = st.lists(rules(st.sampled_from([*SYMBOLS, "*"])), min_size=1, max_size=4)
+SOME_RULES = st.lists(rules(st.sampled_from([*SYMBOLS, "*"])), min_size=3, max_size=8)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def once_each(alerts: list[Expected]) -> list[Expected]:
     return list(first.values())
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=15, phases=UNSHRUNK)
 @given(SOME_RULES, arrivals(), st.data())
 def test_random_rules_raise_the_alerts_of_the_oracle(
     some_rules: list[OracleRule], prices: list[Price], data: st.DataObject
@@ -83,8 +83,8 @@ def test_random_rules_raise_the_alerts_of_the_oracle(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(deadline=None, max_examples=500)
-@given(SOME_RULES, arrivals(60), st.data())
+@settings(deadline=None, max_examples=500, phases=UNSHRUNK)
+@given(SOME_RULES, arrivals(30, 60), st.data())
 def test_many_random_rules_raise_the_alerts_of_the_oracle(
     some_rules: list[OracleRule], prices: list[Price], data: st.DataObject
 ) -> None:

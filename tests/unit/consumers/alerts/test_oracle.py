@@ -7,13 +7,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.alerts.feeds import Hold
 from consumers.alerts.rule_run import Firing, RuleRun
 from tests.alert_oracle import Expected, Oracle, OracleRule, Price
-from tests.alert_strategies import SYMBOLS, arrivals, rules
+from tests.alert_strategies import SYMBOLS, UNSHRUNK, arrivals, rules
 from tests.event_factories import AS_OF, property_test
 from tests.oracle_comparison import engine_event, engine_rule
 
@@ -39,29 +39,33 @@ def held(run: RuleRun) -> set[str]:
     return {symbol for symbol, feed in run.feeds.items() if feed.hold is not None and not feed.hold.released}
 
 
-@property_test
-@given(rules(st.sampled_from([*SYMBOLS, "*"])), arrivals(), st.data())
-def test_a_rule_does_what_the_oracle_expects(rule: OracleRule, prices: list[Price], data: st.DataObject) -> None:
-    run, oracle = RuleRun(engine_rule(rule)), Oracle([rule])
+@settings(property_test, phases=UNSHRUNK)
+@given(st.lists(rules(st.sampled_from([*SYMBOLS, "*"])), min_size=6, max_size=12), arrivals(), st.data())
+def test_rules_do_what_the_oracle_expects(
+    some_rules: list[OracleRule], prices: list[Price], data: st.DataObject
+) -> None:
+    pairs = [(RuleRun(engine_rule(rule)), Oracle([rule])) for rule in some_rules]
     for price in prices:
-        assert take(run, price) == oracle.take(price), price
-        assert held(run) == oracle.held
-        for symbol in sorted(oracle.held):
+        for run, oracle in pairs:
+            assert take(run, price) == oracle.take(price), (price, run.rule)
+            assert held(run) == oracle.held
+        waiting = sorted(set().union(*(oracle.held for _, oracle in pairs)))
+        for symbol in waiting:
             if data.draw(st.booleans(), "release"):
-                oracle.release(symbol, None)
-                feed = run.feeds[symbol]
-                assert feed.hold is not None
-                feed.hold = replace(feed.hold, released=True)
+                release_as_it_is(pairs, symbol)
 
 
-def fired(text: str, prices: Sequence[str], **options: str) -> list[int]:
-    """Return the numbers of the daily prices on which the oracle fires the rule."""
-    oracle = Oracle([OracleRule("rule", text, options)])
-    found = []
-    for number, price in enumerate(prices):
-        if oracle.take(Price("AAPL", AS_OF + number * DAY, Decimal(price))):
-            found.append(number)
-    return found
+def release_as_it_is(pairs: Sequence[tuple[RuleRun, Oracle]], symbol: str) -> None:
+    for run, oracle in pairs:
+        if symbol in oracle.held:
+            oracle.release(symbol, None)
+            feed = run.feeds[symbol]
+            assert feed.hold is not None
+            feed.hold = replace(feed.hold, released=True)
+
+
+def daily(prices: Sequence[str]) -> list[Price]:
+    return [Price("AAPL", AS_OF + number * DAY, Decimal(price)) for number, price in enumerate(prices)]
 
 
 @pytest.mark.parametrize(
@@ -80,13 +84,19 @@ def fired(text: str, prices: Sequence[str], **options: str) -> list[int]:
         ("AAPL moving down 10% in 2d", {}, ["200", "190", "180", "175", "170"], [2]),
         ("AAPL moving up 5 in 1d", {}, ["100", "104", "109", "110", "115"], [2, 4]),
         ("AAPL new high in 4d", {}, ["10", "11", "12", "13", "13", "12", "14"], [2, 6]),
+        ("AAPL crossing down 200", {"rearm": "205"}, ["201", "200", "201", "200", "205", "200"], [1, 5]),
+        ("AAPL below 200", {"for": "2d", "rearm": "205"}, ["199", "201", "199", "199", "199", "201", "199"], [4]),
+        ("AAPL new low in 4d", {}, ["14", "13", "12", "12", "11"], [2, 4]),
         ("AAPL above 120", {}, ["130", "64", "130"], [0]),
     ],
 )
-def test_the_oracle_fires_as_worked_out_by_hand(
+def test_oracle_and_engine_fire_on_the_daily_prices_worked_out_by_hand(
     text: str, options: dict[str, str], prices: list[str], expected: list[int]
 ) -> None:
-    assert fired(text, prices, **options) == expected
+    rule = OracleRule("rule", text, options)
+    run, oracle = RuleRun(engine_rule(rule)), Oracle([rule])
+    assert [number for number, price in enumerate(daily(prices)) if oracle.take(price)] == expected
+    assert [number for number, price in enumerate(daily(prices)) if take(run, price)] == expected
 
 
 def test_the_oracle_ends_a_hold_with_the_ratio_of_the_split() -> None:
