@@ -13,11 +13,11 @@ from sqlalchemy.engine import make_url
 
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
-from shared.database import open_engine
+from shared.database.engine import open_engine
+from shared.database.schema import create_schema
 from shared.events import PriceAlert
 from shared.messaging.messages import price_message
 from shared.messaging.topology import queue_name
-from shared.schema import create_schema
 from shared.times import utc_now
 from tests.alert_oracle import Expected, Oracle, Price
 from tests.faults.assertions import assert_eventually
