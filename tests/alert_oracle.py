@@ -73,9 +73,13 @@ class OracleRule:
         """Return the one number of the rule, or None."""
         return self.prices[0] if len(self.prices) == 1 else None
 
+    @property
+    def threshold_is_price(self) -> bool:
+        return bool(self.prices) and not self.is_percent and self.kind != "volume above"
+
     def split(self, ratio: Fraction) -> None:
         """Divide the prices of the rule, but no percent and no volume."""
-        if not self.is_percent and self.kind != "volume above":
+        if self.threshold_is_price:
             self.prices = [divided(price, ratio) for price in self.prices]
         self.rearm = None if self.rearm is None else divided(self.rearm, ratio)
 
