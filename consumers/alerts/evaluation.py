@@ -241,7 +241,7 @@ class _Batch:
 
     def _remember(self, rule: Rule, symbol: str, before: RuleState, state: RuleState, outcome: Outcome | None) -> None:
         self._states[rule.id, symbol] = state
-        if outcome is not None or (state != before and must_be_stored(rule, state)):
+        if outcome is not None or before.pinned or (state != before and must_be_stored(rule, state)):
             self._changed[rule.id, symbol] = rule
         live = self._live.setdefault(symbol, {})
         if is_live(rule, state):
@@ -335,7 +335,7 @@ def state_before(
 
 
 def _implied(rule: Rule, state: RuleState, previous: Watermark | None, before: Sample | None) -> RuleState:
-    if rule.condition.metric.kind == Kind.SILENCE:
+    if rule.condition.metric.kind == Kind.SILENCE or state.pinned:
         return state
     metric = rule.condition.metric
     is_new = previous is None or before is None or rule.revision > previous.revision_of(metric)

@@ -70,14 +70,18 @@ class Standing:
         return (threshold / self.price - 1) * 100
 
 
-def standings(connection: Connection, of_rules: Sequence[Rule]) -> dict[int, list[Standing]]:
-    """Return the standings of each rule by its id: one per symbol, and none for a `*` rule without a price."""
+def standings(
+    connection: Connection, of_rules: Sequence[Rule], every: Sequence[str] | None = None
+) -> dict[int, list[Standing]]:
+    """Return the standings of each rule by its id: one per symbol, and none for a `*` rule without a price.
+
+    `every` are the symbols on which a `*` rule is looked at, by default the first MOST_SYMBOLS.
+    """
     symbols = {rule.terms.symbol for rule in of_rules} - {EVERY_SYMBOL}
-    if any(rule.terms.symbol == EVERY_SYMBOL for rule in of_rules):
+    if every is None:
         known = select(watermarks.c.symbol).order_by(watermarks.c.symbol).limit(MOST_SYMBOLS)
-        every = list(connection.scalars(known))
-    else:
-        every = []
+        is_needed = any(rule.terms.symbol == EVERY_SYMBOL for rule in of_rules)
+        every = list(connection.scalars(known)) if is_needed else []
     feeds = load_feeds(connection, symbols | set(every))
     _open_windows(connection, of_rules, feeds)
     stored = _stored_states(connection, [rule.id for rule in of_rules])

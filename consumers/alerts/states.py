@@ -30,7 +30,8 @@ class RuleState:
 
     `status` is None until the rule is evaluated for the first time. `since` is the `as_of` at which the status began.
     `told` is True while an alert about the current firing was raised, and `fired` counts the alerts. An expired rule
-    has fired once and must not fire again. `revision` is that of the rule at the last change.
+    has fired once and must not fire again. `pinned` is True from the rescaling of the last price by a split until the
+    next price, because meanwhile the status does not follow from the last price.
     """
 
     status: Status | None = None
@@ -40,6 +41,7 @@ class RuleState:
     last_fired_at: datetime | None = None
     acknowledged: bool = False
     expired: bool = False
+    pinned: bool = False
 
 
 NEW = RuleState()
@@ -55,6 +57,8 @@ def evaluate(
     """
     if now is None or state.expired:
         return state, None
+    if state.pinned:
+        state = replace(state, pinned=False)
     if not rule.condition.is_state:
         return _evaluate_event(rule, state, before, now, as_of)
     if state.status is Status.FIRING:

@@ -156,6 +156,7 @@ rule_states = Table(
     Column("last_fired_at", Instant),
     Column("acknowledged", Boolean, nullable=False),
     Column("expired", Boolean, nullable=False),
+    Column("pinned", Boolean, nullable=False),
     Column("live", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )

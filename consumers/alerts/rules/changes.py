@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Engine, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, select, true, update
 
 from consumers.alerts.conditions.base import divide
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
@@ -86,6 +86,7 @@ def rescale(engine: Engine, symbol: str, ratio: Decimal | None) -> int:
             feed.hold = replace(hold, released=True)
         count = 0
         if ratio is not None:
+            _pin_states(connection, symbol, ratio)
             count = _rescale_rules(connection, symbol, ratio)
             feed.mark = None if feed.mark is None else _rescaled_mark(feed.mark, ratio)
             _rescale_window(connection, symbol, ratio, None if hold is None else hold.as_of)
@@ -114,6 +115,16 @@ def _rescale_rules(connection: Connection, symbol: str, ratio: Decimal) -> int:
     if changed:
         reindex_rules(connection, changed)
     return len(changed)
+
+
+def _pin_states(connection: Connection, symbol: str, ratio: Decimal) -> None:
+    """Keep the states of the `*` rules whose thresholds stay, because they do not follow from the divided price."""
+    wanted = (rules.c.symbol == EVERY_SYMBOL, rules.c.enabled.is_(true()))
+    found = [rule_of_row(row) for row in connection.execute(select(rules).where(*wanted)).mappings()]
+    concerned = [rule for rule in found if rule.condition.is_state and rule.rescaled(ratio) != rule]
+    before = [each for of_rule in standings(connection, concerned, [symbol]).values() for each in of_rule]
+    states = [(each, replace(each.state, pinned=True)) for each in before if each.state.status is not None]
+    save_states(connection, [row_of_state(each.rule, symbol, state) for each, state in states])
 
 
 def _rescaled_mark(mark: Watermark, ratio: Decimal) -> Watermark:

@@ -82,6 +82,7 @@ def state_of_row(row: Any) -> RuleState:
         row["last_fired_at"],
         row["acknowledged"],
         row["expired"],
+        row["pinned"],
     )
 
 
@@ -98,6 +99,7 @@ def row_of_state(rule: Rule, symbol: str, state: RuleState) -> dict[str, Any]:
         "last_fired_at": state.last_fired_at,
         "acknowledged": state.acknowledged,
         "expired": state.expired,
+        "pinned": state.pinned,
         "live": is_live(rule, state),
     }
 
@@ -105,7 +107,7 @@ def row_of_state(rule: Rule, symbol: str, state: RuleState) -> dict[str, Any]:
 def is_live(rule: Rule, state: RuleState) -> bool:
     """Return True if any next event may change the state, wherever the number of the rule is."""
     is_silence = rule.condition.metric.kind == Kind.SILENCE
-    return state.status is Status.PENDING or (is_silence and state.status is Status.FIRING)
+    return state.pinned or state.status is Status.PENDING or (is_silence and state.status is Status.FIRING)
 
 
 @lru_cache(maxsize=10_000)

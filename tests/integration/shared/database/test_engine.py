@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
-from shared.database.engine import engine as engine_module
+from shared.database import engine as engine_module
 from shared.database.engine import open_engine, reading, redact, translate_errors, writing
 from shared.errors import StorageError, StorageUnavailable
 
