@@ -88,8 +88,8 @@ class Running:
         self.node.start()
 
     def _kill_pool_process(self) -> None:
-        # A worker that was killed a moment ago has no pool yet.
-        until(lambda: children_of(self.workers.now), "the process of the pool")
+        # A worker that was killed a moment ago has no pool yet, and while it waits for RabbitMQ it replaces no process.
+        until(lambda: children_of(self.workers.now), "the process of the pool", RECOVERY)
         self.workers.kill_process()
 
 
