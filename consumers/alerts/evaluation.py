@@ -34,11 +34,10 @@ from consumers.alerts.store import (
     load_feeds,
     load_window,
     queue_held,
-    save_alerts,
+    raise_alerts,
     save_feeds,
     save_states,
     save_window_prices,
-    targets_of_rules,
 )
 from consumers.alerts.tables import rule_targets, rules
 from consumers.alerts.watermarks import Watermark
@@ -186,11 +185,7 @@ class _Batch:
         save_feeds(connection, {symbol: self._feeds[symbol] for symbol in symbols})
         rows = [row_of_state(rule, key[1], self._states[key]) for key, rule in self._changed.items()]
         save_states(connection, rows)
-        new = save_alerts(connection, self._raised)
-        loud = [alert for alert in new if not alert.silenced]
-        targets = targets_of_rules(connection, {alert.rule_id for alert in loud})
-        pairs = [(alert, name) for alert in loud for name in targets.get(alert.rule_id, ())]
-        queue_deliveries(connection, pairs, self._now)
+        new = raise_alerts(connection, self._raised, self._now)
         return Results(new, [*self._save_holds()], self._raised)
 
     def _lookups(self) -> Iterator[Any]:

@@ -9,12 +9,11 @@ from sqlalchemy import Connection, Engine, func, select
 
 from consumers.alerts.alerting import make_silence_alert
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
-from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.rule_index import load_candidates
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.alerts.rules.rows import row_of_state
 from consumers.alerts.states import NEW, Outcome, RuleState, evaluate
-from consumers.alerts.store import Raised, read_counters, save_alerts, save_states, targets_of_rules
+from consumers.alerts.store import Raised, raise_alerts, read_counters, save_states
 from consumers.alerts.tables import metric_usage, rule_levels, rule_states, rules, watermarks
 from shared.database.engine import reading, writing
 from shared.events import PriceAlert
@@ -73,11 +72,7 @@ def _tell(connection: Connection, now: datetime, sessions: Sessions | None) -> l
         if after.status is not state.status and rule.condition.is_true(Sample(seconds)):
             rows.append(row_of_state(rule, silence.symbol, after))
     save_states(connection, rows)
-    new = save_alerts(connection, raised)
-    loud = [alert for alert in new if not alert.silenced]
-    targets = targets_of_rules(connection, {alert.rule_id for alert in loud})
-    queue_deliveries(connection, [(alert, name) for alert in loud for name in targets.get(alert.rule_id, ())], now)
-    return new
+    return raise_alerts(connection, raised, now)
 
 
 def _load(connection: Connection, silence: Silence) -> tuple[Rule, RuleState]:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping as Row
 
 from consumers.alerts.alerting import silence_key
 from consumers.alerts.feeds import Hold, SymbolFeed
+from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.tables import (
     alerts,
     counters,
@@ -154,13 +155,23 @@ def clear_window(connection: Connection, symbol: str) -> None:
 
 def clear_states(connection: Connection, symbol: str) -> None:
     """Let all rules of a symbol begin afresh, without an alert, but for the number of alerts and their expiry."""
-    afresh = {"status": None, "since": None, "told": False, "last_fired_at": None, "acknowledged": False}
-    connection.execute(update(rule_states).where(rule_states.c.symbol == symbol).values(**afresh, live=False))
+    nothing = {"status": None, "since": None, "last_fired_at": None}
+    flags = dict.fromkeys(("told", "acknowledged", "pinned", "live"), False)
+    connection.execute(update(rule_states).where(rule_states.c.symbol == symbol).values(nothing | flags))
 
 
 def save_states(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store rows of `rule_states`."""
     _upsert(connection, rule_states, rows)
+
+
+def raise_alerts(connection: Connection, raised: Sequence[Raised], now: datetime) -> list[PriceAlert]:
+    """Store alerts and what is owed to the targets of their rules, and return the alerts that are new."""
+    new = save_alerts(connection, raised)
+    loud = [alert for alert in new if not alert.silenced]
+    targets = targets_of_rules(connection, {alert.rule_id for alert in loud})
+    queue_deliveries(connection, [(alert, name) for alert in loud for name in targets.get(alert.rule_id, ())], now)
+    return new
 
 
 def save_alerts(connection: Connection, raised: Sequence[Raised]) -> list[PriceAlert]:

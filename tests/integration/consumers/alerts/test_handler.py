@@ -271,13 +271,13 @@ def test_a_failed_transaction_stores_nothing(
     events = price_series(ZIGZAG)
     handle = handler(engine, fake_broker)
     handle(events[:1])
-    save_alerts = evaluation.save_alerts
+    raise_alerts = evaluation.raise_alerts
 
     def fail(*arguments: object) -> None:
-        save_alerts(*arguments)  # type: ignore[arg-type]
+        raise_alerts(*arguments)  # type: ignore[arg-type]
         raise StorageUnavailable("database cannot be written now: disk full")
 
-    monkeypatch.setattr(evaluation, "save_alerts", fail)
+    monkeypatch.setattr(evaluation, "raise_alerts", fail)
     with pytest.raises(StorageUnavailable):
         handle(events)
     assert stored(engine) == []

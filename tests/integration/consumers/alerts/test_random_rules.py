@@ -110,3 +110,21 @@ def test_a_rescale_changes_no_state_of_a_rule_on_every_symbol() -> None:
         handler(engine)([engine_event(prices[2])])
         expected += oracle.take(prices[2])
         assert list(engine_alerts(read_alerts(engine))) == expected
+
+
+def test_a_change_of_world_after_a_rescale_lets_a_rule_on_every_symbol_begin_afresh() -> None:
+    prices = [
+        Price("AAPL", AS_OF + timedelta(days=day), Decimal(price), currency)
+        for day, (price, currency) in enumerate([(110, "USD"), (100, "USD"), (50, "USD"), (150, "EUR"), (101, "EUR")])
+    ]
+    oracle = Oracle([OracleRule("low", "* below 102", {"on_arm": "wait"})])
+    expected = []
+    with empty_database() as engine:
+        store_rules(engine, oracle.rules)
+        for price in prices:
+            handler(engine)([engine_event(price)])
+            expected += oracle.take(price)
+            if oracle.held:
+                release(oracle, engine, "AAPL", Fraction(1, 2))
+        assert list(engine_alerts(read_alerts(engine))) == expected
+    assert [each.price for each in expected] == [100, 101]
