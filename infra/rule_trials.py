@@ -8,8 +8,8 @@ from typing import Any
 
 from consumers.alerts.dry_run import Trial, missing_data, try_rules, warm_up
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
-from consumers.history.queries.comparable import comparable_providers, read_prices_of, symbols_with_prices
-from consumers.history.queries.prices import history_exists, history_reader
+from consumers.history.queries.comparable import comparable_providers, symbols_with_prices
+from consumers.history.queries.prices import history_exists, history_reader, read_prices
 from consumers.history.queries.splits import read_adjustments
 from shared.database.reader import Reader
 from shared.errors import StorageError
@@ -84,7 +84,7 @@ def _try(
     trial = Trial(symbol, providers)
     # The thresholds of a rule are in shares of today.
     adjustment = read_adjustments(reader, [symbol], load_settings().market).get(symbol)
-    rows = read_prices_of(reader, symbol, providers, since - warm_up(rules), most, adjustment)
+    rows = read_prices(reader, symbol, since - warm_up(rules), limit=most, providers=providers, adjustment=adjustment)
     try_rules(trial, rules, map(_event, rows), since, points=points)
     return trial if trial.count else None
 

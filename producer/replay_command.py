@@ -1,10 +1,10 @@
 """The command `stockwire replay`: publish the prices of a file, or with --check say what would be read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -29,6 +29,7 @@ from producer.recordings.refusals import SHOWN_PER_KIND, Refusals
 from producer.recordings.rows import InvalidRow
 from producer.recordings.selection import Selection
 from producer.replay import Replay
+from shared.cli.options import usage_parser
 from shared.cli.output import print_lines, print_rows
 from shared.cli.progress import ProgressBar, progress_bar
 from shared.errors import SettingsError
@@ -43,28 +44,11 @@ from shared.time_parsing import parse_zone
 _PERMISSIONS = publisher_permissions(LIVE_PRICES, BACKFILLED_PRICES)
 _RIGHT = ("line", "price", "open", "high", "low", "volume")
 
-Given = TypeVar("Given")
-Value = TypeVar("Value")
-
-
-def _parser(parse: Callable[[Given], Value]) -> Callable[[Given], Value]:
-    """Return a parser for typer, which reports a ValueError as wrong usage."""
-
-    def parsed(given: Given) -> Value:
-        try:
-            return parse(given)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-
-    return parsed
-
 
 def replay(
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="A file of recorded prices: CSV and its kin, also packed.", show_default=False
-        ),
+        typer.Argument(metavar="FILE", help="A file of recorded prices, such as CSV, also packed.", show_default=False),
     ],
     symbols: Annotated[str | None, typer.Option(help="Publish only these, such as AAPL,BRK.B.")] = None,
     rate: Annotated[
@@ -76,12 +60,12 @@ def replay(
     ] = False,
     symbol: Annotated[
         str | None,
-        typer.Option(parser=_parser(read_symbol), metavar="S", help="The symbol of a file that names none."),
+        typer.Option(parser=usage_parser(read_symbol), metavar="S", help="The symbol of a file that names none."),
     ] = None,
     interval: Annotated[
         str | None,
         typer.Option(
-            parser=_parser(parse_bar_interval), metavar="D", help="The prices are bars of this length: 5m, 1h, 1d."
+            parser=usage_parser(parse_bar_interval), metavar="D", help="The prices are bars of this length: 5m, 1h, 1d."
         ),
     ] = None,
     stamp: Annotated[
@@ -96,15 +80,17 @@ def replay(
     ] = False,
     date_format: Annotated[
         str | None,
-        typer.Option(parser=_parser(check_date_format), metavar="F", help="The form of dates, such as %d/%m/%Y."),
+        typer.Option(parser=usage_parser(check_date_format), metavar="F", help="The form of dates, such as %d/%m/%Y."),
     ] = None,
     zone: Annotated[
         tzinfo | None,
-        typer.Option("--tz", parser=_parser(parse_zone), metavar="Z", help="The zone of times without an offset."),
+        typer.Option("--tz", parser=usage_parser(parse_zone), metavar="Z", help="The zone of times without an offset."),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(parser=_parser(check_encoding), metavar="E", help="Of text that is not UTF-8, such as latin-1."),
+        typer.Option(
+            parser=usage_parser(check_encoding), metavar="E", help="Of text that is not UTF-8, such as latin-1."
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only show what would be read, and publish nothing.")] = False,
 ) -> None:
@@ -113,7 +99,7 @@ def replay(
         raise typer.BadParameter("needs --interval, the length of the bars", param_hint="--stamp")
     options = ReadingOptions(
         symbol=symbol,
-        columns=_parser(parse_columns)(columns or ()),
+        columns=usage_parser(parse_columns)(columns or ()),
         has_header=not no_header,
         date_format=date_format,
         encoding=encoding,

@@ -1,7 +1,11 @@
 """Prices as exact decimals of at most 15 significant digits, which a 64-bit float gives back digit for digit."""
 
 import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import TypeVar
+
+Priced = TypeVar("Priced")
 
 MAX_DIGITS = 15
 MAX_LENGTH = 32
@@ -18,7 +22,7 @@ PRICE_PATTERN = (
 
 _PRICE = re.compile(PRICE_PATTERN)
 _CANONICAL = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")
-# At most two digits of exponent, because more zeros than that are no price and could fill the memory.
+# At most two digits of exponent, because more zeros than that are not a price and could fill the memory.
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]{1,2}")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -26,6 +30,11 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 def is_real(provider: str) -> bool:
     """Return True unless this provider's prices are simulated or replayed."""
     return provider not in NOT_REAL
+
+
+def prefer_real(found: Sequence[Priced], provider: Callable[[Priced], str]) -> list[Priced]:
+    """Return those that are from real providers, or all of them if there are no such ones."""
+    return [each for each in found if is_real(provider(each))] or list(found)
 
 
 def parse_price(text: object) -> Decimal:

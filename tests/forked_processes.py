@@ -147,7 +147,7 @@ def _request(command: Sequence[str], folder: Path, environment: Mapping[str, str
             module = "infra"
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
         case _:
-            raise ValueError(f"{command} is no module of Python: use tests.processes")
+            raise ValueError(f"{command} is not a module of Python: use tests.processes")
     return {
         "module": module,
         "arguments": arguments,

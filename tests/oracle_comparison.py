@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
 
 from sqlalchemy import Engine, select
@@ -12,7 +13,6 @@ from consumers.alerts.rules.option_texts import OptionTexts
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import insert_rules
-from consumers.alerts.split_guard import parse_ratio
 from consumers.alerts.tables import holds
 from shared.database.engine import reading, writing
 from shared.events import PriceAlert, StockData
@@ -95,5 +95,4 @@ def release_all(oracle: Oracle, engine: Engine, real: RealPrices) -> None:
 def release(oracle: Oracle, engine: Engine, symbol: str, ratio: Fraction | None) -> None:
     """End a hold in both; a ratio is that of a split, and without one the prices stay."""
     oracle.release(symbol, ratio)
-    text = None if ratio is None else f"{ratio.numerator}:{ratio.denominator}"
-    rescale(engine, symbol, None if text is None else parse_ratio(text))
+    rescale(engine, symbol, None if ratio is None else Decimal(ratio.numerator) / Decimal(ratio.denominator))

@@ -48,7 +48,7 @@ class Trial:
 def missing_data(rule: Rule) -> str | None:
     """Return what a rule needs that the stored history does not have."""
     metric = rule.condition.metric
-    if metric.kind is Kind.SILENCE:
+    if metric.kind == Kind.SILENCE:
         return "to know when prices arrived"
     if metric.kind in (Kind.PERCENT, Kind.AMOUNT) and metric.window is None:
         return "the previous close of each price"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
@@ -13,7 +14,7 @@ from consumers.alerts.tables import watermarks, window_prices
 from consumers.alerts.watermarks import Watermark
 from shared.database.engine import writing
 from shared.database.schema import insert_into
-from shared.prices import is_real
+from shared.prices import is_real, prefer_real
 
 _ROWS_PER_PART = 5000
 
@@ -62,8 +63,7 @@ def _comparable(found: Iterable[PastPrice], mark: Watermark | None) -> list[Past
     if mark is not None and mark.provider is not None:
         world = (mark.currency, is_real(mark.provider))
         return [each for each in prices if (each.currency, is_real(each.provider)) == world]
-    real = [each for each in prices if is_real(each.provider)]
-    return real or prices
+    return prefer_real(prices, attrgetter("provider"))
 
 
 def _insert(connection: Connection, symbol: str, prices: list[PastPrice]) -> int:

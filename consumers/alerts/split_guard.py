@@ -12,8 +12,6 @@ TOLERANCE = Decimal("0.035")
 RATIOS = tuple(map(Decimal, (2, 3, 4, 5, 10, 20, 100)))
 # At the 15 digits that a number in an event may have.
 _INVERSES = {ratio: Decimal(f"{1 / ratio:.15g}") for ratio in RATIOS}
-# The largest number in a ratio.
-MOST = 10_000
 
 
 def suspected_ratio(before: tuple[datetime, Decimal], now: tuple[datetime, Decimal]) -> Decimal | None:
@@ -27,14 +25,6 @@ def suspected_ratio(before: tuple[datetime, Decimal], now: tuple[datetime, Decim
         if _is_near(new, old * ratio):
             return _INVERSES[ratio]
     return None
-
-
-def parse_ratio(text: str) -> Decimal:
-    """Return the ratio of `4:1`, four new shares for one old, or of `1:10`. Raises ValueError."""
-    new, colon, old = text.strip().partition(":")
-    if not (colon and all(part.isascii() and part.isdigit() and 0 < int(part) <= MOST for part in (new, old))):
-        raise ValueError(f"{text[:40]!r} is not a ratio such as 4:1 (four new shares for one old) or 1:10")
-    return Decimal(int(new)) / Decimal(int(old))
 
 
 def describe_ratio(ratio: Decimal) -> str:

@@ -15,7 +15,7 @@ from consumers.history.queries.prices import (
 )
 from consumers.history.queries.splits import read_adjustments
 from consumers.history.timeframes import Buckets, Timeframe
-from shared.cli.options import FormatOption, LimitOption, TimeOption
+from shared.cli.options import FormatOption, LimitOption, TimeOption, usage_parser
 from shared.cli.output import Format, print_rows
 from shared.errors import SettingsError
 from shared.settings import load_settings
@@ -24,14 +24,6 @@ from shared.time_parsing import parse_zone
 
 _SYMBOLS_COLUMNS = ("symbol", "provider", "interval", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
-
-
-def _parse_timeframe(text: str) -> Timeframe:
-    try:
-        return Timeframe.parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
 
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Default: all stored symbols.")]
 
@@ -45,7 +37,9 @@ def history(
     until: TimeOption = None,
     every: Annotated[
         Timeframe | None,
-        typer.Option(parser=_parse_timeframe, metavar="1h", help="Candles of this length: 5m, 1h, 1d, 1w, 1mo."),
+        typer.Option(
+            parser=usage_parser(Timeframe.parse), metavar="1h", help="Candles of this length: 5m, 1h, 1d, 1w, 1mo."
+        ),
     ] = None,
     zone: Annotated[
         str | None,
@@ -67,8 +61,9 @@ def history(
     with history_reader(settings) as reader:
         adjustment = read_adjustments(reader, wanted, settings.market) if adjusted else {}
         if buckets is None:
+            providers = None if provider is None else [provider]
             prices = (
-                read_prices(reader, each, since, until, limit, provider=provider, adjustment=adjustment.get(each))
+                read_prices(reader, each, since, until, limit, providers=providers, adjustment=adjustment.get(each))
                 for each in wanted
             )
             print_rows(PRICE_HISTORY_COLUMNS, chain.from_iterable(prices), output, right=_NUMBERS, empty=empty)

@@ -1,6 +1,5 @@
 """Share splits, and prices divided by the splits that came after them."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from fractions import Fraction
 from shared.prices import MAX_DIGITS, from_float
 from shared.times import midnight_of, to_micros
 
-_RATIO = re.compile(r"([1-9]\d{0,5})(?:[:/]([1-9]\d{0,5}))?", re.ASCII)
 _ROUNDING = Context(prec=MAX_DIGITS)
 
 
@@ -27,15 +25,6 @@ class Split:
     @property
     def ratio(self) -> str:
         return f"{self.new}:{self.old}"
-
-
-def parse_ratio(text: str) -> tuple[int, int]:
-    """Return new and old shares of `4:1`, of `4`, or of `1:10` for a reverse split. Raises ValueError."""
-    match = _RATIO.fullmatch(text.strip())
-    ratio = Fraction(int(match[1]), int(match[2] or 1)) if match else Fraction(1)
-    if ratio == 1:
-        raise ValueError(f"{text[:40]!r} is not a ratio of a split such as 4:1, 3:2 or 1:10")
-    return ratio.numerator, ratio.denominator
 
 
 class SplitAdjustment:

@@ -9,15 +9,15 @@ from sqlalchemy import delete
 from consumers.history.commands import Symbols, check_symbols
 from consumers.history.queries.prices import history_reader
 from consumers.history.queries.splits import read_splits
-from consumers.history.splits import parse_ratio
 from consumers.history.tables import SCHEMA, split
 from shared.cli.app import new_app
-from shared.cli.options import FormatOption
+from shared.cli.options import FormatOption, usage_parser
 from shared.cli.output import Format, print_lines, print_rows
 from shared.database.engine import opened, writing
 from shared.database.schema import create_schema, insert_into
 from shared.errors import SettingsError
 from shared.settings import load_settings
+from shared.split_ratios import parse_split_ratio
 from shared.symbols import read_symbol
 from shared.time_parsing import parse_outside_time
 
@@ -29,18 +29,17 @@ Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="As the exchange w
 
 
 def _parse_date(text: str) -> date:
-    try:
-        parsed = parse_outside_time(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    parsed = parse_outside_time(text)
     if isinstance(parsed, datetime):
-        raise typer.BadParameter(f"{text[:40]!r} is not a date such as 2020-08-31")
+        raise ValueError(f"{text[:40]!r} is not a date such as 2020-08-31")
     return parsed
 
 
 Day = Annotated[
     date,
-    typer.Argument(parser=_parse_date, metavar="DATE", help="The first trading date after the split: 2020-08-31."),
+    typer.Argument(
+        parser=usage_parser(_parse_date), metavar="DATE", help="The first trading date after the split: 2020-08-31."
+    ),
 ]
 
 
@@ -65,17 +64,17 @@ def add(
     """Add a split, or replace the split of that date."""
     name = read_symbol(symbol)
     try:
-        new, old = parse_ratio(ratio)
+        parsed = parse_split_ratio(ratio)
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    values = {"symbol": name, "day": day.isoformat(), "new_shares": new, "old_shares": old}
+    values = {"symbol": name, "day": day.isoformat(), "new_shares": parsed.numerator, "old_shares": parsed.denominator}
     with opened(load_settings().history_url.engine_url) as engine:
         create_schema(engine, SCHEMA)
         with writing(engine) as connection:
             insert = insert_into(split, engine.dialect.name)
             ratios = {column: insert.excluded[column] for column in ("new_shares", "old_shares")}
             connection.execute(insert.on_conflict_do_update(index_elements=["symbol", "day"], set_=ratios), values)
-    print_lines(f"added the split of {name} on {day}: {new}:{old}")
+    print_lines(f"added the split of {name} on {day}: {parsed.numerator}:{parsed.denominator}")
 
 
 @splits.command()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from producer.recordings.options import ReadingOptions
 from shared.errors import SettingsError
 
-# Names of each field in a header, best first, as `normalize` writes them. An adjusted close is no price.
+# Names of each field in a header, best first, as `normalize` writes them. An adjusted close is not a price.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "name"),
     "price": ("close", "close/last", "last", "price"),

@@ -24,7 +24,7 @@ _GROUP_OR_FRACTION = re.compile(r"[0-9]{1,3}[.,][0-9]{3}")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _MAX_VOLUME = 2**63 - 1
 _SHORT_VOLUME = len(str(_MAX_VOLUME))
-# More digits are no number of shares, and would only cost time.
+# More digits are not a number of shares, and would only cost time.
 _LONGEST_VOLUME = 40
 
 

@@ -20,7 +20,7 @@ from shared.symbols import read_symbol
 
 # Neighbouring rows share their times, symbols and many of their prices, so parsed values are cached.
 _CACHE_SIZE = 1 << 14
-# Longer text is no value, and is not remembered, so that odd files cannot fill the memory.
+# Longer text is not a value, and is not remembered, so that odd files cannot fill the memory.
 MAX_VALUE = 100
 # Unknown currencies that are named.
 _MAX_UNKNOWN = 10
@@ -123,7 +123,7 @@ class RowReader:
         if (invalid := describe_byte(used, self._encoding)) is not None:
             self.has_refused_a_byte = True
             return invalid
-        return "has zero bytes, so it is no text" if "\0" in used else reason
+        return "has zero bytes, so it is not text" if "\0" in used else reason
 
     def _check_own_symbol(self, text: str) -> None:
         """Raise ValueError if a row is of another symbol than --symbol; a company's name is not a symbol."""

@@ -1,26 +1,32 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from shared.cli.output import Format
 from shared.times import parse_duration, parse_moment, utc_now
 
+Given = TypeVar("Given")
+Value = TypeVar("Value")
+
+
+def usage_parser(parse: Callable[[Given], Value]) -> Callable[[Given], Value]:
+    """Return a parser for typer, which reports a ValueError of `parse` as wrong usage."""
+
+    def parsed(given: Given) -> Value:
+        try:
+            return parse(given)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parsed
+
 
 def _parse_time(text: str) -> datetime:
-    try:
-        return parse_moment(text, utc_now())
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _parse_duration(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    return parse_moment(text, utc_now())
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
@@ -30,15 +36,22 @@ LimitOption = Annotated[
 ]
 TimeOption = Annotated[
     datetime | None,
-    typer.Option(parser=_parse_time, metavar="T", help="An ISO date or time in UTC, or an age such as 90m, 24h or 7d."),
+    typer.Option(
+        parser=usage_parser(_parse_time),
+        metavar="T",
+        help="An ISO date or time in UTC, or an age such as 90m, 24h or 7d.",
+    ),
 ]
 DurationOption = Annotated[
     timedelta | None,
-    typer.Option("--for", parser=_parse_duration, metavar="60s", help="Stop after this time."),
+    typer.Option("--for", parser=usage_parser(parse_duration), metavar="60s", help="Stop after this time."),
 ]
 IntervalOption = Annotated[
     timedelta | None,
     typer.Option(
-        "--interval", parser=_parse_duration, metavar="5m", help="Expected time between prices. 1d finds missing days."
+        "--interval",
+        parser=usage_parser(parse_duration),
+        metavar="5m",
+        help="Expected time between prices. 1d finds missing days.",
     ),
 ]

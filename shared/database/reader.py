@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from shared.database.revisions import earlier_version, is_latest
 from shared.database.sqlite.errors import explain_sqlite_error
 from shared.database.sqlite.reading import close_without_checkpoint, connect_for_reading
 from shared.database.url import DatabaseUrl
-from shared.errors import StorageError
 
 Parameters = Mapping[str, Any]
 
@@ -17,6 +17,10 @@ _FETCH = 10_000
 
 class Reader(Protocol):
     """Runs queries in SQL that SQLite and PostgreSQL share. Parameters are named `:like_this`."""
+
+    @property
+    def database(self) -> str:
+        """The URL of the database, without a password."""
 
     def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
         """Return the rows, read as they are needed. Raises StorageError."""
@@ -39,7 +43,7 @@ def open_reader(url: DatabaseUrl) -> Iterator[Reader]:
         from shared.database.engine import opened_for_reading
 
         with opened_for_reading(url.engine_url) as engine:
-            yield _EngineReader(engine)
+            yield _EngineReader(engine, url)
 
 
 def check_revision(reader: Reader, schema: str, latest: str, migrating_command: str) -> None:
@@ -47,21 +51,15 @@ def check_revision(reader: Reader, schema: str, latest: str, migrating_command: 
     versions = f"alembic_version_{schema}"
     sql = f"SELECT version_num FROM {versions}"  # noqa: S608 - a name of ours
     found = list(reader.select(sql)) if reader.has_table(versions) else []
-    if not found or found[0][0] < latest:
-        raise StorageError(
-            f"the {schema} database was created by an earlier version of Stockwire: run {migrating_command}, which"
-            " migrates it"
-        )
-    if found[0][0] > latest:
-        raise StorageError(
-            f"the {schema} database belongs to a later version of Stockwire: install that, or set another URL"
-        )
+    if not is_latest(found[0][0] if found else None, latest, reader.database):
+        raise earlier_version(reader.database, migrating_command)
 
 
 class _SqliteReader:
     def __init__(self, connection: sqlite3.Connection, url: DatabaseUrl) -> None:
         self._connection = connection
         self._url = url
+        self.database = str(url)
 
     def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
         with _translate_errors(self._url):
@@ -72,8 +70,9 @@ class _SqliteReader:
 
 
 class _EngineReader:
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, url: DatabaseUrl) -> None:
         self._engine = engine
+        self.database = str(url)
 
     def select(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
         from sqlalchemy import text

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect,
 
 from shared.database.engine import reading, redact, sqlite_file, writing
 from shared.database.migrations import Migrations, migrate, read_revision, record_revision
+from shared.database.revisions import earlier_version, is_latest
+from shared.database.sqlite.privacy import make_private
 from shared.errors import StorageError
-from shared.sqlite_privacy import make_private
 
 # SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {
@@ -73,10 +74,7 @@ def has_schema(engine: Engine, schema: Schema, migrating_command: str) -> bool:
         if not is_complete(connection, schema):
             return False
         if not _is_current(connection, schema):
-            raise StorageError(
-                f"database {redact(engine.url)} was created by an earlier version of Stockwire: run"
-                f" {migrating_command}, which migrates it"
-            )
+            raise earlier_version(redact(engine.url), migrating_command)
     return True
 
 
@@ -120,10 +118,7 @@ def _is_current(connection: Connection, schema: Schema) -> bool:
     if schema.migrations is None:
         return True
     found = read_revision(connection, schema.name)
-    if found is not None and found > schema.migrations.latest:
-        url = redact(connection.engine.url)
-        raise StorageError(f"database {url} belongs to a later version of Stockwire: install that, or set another URL")
-    return found == schema.migrations.latest
+    return is_latest(found, schema.migrations.latest, redact(connection.engine.url))
 
 
 class _Instants:

@@ -91,7 +91,7 @@ def drop(events: Sequence[StockData | None]) -> Sequence[StockData]:
 
 def wait_for_better(events: Sequence[StockData | None]) -> Sequence[StockData]:
     if None in events:
-        raise StorageUnavailable("this is no event yet")
+        raise StorageUnavailable("this is not an event yet")
     return drop(events)
 
 

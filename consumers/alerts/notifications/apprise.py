@@ -15,7 +15,7 @@ from consumers.alerts.notifications.wording import describe_event
 from shared.errors import SettingsError
 
 _NO_LIBRARY = (
-    "this target needs a library that is not installed: .venv/bin/pip install -r requirements-notify.txt"
+    "this target needs a library that is not installed: .venv/bin/python -m pip install -r requirements-notify.txt"
     " (with Docker: docker compose build --build-arg APPRISE=1), then try again; http and https URLs do not need it"
 )
 # Seconds.

@@ -33,7 +33,7 @@ from consumers.alerts.notifications.targets import (
 from consumers.alerts.notifications.trial_message import make_test_message
 from consumers.alerts.notifications.undelivered import count_deliveries
 from shared.cli.app import new_app
-from shared.cli.options import FormatOption
+from shared.cli.options import FormatOption, usage_parser
 from shared.cli.output import Format, print_lines, print_rows
 from shared.database.engine import reading, writing
 from shared.errors import DeliveryFailed, SettingsError
@@ -48,18 +48,8 @@ notify = new_app("Add, list, test and remove targets: where alerts are sent.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name that ./stockwire notify list shows.")]
 
 
-def _parse_at_most(text: str) -> RateLimit:
-    try:
-        return RateLimit.parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 def _parse_ttl(text: str) -> timedelta:
-    try:
-        return check_ttl(parse_duration(text))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    return check_ttl(parse_duration(text))
 
 
 @notify.command()
@@ -81,11 +71,15 @@ def add(
     ] = None,
     at_most: Annotated[
         RateLimit | None,
-        typer.Option(parser=_parse_at_most, metavar="10/1m", help="Send what is beyond this limit as one digest."),
+        typer.Option(
+            parser=usage_parser(RateLimit.parse), metavar="10/1m", help="Send what is beyond this limit as one digest."
+        ),
     ] = None,
     ttl: Annotated[
         timedelta | None,
-        typer.Option(parser=_parse_ttl, metavar="1h", help="Give up an alert after this time; an hour by default."),
+        typer.Option(
+            parser=usage_parser(_parse_ttl), metavar="1h", help="Give up an alert after this time; an hour by default."
+        ),
     ] = None,
 ) -> None:
     """Add a target. Its URL is a secret, which no command shows."""

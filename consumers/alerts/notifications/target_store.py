@@ -43,14 +43,14 @@ def find_target(connection: Connection, name: str) -> Target:
     """Return the target of this name. Raises SettingsError."""
     row = connection.execute(select(targets).where(targets.c.name == name)).one_or_none()
     if row is None:
-        raise _unknown(name)
+        raise unknown_target(name)
     return _target(row)
 
 
 def remove_target(connection: Connection, name: str, now: datetime) -> int:
     """Delete a target, give up what is owed to it, and return the number of those alerts. Raises SettingsError."""
     if not connection.execute(delete(targets).where(targets.c.name == name)).rowcount:
-        raise _unknown(name)
+        raise unknown_target(name)
     return give_up_pending(connection, name, f"target {name} was removed", now)
 
 
@@ -72,10 +72,11 @@ def enable_target(connection: Connection, target: Target) -> None:
     connection.execute(update(targets).where(targets.c.id == target.id).values(disabled_reason=None))
 
 
-def _unknown(name: str) -> SettingsError:
+def unknown_target(name: str) -> SettingsError:
+    """Return the error for a name that no target has."""
     return SettingsError(
-        f"there is no target {name!r}: ./stockwire notify list shows all targets, and ./stockwire notify add NAME URL"
-        " adds one"
+        f"there is no target {name!r}: ./stockwire notify list shows all targets, and ./stockwire notify add {name} URL"
+        " adds it"
     )
 
 

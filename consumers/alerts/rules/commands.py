@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -18,9 +19,8 @@ from consumers.alerts.rules.option_texts import OptionTexts, parse_later
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import check_name, parse_symbol, parse_terms
 from consumers.alerts.rules.store import add_rule, find_rule, remove_rule, silence_rule
-from consumers.alerts.rules.wording import describe_place, describe_truth, explain
+from consumers.alerts.rules.wording import EFFECT, describe_place, describe_truth, explain
 from consumers.alerts.seeding import PastPrices, seed_windows
-from consumers.alerts.split_guard import parse_ratio
 from consumers.alerts.standing import Standing, standings
 from consumers.alerts.tables import alerts
 from shared.cli.app import new_app
@@ -28,9 +28,9 @@ from shared.cli.options import FormatOption
 from shared.cli.output import Format, print_lines, print_rows
 from shared.database.engine import reading
 from shared.errors import SettingsError
+from shared.split_ratios import parse_split_ratio
 from shared.times import format_instant, utc_now
 
-_EFFECT = "a running alerts consumer applies this within 2 seconds"
 _SYMBOLS_SHOWN = 20
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name that ./stockwire rules list shows.")]
@@ -122,7 +122,7 @@ def _add(name: str, words: Sequence[str], texts: OptionTexts, past_prices: PastP
     terms, options = _parsed(" ".join(words), texts, Options(), now)
     with open_alerts_database() as engine:
         rule = add_rule(engine, name, terms, now, options)
-        print_lines(f"added rule {rule.name}: {_text(rule)} ({_EFFECT})")
+        print_lines(f"added rule {rule.name}: {_text(rule)} ({EFFECT})")
         _seed(engine, rule, past_prices, now)
         with reading(engine) as connection:
             found = standings(connection, [rule])[rule.id]
@@ -142,7 +142,7 @@ def _edit(name: str, words: Sequence[str], texts: OptionTexts, past_prices: Past
             old = find_rule(connection, name)
         terms, options = _parsed(" ".join(words) if words else str(old.terms), texts, old.options, now)
         rule = edit_rule(engine, name, terms, options)
-        print_lines(f"changed rule {rule.name}: {_text(rule)} ({_EFFECT})")
+        print_lines(f"changed rule {rule.name}: {_text(rule)} ({EFFECT})")
         _seed(engine, rule, past_prices, now)
 
 
@@ -187,7 +187,7 @@ def remove(name: Name) -> None:
     _check_words(name)
     with open_alerts_database() as engine:
         rule = remove_rule(engine, name)
-    print_lines(f"removed rule {rule.name}: {rule.terms} ({_EFFECT})")
+    print_lines(f"removed rule {rule.name}: {rule.terms} ({EFFECT})")
 
 
 def enable(name: Name) -> None:
@@ -230,22 +230,23 @@ def rescale_symbol(
     ratio: Annotated[
         str | None, typer.Argument(metavar="[RATIO]", help="4:1 if one share became four, 1:10 if ten became one.")
     ] = None,
-    as_is: Annotated[bool, typer.Option("--as-is", help="It was no split: keep thresholds and prices.")] = False,
+    as_is: Annotated[bool, typer.Option("--as-is", help="It was not a split: keep thresholds and prices.")] = False,
 ) -> None:
     """Divide the thresholds and kept prices of a symbol by a split's ratio, and release its held rules."""
     if as_is == (ratio is not None):
         raise typer.BadParameter("give either a RATIO such as 4:1, or --as-is")
     name = _symbol(symbol)
     try:
-        divisor = None if ratio is None else parse_ratio(ratio)
+        parsed = None if ratio is None else parse_split_ratio(ratio)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    divisor = None if parsed is None else Decimal(parsed.numerator) / Decimal(parsed.denominator)
     with open_alerts_database() as engine:
         count = rescale(engine, name, divisor)
     if divisor is None:
-        print_lines(f"released the rules of {name} as they are ({_EFFECT})")
+        print_lines(f"released the rules of {name} as they are ({EFFECT})")
     else:
-        print_lines(f"divided the thresholds of {count} rules of {name} by {ratio} ({_EFFECT})")
+        print_lines(f"divided the thresholds of {count} rules of {name} by {ratio} ({EFFECT})")
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -298,7 +299,7 @@ def _change(name: str, change: Callable[[Engine, str], Rule], word: str) -> None
     _check_words(name)
     with open_alerts_database() as engine:
         rule = change(engine, name)
-    print_lines(f"{word} rule {rule.name}: {rule.terms} ({_EFFECT})")
+    print_lines(f"{word} rule {rule.name}: {rule.terms} ({EFFECT})")
 
 
 def _text(rule: Rule) -> str:

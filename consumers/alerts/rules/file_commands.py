@@ -7,19 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
+from consumers.alerts.notifications.target_store import unknown_target
 from consumers.alerts.rules.file_import import Import, apply_import, plan_import
 from consumers.alerts.rules.files import Fault, RuleFile, parse_rule_file
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.options import EVERY, OnArm
 from consumers.alerts.rules.rule_tests import failures
-from consumers.alerts.rules.store import list_rules, unknown_target
+from consumers.alerts.rules.store import list_rules
+from consumers.alerts.rules.wording import EFFECT
 from consumers.alerts.seeding import PastPrices, seed_windows
 from shared.cli.output import print_lines
 from shared.errors import SettingsError
 from shared.prices import format_price
 from shared.times import format_duration, format_instant, utc_now
 
-_EFFECT = "a running alerts consumer applies this within 2 seconds"
 _MAX_BYTES = 64 * 2**20
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file with a [[rule]] per rule.")]
@@ -100,7 +101,7 @@ def _import(file: Path, past_prices: PastPrices, *, prune: bool, dry_run: bool) 
             now = utc_now()
             for rule in apply_import(engine, new, planned, now, prune=prune):
                 seed_windows(engine, rule, past_prices, now)
-    print_lines(_summary(planned) + (f" ({_EFFECT})" if planned else ""))
+    print_lines(_summary(planned) + (f" ({EFFECT})" if planned else ""))
 
 
 def _plan_first_import(new: Sequence[Rule]) -> Import:

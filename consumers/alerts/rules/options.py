@@ -1,6 +1,5 @@
 """The options of a rule: when it fires again, how long its condition must hold, until when it counts, whom it tells."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,13 +8,13 @@ from string import Formatter
 
 from consumers.alerts.conditions.base import Condition, Direction
 from consumers.alerts.conditions.metrics import parse_span
+from consumers.alerts.notifications.targets import check_target_name
 from shared.prices import format_price, read_price
 from shared.times import format_duration, format_instant
 
 # The fields that a message may have, and no others.
 MESSAGE_FIELDS = ("symbol", "price", "previous_price", "change", "threshold", "rule", "as_of")
 MAX_MESSAGE = 500
-_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 class OnArm(StrEnum):
@@ -78,8 +77,7 @@ class Options:
         if self.resolved and not condition.is_state and self.rearm is None:
             raise ValueError(f"--resolved is not for {condition.phrase!r}, which has no end; with --rearm PRICE it has")
         for name in self.notify:
-            if not _TARGET.fullmatch(name):
-                raise ValueError(f"target {name[:40]!r} is not a name of letters, digits, dots and hyphens")
+            check_target_name(name)
         if self.message is not None:
             _check_message(self.message)
 

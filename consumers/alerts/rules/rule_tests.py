@@ -37,9 +37,9 @@ def failures(rule: Rule, test: RuleTest) -> Iterator[str]:
 
 def _missing_number(rule: Rule) -> str | None:
     metric = rule.condition.metric
-    if metric.kind is Kind.VOLUME:
+    if metric.kind == Kind.VOLUME:
         return "volumes"
-    if metric.kind is Kind.SILENCE:
+    if metric.kind == Kind.SILENCE:
         return "a clock"
     if metric.kind in (Kind.PERCENT, Kind.AMOUNT) and metric.window is None:
         return "the previous close"

@@ -7,9 +7,11 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, Executable, bindparam, delete, insert, or_, select, update
 
 from consumers.alerts.conditions.metrics import WINDOWS
+from consumers.alerts.notifications.target_store import unknown_target
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.rows import level_rows, row_of_rule, rule_of_row
+from consumers.alerts.store import targets_of_rules
 from consumers.alerts.tables import (
     counters,
     metric_usage,
@@ -129,7 +131,7 @@ def stored_rules(connection: Connection) -> Iterator[Rule]:
 def _rules_after(connection: Connection, rule_id: int) -> list[Rule]:
     query = select(rules).where(rules.c.id > rule_id).order_by(rules.c.id).limit(_ROWS_PER_PART)
     rows = connection.execute(query).mappings().all()
-    names = _targets_by_rule(connection, [row["id"] for row in rows])
+    names = targets_of_rules(connection, [row["id"] for row in rows])
     return [rule_of_row(row, tuple(names.get(row["id"], ()))) for row in rows]
 
 
@@ -216,10 +218,6 @@ def check_targets(connection: Connection, names: Collection[str]) -> None:
         raise unknown_target(name)
 
 
-def unknown_target(name: str) -> SettingsError:
-    return SettingsError(f"there is no target {name}: add it with ./stockwire notify add {name} URL")
-
-
 def _insert_targets(connection: Connection, stored: Sequence[Rule]) -> None:
     rows = [{"rule_id": rule.id, "target": name} for rule in stored for name in dict.fromkeys(rule.options.notify)]
     if rows:
@@ -227,12 +225,4 @@ def _insert_targets(connection: Connection, stored: Sequence[Rule]) -> None:
 
 
 def _targets_of(connection: Connection, rule_id: int) -> list[str]:
-    return _targets_by_rule(connection, [rule_id]).get(rule_id, [])
-
-
-def _targets_by_rule(connection: Connection, rule_ids: Collection[int]) -> dict[int, list[str]]:
-    query = select(rule_targets).where(rule_targets.c.rule_id.in_(rule_ids)).order_by(rule_targets.c.target)
-    found: dict[int, list[str]] = {}
-    for rule_id, target in connection.execute(query):
-        found.setdefault(rule_id, []).append(target)
-    return found
+    return targets_of_rules(connection, [rule_id]).get(rule_id, [])

@@ -11,6 +11,8 @@ from consumers.alerts.states import Status
 from shared.prices import format_price
 from shared.times import format_duration, format_instant
 
+EFFECT = "a running alerts consumer applies this within 2 seconds"
+
 _WINDOWED = {Kind.HIGH: "highest", Kind.LOW: "lowest"}
 
 

@@ -4,21 +4,21 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from consumers.history.candles import SAMPLE_ORDER, Candle, Sample, fill_empty_buckets, make_candles
-from consumers.history.queries.prices import Series, find_series
+from consumers.history.queries.prices import Series, find_series, read_rows
 from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
-from shared.prices import format_price, from_float
+from shared.prices import format_price, from_float, prefer_real
 from shared.times import format_instant, from_micros, to_micros
 
 CANDLE_COLUMNS = ("symbol", "start", "open", "high", "low", "close", "volume", "samples")
 
 _QUOTES = "SELECT as_of, price, lag FROM quote WHERE series_id = :series_id"
 _BARS = "SELECT as_of, open, high, low, close, volume, lag FROM bar WHERE series_id = :series_id"
-_ROWS_PER_PART = 10_000
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _DAY_IN_MICROSECONDS = _DAY // _MICROSECOND
@@ -47,7 +47,9 @@ def read_candles(
     """
     in_micros = _Microseconds(buckets)
     between = _whole_buckets(in_micros, since, until)
-    series = find_series(reader, symbol, provider, only_comparable=True)
+    series = find_series(reader, symbol, None if provider is None else [provider])
+    if provider is None:
+        series = prefer_real(series, attrgetter("provider"))
     samples = heapq.merge(
         *(_read_samples(reader, each, buckets, between, adjustment) for each in series), key=SAMPLE_ORDER
     )
@@ -110,7 +112,7 @@ def _adjust(sample: Sample, adjustment: SplitAdjustment, as_of: int, *, is_daily
 
 
 def _read_quotes(reader: Reader, series: Series, between: _Range) -> Iterator[Sample]:
-    for as_of, price, lag in _read_rows(reader, _QUOTES, series, *between):
+    for as_of, price, lag in read_rows(reader, _QUOTES, series, *between):
         yield Sample(as_of, as_of + lag, as_of, price, price, price, price, None)
 
 
@@ -120,7 +122,7 @@ def _read_intraday_bars(reader: Reader, series: Series, between: _Range) -> Iter
     length = series.bar_offset
     first = None if first is None else first + length
     end = None if end is None else end + 1
-    for as_of, *prices, volume, lag in _read_rows(reader, _BARS, series, first, end):
+    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, first, end):
         yield _bar(as_of - length, as_of, as_of + lag, prices, volume)
 
 
@@ -133,7 +135,7 @@ def _read_daily_bars(
     # No zone is more than a day away from UTC.
     begin = None if first is None else first - _DAY_IN_MICROSECONDS
     stop = None if end is None else end + _DAY_IN_MICROSECONDS
-    for as_of, *prices, volume, lag in _read_rows(reader, _BARS, series, begin, stop):
+    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, begin, stop):
         start, finish = _days_of_bar(as_of, timeframe, buckets)
         if (first is None or start >= first) and (end is None or finish <= end):
             sample = _bar(start, finish, as_of + lag, prices, volume)
@@ -155,22 +157,6 @@ def _bar(start: int, end: int, observed: int, prices: Sequence[Any], volume: int
     high = max(opened, close) if high is None else high
     low = min(opened, close) if low is None else low
     return Sample(start, observed, end, opened, high, low, close, volume)
-
-
-def _read_rows(
-    reader: Reader, sql: str, series: Series, first: int | None, end: int | None
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows with first <= as_of < end in parts, so that a slow reader keeps no snapshot of the database."""
-    while True:
-        part = sql if first is None else f"{sql} AND as_of >= :first"
-        if end is not None:
-            part += " AND as_of < :end"
-        parameters = {"series_id": series.id, "first": first, "end": end, "rows": _ROWS_PER_PART}
-        rows = list(reader.select(f"{part} ORDER BY as_of LIMIT :rows", parameters))
-        yield from rows
-        if len(rows) < _ROWS_PER_PART:
-            return
-        first = rows[-1][0] + 1
 
 
 def _readable(symbol: str, candle: Candle) -> dict[str, Any]:

@@ -1,13 +1,9 @@
 """The stored prices of a symbol that may be compared: the real ones, or without any the simulated and replayed ones."""
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
-from consumers.history.queries.prices import read_prices
-from consumers.history.splits import SplitAdjustment
 from shared.database.reader import Reader
-from shared.prices import is_real
+from shared.prices import prefer_real
 from shared.times import to_micros
 
 
@@ -26,18 +22,4 @@ def comparable_providers(reader: Reader, symbol: str, since: datetime) -> list[s
         ORDER BY provider
     """
     rows = reader.select(sql, {"symbol": symbol, "first": to_micros(since)})
-    providers = [provider for (provider,) in rows]
-    return [each for each in providers if is_real(each)] or providers
-
-
-def read_prices_of(
-    reader: Reader,
-    symbol: str,
-    providers: list[str],
-    since: datetime | None = None,
-    limit: int | None = None,
-    adjustment: SplitAdjustment | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of `read_prices` that come from some providers."""
-    rows = read_prices(reader, symbol, since, limit=limit, adjustment=adjustment)
-    return (row for row in rows if row["provider"] in providers)
+    return prefer_real([provider for (provider,) in rows], str)

@@ -1,7 +1,7 @@
 """Queries of stored prices, and of the symbols that have any."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import dropwhile, islice
@@ -13,7 +13,7 @@ from consumers.history.splits import SplitAdjustment
 from shared.database.reader import Reader, check_revision, open_reader
 from shared.database.sqlite.reading import database_exists
 from shared.errors import StorageError
-from shared.prices import format_price, from_float, is_real
+from shared.prices import format_price, from_float
 from shared.settings import Settings
 from shared.times import format_sortable, from_micros, is_intraday, to_micros
 
@@ -60,18 +60,18 @@ def read_prices(
     until: datetime | None = None,
     limit: int | None = None,
     *,
-    provider: str | None = None,
+    providers: Collection[str] | None = None,
     adjustment: SplitAdjustment | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the newest `limit` rows of `price_history` for one symbol with since <= as_of < until, oldest first.
 
-    With `provider`, only its rows. Prices are decimals as text, exact unless there is an `adjustment` for splits. Times
-    are ISO 8601 text in UTC. The rows are read in parts, so that a reader who takes them slowly, such as a pager, does
-    not keep SQLite from shortening its WAL.
+    With `providers`, only their rows. Prices are decimals as text, exact unless there is an `adjustment` for splits.
+    Times are ISO 8601 text in UTC. The rows are read in parts, so that a reader who takes them slowly, such as a pager,
+    does not keep SQLite from shortening its WAL.
     """
     first = None if since is None else to_micros(since)
     end = None if until is None else to_micros(until)
-    stored = find_series(reader, symbol, provider)
+    stored = find_series(reader, symbol, providers)
     oldest = None if limit is None else _find_oldest(reader, stored, first, end, limit)
     if oldest:
         first = oldest[0]
@@ -122,19 +122,11 @@ class Series(NamedTuple):
     currency: str | None
 
 
-def find_series(
-    reader: Reader, symbol: str, provider: str | None = None, *, only_comparable: bool = False
-) -> list[Series]:
-    """Return the series of a symbol, of one provider if given.
-
-    With `only_comparable`, simulated and replayed series are left out if there are others.
-    """
+def find_series(reader: Reader, symbol: str, providers: Collection[str] | None = None) -> list[Series]:
+    """Return the series of a symbol, of some providers if given."""
     sql = "SELECT id, symbol, provider, interval, bar_offset, currency FROM series WHERE symbol = :symbol"
     found = [Series(*row) for row in reader.select(sql, {"symbol": symbol})]
-    if provider:
-        return [each for each in found if each.provider == provider]
-    real = [each for each in found if is_real(each.provider)]
-    return real or found if only_comparable else found
+    return [each for each in found if providers is None or each.provider in providers]
 
 
 def _find_oldest(
@@ -150,18 +142,27 @@ def _read_series(
     reader: Reader, stored: Series, first: int | None, end: int | None, *, newest_first: bool = False
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of one series with first <= as_of < end: symbol, `as_of`, the price and its details."""
+    rows = read_rows(reader, _BARS if stored.interval else _QUOTES, stored, first, end, newest_first=newest_first)
+    for as_of, price, currency, volume, lag in rows:
+        known = stored.currency if currency is None else currency or None
+        yield stored.symbol, as_of, price, known, volume, stored.provider, lag, stored.interval
+
+
+def read_rows(
+    reader: Reader, sql: str, stored: Series, first: int | None, end: int | None, *, newest_first: bool = False
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a series with first <= as_of < end, which is their first column, in parts.
+
+    So a reader who takes them slowly keeps no snapshot of the database.
+    """
     direction = "DESC" if newest_first else "ASC"
     while True:
-        sql = _BARS if stored.interval else _QUOTES
-        if first is not None:
-            sql += " AND as_of >= :first"
+        part = sql if first is None else f"{sql} AND as_of >= :first"
         if end is not None:
-            sql += " AND as_of < :end"
+            part += " AND as_of < :end"
         parameters = {"series_id": stored.id, "first": first, "end": end, "rows": _ROWS_PER_PART}
-        rows = list(reader.select(f"{sql} ORDER BY as_of {direction} LIMIT :rows", parameters))
-        for as_of, price, currency, volume, lag in rows:
-            known = stored.currency if currency is None else currency or None
-            yield stored.symbol, as_of, price, known, volume, stored.provider, lag, stored.interval
+        rows = list(reader.select(f"{part} ORDER BY as_of {direction} LIMIT :rows", parameters))
+        yield from rows
         if len(rows) < _ROWS_PER_PART:
             return
         if newest_first:

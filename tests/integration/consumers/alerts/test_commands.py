@@ -237,7 +237,7 @@ def test_options_are_stored_and_shown(stockwire: Command) -> None:
         (["--frequency", "often"], "use once, every or once-per:1h"),
         (["--on-arm", "never"], "use fire or wait"),
         (["--expires", "soon"], "neither a date or time"),
-        (["--notify", "phone"], "there is no target phone: add it with ./stockwire notify add phone URL"),
+        (["--notify", "phone"], "there is no target 'phone': .* ./stockwire notify add phone URL adds it"),
         (["--message", "{rule.name}"], "unknown field"),
     ],
 )

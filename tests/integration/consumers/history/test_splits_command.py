@@ -39,7 +39,7 @@ def run(*words: str) -> str:
 
 def test_splits_are_added_replaced_listed_and_removed() -> None:
     assert run("splits", "add", "aapl", "2020-08-31", "5:1") == "added the split of AAPL on 2020-08-31: 5:1\n"
-    assert run("splits", "add", "AAPL", "20200831", "4") == "added the split of AAPL on 2020-08-31: 4:1\n"
+    assert run("splits", "add", "AAPL", "20200831", "4:1") == "added the split of AAPL on 2020-08-31: 4:1\n"
     run("splits", "add", "TSLA", "2020-08-31", "5:1")
     assert run("splits", "list", "AAPL", "--format", "csv") == "symbol,date,ratio\nAAPL,2020-08-31,4:1\n"
     assert run("splits", "remove", "TSLA", "2020-08-31") == "removed the split of TSLA on 2020-08-31\n"

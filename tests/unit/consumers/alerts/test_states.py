@@ -106,7 +106,7 @@ def test_options_decide_when_a_rule_fires(terms: str, options: dict[str, Any], p
         ("AAPL no data for 5m", {"hold": SECOND}, "--for is not for 'no data'"),
         ("AAPL crossing 200", {"on_arm": OnArm.WAIT}, "--on-arm wait is not for 'crossing'"),
         ("AAPL crossing 200", {"resolved": True}, "--resolved is not for 'crossing'"),
-        ("AAPL above 200", {"notify": ("a b",)}, "target 'a b' is not a name"),
+        ("AAPL above 200", {"notify": ("a b",)}, "target name 'a b' is not valid"),
         ("AAPL above 200", {"message": "{price.real}"}, r"unknown field \{price.real\}: use \{symbol\} \{price\}"),
         ("AAPL above 200", {"message": "{price!r}"}, "unknown field"),
         ("AAPL above 200", {"message": "{price:>99999999}"}, "unknown field"),

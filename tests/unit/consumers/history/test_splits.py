@@ -4,25 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from consumers.history.splits import Split, SplitAdjustment, parse_ratio
+from consumers.history.splits import Split, SplitAdjustment
 from shared.times import midnight_of, to_micros
 
 SPLIT = Split("AAPL", date(2020, 8, 31), 4, 1)
 MIDNIGHT = to_micros(datetime(2020, 8, 31, tzinfo=UTC))
-
-
-@pytest.mark.parametrize(
-    ("text", "ratio"),
-    [("4:1", (4, 1)), ("4", (4, 1)), ("3/2", (3, 2)), ("1:10", (1, 10)), ("8:2", (4, 1)), (" 20:1 ", (20, 1))],
-)
-def test_a_ratio_is_new_shares_for_old_ones(text: str, ratio: tuple[int, int]) -> None:
-    assert parse_ratio(text) == ratio
-
-
-@pytest.mark.parametrize("text", ["", "1:1", "0:1", "4:0", "-4:1", "1.5", "four", "4:1:1", "2:2"])
-def test_anything_else_is_not_a_ratio(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a ratio of a split such as 4:1"):
-        parse_ratio(text)
 
 
 @pytest.mark.parametrize(

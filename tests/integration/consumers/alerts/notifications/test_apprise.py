@@ -117,4 +117,4 @@ except SettingsError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ".venv/bin/pip install -r requirements-notify.txt" in done.stdout
+    assert ".venv/bin/python -m pip install -r requirements-notify.txt" in done.stdout

@@ -24,8 +24,8 @@ from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from shared.database.engine import opened, reading, writing
+from shared.database.sqlite.privacy import make_private
 from shared.errors import DeliveryFailed, SettingsError, StorageError
-from shared.sqlite_privacy import make_private
 from tests.event_factories import NOW
 from tests.fake_http_server import Answer, always, fake_http_server
 from tests.integration.consumers.alerts.notifications.conftest import Outbox

@@ -142,7 +142,7 @@ def test_a_dry_run_changes_nothing_and_creates_no_file(rules: Run, write: Callab
     ("more", "message"),
     [
         ('[[rule]]\nname = "z"\nwhen = "AAPL belo 5"\n', r"rules\.toml:13: condition 'belo 5' is not supported"),
-        ('[[rule]]\nname = "z"\nwhen = "AAPL below 5"\nnotify = "phone"\n', "there is no target phone"),
+        ('[[rule]]\nname = "z"\nwhen = "AAPL below 5"\nnotify = "phone"\n', "there is no target 'phone'"),
     ],
 )
 def test_a_file_with_a_fault_changes_nothing(

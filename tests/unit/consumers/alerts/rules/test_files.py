@@ -82,7 +82,7 @@ def test_a_number_is_read_as_the_decimal_that_is_written(written: str, price: st
         (['name = "x"', 'when = "AAPL above 5"', 'on_arm = "never"'], 4, "use fire or wait"),
         (['name = "x"', 'when = "AAPL above 5"', 'expires = "7d"'], 4, "expires: '7d' is not a date or time"),
         (['name = "x"', 'when = "AAPL above 5"', "notify = [1]"], 4, "notify must be the name of a target"),
-        (['name = "x"', 'when = "AAPL above 5"', 'notify = "a b"'], 4, "notify: target 'a b' is not a name"),
+        (['name = "x"', 'when = "AAPL above 5"', 'notify = "a b"'], 4, "notify: target name 'a b' is not valid"),
         (['name = "x"', 'when = "AAPL above 5"', 'resolved = "yes"'], 4, "resolved must be true or false, not 'yes'"),
         (['name = "x"', 'when = "AAPL above 5"', 'message = "{price.real}"'], 4, "message has the unknown field"),
         # Text in a string is no statement.
