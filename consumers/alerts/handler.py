@@ -13,7 +13,7 @@ from consumers.alerts.evaluation import Evaluator, Results
 from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.silence import Sessions, tell_silence
-from consumers.alerts.split_guard import describe_ratio
+from consumers.alerts.split_guard import rescale_command
 from consumers.alerts.store import count_batch, is_batch_stored, read_counters
 from consumers.alerts.tables import SCHEMA
 from shared.cli.output import print_lines
@@ -149,7 +149,7 @@ def describe_event(event: PriceAlert | RulesHeld) -> str:
         jump = f"{format_price(event.previous_price)} to {format_price(event.price)}"
         return (
             f"{as_of} {event.symbol} rules are held: the price went from {jump}, which may be a split;"
-            f" run ./stockwire rules rescale {event.symbol} {describe_ratio(event.ratio)}, or --as-is"
+            f" run {rescale_command(event.symbol, event.ratio)}"
         )
     price = "" if event.price is None else f" {format_price(event.price)}"
     marks = [*(["resolved"] if event.state == "resolved" else []), *(["silenced"] if event.silenced else [])]

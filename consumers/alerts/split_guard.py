@@ -32,6 +32,11 @@ def describe_ratio(ratio: Decimal) -> str:
     return f"{ratio:f}:1" if ratio >= 1 else f"1:{round(1 / ratio)}"
 
 
+def rescale_command(symbol: str, ratio: Decimal) -> str:
+    """Return what a user runs to release the rules of a symbol."""
+    return f"./stockwire rules rescale {symbol} {describe_ratio(ratio)}, or --as-is"
+
+
 def _is_near(price: Decimal, expected: Decimal) -> bool:
     """Return True if the price differs from the expected one by at most TOLERANCE of that."""
     return abs(price - expected) <= TOLERANCE * expected

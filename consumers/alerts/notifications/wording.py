@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from consumers.alerts.split_guard import describe_ratio
+from consumers.alerts.split_guard import rescale_command
 
 # Alerts that a digest lists.
 _MAX_LISTED = 20
@@ -37,10 +37,9 @@ def describe_alert(data: Mapping[str, Any]) -> str:
 
 
 def _describe_held(data: Mapping[str, Any]) -> str:
-    ratio = describe_ratio(Decimal(data["ratio"]))
     return (
         f"{data['symbol']} went from {data['previous_price']} to {data['price']}, which may be a split: its rules wait"
-        f" for ./stockwire rules rescale {data['symbol']} {ratio}, or --as-is"
+        f" for {rescale_command(data['symbol'], Decimal(data['ratio']))}"
     )
 
 

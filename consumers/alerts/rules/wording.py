@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from consumers.alerts.conditions.metrics import Kind, Sample
-from consumers.alerts.split_guard import describe_ratio
+from consumers.alerts.split_guard import rescale_command
 from consumers.alerts.standing import Standing
 from consumers.alerts.states import Status
 from shared.prices import format_price
@@ -80,7 +80,7 @@ def _explain_hindrance(standing: Standing, word: str) -> Iterator[str]:
         jump = f"{format_price(hold.previous_price)} to {format_price(hold.price)}"
         yield (
             f"the price went from {jump} as of {format_instant(hold.as_of)}, which may be a split:"
-            f" run ./stockwire rules rescale {standing.symbol} {describe_ratio(hold.ratio)}, or --as-is"
+            f" run {rescale_command(standing.symbol, hold.ratio)}"
         )
     if word == "silenced" and rule.silenced_until is not None:
         yield f"until {format_instant(rule.silenced_until)} alerts are stored, but sent to nobody"
