@@ -39,10 +39,7 @@ class Gaps:
         """Return the numbers of an event that have left the gaps of their last positions. `price` is the event's."""
         gaps = self._gaps.get(symbol) or {}
         left = []
-        for metric in metrics:
-            position = numbers.position(metric, price)
-            if position is None:
-                continue
+        for metric, position in numbers.positions(metrics, price):
             gap = gaps.get(metric)
             if gap is None or not gap[0] < position < gap[1]:
                 gaps.pop(metric, None)

@@ -1,6 +1,6 @@
 """The numbers of a symbol at one event, made exact only where a rule asks for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
@@ -30,6 +30,16 @@ class Numbers:
             return self._samples.get(metric)
         base = self._bases[metric]
         return Sample(self._price, None if base is None else from_float(base))
+
+    def positions(self, metrics: Iterable[Metric], price: float) -> Iterator[tuple[Metric, float]]:
+        """Yield the places of the numbers that the event has, as `position` returns them."""
+        bases = self._bases
+        for metric in metrics:
+            base = bases.get(metric)
+            if base is not None:
+                yield metric, _position(metric.kind, price, base)
+            elif (position := self.position(metric, price)) is not None:
+                yield metric, position
 
     def position(self, metric: Metric, price: float) -> float | None:
         """Return the place of a number on its line, or None if the event does not have it. `price` is the event's."""

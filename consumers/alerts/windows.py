@@ -40,7 +40,7 @@ class PriceWindow:
         times, prices = self._times, self._prices
         found: dict[Metric, float | None] = {}
         for metric in metrics:
-            since = at - _length(metric)
+            since = at - _length(metric.window)
             oldest = bisect_left(times, since)
             found[metric] = prices[oldest] if metric.kind in _MOVES else self._extreme_base(metric, at, since, oldest)
         return found
@@ -92,9 +92,9 @@ class PriceWindow:
 
 
 @cache
-def _length(metric: Metric) -> int:
+def _length(window: timedelta | None) -> int:
     """Return the length of a window in microseconds."""
-    return 0 if metric.window is None else metric.window // _MICROSECOND
+    return 0 if window is None else window // _MICROSECOND
 
 
 class _Extreme:
