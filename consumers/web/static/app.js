@@ -1,0 +1,147 @@
+// The page: it starts the live connection, shows its state in the header, and shows the view that the address names.
+
+import { countOf, formatDuration } from "./format.js";
+import { failure } from "./components/notice.js";
+import { setText } from "./components/dom.js";
+import { toast } from "./components/toast.js";
+import { HealthMonitor } from "./health.js";
+import { LiveEvents } from "./live.js";
+import { isSimulated, QuoteStore } from "./store.js";
+
+/**
+ * What a view works with.
+ *
+ * @typedef {object} App
+ * @property {LiveEvents} live - Live events, and the state of the connection.
+ * @property {QuoteStore} store - The newest price of each symbol, kept up to date.
+ * @property {HealthMonitor} health - The health of the pipeline, kept up to date.
+ */
+
+/**
+ * A view is a module with these two. `show` fills the element, and returns a function that ends what it has begun.
+ * The argument is the rest of the address: `#/symbol/AAPL` shows the symbol view with `AAPL`.
+ *
+ * @typedef {object} View
+ * @property {(argument: string) => string} title
+ * @property {(root: HTMLElement, app: App, argument: string) => (() => void)} show
+ */
+
+/** @type {Record<string, () => Promise<View>>} - The first part of the address, and the view for it. */
+const VIEWS = {
+  "": () => import("./views/watch_list.js"),
+};
+
+/** @type {App} */
+const app = { live: new LiveEvents("/v1/events"), store: new QuoteStore(), health: new HealthMonitor() };
+let close = () => {};
+/** Counts the changes of the address, so that a view that loads late does not replace a later one. */
+let visits = 0;
+
+function start() {
+  app.live.events.add((kind, event) => {
+    if (kind === "price") app.store.takeEvent(event);
+  });
+  app.live.connections.add(showConnection);
+  app.live.caughtUp.add(tellMissed);
+  app.store.changes.add(labelSimulated);
+  app.health.listen(showBrokenPart);
+  addEventListener("hashchange", () => showView(true));
+  connectionButton().addEventListener("click", () => app.live.tryNow());
+  setInterval(() => showConnection(app.live.connection), 1000);
+  app.live.start();
+  app.health.start();
+  showView(false);
+}
+
+/**
+ * Show the view that the address names.
+ *
+ * @param {boolean} moveFocus - True after a click on a link, so that a screen reader begins with the new content.
+ */
+async function showView(moveFocus) {
+  const visit = ++visits;
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  const main = mainElement();
+  markLink(name);
+  close();
+  close = () => {};
+  try {
+    const load = Object.hasOwn(VIEWS, name) ? VIEWS[name] : VIEWS[""];
+    const argument = decodeURIComponent(rest.join("/"));
+    const view = await load();
+    if (visit !== visits) return;
+    document.title = `${view.title(argument)} – Stockwire`;
+    main.replaceChildren();
+    close = view.show(main, app, argument);
+  } catch (error) {
+    if (visit !== visits) return;
+    main.replaceChildren(failure("This view could not be shown", error, () => showView(false)));
+  }
+  if (moveFocus) {
+    scrollTo(0, 0);
+    main.focus({ preventScroll: true });
+  }
+}
+
+/** @param {string} name */
+function markLink(name) {
+  for (const link of document.querySelectorAll("[data-view]")) {
+    if (link.getAttribute("data-view") === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+/** @param {import("./live.js").Connection} connection */
+function showConnection(connection) {
+  const box = /** @type {HTMLElement} */ (document.getElementById("connection"));
+  box.dataset.state = connection.state;
+  setText(/** @type {Node} */ (box.querySelector(".connection-words")), connectionWords(connection));
+  connectionButton().hidden = connection.state === "live" || connection.state === "connecting";
+}
+
+/**
+ * Return the state in words. They change seldom, because screen readers read each change.
+ *
+ * @param {import("./live.js").Connection} connection
+ */
+function connectionWords({ state, since }) {
+  if (state === "live") return "Live";
+  if (state === "connecting") return "Connecting…";
+  const at = new Date(since).toLocaleTimeString();
+  return state === "offline" ? `Offline since ${at}` : `Reconnecting since ${at}`;
+}
+
+/** @param {import("./live.js").Missed} missed */
+function tellMissed({ from, until, prices, alerts }) {
+  const away = formatDuration((until - from) / 1000);
+  const found = [countOf(prices, "price"), countOf(alerts, "alert")].join(" and ");
+  toast(`Connected again after ${away}. What came meanwhile is shown now: ${found}.`);
+  app.health.refresh();
+}
+
+/**
+ * Tell the worst fault of the pipeline on every view.
+ *
+ * @param {import("./health.js").Health | null} health
+ */
+function showBrokenPart(health) {
+  const line = /** @type {HTMLElement} */ (document.getElementById("broken-part"));
+  const fault = (health?.problems ?? []).find((/** @type {any} */ each) => each.severity === "fault");
+  line.hidden = !fault;
+  setText(line, fault ? fault.text : "");
+}
+
+/** @param {import("./store.js").Quote} quote */
+function labelSimulated(quote) {
+  if (isSimulated(quote)) /** @type {HTMLElement} */ (document.getElementById("simulated")).hidden = false;
+}
+
+function mainElement() {
+  return /** @type {HTMLElement} */ (document.getElementById("main"));
+}
+
+function connectionButton() {
+  return /** @type {HTMLButtonElement} */ (document.querySelector("#connection button"));
+}
+
+start();

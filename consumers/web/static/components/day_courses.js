@@ -1,0 +1,111 @@
+// The prices of the day for the sparklines: read from the history for the rows that are seen, then continued by live prices.
+
+import { read, symbolPath, withQuery } from "../api.js";
+
+const STEP = 5 * 60_000; // milliseconds from one point to the next
+const DAY = 24 * 3_600_000;
+const AT_ONCE = 4;
+
+/** @typedef {import("../store.js").Quote} Quote */
+/** @typedef {{at: number, value: number}} Point */
+
+export class DayCourses {
+  constructor() {
+    /** @type {Map<string, Point[]>} */
+    this.points = new Map();
+    /** @type {Set<string>} */
+    this.asked = new Set();
+    /** @type {Set<string>} - The symbols with points that were not drawn yet. */
+    this.changed = new Set();
+    /** @type {{quote: Quote, done: () => void}[]} */
+    this.waiting = [];
+    this.running = 0;
+    this.ending = new AbortController();
+  }
+
+  close() {
+    this.ending.abort();
+  }
+
+  /**
+   * Read the day's prices of a symbol, once, and call `done` when they are here.
+   *
+   * @param {Quote} quote
+   * @param {() => void} done
+   */
+  want(quote, done) {
+    if (quote.asOf === null || this.asked.has(quote.symbol)) return;
+    this.asked.add(quote.symbol);
+    this.waiting.push({ quote, done });
+    this.#readNext();
+  }
+
+  /**
+   * Continue the course of a symbol by a live price.
+   *
+   * @param {Quote} quote
+   */
+  take(quote) {
+    if (quote.price === null || quote.asOf === null) return;
+    const points = this.points.get(quote.symbol) ?? [];
+    addPoint(points, { at: quote.asOf, value: Number(quote.price) });
+    this.points.set(quote.symbol, points);
+    this.changed.add(quote.symbol);
+  }
+
+  /**
+   * Return the points of a symbol if they have changed since the last call.
+   *
+   * @param {string} symbol
+   * @returns {Point[] | null}
+   */
+  changedPoints(symbol) {
+    return this.changed.delete(symbol) ? (this.points.get(symbol) ?? []) : null;
+  }
+
+  #readNext() {
+    while (this.running < AT_ONCE && this.waiting.length) {
+      const next = /** @type {{quote: Quote, done: () => void}} */ (this.waiting.shift());
+      this.running += 1;
+      this.#read(next.quote)
+        .then(next.done, () => this.asked.delete(next.quote.symbol)) // asked again when the row is seen again
+        .finally(() => {
+          this.running -= 1;
+          this.#readNext();
+        });
+    }
+  }
+
+  /** @param {Quote} quote */
+  async #read({ symbol, asOf }) {
+    const dayStart = Math.floor(/** @type {number} */ (asOf) / DAY) * DAY;
+    const parameters = { timeframe: "5Min", start: new Date(dayStart).toISOString() };
+    const { candles } = await read(withQuery(`/v1/candles/${symbolPath(symbol)}`, parameters), {
+      signal: this.ending.signal,
+    });
+    /** @type {Point[]} */
+    const points = candles.map((/** @type {any} */ candle) => ({
+      at: Date.parse(candle.start),
+      value: Number(candle.close),
+    }));
+    for (const point of this.points.get(symbol) ?? []) addPoint(points, point);
+    this.points.set(symbol, points);
+    this.changed.add(symbol);
+  }
+}
+
+/**
+ * Add a point at the end. One of the same five minutes replaces the last one, and points of earlier days are dropped.
+ *
+ * @param {Point[]} points
+ * @param {Point} point
+ */
+function addPoint(points, point) {
+  const start = Math.floor(point.at / STEP) * STEP;
+  const last = points[points.length - 1];
+  if (last && last.at > start) return;
+  if (last && last.at === start) points.pop();
+  points.push({ at: start, value: point.value });
+  const day = Math.floor(start / DAY) * DAY;
+  while (points[0].at < day) points.shift();
+}
