@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.crontab import expand_crontab
-from shared.times import format_duration, parse_duration
+from shared.times import format_duration, midnight_of, parse_duration
 
 _MINUTES_PER_DAY = 24 * 60
+# The 29th of February comes within eight years.
+_MOST_DAYS = 8 * 366
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class Schedule:
         minutes = self.minutes_of_day()
         following = [*minutes[1:], minutes[0] + _MINUTES_PER_DAY]
         return timedelta(minutes=min(after - before for before, after in zip(minutes, following, strict=True)))
+
+    def next_run(self, after: datetime) -> datetime | None:
+        """Return the first run (UTC) after a run, or after any instant for a crontab. None if none comes for years."""
+        if self.every:
+            return after + self.every
+        _, _, days, months, weekdays = self._expand()
+        minutes = self.minutes_of_day()
+        for day in (midnight_of(after) + timedelta(days=number) for number in range(_MOST_DAYS)):
+            if day.day in days and day.month in months and day.isoweekday() % 7 in weekdays:
+                runs = (day + timedelta(minutes=minute) for minute in minutes)
+                if found := next((run for run in runs if run > after), None):
+                    return found
+        return None
 
     def __str__(self) -> str:
         return " ".join(self.crontab) if self.crontab else format_duration(self.every or timedelta())

@@ -19,6 +19,12 @@ def count_consumers(connection: Connection, queue: str) -> int:
     return declared["consumer_count"] if declared else 0
 
 
+def count_messages_and_consumers(connection: Connection, queue: str) -> tuple[int, int] | None:
+    """Return the numbers of ready messages and of consumers, or None if `queue` does not exist. Raises BrokerError."""
+    declared = _declare_passively(connection, queue)
+    return (declared["message_count"], declared["consumer_count"]) if declared else None
+
+
 def purge_queue(connection: Connection, queue: str) -> int:
     """Delete the ready messages of `queue`, and return their number. Raises BrokerError."""
     connection.queue = queue

@@ -76,3 +76,28 @@ def test_blanks_around_a_schedule_are_ignored() -> None:
 )
 def test_a_crontab_runs_at_minutes_of_the_day(text: str, minutes: tuple[int, ...]) -> None:
     assert Schedule.parse(text).minutes_of_day() == minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "expected"),
+    [
+        ("5m", "2024-11-20T09:40:30", "2024-11-20T09:45:30"),
+        ("0 * * * *", "2024-11-20T09:40:30", "2024-11-20T10:00:00"),
+        ("0 * * * *", "2024-11-20T10:00:00", "2024-11-20T11:00:00"),
+        ("30 9-16 * * 1-5", "2024-11-22T16:30:00", "2024-11-25T09:30:00"),
+        ("0 0 29 2 *", "2024-03-01T00:00:00", "2028-02-29T00:00:00"),
+        ("0 12 * * sun", "2024-11-20T09:40:00", "2024-11-24T12:00:00"),
+    ],
+)
+def test_the_next_run_is_the_first_after_an_instant(text: str, after: str, expected: str) -> None:
+    found = Schedule.parse(text).next_run(datetime.fromisoformat(after).replace(tzinfo=UTC))
+    assert found == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["*/7 3,5-8 * * *", "59 23 31 * *", "0 6 * 2,3 mon", "15 0 1-7 * fri"])
+@pytest.mark.parametrize("after", ["2024-02-29T23:59:00", "2024-12-31T23:58:30", "2025-06-06T06:06:06"])
+def test_the_next_run_is_celerys(text: str, after: str) -> None:
+    moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
+    celerys = Schedule.parse(text).as_celery()
+    celerys.nowfun = lambda: moment
+    assert Schedule.parse(text).next_run(moment) == moment + celerys.remaining_estimate(moment)
