@@ -42,6 +42,20 @@ def full_queue_name(connection: Connection, text: str) -> str:
     return by_consumer if count_messages(connection, by_consumer) is not None else name
 
 
+def count_all(connection: Connection) -> dict[str, int]:
+    """Return the number of dead letters of each built-in consumer that has run, by its queue."""
+    counts = {name: dead_letters.count_dead_letters(connection, name) for name in map(queue_name, BUILT_IN)}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def readable_lines(body: bytes) -> list[str]:
+    """Return the lines of indented JSON, or the text of a body that is not JSON as one line."""
+    try:
+        return [escape_json(line) for line in json.dumps(json.loads(body), indent=2, ensure_ascii=False).split("\n")]
+    except (ValueError, RecursionError):
+        return [body.decode(errors="backslashreplace")]
+
+
 @dead.command("list")
 def list_(
     queue: Annotated[
@@ -54,7 +68,8 @@ def list_(
     """List dead letters with their reasons, or their number for each built-in consumer."""
     with _broker() as (connection, _):
         if queue is None:
-            print_rows(("queue", "dead"), _counts(connection), output, right=("dead",), empty="no consumer has run yet")
+            counts = [{"queue": name, "dead": count} for name, count in count_all(connection).items()]
+            print_rows(("queue", "dead"), counts, output, right=("dead",), empty="no consumer has run yet")
             return
         name = full_queue_name(connection, queue)
         rows = dead_letters.peek(connection, name, limit, _row)
@@ -106,11 +121,6 @@ def _broker() -> Iterator[tuple[Connection, Publisher]]:
         yield connection, publisher
 
 
-def _counts(connection: Connection) -> list[Mapping[str, Any]]:
-    counts = {name: dead_letters.count_dead_letters(connection, name) for name in map(queue_name, BUILT_IN)}
-    return [{"queue": name, "dead": count} for name, count in counts.items() if count is not None]
-
-
 def _row(delivery: Delivery) -> Mapping[str, Any]:
     death = dead_letters.describe_death(delivery)
     return {
@@ -134,8 +144,4 @@ def _body_lines(delivery: Delivery) -> list[str]:
     dropped = dead_letters.dropped_body(delivery)
     if dropped is not None:
         return [f"(body of {dropped.size} bytes, dropped; SHA-256 {dropped.sha256})"]
-    body = delivery.body
-    try:
-        return [escape_json(line) for line in json.dumps(json.loads(body), indent=2, ensure_ascii=False).split("\n")]
-    except (ValueError, RecursionError):
-        return [body.decode(errors="backslashreplace") or "(empty body)"]
+    return readable_lines(delivery.body) if delivery.body else ["(empty body)"]
