@@ -1,7 +1,7 @@
 """Rules tried on the stored history: the joint of history and alerts."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,9 @@ from shared.settings import load_settings
 from shared.symbols import join_names
 from shared.times import parse_instant, utc_now
 
+# A row of stored prices.
+Row = dict[str, Any]
+
 YEAR = timedelta(days=365)
 # A rule is tried on the newest prices of few symbols when it is added, which must not take long.
 _MOST_AT_ADD = 20_000
@@ -29,7 +32,7 @@ def try_all(reader: Reader, rules: Sequence[Rule], since: datetime, *, points: b
     named = {rule.terms.symbol for rule in rules}
     for symbol in symbols_with_prices(reader) if EVERY_SYMBOL in named else sorted(named):
         of_symbol = [rule for rule in rules if rule.terms.symbol in (EVERY_SYMBOL, symbol)]
-        trial = _try(reader, symbol, of_symbol, since, points=points)
+        trial = try_symbol(reader, symbol, of_symbol, since, points=points)
         if trial is not None:
             yield trial
 
@@ -70,14 +73,25 @@ def _describe_year(rule: Rule) -> str:
             return f"run ./stockwire rules dry-run {shlex.quote(rule.name)} to see how often it would have fired"
         most = _MOST_AT_ADD // max(1, len(symbols))
         since = utc_now() - YEAR
-        trials = [_try(reader, symbol, [rule], since, points=False, most=most) for symbol in symbols]
+        trials = [try_symbol(reader, symbol, [rule], since, points=False, most=most) for symbol in symbols]
     found = [trial for trial in trials if trial is not None]
     return summarize(rule, found) if found else ""
 
 
-def _try(
-    reader: Reader, symbol: str, rules: Sequence[Rule], since: datetime, *, points: bool, most: int | None = None
+def try_symbol(
+    reader: Reader,
+    symbol: str,
+    rules: Sequence[Rule],
+    since: datetime,
+    *,
+    points: bool,
+    most: int | None = None,
+    bounded: Callable[[Iterable[Row]], Iterable[Row]] = iter,
 ) -> Trial | None:
+    """Return what rules would have done on the newest `most` prices of a symbol, or None without prices.
+
+    `bounded` passes the rows of prices on, and may end before the last.
+    """
     providers = comparable_providers(reader, symbol, since)
     if not providers:
         return None
@@ -85,11 +99,11 @@ def _try(
     # The thresholds of a rule are in shares of today.
     adjustment = read_adjustments(reader, [symbol], load_settings().market).get(symbol)
     rows = read_prices(reader, symbol, since - warm_up(rules), limit=most, providers=providers, adjustment=adjustment)
-    try_rules(trial, rules, map(_event, rows), since, points=points)
+    try_rules(trial, rules, map(_event, bounded(rows)), since, points=points)
     return trial if trial.count else None
 
 
-def _event(row: dict[str, Any]) -> StockData:
+def _event(row: Row) -> StockData:
     as_of = parse_instant(row["as_of"])
     return StockData.create(
         symbol=row["symbol"],
