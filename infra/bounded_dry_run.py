@@ -12,8 +12,9 @@ from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.alerts.split_guard import describe_ratio
 from consumers.history.queries.comparable import symbols_with_prices
 from consumers.history.queries.prices import history_exists, history_reader
+from consumers.history.queries.rows import PriceRow
 from consumers.web.dry_run import DryRun, DryRunFiring, SuspectedSplit, TriedSymbol
-from infra.rule_trials import Row, summarize, try_symbol
+from infra.rule_trials import summarize, try_symbol
 from shared.errors import SettingsError, StorageUnavailable
 from shared.prices import format_price
 from shared.settings import Settings
@@ -86,7 +87,7 @@ class _Bounds:
                 return
             yield symbol
 
-    def of_symbol(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def of_symbol(self, rows: Iterable[PriceRow]) -> Iterator[PriceRow]:
         """Yield the rows of a symbol until the time is over."""
         source, count = iter(rows), 0
         while part := list(islice(source, _ROWS_PER_LOOK)):

@@ -34,7 +34,7 @@ COMMANDS = {
     "symbols": LazyCommand(
         "Query",
         "consumers.history.commands:symbols",
-        "List the stored symbols by provider and interval, with first and last time and number of prices.",
+        "List the stored symbols by provider and interval, with first and last time.",
     ),
     "splits": LazyCommand(
         "Query",

@@ -3,23 +3,19 @@
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 from consumers.alerts.dry_run import Trial, missing_data, try_rules, warm_up
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.history.queries.comparable import comparable_providers, symbols_with_prices
 from consumers.history.queries.prices import history_exists, history_reader, read_prices
+from consumers.history.queries.rows import PriceRow
 from consumers.history.queries.splits import read_adjustments
 from shared.database.reader import Reader
 from shared.errors import StorageError
 from shared.events import StockData
 from shared.settings import load_settings
 from shared.symbols import join_names
-from shared.times import parse_instant, utc_now
-
-# A row of stored prices.
-Row = dict[str, Any]
+from shared.times import utc_now
 
 YEAR = timedelta(days=365)
 # A rule is tried on the newest prices of few symbols when it is added, which must not take long.
@@ -86,7 +82,7 @@ def try_symbol(
     *,
     points: bool,
     most: int | None = None,
-    bounded: Callable[[Iterable[Row]], Iterable[Row]] = iter,
+    bounded: Callable[[Iterable[PriceRow]], Iterable[PriceRow]] = iter,
 ) -> Trial | None:
     """Return what rules would have done on the newest `most` prices of a symbol, or None without prices.
 
@@ -103,15 +99,14 @@ def try_symbol(
     return trial if trial.count else None
 
 
-def _event(row: Row) -> StockData:
-    as_of = parse_instant(row["as_of"])
+def _event(row: PriceRow) -> StockData:
     return StockData.create(
-        symbol=row["symbol"],
-        price=Decimal(row["price"]),
-        currency=row["currency"],
-        as_of=as_of,
-        provider=row["provider"],
+        symbol=row.symbol,
+        price=row.price,
+        currency=row.currency,
+        as_of=row.as_of,
+        provider=row.provider,
         # Some were stored by a version that took prices from ahead of its clock.
-        observed_at=max(as_of, parse_instant(row["observed_at"])),
-        volume=row["volume"],
+        observed_at=max(row.as_of, row.observed_at),
+        volume=row.volume,
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
@@ -11,7 +10,6 @@ from consumers.history.queries.splits import read_adjustments
 from infra.dry_run import dry_run
 from infra.rule_trials import describe_year
 from shared.settings import load_settings
-from shared.times import parse_instant
 
 
 def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
@@ -22,7 +20,7 @@ def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
     with history_reader(settings) as reader:
         adjustment = read_adjustments(reader, [symbol], settings.market).get(symbol)
         for row in read_prices(reader, symbol, since, adjustment=adjustment):
-            yield PastPrice(parse_instant(row["as_of"]), Decimal(row["price"]), row["currency"], row["provider"])
+            yield PastPrice(row.as_of, row.price, row.currency, row.provider)
 
 
 rules = build_rules(past_prices, describe_year)

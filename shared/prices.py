@@ -91,7 +91,7 @@ def from_float(stored: float) -> Decimal:
 
     The shortest text of a float (`repr`) is the decimal of at most 15 significant digits that the float was made from.
     """
-    return Decimal(repr(stored)).normalize()
+    return Decimal(repr(stored).removesuffix(".0"))
 
 
 def explain_bad_price(value: object) -> str:

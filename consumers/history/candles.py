@@ -1,10 +1,10 @@
 """Candles: open, high, low and close of each bucket of time, made of bars and quotes.
 
 A bucket takes the longest bars that fit into it. Shorter bars and quotes count only outside the time that those bars
-cover.
+cover. Quotes come as columns, because there are many of them and few bars.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -57,20 +57,36 @@ class MicrosecondBuckets(Protocol):
 SAMPLE_ORDER = itemgetter(0, 1)
 
 
-def make_candles(samples: Iterable[Sample], buckets: MicrosecondBuckets) -> Iterator[Candle]:
-    """Yield the candles of samples that are sorted by SAMPLE_ORDER, oldest first, without the empty buckets."""
-    members: list[Sample] = []
-    start = end = 0
-    for sample in samples:
-        if sample.start >= end or not members:
-            if members:
-                yield _make_candle(start, end, members)
-                members = []
-            start, end = buckets.around(sample.start)
-        if sample.end <= end:
-            members.append(sample)
-    if members:
-        yield _make_candle(start, end, members)
+class QuoteColumns(NamedTuple):
+    """A part of the quotes, in the order of their times, and of their observation at the same time."""
+
+    times: Sequence[int]
+    prices: Sequence[float]
+
+
+def make_candles(
+    bars: Iterable[Sample], quotes: Iterable[QuoteColumns], buckets: MicrosecondBuckets
+) -> Iterator[Candle]:
+    """Yield the candles of bars that are sorted by SAMPLE_ORDER, and of quotes, oldest first, if they are not empty."""
+    waiting_bars, waiting_quotes = _Bars(bars), _Quotes(quotes)
+    while True:
+        next_times = [waiting_bars.next_time(), waiting_quotes.next_time()]
+        first = min((time for time in next_times if time is not None), default=None)
+        if first is None:
+            return
+        start, end = buckets.around(first)
+        inside = waiting_bars.take_until(end)
+        parts = waiting_quotes.take_until(end)
+        if not inside:
+            candle = _make_quote_candle(start, end, parts)
+        else:
+            samples = [] if _covers(inside, start, end) else _quote_samples(parts)
+            candle = _make_candle(start, end, sorted([*inside, *samples], key=SAMPLE_ORDER))
+        # Quotes that do not count.
+        for _ in parts:
+            pass
+        if candle is not None:
+            yield candle
 
 
 def fill_empty_buckets(candles: Iterable[Candle], buckets: MicrosecondBuckets) -> Iterator[Candle]:
@@ -85,8 +101,81 @@ def fill_empty_buckets(candles: Iterable[Candle], buckets: MicrosecondBuckets) -
         last = candle
 
 
+class _Bars:
+    """The bars that are not in a candle yet."""
+
+    def __init__(self, bars: Iterable[Sample]) -> None:
+        self._bars = iter(bars)
+        self._next = next(self._bars, None)
+
+    def next_time(self) -> int | None:
+        return None if self._next is None else self._next.start
+
+    def take_until(self, end: int) -> list[Sample]:
+        """Return the bars that begin before `end`, without those that reach beyond it."""
+        found = []
+        while self._next is not None and self._next.start < end:
+            if self._next.end <= end:
+                found.append(self._next)
+            self._next = next(self._bars, None)
+        return found
+
+
+class _Quotes:
+    """The quotes that are not in a candle yet."""
+
+    def __init__(self, parts: Iterable[QuoteColumns]) -> None:
+        self._parts = iter(parts)
+        self._part = QuoteColumns((), ())
+        self._place = 0
+
+    def next_time(self) -> int | None:
+        while self._place == len(self._part.times):
+            part = next(self._parts, None)
+            if part is None:
+                return None
+            self._part, self._place = part, 0
+        return self._part.times[self._place]
+
+    def take_until(self, end: int) -> Iterator[QuoteColumns]:
+        """Yield the quotes before `end`, in parts."""
+        while (time := self.next_time()) is not None and time < end:
+            first, self._place = self._place, bisect_left(self._part.times, end, self._place)
+            yield QuoteColumns(self._part.times[first : self._place], self._part.prices[first : self._place])
+
+
+def _covers(bars: Sequence[Sample], start: int, end: int) -> bool:
+    """Return True if one bar covers the whole bucket, so that no quote counts."""
+    return any(bar.start == start and bar.end == end <= bar.observed for bar in bars)
+
+
+def _quote_samples(parts: Iterable[QuoteColumns]) -> list[Sample]:
+    # The quotes of one time keep their order, which `observed` tells no more.
+    return [
+        Sample(time, time, time, price, price, price, price, None)
+        for part in parts
+        for time, price in zip(part.times, part.prices, strict=True)
+    ]
+
+
+def _make_quote_candle(start: int, end: int, parts: Iterable[QuoteColumns]) -> Candle | None:
+    candle: Candle | None = None
+    for _, prices in parts:
+        high, low = max(prices), min(prices)
+        if candle is None:
+            candle = Candle(start, end, prices[0], high, low, prices[-1], None, len(prices))
+        else:
+            candle = candle._replace(
+                high=max(candle.high, high),
+                low=min(candle.low, low),
+                close=prices[-1],
+                samples=candle.samples + len(prices),
+            )
+    return candle
+
+
 def _make_candle(start: int, end: int, members: Sequence[Sample]) -> Candle:
-    counted = _select(members) if any(sample.is_bar for sample in members) else members
+    counted = _select(members)
     volumes = [sample.volume for sample in counted if sample.is_bar and sample.volume is not None]
     return Candle(
         start=start,

@@ -1,19 +1,23 @@
 """The commands `stockwire history`, `latest` and `symbols`."""
 
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from consumers.history.queries.candles import CANDLE_COLUMNS, read_candles
-from consumers.history.queries.prices import (
+from consumers.history.queries.candles import read_candles
+from consumers.history.queries.prices import history_reader, read_prices
+from consumers.history.queries.rows import (
+    CANDLE_COLUMNS,
     PRICE_HISTORY_COLUMNS,
-    history_reader,
-    latest_prices,
-    read_prices,
-    stored_symbols,
+    SYMBOL_COLUMNS,
+    CandleRow,
+    PriceRow,
+    SymbolRow,
 )
 from consumers.history.queries.splits import read_adjustments
+from consumers.history.queries.symbols import latest_prices, stored_symbols
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.cli.options import FormatOption, LimitOption, TimeOption, usage_parser
 from shared.cli.output import Format, print_rows
@@ -22,7 +26,6 @@ from shared.settings import load_settings
 from shared.symbols import join_names, read_symbol
 from shared.time_parsing import parse_zone
 
-_SYMBOLS_COLUMNS = ("symbol", "provider", "interval", "first", "last", "rows")
 _NUMBERS = ("price", "volume", "rows")
 
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="Default: all stored symbols.")]
@@ -66,7 +69,7 @@ def history(
                 read_prices(reader, each, since, until, limit, providers=providers, adjustment=adjustment.get(each))
                 for each in wanted
             )
-            print_rows(PRICE_HISTORY_COLUMNS, chain.from_iterable(prices), output, right=_NUMBERS, empty=empty)
+            print_rows(PRICE_HISTORY_COLUMNS, _fields(chain.from_iterable(prices)), output, right=_NUMBERS, empty=empty)
         else:
             candles = (
                 read_candles(
@@ -82,7 +85,8 @@ def history(
                 )
                 for each in wanted
             )
-            print_rows(CANDLE_COLUMNS, chain.from_iterable(candles), output, right=CANDLE_COLUMNS[2:], empty=empty)
+            rows = _fields(chain.from_iterable(candles))
+            print_rows(CANDLE_COLUMNS, rows, output, right=CANDLE_COLUMNS[2:], empty=empty)
 
 
 def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None:
@@ -91,14 +95,22 @@ def latest(symbols: Symbols = None, output: FormatOption = Format.TABLE) -> None
     with history_reader(load_settings()) as reader:
         rows = latest_prices(reader, wanted)
     empty = f"no stored prices for {join_names(wanted)}" if wanted else "no stored prices"
-    print_rows(PRICE_HISTORY_COLUMNS, rows, output, right=_NUMBERS, empty=empty)
+    print_rows(PRICE_HISTORY_COLUMNS, _fields(rows), output, right=_NUMBERS, empty=empty)
 
 
-def symbols(output: FormatOption = Format.TABLE) -> None:
-    """List the stored symbols by provider and interval, with first and last time and number of prices."""
+def symbols(
+    count: Annotated[bool, typer.Option("--count", help="Count the prices too, which takes seconds.")] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List the stored symbols by provider and interval, with first and last time."""
     with history_reader(load_settings()) as reader:
-        rows = stored_symbols(reader)
-    print_rows(_SYMBOLS_COLUMNS, rows, output, right=_NUMBERS, empty="no stored prices")
+        rows = stored_symbols(reader, count=count)
+    columns = SYMBOL_COLUMNS if count else SYMBOL_COLUMNS[:-1]
+    print_rows(columns, _fields(rows), output, right=_NUMBERS, empty="no stored prices")
+
+
+def _fields(rows: Iterable[PriceRow | CandleRow | SymbolRow]) -> Iterator[dict[str, Any]]:
+    return (row.fields() for row in rows)
 
 
 def check_symbols(symbols: list[str] | None) -> list[str]:

@@ -2,29 +2,30 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from consumers.history.candles import SAMPLE_ORDER, Candle, Sample, fill_empty_buckets, make_candles
-from consumers.history.queries.prices import Series, find_series, read_rows
+from consumers.history.candles import SAMPLE_ORDER, Candle, QuoteColumns, Sample, fill_empty_buckets, make_candles
+from consumers.history.queries.rows import CandleRow, Order
+from consumers.history.queries.series import Series, TimeRange, find_series, read_parts, read_rows
 from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
-from shared.prices import format_price, from_float, prefer_real
-from shared.times import format_instant, from_micros, to_micros
-
-CANDLE_COLUMNS = ("symbol", "start", "open", "high", "low", "close", "volume", "samples")
+from shared.prices import from_float, prefer_real
+from shared.times import from_micros, to_micros
 
 _QUOTES = "SELECT as_of, price, lag FROM quote WHERE series_id = :series_id"
 _BARS = "SELECT as_of, open, high, low, close, volume, lag FROM bar WHERE series_id = :series_id"
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _DAY_IN_MICROSECONDS = _DAY // _MICROSECOND
-
-# From the first instant to before the second, in microseconds since 1970; None is open.
-_Range = tuple[int | None, int | None]
+_SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
+# No clock is put back by more.
+_LONGEST_CHANGE = timedelta(hours=2)
+_MERGED_ROWS = 10_000
 
 
 def read_candles(
@@ -38,26 +39,35 @@ def read_candles(
     adjustment: SplitAdjustment | None = None,
     fill: bool = False,
     limit: int | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yield the candles of one symbol with since <= start < until, or the newest `limit` of them, oldest first.
+    order: Order = Order.NEWEST,
+) -> Iterator[CandleRow]:
+    """Yield the candles of one symbol with since <= start < until, and at most `limit` of them.
 
-    Prices are decimals as text, exact unless there is an `adjustment` for splits. `start` is ISO 8601 text in UTC.
-    Without `provider`, simulated and replayed prices count only if the symbol has no others. With `fill`, an empty
-    bucket repeats the close before it.
+    Prices are exact unless there is an `adjustment` for splits. Without `provider`, simulated and replayed prices count
+    only if the symbol has no others. With `fill`, an empty bucket repeats the close before it.
     """
     in_micros = _Microseconds(buckets)
     between = _whole_buckets(in_micros, since, until)
     series = find_series(reader, symbol, None if provider is None else [provider])
     if provider is None:
         series = prefer_real(series, attrgetter("provider"))
-    samples = heapq.merge(
-        *(_read_samples(reader, each, buckets, between, adjustment) for each in series), key=SAMPLE_ORDER
+    quotes = [each for each in series if not each.interval]
+    bars = [each for each in series if each.interval and _may_fit(Timeframe.parse(each.interval), buckets.timeframe)]
+    candles = make_candles(
+        heapq.merge(*(_read_bars(reader, each, buckets, between, adjustment) for each in bars), key=SAMPLE_ORDER),
+        _read_quotes(reader, quotes, between, adjustment),
+        in_micros,
     )
-    candles = make_candles(samples, in_micros)
     if fill:
         candles = fill_empty_buckets(candles, in_micros)
-    newest = candles if limit is None else iter(deque(candles, maxlen=limit))
-    return (_readable(symbol, candle) for candle in newest)
+    return (_candle_row(symbol, candle) for candle in _limited(candles, limit, order))
+
+
+def _limited(candles: Iterator[Candle], limit: int | None, order: Order) -> Iterator[Candle]:
+    if order is Order.ASCENDING or (order is Order.NEWEST and limit is None):
+        return islice(candles, limit)
+    newest = deque(candles, maxlen=limit)
+    return reversed(newest) if order is Order.DESCENDING else iter(newest)
 
 
 class _Microseconds:
@@ -77,7 +87,7 @@ class _Microseconds:
         return to_micros(start_time), to_micros(end_time)
 
 
-def _whole_buckets(buckets: _Microseconds, since: datetime | None, until: datetime | None) -> _Range:
+def _whole_buckets(buckets: _Microseconds, since: datetime | None, until: datetime | None) -> TimeRange:
     """Return the time of the buckets that begin in the given time, so that no candle lacks a part."""
     first = end = None
     if since is not None:
@@ -86,21 +96,46 @@ def _whole_buckets(buckets: _Microseconds, since: datetime | None, until: dateti
     if until is not None:
         start, following = buckets.around(to_micros(until))
         end = start if start == to_micros(until) else following
-    return first, end
+    return TimeRange(first, end)
 
 
-def _read_samples(
-    reader: Reader, series: Series, buckets: Buckets, between: _Range, adjustment: SplitAdjustment | None
-) -> Iterator[Sample]:
-    if not series.interval:
-        samples = _read_quotes(reader, series, between)
-    elif series.bar_offset:
-        samples = _read_intraday_bars(reader, series, between)
+def _may_fit(bar: Timeframe, bucket: Timeframe) -> bool:
+    """Return False if bars of this length are longer than any bucket, even one with a change of the clock."""
+    shortest = bar.length or bar.count * _SHORTEST_MONTH
+    longest = bucket.length or bucket.count * _LONGEST_MONTH
+    return shortest <= longest + (_DAY if bucket.is_by_date else _LONGEST_CHANGE)
+
+
+def _read_quotes(
+    reader: Reader, series: Sequence[Series], between: TimeRange, adjustment: SplitAdjustment | None
+) -> Iterator[QuoteColumns]:
+    """Yield the quotes of the series in the range, in the order in which they count."""
+    parts: Iterable[Sequence[tuple[int, float, int]]]
+    if len(series) == 1:
+        parts = read_parts(reader, _QUOTES, series[0], between)
     else:
+        rows = heapq.merge(*(read_rows(reader, _QUOTES, each, between) for each in series), key=_by_observation)
+        parts = iter(lambda: list(islice(rows, _MERGED_ROWS)), [])
+    for part in parts:
+        columns = QuoteColumns(*islice(zip(*part, strict=True), 2))
+        if adjustment is not None:
+            pairs = zip(columns.prices, columns.times, strict=True)
+            columns = columns._replace(prices=[adjustment.adjust(*pair, is_daily=False) for pair in pairs])
+        yield columns
+
+
+def _by_observation(row: tuple[Any, ...]) -> tuple[int, int]:
+    as_of, _, lag = row
+    return as_of, as_of + lag
+
+
+def _read_bars(
+    reader: Reader, series: Series, buckets: Buckets, between: TimeRange, adjustment: SplitAdjustment | None
+) -> Iterator[Sample]:
+    if not series.bar_offset:
         return _read_daily_bars(reader, series, buckets, between, adjustment)
-    if adjustment is None:
-        return samples
-    return (_adjust(sample, adjustment, sample.start, is_daily=False) for sample in samples)
+    bars = _read_intraday_bars(reader, series, between)
+    return bars if adjustment is None else (_adjust(each, adjustment, each.start, is_daily=False) for each in bars)
 
 
 def _adjust(sample: Sample, adjustment: SplitAdjustment, as_of: int, *, is_daily: bool) -> Sample:
@@ -111,23 +146,18 @@ def _adjust(sample: Sample, adjustment: SplitAdjustment, as_of: int, *, is_daily
     return sample._replace(open=opened, high=high, low=low, close=close)
 
 
-def _read_quotes(reader: Reader, series: Series, between: _Range) -> Iterator[Sample]:
-    for as_of, price, lag in read_rows(reader, _QUOTES, series, *between):
-        yield Sample(as_of, as_of + lag, as_of, price, price, price, price, None)
-
-
-def _read_intraday_bars(reader: Reader, series: Series, between: _Range) -> Iterator[Sample]:
+def _read_intraday_bars(reader: Reader, series: Series, between: TimeRange) -> Iterator[Sample]:
     """Yield the bars that lie in the range. Their `as_of` is their end."""
     first, end = between
     length = series.bar_offset
     first = None if first is None else first + length
     end = None if end is None else end + 1
-    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, first, end):
+    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, TimeRange(first, end)):
         yield _bar(as_of - length, as_of, as_of + lag, prices, volume)
 
 
 def _read_daily_bars(
-    reader: Reader, series: Series, buckets: Buckets, between: _Range, adjustment: SplitAdjustment | None
+    reader: Reader, series: Series, buckets: Buckets, between: TimeRange, adjustment: SplitAdjustment | None
 ) -> Iterator[Sample]:
     """Yield the bars of a day or more whose dates lie in the range. Their `as_of` is midnight UTC of the first date."""
     first, end = between
@@ -135,7 +165,7 @@ def _read_daily_bars(
     # No zone is more than a day away from UTC.
     begin = None if first is None else first - _DAY_IN_MICROSECONDS
     stop = None if end is None else end + _DAY_IN_MICROSECONDS
-    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, begin, stop):
+    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, TimeRange(begin, stop)):
         start, finish = _days_of_bar(as_of, timeframe, buckets)
         if (first is None or start >= first) and (end is None or finish <= end):
             sample = _bar(start, finish, as_of + lag, prices, volume)
@@ -159,12 +189,14 @@ def _bar(start: int, end: int, observed: int, prices: Sequence[Any], volume: int
     return Sample(start, observed, end, opened, high, low, close, volume)
 
 
-def _readable(symbol: str, candle: Candle) -> dict[str, Any]:
-    prices = {name: format_price(from_float(getattr(candle, name))) for name in ("open", "high", "low", "close")}
-    return {
-        "symbol": symbol,
-        "start": format_instant(from_micros(candle.start)),
-        **prices,
-        "volume": candle.volume,
-        "samples": candle.samples,
-    }
+def _candle_row(symbol: str, candle: Candle) -> CandleRow:
+    return CandleRow(
+        symbol,
+        from_micros(candle.start),
+        from_float(candle.open),
+        from_float(candle.high),
+        from_float(candle.low),
+        from_float(candle.close),
+        candle.volume,
+        candle.samples,
+    )

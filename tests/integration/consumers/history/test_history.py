@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.history.handler import open_history
-from consumers.history.queries import prices
-from consumers.history.queries.prices import history_reader, latest_prices, read_prices, stored_symbols
+from consumers.history.queries.prices import history_reader, read_prices
+from consumers.history.queries.symbols import stored_symbols
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA, quote
 from shared.database.engine import open_engine, opened, reading, writing
@@ -23,6 +22,7 @@ from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
 from shared.errors import StorageError, StorageReopened, StorageUnavailable
 from shared.events import StockData
+from shared.prices import format_price
 from shared.settings import Settings
 from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
@@ -90,7 +90,7 @@ def test_a_bar_is_stored_beside_the_quote_of_the_same_instant(
 ) -> None:
     hourly = changed(BAR, interval="60m", price=Decimal("411.5"))
     store.save([BAR, hourly, changed(BAR, interval=None, price=Decimal(411))])
-    prices = [(row["price"], row["interval"]) for row in read_prices(reader, "BRK.B")]
+    prices = [(str(row.price), row.interval) for row in read_prices(reader, "BRK.B")]
     assert prices == [("411", None), ("412.35", "1d"), ("411.5", "1h")]
     with reading(engine) as connection:
         rows = connection.execute(text("select * from bars order by start desc")).mappings().all()
@@ -118,8 +118,8 @@ def test_each_price_keeps_its_currency(engine: Engine, store: PriceStore, reader
     store.save([changed(event, currency=each) for event, each in zip(events, currencies, strict=True)])
     store.save([changed(price_series(["5"], symbol="MSFT")[0], currency=None)])
     store.save([changed(price_series(["6"], symbol="MSFT", start=AS_OF + timedelta(days=1))[0], currency="GBP")])
-    assert [row["currency"] for row in read_prices(reader, "AAPL")] == currencies
-    assert [row["currency"] for row in read_prices(reader, "MSFT")] == [None, "GBP"]
+    assert [row.currency for row in read_prices(reader, "AAPL")] == currencies
+    assert [row.currency for row in read_prices(reader, "MSFT")] == [None, "GBP"]
     with reading(engine) as connection:
         rows = connection.execute(text("select currency from price_history order by symbol, as_of")).scalars().all()
     assert rows == [*currencies, None, "GBP"]
@@ -133,8 +133,9 @@ def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(
     with reading(engine) as connection:
         stored = connection.execute(text("select as_of, observed_at from price_history")).one()
     [row] = read_prices(reader, "AAPL")
-    assert tuple(stored) == (row["as_of"], row["observed_at"])
-    assert row["as_of"] == "1962-11-20T09:59:58.123456Z"
+    fields = row.fields()
+    assert tuple(stored) == (fields["as_of"], fields["observed_at"])
+    assert fields["as_of"] == "1962-11-20T09:59:58.123456Z"
 
 
 @pytest.mark.parametrize(
@@ -142,14 +143,14 @@ def test_times_before_1970_and_fractions_are_the_same_in_view_and_query(
 )
 def test_a_price_keeps_every_digit(store: PriceStore, price: str, reader: Reader) -> None:
     store.save([stock_data(price=price)])
-    assert [row["price"] for row in read_prices(reader, "AAPL")] == [price]
+    assert [format_price(row.price) for row in read_prices(reader, "AAPL")] == [price]
 
 
 def test_a_redelivery_changes_nothing(store: PriceStore, reader: Reader) -> None:
     event = stock_data(price="10")
     store.save([event, event])
     store.save([changed(event, price=Decimal(11))])
-    assert [row["price"] for row in read_prices(reader, "AAPL")] == ["10"]
+    assert [str(row.price) for row in read_prices(reader, "AAPL")] == ["10"]
 
 
 def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(store: PriceStore, reader: Reader) -> None:
@@ -158,7 +159,7 @@ def test_a_later_observation_replaces_an_earlier_one_in_any_order_of_arrival(sto
     store.save([corrected, first])
     store.save([first])
     [row] = read_prices(reader, "AAPL")
-    assert (row["price"], row["volume"]) == ("12", 7)
+    assert (str(row.price), row.volume) == ("12", 7)
 
 
 @pytest.mark.parametrize("interval", [None, "1d"])
@@ -176,12 +177,12 @@ def test_a_stored_price_from_far_ahead_of_the_clock_loses_to_any_other(
     PriceStore(engine, clock=lambda: NOW).save([corrected])
     PriceStore(engine, clock=lambda: NOW).save([first])
     [row] = read_prices(reader, "AAPL")
-    assert row["price"] == ("12" if wins else "10")
+    assert str(row.price) == ("12" if wins else "10")
 
 
 def test_each_provider_has_its_own_row(store: PriceStore, reader: Reader) -> None:
     store.save([stock_data(price="10"), stock_data(price="11", provider="replay")])
-    assert [(row["provider"], row["price"]) for row in read_prices(reader, "AAPL")] == [
+    assert [(row.provider, str(row.price)) for row in read_prices(reader, "AAPL")] == [
         ("replay", "11"),
         ("simulated", "10"),
     ]
@@ -190,68 +191,18 @@ def test_each_provider_has_its_own_row(store: PriceStore, reader: Reader) -> Non
 def test_prices_are_read_oldest_first_and_limited_to_the_newest(store: PriceStore, reader: Reader) -> None:
     events = price_series(["1", "2", "3", "4"])
     store.save(list(reversed(events)))
-    assert [row["price"] for row in read_prices(reader, "AAPL")] == ["1", "2", "3", "4"]
-    assert [row["price"] for row in read_prices(reader, "AAPL", limit=2)] == ["3", "4"]
+    assert [str(row.price) for row in read_prices(reader, "AAPL")] == ["1", "2", "3", "4"]
+    assert [str(row.price) for row in read_prices(reader, "AAPL", limit=2)] == ["3", "4"]
     between = read_prices(reader, "AAPL", since=events[1].as_of, until=events[3].as_of)
-    assert [row["price"] for row in between] == ["2", "3"]
+    assert [str(row.price) for row in between] == ["2", "3"]
     assert list(read_prices(reader, "MSFT")) == []
-
-
-def test_prices_of_several_providers_are_read_in_parts_and_in_order(
-    store: PriceStore, reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prices, "_ROWS_PER_PART", 2)
-    events = price_series([str(number) for number in range(1, 8)])
-    store.save([changed(event, provider=provider) for event in events for provider in ("yahoo", "finnhub")])
-    expected = [(str(number), provider) for number in range(1, 8) for provider in ("finnhub", "yahoo")]
-
-    def read(**limits: Any) -> list[tuple[str, str]]:
-        return [(row["price"], row["provider"]) for row in read_prices(reader, "AAPL", **limits)]
-
-    assert read() == expected
-    assert [read(limit=limit) for limit in (1, 4, 5, 14, 15)] == [expected[-limit:] for limit in (1, 4, 5, 14, 15)]
-    assert read(since=events[2].as_of, until=events[5].as_of) == expected[4:10]
-    assert read(since=events[2].as_of, until=events[5].as_of, limit=3) == expected[7:10]
-
-
-def test_latest_prices_are_the_newest_per_symbol_over_all_providers(store: PriceStore, reader: Reader) -> None:
-    store.save(price_series(["1", "2"]))
-    store.save(price_series(["5"], start=AS_OF + timedelta(minutes=1), provider="replay"))
-    store.save(price_series(["9"], symbol="MSFT"))
-    assert [(row["symbol"], row["price"]) for row in latest_prices(reader)] == [("AAPL", "5"), ("MSFT", "9")]
-    assert [row["symbol"] for row in latest_prices(reader, ["MSFT", "XYZ"])] == ["MSFT"]
-
-
-def test_the_view_of_the_latest_prices_has_the_newest_quote_or_bar_of_each_symbol(
-    store: PriceStore, engine: Engine
-) -> None:
-    store.save([BAR, changed(BAR, interval=None, price=Decimal(411))])
-    store.save(price_series(["1", "2"]))
-    store.save([changed(BAR, symbol="AAPL", as_of=BAR.as_of + timedelta(days=1))])
-    with reading(engine) as connection:
-        rows = connection.execute(text("select symbol, price, interval from latest_prices order by symbol")).all()
-    assert [tuple(row) for row in rows] == [("AAPL", 412.35, "1d"), ("BRK.B", 411, None)]
-
-
-def test_stored_symbols_have_first_and_last_time_and_number_of_rows(store: PriceStore, reader: Reader) -> None:
-    store.save(price_series(["1", "2", "3"]))
-    assert stored_symbols(reader) == [
-        {
-            "symbol": "AAPL",
-            "provider": "simulated",
-            "interval": None,
-            "first": "2024-11-20T09:59:58.000000Z",
-            "last": "2024-11-20T10:00:00.000000Z",
-            "rows": 3,
-        }
-    ]
 
 
 def test_a_failed_batch_stores_nothing_and_the_next_batch_is_stored(store: PriceStore, reader: Reader) -> None:
     with pytest.raises(StorageError):
         store.save([stock_data("NEW", "10"), changed(stock_data("NEW2"), price=Decimal(-1))])
     store.save([stock_data("NEW", "10")])
-    assert [row["symbol"] for row in stored_symbols(reader)] == ["NEW"]
+    assert [row.symbol for row in stored_symbols(reader)] == ["NEW"]
 
 
 def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: Engine, reader: Reader) -> None:
@@ -307,9 +258,9 @@ def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
         store.save(price_series(["1", "2", "3"]))
         with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
             rows = read_prices(reader, "AAPL")
-            assert next(rows)["price"] == "1"
+            assert next(rows).price == 1
             store.save([stock_data(price="4", as_of=AS_OF + timedelta(hours=1))])
-            assert [row["price"] for row in rows] == ["2", "3"]
+            assert [str(row.price) for row in rows] == ["2", "3"]
 
 
 def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,7 +287,7 @@ def test_the_consumer_goes_on_after_a_touch_whose_last_batch_can_be_read_back(sq
         path.touch()
         handle(events[:1])
     with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
-        assert [row["price"] for row in read_prices(reader, "AAPL")] == ["1", "2", "5", "4"]
+        assert [str(row.price) for row in read_prices(reader, "AAPL")] == ["1", "2", "5", "4"]
 
 
 @pytest.mark.usefixtures("large_files")
@@ -352,7 +303,7 @@ def test_a_batch_is_handled_again_if_the_last_one_is_gone(sqlite_url: URL) -> No
             handle(events[2:])
         handle(events[2:])
     with open_reader(DatabaseUrl(str(sqlite_url))) as reader:
-        assert [row["price"] for row in read_prices(reader, "AAPL")] == ["3"]
+        assert [str(row.price) for row in read_prices(reader, "AAPL")] == ["3"]
 
 
 def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:

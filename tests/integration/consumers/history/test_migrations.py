@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 
-from consumers.history.queries.prices import history_reader, latest_prices, read_prices
+from consumers.history.queries.prices import history_reader, read_prices
+from consumers.history.queries.symbols import latest_prices
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from shared.database.engine import opened, reading, writing
@@ -65,9 +66,9 @@ def test_prices_of_midnight_become_daily_bars_and_all_others_stay_quotes(old_dat
     create_schema(old_database, SCHEMA)
     with history_reader(settings_of(old_database)) as reader:
         rows = [*read_prices(reader, "AAPL"), *read_prices(reader, "VOD.L")]
-        newest = [(row["symbol"], row["price"]) for row in latest_prices(reader)]
+        newest = [(row.symbol, str(row.price)) for row in latest_prices(reader)]
     columns = ("price", "currency", "volume", "provider", "interval")
-    assert [tuple(row[name] for name in columns) for row in rows] == [
+    assert [tuple(row.fields()[name] for name in columns) for row in rows] == [
         ("1", "USD", 100, "yahoo", "1d"),
         ("2", "USD", None, "yahoo", "1d"),
         ("4", None, None, "simulated", None),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from consumers.history.candles import SAMPLE_ORDER, Candle, Sample, fill_empty_buckets, make_candles
+from consumers.history.candles import SAMPLE_ORDER, Candle, QuoteColumns, Sample, fill_empty_buckets, make_candles
 
 LATER = 1_000
 
@@ -25,7 +25,10 @@ def bar(start: int, end: int, prices: str, volume: int | None = 1, observed: int
 
 
 def candles(*samples: Sample) -> list[Candle]:
-    return list(make_candles(sorted(samples, key=SAMPLE_ORDER), Tens()))
+    """Return the candles; each quote is a part of its own."""
+    ordered = sorted(samples, key=SAMPLE_ORDER)
+    quotes = [QuoteColumns([each.start], [each.close]) for each in ordered if not each.is_bar]
+    return list(make_candles([each for each in ordered if each.is_bar], quotes, Tens()))
 
 
 def values(found: Iterable[Candle]) -> list[tuple[float | None, ...]]:

@@ -1,23 +1,18 @@
 """Candles of stored prices on real SQLite and PostgreSQL, compared with what pandas makes of the same prices."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy.engine import URL
 
 from consumers.history.queries.candles import read_candles
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
 from consumers.history.timeframes import Buckets, Timeframe
-from shared.database.engine import opened
-from shared.database.reader import Reader, open_reader
-from shared.database.schema import create_schema
-from shared.database.url import DatabaseUrl
+from shared.database.reader import Reader
 from shared.events import StockData
 from shared.prices import format_price, from_float
 from shared.times import format_instant
@@ -31,21 +26,9 @@ MIDNIGHT = NOON - timedelta(hours=12)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def store(database_url: URL) -> Iterator[PriceStore]:
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
-        yield PriceStore(engine)
-
-
-@pytest.fixture
-def reader(database_url: URL, store: PriceStore) -> Iterator[Reader]:
-    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
-        yield reader
-
-
 def candles(reader: Reader, every: str, zone: Any = UTC, symbol: str = "AAPL", **options: Any) -> list[dict[str, Any]]:
-    return list(read_candles(reader, symbol, Buckets(Timeframe.parse(every), zone), **options))
+    rows = read_candles(reader, symbol, Buckets(Timeframe.parse(every), zone), **options)
+    return [row.fields() for row in rows]
 
 
 def quotes(moments: Sequence[datetime], seed: int = 0) -> list[StockData]:

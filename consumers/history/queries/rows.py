@@ -1,0 +1,115 @@
+"""The rows that the queries of the history return, and their form in JSON and CSV."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+
+from shared.prices import format_price, from_float
+from shared.times import format_instant, format_sortable, from_micros
+
+
+class Order(Enum):
+    """The order of rows, and the rows that a limit keeps."""
+
+    # The newest rows, oldest first.
+    NEWEST = "newest"
+    # The oldest rows, oldest first.
+    ASCENDING = "asc"
+    # The newest rows, newest first.
+    DESCENDING = "desc"
+
+
+class PriceRow(NamedTuple):
+    """A row of `price_history`: a quote, or a bar with its `interval`. Times are in UTC."""
+
+    symbol: str
+    as_of: datetime
+    price: Decimal
+    currency: str | None
+    volume: int | None
+    provider: str
+    observed_at: datetime
+    interval: str | None
+
+    @classmethod
+    def of_stored(cls, row: Sequence[Any]) -> "PriceRow":
+        """Return the row of symbol, `as_of`, price, currency, volume, provider, `lag` and interval, as stored."""
+        symbol, as_of, price, currency, volume, provider, lag, interval = row
+        return cls(
+            symbol,
+            from_micros(as_of),
+            from_float(price),
+            currency,
+            volume,
+            provider,
+            from_micros(as_of + lag),
+            interval or None,
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the columns with price and times as text. Times have six digits of fraction, so that they sort."""
+        return {
+            "symbol": self.symbol,
+            "as_of": format_sortable(self.as_of),
+            "price": format_price(self.price),
+            "currency": self.currency,
+            "volume": self.volume,
+            "provider": self.provider,
+            "observed_at": format_sortable(self.observed_at),
+            "interval": self.interval,
+        }
+
+
+class CandleRow(NamedTuple):
+    """A candle from `start` (UTC) to before the start of the next.
+
+    `volume` is the sum over bars, or None if no bar has one. `samples` is the number of bars and quotes; 0 means that
+    the close of an earlier candle is repeated.
+    """
+
+    symbol: str
+    start: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int | None
+    samples: int
+
+    def fields(self) -> dict[str, Any]:
+        """Return the columns with prices and times as text."""
+        return {
+            "symbol": self.symbol,
+            "start": format_instant(self.start),
+            "open": format_price(self.open),
+            "high": format_price(self.high),
+            "low": format_price(self.low),
+            "close": format_price(self.close),
+            "volume": self.volume,
+            "samples": self.samples,
+        }
+
+
+class SymbolRow(NamedTuple):
+    """A stored series: the quotes of a symbol from one provider, or its bars of one interval. Times are in UTC.
+
+    `rows` is None unless the rows were counted.
+    """
+
+    symbol: str
+    provider: str
+    interval: str | None
+    first: datetime
+    last: datetime
+    rows: int | None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the columns with times as text."""
+        return {**self._asdict(), "first": format_sortable(self.first), "last": format_sortable(self.last)}
+
+
+PRICE_HISTORY_COLUMNS = PriceRow._fields
+CANDLE_COLUMNS = CandleRow._fields
+SYMBOL_COLUMNS = SymbolRow._fields

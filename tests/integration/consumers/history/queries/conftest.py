@@ -1,0 +1,32 @@
+"""A store and a reader of one history database, on SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+
+from consumers.history.store import PriceStore
+from consumers.history.tables import SCHEMA
+from shared.database.engine import opened
+from shared.database.reader import Reader, open_reader
+from shared.database.schema import create_schema
+from shared.database.url import DatabaseUrl
+
+
+@pytest.fixture
+def engine(database_url: URL) -> Iterator[Engine]:
+    with opened(database_url) as engine:
+        create_schema(engine, SCHEMA)
+        yield engine
+
+
+@pytest.fixture
+def store(engine: Engine) -> PriceStore:
+    return PriceStore(engine)
+
+
+@pytest.fixture
+def reader(database_url: URL, store: PriceStore) -> Iterator[Reader]:
+    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
+        yield reader
