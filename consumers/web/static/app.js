@@ -29,6 +29,7 @@ import { isSimulated, QuoteStore } from "./store.js";
 /** @type {Record<string, () => Promise<View>>} - The first part of the address, and the view for it. */
 const VIEWS = {
   "": () => import("./views/watch_list.js"),
+  symbol: () => import("./views/symbol.js"),
 };
 
 /** @type {App} */
