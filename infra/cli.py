@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "splits": LazyCommand(
         "Query",
-        "consumers.history.splits_command:splits",
+        "infra.splits:splits",
         "List, add and remove share splits, by which --adjusted divides prices.",
     ),
     "gaps": LazyCommand(

@@ -32,6 +32,7 @@ from consumers.alerts.store import (
     clear_window,
     forget_window_prices,
     load_feeds,
+    load_pending_splits,
     load_window,
     queue_held,
     raise_alerts,
@@ -44,17 +45,23 @@ from consumers.alerts.watermarks import Watermark
 from shared.events import PriceAlert, RulesHeld, StockData, stock_data_id
 from shared.events.rules_held import MAX_RULE_IDS
 from shared.prices import is_real
+from shared.splits import Split
 from shared.times import to_micros
 
 _NO_SILENCE = Sample(Decimal(0))
 
 
 class Results(NamedTuple):
-    """The new alerts of a batch, the new holds, and all alerts that were raised, also those that are not new."""
+    """The new alerts of a batch, the new holds, and all alerts that were raised, also those that are not new.
+
+    `evaluated` is the number of events up to the first before which known splits must be applied, and `due` has those.
+    """
 
     alerts: Sequence[PriceAlert] = ()
     held: Sequence[RulesHeld] = ()
     raised: Sequence[Raised] = ()
+    evaluated: int = 0
+    due: Sequence[Split] = ()
 
 
 class Needs(NamedTuple):
@@ -84,17 +91,18 @@ class Evaluator:
     def evaluate(self, connection: Connection, events: Sequence[StockData], revision: int) -> Results:
         """Evaluate events in order, and store the results in the transaction of `connection`.
 
-        `revision` is that of the newest rule. After an error `forget` must be called.
+        Stops before an event at which a known split is due. `revision` is that of the newest rule. After an error
+        `forget` must be called.
         """
         now = self._clock()
         first = {event.symbol: event for event in reversed(events)}
         symbols = set(first)
         self._load(connection, first, revision)
         batch = _Batch(connection, self._feeds, self._usage, self._needs, self._gaps, revision, now)
-        batch.observe(events)
+        count, due = batch.observe(events)
         batch.decide()
         self._gaps.load(connection)
-        return batch.save(symbols)
+        return batch.save(symbols)._replace(evaluated=count, due=due)
 
     def _load(self, connection: Connection, first: Mapping[str, StockData], revision: int) -> None:
         symbols = set(first)
@@ -107,7 +115,10 @@ class Evaluator:
         if missing:
             self._usage |= load_usage(connection, missing)
             self._needs |= {symbol: needs_of(symbol, self._usage) for symbol in missing}
-        self._feeds |= load_feeds(connection, symbols - self._feeds.keys())
+        unknown = symbols - self._feeds.keys()
+        self._feeds |= load_feeds(connection, unknown)
+        for symbol, splits in load_pending_splits(connection, unknown).items():
+            self._feeds[symbol].splits = splits
         for symbol in symbols:
             feed, needs = self._feeds[symbol], self._needs[symbol]
             if needs.longest is None:
@@ -147,10 +158,13 @@ class _Batch:
         self._raised: list[Raised] = []
         self._holds: list[tuple[StockData, Hold]] = []
 
-    def observe(self, events: Sequence[StockData]) -> None:
-        for event in events:
+    def observe(self, events: Sequence[StockData]) -> tuple[int, Sequence[Split]]:
+        """Observe the events up to one at which known splits are due; return the number of events, and the splits."""
+        for count, event in enumerate(events):
             symbol = event.symbol
             feed = self._feeds[symbol]
+            if due := feed.due_splits(event, self._now):
+                return count, due
             feed.seen_at = self._now
             self._first.setdefault(symbol, event)
             needs = self._needs[symbol]
@@ -164,6 +178,7 @@ class _Batch:
                 self._observations.append(found)
             if (found is not None or feed.hold is not before) and feed.window is not None:
                 self._window_events.append(event)
+        return len(events), ()
 
     def decide(self) -> None:
         candidates = find_candidates(self._connection, [*self._lookups()])

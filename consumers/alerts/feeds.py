@@ -3,7 +3,7 @@
 Nothing here reads a clock or a database, so a dry run takes the same steps as the consumer.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from consumers.alerts.conditions.metrics import Kind, Metric, Sample
 from consumers.alerts.numbers import NO_NUMBERS, Numbers
-from consumers.alerts.split_guard import suspected_ratio
+from consumers.alerts.split_guard import due_splits, suspected_ratio
 from consumers.alerts.watermarks import Watermark, comparable, watermark_of
 from consumers.alerts.windows import PriceWindow
 from shared.events import StockData
+from shared.splits import Split
 from shared.times import to_micros
 
 
@@ -57,6 +58,8 @@ class SymbolFeed:
         # Time and provider of the newest event, if it was late.
         self.late = late
         self.window: PriceWindow | None = None
+        # Known splits that are not applied yet.
+        self.splits: Sequence[Split] = ()
         # What the windows compared the last price with.
         self._bases: dict[Metric, float | None] = {}
 
@@ -111,6 +114,16 @@ class SymbolFeed:
             self._bases = self.window.bases(windows, to_micros(as_of))
         now = Numbers(_numbers_of(event, price, metrics), price, self._bases)
         return Observation(event, previous, before, now, known and previous is None)
+
+    def due_splits(self, event: StockData, clock: datetime) -> Sequence[Split]:
+        """Return the known splits to apply before an event is observed."""
+        last = self._last()
+        if not self.splits or last is None or event.as_of <= last[0]:
+            return ()
+        is_held = self.hold is not None and not self.hold.released
+        if is_held or comparable(self.mark, event, clock) is None:
+            return ()
+        return due_splits(self.splits, last, (event.as_of, event.price))
 
     def numbers(self, metrics: Collection[Metric]) -> Numbers:
         """Return the numbers at the newest price that counted."""

@@ -10,6 +10,7 @@ from functools import cache
 from sqlalchemy import Connection, Engine
 
 from consumers.alerts.evaluation import Evaluator, Results
+from consumers.alerts.known_splits import evaluate_across_splits
 from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
 from consumers.alerts.silence import Sessions, tell_silence
@@ -125,7 +126,7 @@ class AlertHandler:
                 self._evaluator.forget()
             # If the transaction fails, memory and database may differ.
             self._batches = None
-            results = self._evaluator.evaluate(connection, events, counters.revision)
+            results = evaluate_across_splits(self._evaluator, connection, events, counters.revision)
             count_batch(connection)
         self._batches = counters.batches + 1
         return results

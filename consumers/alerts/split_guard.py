@@ -1,15 +1,27 @@
 """The split guard: an overnight jump of a price by the ratio of a split may be one, so the rules of the symbol wait.
 
 Prices arrive as traded. On the day of a 4:1 split a price is a quarter of the day before, although nobody lost money.
+A split that is known is due at the first price after the split, and holds nothing.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+
+from shared.splits import Split, combined_factor
+from shared.times import midnight_of
 
 OVERNIGHT = timedelta(hours=4)
 # From one day to the next a price changes by more than the split. 0.5 % would miss AAPL's of 2020.
 TOLERANCE = Decimal("0.035")
 RATIOS = tuple(map(Decimal, (2, 3, 4, 5, 10, 20, 100)))
+# A price does not tell a smaller split from an ordinary move.
+_SMALLEST_VISIBLE = Fraction(3, 2)
+# After such a time without a price, the market may have moved as much as a split moves a price.
+_LONG = timedelta(days=7)
+# A trading date begins up to so long before midnight UTC, and the day before may end so long after it.
+_ZONES = timedelta(hours=14)
 # At the 15 digits that a number in an event may have.
 _INVERSES = {ratio: Decimal(f"{1 / ratio:.15g}") for ratio in RATIOS}
 
@@ -27,6 +39,23 @@ def suspected_ratio(before: tuple[datetime, Decimal], now: tuple[datetime, Decim
     return None
 
 
+def due_splits(
+    splits: Sequence[Split], before: tuple[datetime, Decimal], now: tuple[datetime, Decimal]
+) -> Sequence[Split]:
+    """Return the known splits that came between two prices, which are given with their times.
+
+    The dates of splits have no time of day. So a split that a price must show is due at the overnight jump around the
+    beginning of its date, and any other at the first price from midnight UTC on.
+    """
+    near = [each for each in splits if before[0] < midnight_of(each.day) + _ZONES and now[0] > _earliest(each)]
+    if not near:
+        return ()
+    factor, passed = combined_factor(near), now[0] - before[0]
+    if max(factor, 1 / factor) >= _SMALLEST_VISIBLE and passed <= _LONG:
+        return near if passed > OVERNIGHT and _is_nearer_after(factor, before[1], now[1]) else ()
+    return [each for each in near if before[0] < midnight_of(each.day) <= now[0]]
+
+
 def describe_ratio(ratio: Decimal) -> str:
     """Return one of the suspected ratios as people write it: 4:1, 1:10."""
     return f"{ratio:f}:1" if ratio >= 1 else f"1:{round(1 / ratio)}"
@@ -35,6 +64,16 @@ def describe_ratio(ratio: Decimal) -> str:
 def rescale_command(symbol: str, ratio: Decimal) -> str:
     """Return what a user runs to release the rules of a symbol."""
     return f"./stockwire rules rescale {symbol} {describe_ratio(ratio)}, or --as-is"
+
+
+def _earliest(split: Split) -> datetime:
+    return midnight_of(split.day) - _ZONES
+
+
+def _is_nearer_after(factor: Fraction, before: Decimal, now: Decimal) -> bool:
+    """Return True if the move is less, as a ratio, with the split than without it."""
+    squared = Fraction(now) ** 2 * factor
+    return squared < Fraction(before) ** 2 if factor > 1 else squared > Fraction(before) ** 2
 
 
 def _is_near(price: Decimal, expected: Decimal) -> bool:

@@ -1,8 +1,9 @@
 """Feeds, states and alerts in the alerts database; functions with a connection work in their caller's transaction."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, delete, select, true, update
@@ -15,6 +16,7 @@ from consumers.alerts.tables import (
     alerts,
     counters,
     holds,
+    known_splits,
     pending_events,
     rule_states,
     rule_targets,
@@ -34,6 +36,7 @@ from shared.events import (
     stock_data_id,
 )
 from shared.prices import is_real
+from shared.splits import Split
 from shared.times import from_micros, to_micros
 
 _ROWS_PER_PART = 10_000
@@ -120,6 +123,16 @@ def save_feeds(connection: Connection, feeds: Mapping[str, SymbolFeed]) -> None:
     free = [symbol for symbol in held_before if symbol in feeds and feeds[symbol].hold is None]
     if free:
         connection.execute(delete(holds).where(holds.c.symbol.in_(free)))
+
+
+def load_pending_splits(connection: Connection, symbols: Collection[str]) -> dict[str, list[Split]]:
+    """Return the known splits that are not applied yet, oldest first, of the symbols that have any."""
+    found: dict[str, list[Split]] = {}
+    for row in sorted(_rows_of(connection, known_splits, symbols), key=itemgetter("day")):
+        if not row["applied"]:
+            split = Split(row["symbol"], date.fromisoformat(row["day"]), row["new_shares"], row["old_shares"])
+            found.setdefault(split.symbol, []).append(split)
+    return found
 
 
 def save_window_prices(connection: Connection, events: Iterable[StockData]) -> None:

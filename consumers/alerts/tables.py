@@ -205,6 +205,19 @@ holds = Table(
     sqlite_with_rowid=False,
 )
 
+# Splits that the history knows. `day` is ISO text: the first trading date with prices after the split. `applied` is
+# true once the rules of the symbol were rescaled by the split.
+known_splits = Table(
+    "known_splits",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("new_shares", BigInteger, nullable=False),
+    Column("old_shares", BigInteger, nullable=False),
+    Column("applied", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # RULES_HELD events that RabbitMQ has not confirmed yet.
 pending_events = Table(
     "pending_events",
@@ -326,7 +339,7 @@ SCHEMA = Schema(
         """
     },
     first_rows=(insert(counters).values(revision=0, batches=0),),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0004"),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0005"),
     # The URLs of targets are secrets.
     private=True,
 )

@@ -1,30 +1,16 @@
-"""Share splits, and prices divided by the splits that came after them."""
+"""Prices divided by the splits that came after them."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Context, Decimal
 from fractions import Fraction
 
 from shared.prices import MAX_DIGITS, from_float
+from shared.splits import Split
 from shared.times import midnight_of, to_micros
 
 _ROUNDING = Context(prec=MAX_DIGITS)
-
-
-@dataclass(frozen=True)
-class Split:
-    """`new` shares for `old` ones. `day` is the first trading date with prices after the split."""
-
-    symbol: str
-    day: date
-    new: int
-    old: int
-
-    @property
-    def ratio(self) -> str:
-        return f"{self.new}:{self.old}"
 
 
 class SplitAdjustment:
@@ -37,7 +23,7 @@ class SplitAdjustment:
         self._starts = [to_micros(day_start(split.day)) for split in ordered]
         self._ratios = [Fraction(1)]
         for split in reversed(ordered):
-            self._ratios.insert(0, self._ratios[0] * Fraction(split.new, split.old))
+            self._ratios.insert(0, self._ratios[0] * split.factor)
 
     def adjust(self, price: float, as_of: int, *, is_daily: bool) -> float:
         """Return the price, in shares of today. `as_of` is in microseconds; that of a daily bar is midnight UTC."""

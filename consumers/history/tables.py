@@ -71,7 +71,9 @@ bar = Table(
     sqlite_with_rowid=False,
 )
 
-# The splits of each symbol. `day` is ISO text: the first trading date with prices after the split.
+# The splits of each symbol. `day` is ISO text: the first trading date with prices after the split. `source` is hand,
+# file or the name of a provider. One share for one is not a split: it keeps a split that was removed by hand from
+# coming back.
 split = Table(
     "split",
     metadata,
@@ -79,6 +81,7 @@ split = Table(
     Column("day", Text, primary_key=True),
     Column("new_shares", Integer, nullable=False),
     Column("old_shares", Integer, nullable=False),
+    Column("source", Text, nullable=False, server_default="hand"),
     sqlite_with_rowid=False,
 )
 

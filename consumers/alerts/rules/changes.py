@@ -82,17 +82,27 @@ def rescale(engine: Engine, symbol: str, ratio: Decimal | None) -> int:
         hold = feed.hold if feed.hold is not None and not feed.hold.released else None
         if ratio is None and hold is None:
             raise SettingsError(f"the rules of {symbol} are not held, so there is nothing to release")
-        if hold is not None:
-            feed.hold = replace(hold, released=True)
-        count = 0
         if ratio is not None:
-            _pin_states(connection, symbol, ratio)
-            count = _rescale_rules(connection, symbol, ratio)
-            feed.mark = None if feed.mark is None else _rescaled_mark(feed.mark, ratio)
-            _rescale_window(connection, symbol, ratio, None if hold is None else hold.as_of)
+            return apply_split(connection, symbol, ratio)
+        feed.hold = None if hold is None else replace(hold, released=True)
         save_feeds(connection, {symbol: feed})
         count_batch(connection)
-        return count
+        return 0
+
+
+def apply_split(connection: Connection, symbol: str, ratio: Decimal) -> int:
+    """Do the work of `rescale` in the caller's transaction, which has begun a change of the rules."""
+    feed = load_feeds(connection, [symbol])[symbol]
+    hold = feed.hold if feed.hold is not None and not feed.hold.released else None
+    if hold is not None:
+        feed.hold = replace(hold, released=True)
+    _pin_states(connection, symbol, ratio)
+    count = _rescale_rules(connection, symbol, ratio)
+    feed.mark = None if feed.mark is None else _rescaled_mark(feed.mark, ratio)
+    _rescale_window(connection, symbol, ratio, None if hold is None else hold.as_of)
+    save_feeds(connection, {symbol: feed})
+    count_batch(connection)
+    return count
 
 
 def _carried(standing: Standing) -> RuleState:

@@ -1,28 +1,39 @@
-"""Queries for splits."""
+"""Queries for splits, without SQLAlchemy."""
 
 from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
-from consumers.history.splits import Split, SplitAdjustment
+from consumers.history.splits import SplitAdjustment
 from shared.database.reader import Reader
+from shared.splits import Split
 from shared.times import midnight_of
 
-_SPLITS = "SELECT symbol, day, new_shares, old_shares FROM split"
+_SPLITS = "SELECT symbol, day, new_shares, old_shares, source FROM split WHERE new_shares <> old_shares"
 
 
-def read_splits(reader: Reader, symbols: Sequence[str] = ()) -> list[Split]:
+class StoredSplit(NamedTuple):
+    """A split, and its source: hand, file or the name of a provider."""
+
+    split: Split
+    source: str
+
+
+def read_splits(reader: Reader, symbols: Sequence[str] = ()) -> list[StoredSplit]:
     """Return the splits of the symbols (default: all), sorted by symbol and date."""
     names = {f"symbol_{number}": symbol for number, symbol in enumerate(symbols)}
-    sql = f"{_SPLITS} WHERE symbol IN ({', '.join(f':{name}' for name in names)})" if names else _SPLITS
+    sql = f"{_SPLITS} AND symbol IN ({', '.join(f':{name}' for name in names)})" if names else _SPLITS
     rows = reader.select(f"{sql} ORDER BY symbol, day", names)
-    return [Split(symbol, date.fromisoformat(day), new, old) for symbol, day, new, old in rows]
+    return [
+        StoredSplit(Split(symbol, date.fromisoformat(day), new, old), source) for symbol, day, new, old, source in rows
+    ]
 
 
 def read_adjustments(reader: Reader, symbols: Sequence[str], market: str | None) -> dict[str, SplitAdjustment]:
     """Return the adjustment of each symbol that had a split, by the market's trading dates if there is a market."""
-    splits = read_splits(reader, symbols)
+    splits = [stored.split for stored in read_splits(reader, symbols)]
     if not splits or not market:
         day_start = midnight_of
     else:

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from consumers.history.splits import Split, SplitAdjustment
+from consumers.history.splits import SplitAdjustment
+from shared.splits import Split
 from shared.times import midnight_of, to_micros
 
 SPLIT = Split("AAPL", date(2020, 8, 31), 4, 1)
