@@ -25,6 +25,7 @@ COMMANDS = {
     "consume": LazyCommand(
         "Run", "consumers.commands:consume", "Run one consumer in the foreground until Ctrl-C or SIGTERM."
     ),
+    "serve": LazyCommand("Run", "infra.serve:serve", "Serve the HTTP API and the live page until Ctrl-C or SIGTERM."),
     "history": LazyCommand(
         "Query",
         "consumers.history.commands:history",

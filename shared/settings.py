@@ -13,6 +13,7 @@ from shared.database.url import DatabaseUrl
 from shared.dotenv_file import Assignment, read_dotenv
 from shared.errors import InvalidEvent, SettingsError
 from shared.home_paths import expand_home
+from shared.http_address import HttpAddress, parse_http, parse_http_hosts, parse_token
 from shared.locks import is_locked
 from shared.messaging.address import BrokerAddress
 from shared.schedule import Schedule
@@ -43,6 +44,10 @@ class Settings:
     schedule: Schedule = field(default_factory=lambda: Schedule.parse("5m"))
     replay_file: Path | None = None
     market: str | None = None
+    # None serves neither the API nor the page.
+    http: HttpAddress | None = field(default_factory=lambda: parse_http("127.0.0.1:8000"))
+    http_hosts: tuple[str, ...] = ()
+    api_token: str | None = field(default=None, repr=False)
     # Keyed by provider. Each field of an account is a setting, such as STOCKWIRE_TWELVEDATA_KEY.
     accounts: Mapping[str, Account] = field(default_factory=lambda: dict(ACCOUNTS))
 
@@ -150,6 +155,9 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "SCHEDULE": Schedule.parse,
     "REPLAY_FILE": parse_replay_file,
     "MARKET": parse_market,
+    "HTTP": parse_http,
+    "HTTP_HOSTS": parse_http_hosts,
+    "API_TOKEN": parse_token,
 }
 _ACCOUNT_FIELDS = {
     f"{PREFIX}{provider.upper()}_{field_name}": (provider, field_name) for provider in ACCOUNTS for field_name in FIELDS

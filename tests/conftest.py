@@ -56,6 +56,8 @@ def unavailable(reason: str) -> None:
 
 def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, interrupt)
+    # The default port is one for all tests that run `up`; a test of HTTP sets an address of its own.
+    os.environ.setdefault("STOCKWIRE_HTTP", "off")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consumers.history.queries.buckets import make_buckets
 from consumers.history.queries.candles import read_candles
 from consumers.history.queries.prices import history_reader, read_prices
 from consumers.history.queries.rows import (
@@ -21,10 +22,8 @@ from consumers.history.queries.symbols import latest_prices, stored_symbols
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.cli.options import FormatOption, LimitOption, TimeOption, usage_parser
 from shared.cli.output import Format, print_rows
-from shared.errors import SettingsError
 from shared.settings import load_settings
 from shared.symbols import join_names, read_symbol
-from shared.time_parsing import parse_zone
 
 _NUMBERS = ("price", "volume", "rows")
 
@@ -118,17 +117,7 @@ def check_symbols(symbols: list[str] | None) -> list[str]:
 
 
 def _make_buckets(timeframe: Timeframe, zone: str | None, market: str | None) -> Buckets:
-    """Return the buckets in a time zone, or in that of the market. Raises SettingsError without a market."""
-    if zone is None:
-        return Buckets(timeframe)
-    if zone != "market":
-        try:
-            return Buckets(timeframe, parse_zone(zone))
-        except ValueError as error:
-            raise typer.BadParameter(f"{error}, or market", param_hint="--tz") from error
-    if not market:
-        raise SettingsError("--tz market needs the setting STOCKWIRE_MARKET, such as XNYS")
-    from shared.market_calendar import load_market_calendar
-
-    calendar = load_market_calendar(market)
-    return Buckets(timeframe, calendar.zone, calendar.day_start)
+    try:
+        return make_buckets(timeframe, zone, market)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--tz") from error

@@ -25,13 +25,14 @@ from infra.up.stack import CONSUMERS, PRODUCER, Stack
 from infra.up.sync_monitor import SyncMonitor
 from infra.up.view import EventSummary, open_view
 from infra.up.watchdog import Watchdog
+from infra.up.web import COMMAND, WEB, WebProcess, prepare_web
 from producer.plan.command import plan_warning
 from producer.providers.registry import make_providers
 from producer.watch_list import watch_list
 from shared.cli.logs import set_up_logs
 from shared.cli.options import DurationOption
 from shared.cli.output import print_lines
-from shared.errors import BrokerUnavailable, ProcessError
+from shared.errors import BrokerUnavailable, ProcessError, SettingsError
 from shared.events import Event
 from shared.locks import file_lock
 from shared.market_calendar import load_market_calendar
@@ -77,9 +78,13 @@ def up(
                 settings = replace(settings, amqp_url=private.address)
                 overrides[f"{PREFIX}AMQP_URL"] = private.address.url()
                 write_running(overrides)
-            with Stack(LOG_FOLDER, overrides, users.environments(private.address) if private else None) as stack:
+            web = _prepare_web(settings)
+            own = dict(users.environments(private.address)) if private else {}
+            if web:
+                own[WEB] = {**own.get(WEB, {}), **web.environment}
+            with Stack(LOG_FOLDER, overrides, own) as stack:
                 broker = BrokerSupervisor(private, CONSUMERS, stack.last_output_line) if private else None
-                _run(stack, settings, closed_hint, broker, watchdog, stop, duration)
+                _run(stack, settings, closed_hint, broker, watchdog, stop, duration, web)
 
 
 @contextmanager
@@ -96,6 +101,17 @@ def _only_instance() -> Iterator[None]:
         finally:
             UP_SETTINGS.unlink(missing_ok=True)
             UP_PID.unlink(missing_ok=True)
+
+
+def _prepare_web(settings: Settings) -> WebProcess | None:
+    """Return the process that serves the page, or None if there is to be none, or its address is in use."""
+    if settings.http is None:
+        return None
+    try:
+        return prepare_web(settings)
+    except (ProcessError, SettingsError) as error:
+        _print(f"there is no page and no API: {error}")
+        return None
 
 
 @contextmanager
@@ -138,6 +154,7 @@ def _run(
     watchdog: Watchdog,
     stop: Stop,
     duration: timedelta | None,
+    web: WebProcess | None,
 ) -> None:
     _print(f"broker {settings.amqp_url}, history {settings.history_url}, logs {_relative(LOG_FOLDER)}")
     symbols = watch_list(settings, VAR)
@@ -147,6 +164,10 @@ def _run(
     stack.start(CONSUMERS)
     if not _wait_for_consumers(stack, broker, settings.amqp_url, stop):
         return
+    if web:
+        stack.start({WEB: COMMAND}, optional=True)
+        for notice in web.notices:
+            _print(notice)
     title = f"{', '.join(settings.provider)}, every {settings.schedule}"
     summary, monitor = EventSummary(), SyncMonitor(settings.results_url)
     with event_feed(settings) as events, open_view(title) as view:

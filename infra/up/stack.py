@@ -35,12 +35,16 @@ PRODUCER = {
 
 @dataclass
 class SupervisedProcess:
-    """A process in its own session, so that Ctrl-C does not reach it. Its output is appended to `log`."""
+    """A process in its own session, so that Ctrl-C does not reach it. Its output is appended to `log`.
+
+    The others go on without an optional process.
+    """
 
     name: str
     command: list[str]
     log: Path
     environment: Mapping[str, str]
+    is_optional: bool = False
     crashes: int = 0
     started: float = 0.0
     process: subprocess.Popen[bytes] = field(init=False)
@@ -83,28 +87,35 @@ class Stack:
         self._own = own or {}
         self._processes: list[SupervisedProcess] = []
 
-    def start(self, commands: Mapping[str, list[str]]) -> None:
+    def start(self, commands: Mapping[str, list[str]], *, optional: bool = False) -> None:
         for name, command in commands.items():
             log = self._folder / f"{name}.log"
             log.write_text("")
             previous_log(log).unlink(missing_ok=True)
-            process = SupervisedProcess(name, command, log, {**self._environment, **self._own.get(name, {})})
+            environment = {**self._environment, **self._own.get(name, {})}
+            process = SupervisedProcess(name, command, log, environment, optional)
             process.start()
             self._processes.append(process)
             self._record()
 
     def restart_crashed(self) -> list[str]:
-        """Restart processes that have ended, and return a notice for each. Raises ProcessError for repeated crashes."""
+        """Restart processes that have ended, and return a notice for each.
+
+        Raises ProcessError for repeated crashes of one that is not optional.
+        """
         notices = []
-        for each in self._processes:
+        for each in [*self._processes]:
             code = each.process.poll()
             if code is None:
                 continue
             each.crashes = 1 if time.monotonic() - each.started > STABLE_AFTER else each.crashes + 1
             if each.crashes >= MAX_CRASHES:
-                raise ProcessError(
-                    f"{each.name} keeps ending ({each.last_output_line()}): see {each.log.relative_to(ROOT)}"
-                )
+                reason = f"{each.name} keeps ending ({each.last_output_line()}): see {each.log.relative_to(ROOT)}"
+                if not each.is_optional:
+                    raise ProcessError(reason)
+                self._processes.remove(each)
+                notices.append(f"{reason}; the others go on without it")
+                continue
             notices.append(f"{each.name} ended (exit status {code}: {each.last_output_line()}); restarting it")
             each.start()
             self._record()

@@ -41,6 +41,7 @@ RECEIVER_READY = "listening"
 # Commands that run until they are stopped, by the beginning of the line, and what they print when they are ready.
 FOREGROUND = {
     r"\./stockwire consume (?!--list)": "consuming",
+    r"\./stockwire serve": "serving http://",
     r"\.venv/bin/python -m consumers (?!--list)": "consuming",
     r"\.venv/bin/python -m celery ": "ready.",
     r"\.venv/bin/python examples/webhook_receiver.py": RECEIVER_READY,

@@ -270,6 +270,6 @@ class TestExampleOfSettings:
 def test_no_file_holds_a_secret(path: Path) -> None:
     """The only credentials in these files are those of RabbitMQ's guest, which are not a secret."""
     text = path.read_text()
-    assert not re.search(r"(?i)(pass(word|wd)?|secret|token|api_?key)\s*[:=]\s*\S", text)
+    assert not re.search(r"(?i)(pass(word|wd)?|secret|token|api_?key)[ \t]*[:=][ \t]*\S", text)
     credentials = re.findall(r"://([^/@\s]+)@", text)
     assert set(credentials) <= {"guest:guest"}

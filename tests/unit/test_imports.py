@@ -30,6 +30,10 @@ PRODUCER_SERVICES = ("producer.market_service", "producer.backfill", "producer.r
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "shared": ("producer", "consumers", "infra", "tests", "benchmarks", "examples"),
     "shared.database.sqlite": ("shared.database.engine", "shared.database.schema", "shared.database.migrations"),
+    # Nobody imports web but infra.
+    "consumers.commands": ("consumers.web",),
+    "consumers.registry": ("consumers.web",),
+    "consumers.tail": ("consumers.web",),
     "producer": ("consumers", "infra", "tests", "benchmarks", "examples"),
     "consumers": ("producer", "infra", "tests", "benchmarks", "examples"),
     "consumers.history": ("consumers.alerts", "consumers.web"),
@@ -62,6 +66,7 @@ KEPT = {
     ("celery", "kombu"): ("producer", "shared.schedule"),
     ("exchange_calendars",): ("shared.market_calendar",),
     ("apprise",): ("consumers.alerts.notifications.apprise",),
+    ("fastapi", "starlette", "uvicorn"): ("consumers.web", "benchmarks"),
     ("alembic",): ("shared.database.migrations", "consumers.alerts.migrations", "consumers.history.migrations"),
 }
 
@@ -129,6 +134,9 @@ def test_a_module_imports_only_along_the_arrows(path: Path) -> None:
         ("consumers.history.queries.prices", "from consumers.history.store import PriceStore"),
         ("consumers.alerts.handler", "from consumers.web import app"),
         ("consumers.alerts.notifications.webhook", "from consumers.alerts.evaluation import Evaluator"),
+        ("consumers.registry", "from consumers.web import server"),
+        ("infra.serve", "import uvicorn"),
+        ("consumers.alerts.commands", "from fastapi import FastAPI"),
         ("producer.market_service", "from producer.tasks import sync_watch_list"),
         ("producer.backfill.run", "from producer import commands"),
         ("producer.plan.forecast", "from producer.providers.registry import make_providers"),
@@ -162,6 +170,8 @@ def test_an_import_against_the_arrows_is_found(module: str, source: str) -> None
     ("module", "source"),
     [
         ("infra.cli", "from consumers.history.commands import app\nimport producer.celery_app"),
+        ("infra.web", "from consumers.web.services import Services"),
+        ("consumers.web.app", "from consumers.history.queries import prices\nfrom consumers.alerts.rules import store"),
         ("producer.tasks", "from shared.messaging.publisher import Publisher\nimport amqp"),
         ("consumers.alerts.conditions.above", "from consumers.alerts.conditions.base import Operator\nimport operator"),
         ("consumers.alerts.conditions.registry", "from consumers.alerts import conditions\nfrom shared import prices"),

@@ -113,3 +113,5 @@ class SymbolRow(NamedTuple):
 PRICE_HISTORY_COLUMNS = PriceRow._fields
 CANDLE_COLUMNS = CandleRow._fields
 SYMBOL_COLUMNS = SymbolRow._fields
+# The columns of all three that hold numbers.
+NUMBERS = ("price", "volume", "rows", "open", "high", "low", "close", "samples")

@@ -1,0 +1,19 @@
+"""GET /livez and /readyz, for those who watch the process. They tell nothing about the data, and need no token."""
+
+from fastapi import APIRouter, Request
+
+from consumers.alerts.databases import open_stored_alerts
+from consumers.web.parameters import answers_of
+
+router = APIRouter()
+
+
+@router.get("/livez", summary="The process answers")
+async def livez() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+@router.get("/readyz", summary="Both databases can be read, and RabbitMQ answers")
+def readyz(request: Request) -> dict[str, str]:
+    with answers_of(request).history.reading(), open_stored_alerts():
+        return {"status": "ready"}

@@ -1,0 +1,32 @@
+"""The functions of other packages that the HTTP API calls: the joint of the producer, history, alerts and web."""
+
+from collections.abc import Callable
+
+from consumers.web.services import Services, WatchedSymbol
+from infra.rules import past_prices
+from producer.state import open_state
+from producer.watch_list import WatchListEditor, watch_list
+from shared.database.engine import writing
+from shared.settings import VAR, Settings
+
+
+def make_services(settings: Settings) -> Services:
+    """Return the functions for a process with these settings."""
+
+    def watched() -> list[WatchedSymbol]:
+        found = watch_list(settings, VAR)
+        return [WatchedSymbol(each, "setting" if each in settings.symbols else "added") for each in found]
+
+    def change(symbol: str, apply: Callable[[WatchListEditor, str], bool]) -> bool:
+        with open_state(VAR) as engine, writing(engine) as connection:
+            editor = WatchListEditor(connection, settings.symbols)
+            is_changed = apply(editor, symbol)
+            editor.save()
+            return is_changed
+
+    return Services(
+        watched=watched,
+        watch=lambda symbol: change(symbol, WatchListEditor.add),
+        unwatch=lambda symbol: change(symbol, WatchListEditor.remove),
+        past_prices=past_prices,
+    )

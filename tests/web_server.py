@@ -1,0 +1,105 @@
+"""The HTTP API on a port of its own, served by uvicorn in a thread of the test process."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from consumers.web.app import create_app
+from consumers.web.server import serve
+from consumers.web.services import Services, WatchedSymbol
+from shared.errors import SettingsError
+from shared.http_address import HttpAddress, listen
+from shared.settings import Settings, parse_database_url
+from shared.signals import Stop
+
+TOKEN = "t0ken-of-the-tests"
+
+
+class Client:
+    """Calls the API; `url` is its address without a slash at the end."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self._session = requests.Session()
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self._session.request(method, self.url + path, timeout=30, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self("GET", path, **options)
+
+    def json(self, path: str, **parameters: Any) -> Any:
+        """Return the JSON of a successful answer."""
+        answer = self.get(path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def with_token(self, token: str = TOKEN) -> "Client":
+        return Client(self.url, token)
+
+
+def settings_in(folder: Path, **fields: Any) -> Settings:
+    """Return settings with databases in a folder, and a token."""
+    databases = {
+        f"{name}_url": parse_database_url(f"sqlite:///{folder / name}.db") for name in ("history", "alerts", "results")
+    }
+    return Settings(**{**databases, "http": HttpAddress("127.0.0.1", 0), "api_token": TOKEN, **fields})
+
+
+class WatchListInMemory:
+    """A watch list for the tests of the API; the real one is the producer's."""
+
+    def __init__(self, *symbols: str) -> None:
+        self.symbols = list(symbols)
+
+    def watched(self) -> list[WatchedSymbol]:
+        return [WatchedSymbol(symbol, "setting") for symbol in self.symbols]
+
+    def watch(self, symbol: str) -> bool:
+        if symbol in self.symbols:
+            return False
+        self.symbols.append(symbol)
+        return True
+
+    def unwatch(self, symbol: str) -> bool:
+        if symbol not in self.symbols:
+            return False
+        if len(self.symbols) == 1:
+            raise SettingsError("it is the last symbol on the watch list: add another one first")
+        self.symbols.remove(symbol)
+        return True
+
+
+def services(**functions: Callable[..., Any]) -> Services:
+    watch_list = WatchListInMemory("AAPL", "MSFT")
+    own: dict[str, Any] = {
+        "watched": watch_list.watched,
+        "watch": watch_list.watch,
+        "unwatch": watch_list.unwatch,
+        "past_prices": lambda _symbol, _since: iter(()),
+    }
+    return Services(**(own | functions))
+
+
+@contextmanager
+def serving(settings: Settings, given: Services | None = None) -> Iterator[Client]:
+    """Serve the API while the block runs."""
+    stop = Stop()
+    with listen(settings.http or HttpAddress("127.0.0.1", 0)) as listening:
+        address = HttpAddress("127.0.0.1", listening.getsockname()[1])
+        app = create_app(replace(settings, http=settings.http and address), given or services())
+        thread = threading.Thread(target=serve, args=(app, listening, stop), name="web", daemon=True)
+        thread.start()
+        try:
+            yield Client(address.url().rstrip("/"))
+        finally:
+            stop.request()
+            thread.join(10)
+            assert not thread.is_alive()
