@@ -53,8 +53,13 @@ def summarize(rule: Rule, trials: Sequence[Trial]) -> str:
 
 def describe_year(rule: Rule) -> str:
     """Return how often a new rule would have fired in the stored year, or nothing if there is no such year."""
-    if missing_data(rule) is not None or not history_exists(load_settings()):
+    if not history_exists(load_settings()):
         return ""
+    if missing := missing_data(rule):
+        return (
+            f"how often it would have fired is not known: `{rule.condition}` needs {missing},"
+            " which the history does not keep"
+        )
     try:
         return _describe_year(rule)
     except StorageError as error:

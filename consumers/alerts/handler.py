@@ -9,7 +9,8 @@ from functools import cache
 
 from sqlalchemy import Connection, Engine
 
-from consumers.alerts.evaluation import Evaluator, Results
+from consumers.alerts.batch import Results
+from consumers.alerts.evaluation import Evaluator
 from consumers.alerts.known_splits import evaluate_across_splits
 from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.outbox import Publish, relay_pending_alerts
@@ -82,9 +83,9 @@ class AlertHandler:
         if not self._refused or self._monotonic() >= self._next_relay:
             self._relay()
 
-    def idle(self) -> None:
-        """Tell of symbols without data, when no event waits. Raises the same errors as a call."""
-        new = tell_silence(self._engine, self._clock(), self._sessions)
+    def idle(self, count_waiting: Callable[[], int] = lambda: 0) -> None:
+        """Tell of symbols without data, if no event waits. Raises the same errors as a call."""
+        new = tell_silence(self._engine, self._clock(), self._sessions, count_waiting)
         if new:
             self._tell(Results(new))
             self._relay()

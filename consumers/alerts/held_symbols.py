@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select, true
+from sqlalchemy import Connection, select
 
-from consumers.alerts.rules.models import EVERY_SYMBOL
+from consumers.alerts.held_rules import select_held
 from consumers.alerts.split_guard import describe_ratio
 from consumers.alerts.tables import holds, rules
 from shared.prices import format_price
@@ -26,12 +26,7 @@ def read_held_symbols(connection: Connection) -> list[dict[str, Any]]:
             "ratio": describe_ratio(row["ratio"]),
             "last_as_of": format_sortable(row["last_as_of"]),
             "last_price": format_price(row["last_price"]),
-            "rules": _waiting_rules(connection, row["symbol"]),
+            "rules": list(select_held(connection, rules.c.name, row["symbol"], row["as_of"], _MOST_NAMES)),
         }
         for row in rows.all()
     ]
-
-
-def _waiting_rules(connection: Connection, symbol: str) -> list[str]:
-    wanted = (rules.c.symbol.in_((symbol, EVERY_SYMBOL)), rules.c.enabled.is_(true()))
-    return list(connection.scalars(select(rules.c.name).where(*wanted).order_by(rules.c.id).limit(_MOST_NAMES)))

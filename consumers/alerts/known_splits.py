@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, select, update
 
-from consumers.alerts.evaluation import Evaluator, Results
+from consumers.alerts.batch import Results
+from consumers.alerts.evaluation import Evaluator
 from consumers.alerts.rules.changes import apply_split
 from consumers.alerts.rules.store import begin_change
 from consumers.alerts.split_guard import due_splits

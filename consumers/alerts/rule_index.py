@@ -42,7 +42,9 @@ class Candidate(NamedTuple):
 class Lookup(NamedTuple):
     """A range of levels in one direction, for the event with this number in the batch.
 
-    `owner` is the symbol of the event, or `*`. `is_first` is 1 if there was no number before, and else 0.
+    `owner` is the symbol of the event, or `*`. With `states_only` 1, only levels with `fires_first` are looked for.
+    They are those of state conditions: the first number fires no others, and they end if a number goes back over the
+    level.
     """
 
     number: int
@@ -52,7 +54,7 @@ class Lookup(NamedTuple):
     direction: str
     low: float
     high: float
-    is_first: int
+    states_only: int
 
 
 def load_usage(connection: Connection, symbols: Collection[str]) -> dict[str, frozenset[Metric]]:
@@ -84,8 +86,8 @@ def lookups(
         there = observation.before.position(metric, price_before)
         for owner in (symbol, EVERY_SYMBOL):
             if here is not None and metric in usage[owner]:
-                for direction, low, high in _passed(there, here):
-                    yield Lookup(number, symbol, owner, metric.key, direction.value, low, high, int(there is None))
+                for direction, low, high, states_only in _passed(there, here):
+                    yield Lookup(number, symbol, owner, metric.key, direction.value, low, high, int(states_only))
 
 
 def find_candidates(connection: Connection, wanted: Sequence[Lookup]) -> dict[int, list[Candidate]]:
@@ -125,15 +127,18 @@ def load_candidates(connection: Connection, rule_ids: Iterable[int], symbol: str
     return [_candidate(tuple(row)) for row in connection.execute(query)]
 
 
-def _passed(before: float | None, now: float) -> Iterator[tuple[Direction, float, float]]:
-    """Yield the direction and the range of the positions from the last to this one; all of them if there is no last."""
+def _passed(before: float | None, now: float) -> Iterator[tuple[Direction, float, float, bool]]:
+    """Yield the ranges of levels from the last position to this one, and if only state conditions are concerned.
+
+    If there is no last position, all levels on the near side of their positions count.
+    """
     if before is None:
-        yield Direction.UP, -_FARTHEST, _round(now, inf)
-        yield Direction.DOWN, _round(now, -inf), _FARTHEST
-    elif now > before:
-        yield Direction.UP, _round(before, -inf), _round(now, inf)
-    elif now < before:
-        yield Direction.DOWN, _round(now, -inf), _round(before, inf)
+        yield Direction.UP, -_FARTHEST, _round(now, inf), True
+        yield Direction.DOWN, _round(now, -inf), _FARTHEST, True
+    elif now != before:
+        low, high = _round(min(before, now), -inf), _round(max(before, now), inf)
+        yield Direction.UP, low, high, now < before
+        yield Direction.DOWN, low, high, now > before
 
 
 def _round(position: float, towards: float) -> float:
@@ -167,13 +172,13 @@ _LOOKUPS = {
         SELECT json_extract(value, '$[0]') AS number, json_extract(value, '$[1]') AS symbol,
                json_extract(value, '$[2]') AS owner, json_extract(value, '$[3]') AS metric,
                json_extract(value, '$[4]') AS direction, json_extract(value, '$[5]') AS low,
-               json_extract(value, '$[6]') AS high, json_extract(value, '$[7]') AS is_first
+               json_extract(value, '$[6]') AS high, json_extract(value, '$[7]') AS states_only
         FROM json_each(:lookups)
     """,
     "postgresql": """
         SELECT CAST(value->>0 AS integer) AS number, value->>1 AS symbol, value->>2 AS owner, value->>3 AS metric,
                value->>4 AS direction, CAST(value->>5 AS double precision) AS low,
-               CAST(value->>6 AS double precision) AS high, CAST(value->>7 AS integer) AS is_first
+               CAST(value->>6 AS double precision) AS high, CAST(value->>7 AS integer) AS states_only
         FROM json_array_elements(CAST(:lookups AS json))
     """,
 }
@@ -192,7 +197,7 @@ def _candidates(dialect: str) -> TextualSelect:
         LEFT JOIN rule_states ON rule_states.rule_id = rules.id AND rule_states.symbol = lookup.symbol
         WHERE level.symbol = lookup.owner AND level.metric = lookup.metric AND level.direction = lookup.direction
           AND level.level BETWEEN lookup.low AND lookup.high
-          AND (level.fires_first OR lookup.is_first = 0)
+          AND (level.fires_first OR lookup.states_only = 0)
     """  # noqa: S608 - names of ours
     columns: list[Any] = [column("number", Integer), *rules.c]
     columns += [Column(f"state_{each.name}", each.type) for each in rule_states.c]

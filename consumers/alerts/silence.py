@@ -35,15 +35,23 @@ class Silence(NamedTuple):
     last_price: Decimal | None
 
 
-def tell_silence(engine: Engine, now: datetime, sessions: Callable[[], Sessions | None]) -> list[PriceAlert]:
+def tell_silence(
+    engine: Engine,
+    now: datetime,
+    sessions: Callable[[], Sessions | None],
+    count_waiting: Callable[[], int] = lambda: 0,
+) -> list[PriceAlert]:
     """Raise alerts about the symbols without data, and return those that are new.
 
-    `sessions` is called only if there is a rule that needs it. Without sessions all time counts.
+    `sessions` and `count_waiting`, the number of events that wait in the queue, are called only if there is something
+    to tell. While events wait, nobody knows of which symbols they are. Without sessions all time counts.
     """
     with reading(engine) as connection:
         # In the common case there is nothing to do, and nothing to lock.
         if not any(_silences(connection, now)):
             return []
+    if count_waiting():
+        return []
     market = sessions()
     with writing(engine) as connection:
         read_counters(connection)
@@ -84,14 +92,17 @@ def _silences(connection: Connection, now: datetime) -> Iterator[Silence]:
     """Yield the rules whose time is over by the clock, and that have not told so."""
     used = metric_usage.c.metric == _SILENCE.key
     owners = list(connection.scalars(select(metric_usage.c.symbol).where(used)))
-    for row in connection.execute(_query(owners)) if owners else ():
+    for row in connection.execute(_query(owners, now)) if owners else ():
         since = row.created_at if row.seen_at is None else max(row.seen_at, row.created_at)
         if now - since >= timedelta(seconds=row.level):
             yield Silence(row.id, row.of_symbol, since, row.price)
 
 
-def _query(owners: Sequence[str]) -> Any:
-    """Return the query of the rules of these symbols, each with the symbols that it has not told of."""
+def _query(owners: Sequence[str], now: datetime) -> Any:
+    """Return the query of the rules of these symbols, each with the symbols that it has not told of.
+
+    A rule is expired by our clock, because no event has an `as_of` to compare with.
+    """
     of_symbol = rule_levels.c.symbol == watermarks.c.symbol
     query = select(
         rules.c.id,
@@ -107,7 +118,8 @@ def _query(owners: Sequence[str]) -> Any:
     wanted = (rule_levels.c.symbol.in_(owners), rule_levels.c.metric == _SILENCE.key)
     known = (rule_levels.c.symbol != EVERY_SYMBOL) | watermarks.c.symbol.is_not(None)
     untold = rule_states.c.rule_id.is_(None) | ~(rule_states.c.live | rule_states.c.expired)
-    return query.where(*wanted, known, untold).order_by(rules.c.id)
+    is_valid = rules.c.expires.is_(None) | (rules.c.expires > now)
+    return query.where(*wanted, known, untold, is_valid).order_by(rules.c.id)
 
 
 def _symbol_of() -> Any:

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, select
 
 from consumers.alerts.alerting import is_silenced
 from consumers.alerts.conditions.metrics import Kind, Sample
-from consumers.alerts.evaluation import open_window, state_before
 from consumers.alerts.feeds import SymbolFeed
+from consumers.alerts.needs import open_window
+from consumers.alerts.prior_states import state_before
 from consumers.alerts.rule_index import StoredState
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
 from consumers.alerts.rules.rows import state_of_row
@@ -33,21 +34,39 @@ class Standing:
     number: Sample | None
     is_stale: bool = False
 
-    def word(self, now: datetime) -> str:
-        """Return the state in one word: what keeps the rule from firing comes first."""
+    def words(self, now: datetime) -> list[str]:
+        """Return the state in words: first what keeps the rule from firing or its alerts from being sent."""
         rule, hold = self.rule, self.feed.hold
-        is_silent = self.is_stale and rule.condition.metric.kind != Kind.SILENCE
-        hindrances = {
+        is_about_silence = rule.condition.metric.kind == Kind.SILENCE
+        status = self.state.status or Status.ARMED
+        applies = {
             "disabled": not rule.enabled,
             "expired": self.is_expired(now),
-            "held": hold is not None and not hold.released,
+            "held": hold is not None and not hold.released and not is_about_silence,
             "silenced": is_silenced(rule, now),
-            "stale": is_silent,
-            "acknowledged": self.state.acknowledged and self.state.status is Status.FIRING,
+            "stale": self.is_stale and not is_about_silence,
+            "acknowledged": self.state.acknowledged and status is Status.FIRING,
+            status.value: rule.enabled,
         }
-        return next(
-            (word for word, applies in hindrances.items() if applies), (self.state.status or Status.ARMED).value
-        )
+        return [word for word, is_so in applies.items() if is_so]
+
+    def word(self, now: datetime) -> str:
+        """Return the state in one word."""
+        return self.words(now)[0]
+
+    def since(self, word: str) -> datetime | None:
+        """Return the time at which a state from `words` began, as far as known."""
+        rule, state, hold = self.rule, self.state, self.feed.hold
+        began = {
+            "disabled": rule.changed_at,
+            "expired": state.last_fired_at if state.expired else rule.options.expires,
+            "held": None if hold is None else hold.as_of,
+            "stale": self.feed.seen_at or rule.created_at,
+        }
+        if word in began:
+            return began[word]
+        # A rule without a state of its own has been armed since somebody added or changed it.
+        return state.since or (rule.changed_at or rule.created_at if state.status is not Status.FIRING else None)
 
     def is_expired(self, now: datetime) -> bool:
         """Return True if the rule has fired once, or the time of `--expires` has come."""

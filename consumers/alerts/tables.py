@@ -83,6 +83,7 @@ counters = Table(
 
 # Autoincrement, because alerts and their event ids refer to a rule's id: the id must not be used again. `terms` is the
 # line `AAPL crossing up 200`, `condition` its name in events, and `hold` the time of `--for`. A null option is not set.
+# `changed_at` is the time at which the rule was last edited, enabled or disabled; null if that is not known.
 rules = Table(
     "rules",
     metadata,
@@ -93,6 +94,7 @@ rules = Table(
     Column("terms", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant),
     Column("frequency", Text, nullable=False),
     Column("hold", Duration),
     Column("rearm", Price),
@@ -117,7 +119,8 @@ rule_targets = Table(
 
 # The index of the enabled rules: a rule can change only when its number (`metric`: the price, the volume, the change in
 # a window, ...) reaches one of its levels in the direction of that level. The first number of a symbol, before which
-# there is none, is of interest only to the levels with `fires_first`.
+# there is none, is of interest only to the levels with `fires_first`: those of conditions that are states. Such a
+# condition ends when the number goes back over its level.
 rule_levels = Table(
     "rule_levels",
     metadata,
@@ -141,8 +144,8 @@ metric_usage = Table(
     sqlite_with_rowid=False,
 )
 
-# The state of a rule on a symbol, if it does not follow from the last price. `revision` is that of the rule. A `live`
-# row must be looked at with every event of the symbol.
+# The state of a rule on a symbol, if there is more to know than follows from the last price, such as the time at which
+# it began. `revision` is that of the rule. A `live` row must be looked at with every event of the symbol.
 rule_states = Table(
     "rule_states",
     metadata,
@@ -339,7 +342,7 @@ SCHEMA = Schema(
         """
     },
     first_rows=(insert(counters).values(revision=0, batches=0),),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0005"),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0006"),
     # The URLs of targets are secrets.
     private=True,
 )

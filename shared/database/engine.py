@@ -153,12 +153,12 @@ class ReopeningHandler(Generic[T]):
         with self._reopening():
             check_files(self._engine)
 
-    def idle(self) -> None:
+    def idle(self, count_waiting: Callable[[], int]) -> None:
         """Let the handler work while no batch waits, if it can. Raises its errors."""
         with self._reopening() as handler:
             idle = getattr(handler, "idle", None)
             if idle:
-                idle()
+                idle(count_waiting)
 
     def _open(self) -> Callable[[T], None]:
         handler = self._open_handler()

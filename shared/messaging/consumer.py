@@ -35,7 +35,8 @@ class Consumer:
     - any other exception, after which each event is tried 5 times and then dead-lettered
 
     A handler may have a method `check`, which is called every 2 seconds and may raise the same errors, and a method
-    `idle`, which is called as often, but only while no event waits in the queue.
+    `idle`, which is called as often, but only while no event arrives. Its argument is a function that asks RabbitMQ for
+    the number of events that wait in the queue: there are some if another process on the queue is to take them.
 
     `decode` returns the value that the handler gets for a delivery, or raises InvalidEvent. `max_batch` limits a batch;
     a stop request waits for the current batch. With `single_active`, RabbitMQ delivers to one of several processes

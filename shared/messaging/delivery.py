@@ -1,7 +1,7 @@
 """The policy per delivery: acknowledge it when handled, dead-letter it if invalid, retry after a transient error."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shared.backoff import Backoff
@@ -71,15 +71,15 @@ class DeliveryPolicy:
         """Let the handler check what it depends on, if it can. Raises the handler's StockwireError if not transient."""
         self._call_method("check")
 
-    def idle(self) -> None:
-        """Let the handler work while the queue is empty, if it can. Raises the same errors as `check`."""
-        self._call_method("idle")
+    def idle(self, count_waiting: Callable[[], int]) -> None:
+        """Let the handler work while no event has arrived, if it can. Raises the same errors as `check`."""
+        self._call_method("idle", count_waiting)
 
-    def _call_method(self, name: str) -> None:
+    def _call_method(self, name: str, *arguments: Any) -> None:
         method = getattr(self._handler, name, None)
         try:
             if method:
-                method()
+                method(*arguments)
         except PermissionMissing:
             raise
         except (StorageUnavailable, BrokerUnavailable, PublishError) as error:

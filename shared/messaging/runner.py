@@ -11,6 +11,7 @@ from shared.messaging.address import BrokerAddress
 from shared.messaging.amqp.connection import Connection, connect
 from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.frames import ChannelClosed, ConsumerCancelled
+from shared.messaging.amqp.queues import count_messages
 from shared.messaging.amqp.subscription import StopRequested, Subscription
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import DeliveryPolicy
@@ -149,7 +150,12 @@ class _Runner:
             subscription.start(self._spec.name, self._prefetch)
             log.info("consuming %s (%s) at %s", self._spec.name, " ".join(self._spec.patterns), self._address)
             self._backoff.reset()
-            for batch in self._receive_batches(subscription, lambda: connection.write(declarations)):
+            batches = self._receive_batches(
+                subscription,
+                declare=lambda: connection.write(declarations),
+                count_waiting=lambda: count_messages(connection, self._spec.name) or 0,
+            )
+            for batch in batches:
                 if self._prefetch < self._whole_prefetch:
                     self._process_isolated(batch, subscription)
                 elif batch[0].attempts >= ATTEMPTS_BEFORE_ISOLATION:
@@ -172,7 +178,9 @@ class _Runner:
         self._policy.process(batch, subscription)
         subscription.start(self._spec.name, self._prefetch)
 
-    def _receive_batches(self, subscription: Subscription, declare: Callable[[], None]) -> Iterator[list[Delivery]]:
+    def _receive_batches(
+        self, subscription: Subscription, *, declare: Callable[[], None], count_waiting: Callable[[], int]
+    ) -> Iterator[list[Delivery]]:
         due = time.monotonic() + REDECLARE_INTERVAL
         while True:
             batch = subscription.take(self._max_batch, timeout=max(0.0, due - time.monotonic()))
@@ -185,18 +193,18 @@ class _Runner:
             if batch:
                 yield batch
             if is_due and len(batch) < self._max_batch:
-                self._policy.idle()
+                self._policy.idle(count_waiting)
 
 
 def _split_by_attempts(batch: Sequence[Delivery], max_batch: int) -> Iterator[Sequence[Delivery]]:
     """Yield the batch in parts of equal attempts.
 
-    From ATTEMPTS_BEFORE_SPLITTING on, each attempt makes the first part four times smaller. Each part is followed by
-    one of twice its size.
+    From ATTEMPTS_BEFORE_SPLITTING on, each attempt halves the first part. Each part is followed by one of twice its
+    size.
     """
     for attempts, group in groupby(batch, key=_attempts_if_many):
         deliveries = list(group)
-        size = max(1, max_batch >> 2 * max(0, attempts - ATTEMPTS_BEFORE_SPLITTING + 1))
+        size = max(1, max_batch >> max(0, attempts - ATTEMPTS_BEFORE_SPLITTING + 1))
         start = 0
         while start < len(deliveries):
             yield deliveries[start : start + size]

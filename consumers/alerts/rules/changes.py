@@ -13,16 +13,18 @@ from consumers.alerts.rules.rows import row_of_rule, row_of_state, rule_of_row
 from consumers.alerts.rules.store import begin_change, find_rule, reindex_rules, replace_rule, unindex_rules
 from consumers.alerts.standing import Standing, standings
 from consumers.alerts.states import RuleState, Status
-from consumers.alerts.store import count_batch, load_feeds, save_feeds, save_states
+from consumers.alerts.store import count_batch, load_feeds, read_counters, save_feeds, save_states
 from consumers.alerts.tables import rule_states, rules, window_prices
 from consumers.alerts.watermarks import Watermark
 from shared.database.engine import writing
 from shared.errors import SettingsError
+from shared.times import utc_now
 
 
 def edit_rule(engine: Engine, name: str, terms: Terms | None, options: Options) -> Rule:
     """Store other terms and options of a rule, as `revise_rule` does. Raises SettingsError."""
     with writing(engine) as connection:
+        read_counters(connection)
         old = find_rule(connection, name)
         return revise_rule(connection, old, replace(old, terms=terms or old.terms, options=options))
 
@@ -31,7 +33,7 @@ def revise_rule(connection: Connection, old: Rule, new: Rule) -> Rule:
     """Replace a rule by one of the same id, and return it with its revision. Raises SettingsError.
 
     The rule does not fire again for what it has told already: where it is firing, it stays so for as long as its new
-    condition is true. A rule that is disabled, or was, begins afresh.
+    condition is true. A rule that is disabled, or was, begins afresh. The caller has locked the counters.
     """
     before = standings(connection, [old])[old.id] if old.enabled and new.enabled else []
     rule = replace_rule(connection, new)
@@ -43,6 +45,7 @@ def revise_rule(connection: Connection, old: Rule, new: Rule) -> Rule:
 def enable_rule(engine: Engine, name: str) -> Rule:
     """Let a disabled rule begin afresh. Raises SettingsError."""
     with writing(engine) as connection:
+        read_counters(connection)
         rule = find_rule(connection, name)
         return rule if rule.enabled else replace_rule(connection, replace(rule, enabled=True))
 
@@ -51,20 +54,30 @@ def disable_rule(engine: Engine, name: str) -> Rule:
     """Let a rule do nothing, and forget its state. Raises SettingsError."""
     with writing(engine) as connection:
         begin_change(connection)
-        rule = replace(find_rule(connection, name), enabled=False)
-        connection.execute(update(rules).where(rules.c.id == rule.id).values(enabled=False))
+        rule = find_rule(connection, name)
+        if not rule.enabled:
+            return rule
+        rule = replace(rule, enabled=False, changed_at=utc_now())
+        connection.execute(update(rules).where(rules.c.id == rule.id).values(row_of_rule(rule)))
         connection.execute(delete(rule_states).where(rule_states.c.rule_id == rule.id))
         unindex_rules(connection, [rule.id])
         return rule
 
 
-def acknowledge_rule(engine: Engine, name: str) -> list[str]:
-    """Acknowledge a rule on the symbols on which it is firing, until it is armed there. Raises SettingsError."""
+def acknowledge_rule(engine: Engine, name: str, symbol: str | None = None) -> list[str]:
+    """Acknowledge a rule where it is firing, until it is armed there: on one symbol, or on all. Return the symbols.
+
+    Raises SettingsError if it is firing nowhere.
+    """
     with writing(engine) as connection:
+        read_counters(connection)
         rule = find_rule(connection, name)
-        firing = [each for each in standings(connection, [rule])[rule.id] if each.state.status is Status.FIRING]
-        if not firing or not rule.enabled:
-            raise SettingsError(f"rule {name!r} is not firing, so there is nothing to acknowledge")
+        every = None if symbol is None else [symbol]
+        found = standings(connection, [rule], every)[rule.id] if rule.enabled else []
+        firing = [each for each in found if each.state.status is Status.FIRING and symbol in (None, each.symbol)]
+        if not firing:
+            where = "" if symbol is None else f" on {symbol}"
+            raise SettingsError(f"rule {name!r} is not firing{where}, so there is nothing to acknowledge")
         rows = [row_of_state(rule, each.symbol, replace(each.state, acknowledged=True)) for each in firing]
         save_states(connection, rows)
         return [each.symbol for each in firing]

@@ -13,7 +13,15 @@ from consumers.alerts.conditions.registry import supported_conditions
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
 from consumers.alerts.rules.changes import acknowledge_rule, disable_rule, edit_rule, enable_rule, rescale
 from consumers.alerts.rules.file_commands import add_file_commands
-from consumers.alerts.rules.listing import COLUMNS, NUMBERS, TABLE_COLUMNS, describe_facts, describe_standing, rule_rows
+from consumers.alerts.rules.listing import (
+    COLUMNS,
+    NUMBERS,
+    TABLE_COLUMNS,
+    describe_facts,
+    describe_standing,
+    joined_states,
+    rule_rows,
+)
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
 from consumers.alerts.rules.option_texts import OptionTexts, parse_later
 from consumers.alerts.rules.options import Options
@@ -152,6 +160,8 @@ def show_list(output: FormatOption = Format.TABLE) -> None:
     empty = 'no rules; add one with ./stockwire rules add NAME "AAPL crossing up 200"'
     with open_stored_alerts() as engine:
         rows = rule_rows(engine) if engine else iter(())
+        if output is Format.TABLE:
+            rows = map(joined_states, rows)
         print_rows(columns, rows, output, right=NUMBERS, empty=empty)
 
 
@@ -217,11 +227,13 @@ def silence(
     )
 
 
-def ack(name: Name) -> None:
+def ack(
+    name: Name, symbol: Annotated[str | None, typer.Argument(metavar="[SYMBOL]", help="One symbol of a * rule.")] = None
+) -> None:
     """Acknowledge a rule that is firing: it says no more until it is armed again."""
     _check_words(name)
     with open_alerts_database() as engine:
-        symbols = acknowledge_rule(engine, name)
+        symbols = acknowledge_rule(engine, name, None if symbol is None else _symbol(symbol))
     print_lines(f"acknowledged rule {name} on {', '.join(symbols[:_SYMBOLS_SHOWN])}")
 
 

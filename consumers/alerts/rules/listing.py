@@ -7,22 +7,28 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
+from consumers.alerts.feeds import SymbolFeed
+from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.store import list_rules
-from consumers.alerts.rules.wording import describe_place
+from consumers.alerts.rules.wording import describe_place, describe_state
 from consumers.alerts.standing import Standing, standings
-from consumers.alerts.states import Status
+from consumers.alerts.states import NEW
 from shared.database.engine import reading
 from shared.prices import format_price
 from shared.times import format_duration, format_instant, format_sortable, utc_now
 
 TABLE_COLUMNS = ("id", "name", "rule", "state", "since", "last_price", "distance", "fired")
 _OPTIONS = ("frequency", "for", "rearm", "on_arm", "expires", "notify", "resolved", "message")
-COLUMNS = (*TABLE_COLUMNS, "created_at", *_OPTIONS)
+COLUMNS = (*TABLE_COLUMNS, "also", "silenced_until", "created_at", *_OPTIONS)
 NUMBERS = ("id", "last_price", "distance", "fired")
 _RULES_PER_PART = 500
 # The state of a `*` rule is the first of these that it has on any symbol.
 _ORDER = ("disabled", "firing", "pending", "held", "silenced", "acknowledged", "stale", "armed", "expired")
+
+
+def joined_states(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for a table, with all states of the rule in one column."""
+    return row | {"state": ", ".join((row["state"], *row["also"]))}
 
 
 def rule_rows(engine: Engine) -> Iterator[dict[str, Any]]:
@@ -37,18 +43,23 @@ def rule_rows(engine: Engine) -> Iterator[dict[str, Any]]:
 
 
 def _row(rule: Rule, found: Sequence[Standing], now: datetime) -> dict[str, Any]:
-    words = [each.word(now) for each in found] or ["armed" if rule.enabled else "disabled"]
+    # A rule on every symbol that has seen no price is described by itself.
+    found = found or [Standing(rule, rule.terms.symbol, SymbolFeed(), NEW, None)]
     options = rule.options
-    single = found[0] if rule.terms.symbol != EVERY_SYMBOL and found else None
+    single = found[0] if found[0].symbol == rule.terms.symbol else None
+    words = [each.word(now) for each in found]
+    since = single.since(words[0]) if single else None
     return {
         "id": rule.id,
         "name": rule.name,
         "rule": str(rule.terms),
         "state": min(words, key=_ORDER.index),
-        "since": _since(single, words[0]) if single else None,
+        "since": None if since is None else format_instant(since),
         "last_price": format_price(single.price) if single and single.price is not None else None,
         "distance": f"{single.distance:+.2f}%" if single and single.distance is not None else None,
         "fired": sum(each.state.fired for each in found),
+        "also": single.words(now)[1:] if single else [],
+        "silenced_until": None if rule.silenced_until is None else format_instant(rule.silenced_until),
         "created_at": None if rule.created_at is None else format_sortable(rule.created_at),
         "frequency": str(options.frequency),
         "for": None if options.hold is None else format_duration(options.hold),
@@ -61,12 +72,6 @@ def _row(rule: Rule, found: Sequence[Standing], now: datetime) -> dict[str, Any]
     }
 
 
-def _since(standing: Standing, word: str) -> str | None:
-    """Return when the state began, if it is known: an armed rule is not followed."""
-    since = standing.state.since
-    return format_instant(since) if since is not None and word in (Status.FIRING, Status.PENDING) else None
-
-
 def describe_facts(rule: Rule) -> Iterator[str]:
     """Yield what is known of a rule beside its terms and options."""
     if rule.created_at is not None:
@@ -76,11 +81,10 @@ def describe_facts(rule: Rule) -> Iterator[str]:
 
 
 def describe_standing(standing: Standing, now: datetime) -> Iterator[str]:
-    """Yield the state of a rule on one symbol, the place of the last price, and how often the rule has fired."""
-    word, state = standing.word(now), standing.state
-    since = _since(standing, word)
-    yield word + (f" since {since}" if since else "")
+    """Yield the states of a rule on one symbol, the place of the last price, and how often the rule has fired."""
+    for word in standing.words(now):
+        yield describe_state(standing, word)
     yield describe_place(standing)
-    yield f"fired {state.fired} times" + (
-        f", last as of {format_instant(state.last_fired_at)}" if state.last_fired_at else ""
-    )
+    state = standing.state
+    times = {0: "never fired", 1: "fired once"}.get(state.fired, f"fired {state.fired} times")
+    yield times + (f", last as of {format_instant(state.last_fired_at)}" if state.last_fired_at else "")

@@ -26,7 +26,8 @@ class Terms(NamedTuple):
 class Rule:
     """Named terms with options.
 
-    `revision` numbers the change that added or edited the rule. `created_at` is the time of the first revision.
+    `revision` numbers the change that added or edited the rule. `created_at` is the time of the first revision, and
+    `changed_at` that of the last change, if the rule was edited, enabled or disabled.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Rule:
     enabled: bool = True
     silenced_until: datetime | None = None
     created_at: datetime | None = None
+    changed_at: datetime | None = None
 
     @property
     def condition(self) -> Condition:

@@ -31,6 +31,7 @@ def rule_of_row(row: Any, notify: tuple[str, ...] = ()) -> Rule:
         row["enabled"],
         row["silenced_until"],
         row["created_at"],
+        row["changed_at"],
     )
 
 
@@ -44,6 +45,7 @@ def row_of_rule(rule: Rule) -> dict[str, Any]:
         "terms": str(rule.terms),
         "revision": rule.revision,
         "created_at": rule.created_at,
+        "changed_at": rule.changed_at,
         "frequency": str(options.frequency),
         "hold": options.hold,
         "rearm": options.rearm,

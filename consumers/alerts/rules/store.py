@@ -11,7 +11,7 @@ from consumers.alerts.notifications.target_store import unknown_target
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule, Terms
 from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.rows import level_rows, row_of_rule, rule_of_row
-from consumers.alerts.store import targets_of_rules
+from consumers.alerts.store import read_counters, targets_of_rules
 from consumers.alerts.tables import (
     counters,
     metric_usage,
@@ -27,6 +27,7 @@ from shared.database.engine import reading, writing
 from shared.database.schema import insert_into
 from shared.errors import SettingsError
 from shared.prices import NOT_REAL
+from shared.times import utc_now
 
 _ROWS_PER_PART = 1000
 
@@ -59,7 +60,7 @@ def replace_rule(connection: Connection, rule: Rule) -> Rule:
 
     The caller decides about the states of the rule.
     """
-    revised = replace(rule, revision=begin_change(connection))
+    revised = replace(rule, revision=begin_change(connection), changed_at=utc_now())
     check_targets(connection, set(rule.options.notify))
     connection.execute(update(rules).where(rules.c.id == rule.id).values(row_of_rule(revised)))
     connection.execute(delete(rule_targets).where(rule_targets.c.rule_id == rule.id))
@@ -71,6 +72,7 @@ def replace_rule(connection: Connection, rule: Rule) -> Rule:
 def remove_rule(engine: Engine, name: str) -> Rule:
     """Delete a rule and keep its alerts. Raises SettingsError if there is no rule of this name."""
     with writing(engine) as connection:
+        read_counters(connection)
         rule = find_rule(connection, name)
         delete_rules(connection, [rule])
         return rule
@@ -89,6 +91,7 @@ def delete_rules(connection: Connection, gone: Sequence[Rule]) -> None:
 def silence_rule(engine: Engine, name: str, until: datetime | None) -> Rule:
     """Let alerts of a rule be sent to nobody until a time, or from now on again. Raises SettingsError."""
     with writing(engine) as connection:
+        read_counters(connection)
         rule = replace(find_rule(connection, name), silenced_until=until)
         connection.execute(update(rules).where(rules.c.id == rule.id).values(silenced_until=until))
         return rule
@@ -136,7 +139,10 @@ def _rules_after(connection: Connection, rule_id: int) -> list[Rule]:
 
 
 def begin_change(connection: Connection) -> int:
-    """Return the new revision. The counters stay locked, so changes and batches of events run one after the other."""
+    """Return the new revision. The counters stay locked, so changes and batches of events run one after the other.
+
+    A change that reads before this must lock the counters first, by `read_counters`.
+    """
     changed = update(counters).values(revision=counters.c.revision + 1).returning(counters.c.revision)
     return int(connection.execute(changed).scalar_one())
 

@@ -43,20 +43,29 @@ def describe_truth(standing: Standing) -> str:
     return "the condition is true already: the rule fires with the next price"
 
 
+def describe_state(standing: Standing, word: str) -> str:
+    """Return one of the states of a rule with the time at which it began, or ends."""
+    until = standing.rule.silenced_until
+    if word == "silenced" and until is not None:
+        return f"{word} until {format_instant(until)}"
+    since = None if word == "acknowledged" else standing.since(word)
+    return word + (f" since {format_instant(since)}" if since is not None else "")
+
+
 def explain(standing: Standing, fired: str | None, now: datetime) -> Iterator[str]:
     """Yield why the rule fired or did not with the last event. `fired` is the state of the alert that it raised."""
     yield from _explain_price(standing)
-    word = standing.word(now)
-    since = standing.state.since
-    yield f"the rule is {word}" + (f" since {format_instant(since)}" if since and word == standing.state.status else "")
-    yield from _explain_hindrance(standing, word)
+    words = standing.words(now)
+    yield f"the rule is {describe_state(standing, words[0])}"
+    for word in words:
+        yield from _explain_hindrance(standing, word)
     if standing.feed.mark is None:
         return
     yield _explain_number(standing)
     if fired is not None:
         yield f"with this price the rule raised an alert ({fired})"
     else:
-        yield f"with this price the rule did not fire: {_reason(standing, word)}"
+        yield f"with this price the rule did not fire: {_reason(standing, words[0])}"
 
 
 def _explain_price(standing: Standing) -> Iterator[str]:
@@ -85,7 +94,7 @@ def _explain_hindrance(standing: Standing, word: str) -> Iterator[str]:
     if word == "silenced" and rule.silenced_until is not None:
         yield f"until {format_instant(rule.silenced_until)} alerts are stored, but sent to nobody"
     if word == "stale":
-        yield "there is no data, as another rule tells"
+        yield f"there is no data of {standing.symbol}, as a rule `no data for` tells"
 
 
 def _explain_number(standing: Standing) -> str:

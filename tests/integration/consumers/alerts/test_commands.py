@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from consumers.alerts.tables import SCHEMA
 from shared.database.engine import open_engine
 from shared.database.schema import create_schema
 from shared.errors import SettingsError
-from shared.times import format_instant
+from shared.times import format_instant, utc_now
 from tests.event_factories import AS_OF, NOW, price_series
 
 Command = Callable[..., str]
@@ -259,7 +259,90 @@ def test_the_list_tells_state_last_price_distance_and_times_fired(stockwire: Com
     assert (row["state"], row["since"], row["last_price"], row["distance"], row["fired"]) == expected
     prices("190", start=1)
     row = rule_row(stockwire)
-    assert (row["state"], row["since"], row["last_price"], row["distance"]) == ("armed", None, "190", "+5.26%")
+    expected = ("armed", "2024-11-20T09:59:59Z", "190", "+5.26%")
+    assert (row["state"], row["since"], row["last_price"], row["distance"]) == expected
+
+
+def instant(row: dict[str, object]) -> datetime:
+    return datetime.fromisoformat(str(row["since"]))
+
+
+def test_the_list_tells_since_when_a_rule_is_armed_firing_or_disabled(stockwire: Command, prices: Prices) -> None:
+    """A rule that has not fired is armed since it was added, edited or enabled, by our clock."""
+    before = utc_now() - timedelta(seconds=1)
+    stockwire("rules", "add", "x", "AAPL above 200", "--on-arm", "wait")
+    assert before < instant(rule_row(stockwire)) <= utc_now()
+    # In one batch the rule fires, ends and fires again: the prices are one second apart.
+    prices("201", "202")
+    assert (rule_row(stockwire)["state"], instant(rule_row(stockwire))) == ("firing", AS_OF)
+    prices("190", "205", "190", "191", start=2)
+    assert (rule_row(stockwire)["state"], instant(rule_row(stockwire))) == ("armed", AS_OF + timedelta(seconds=4))
+    prices("206", start=6)
+    assert (rule_row(stockwire)["state"], instant(rule_row(stockwire))) == ("firing", AS_OF + timedelta(seconds=6))
+    for change in ("disable", "enable"):
+        before = utc_now() - timedelta(seconds=1)
+        stockwire("rules", change, "x")
+        assert before < instant(rule_row(stockwire)) <= utc_now()
+
+
+def test_states_beside_another_are_told_too(stockwire: Command, prices: Prices) -> None:
+    stockwire("rules", "add", "x", "AAPL above 200")
+    prices("201")
+    stockwire("rules", "ack", "x")
+    stockwire("rules", "silence", "x", "2030-01-01")
+    row = rule_row(stockwire)
+    assert (row["state"], row["also"]) == ("silenced", ["acknowledged", "firing"])
+    assert (row["since"], row["silenced_until"]) == ("2024-11-20T09:59:58Z", "2030-01-01T00:00:00Z")
+    assert "silenced, acknowledged, firing" in stockwire("rules", "list")
+    shown = "AAPL: silenced until 2030-01-01T00:00:00Z, acknowledged, firing since 2024-11-20T09:59:58Z, AAPL is at 201"
+    assert shown in stockwire("rules", "show", "x")
+    stockwire("rules", "add", "every", "* above 200")
+    stockwire("rules", "silence", "every", "2030-01-01")
+    assert rule_row(stockwire, "every")["state"] == "silenced"
+
+
+def test_a_rule_on_every_symbol_without_a_price_has_a_state_and_its_time(stockwire: Command) -> None:
+    stockwire("rules", "add", "x", "* above 200")
+    row = rule_row(stockwire)
+    assert (row["state"], instant(row) <= utc_now()) == ("armed", True)
+    stockwire("rules", "silence", "x", "2030-01-01")
+    row = rule_row(stockwire)
+    assert (row["state"], row["also"]) == ("silenced", ["armed"])
+
+
+def test_a_rule_is_stale_while_another_tells_that_there_is_no_data(
+    stockwire: Command, prices: Prices, url: str
+) -> None:
+    stockwire("rules", "add", "x", "AAPL above 200")
+    stockwire("rules", "add", "feed", "* no data for 30m")
+    prices("201")
+    silent(url)
+    row = rule_row(stockwire)
+    assert (row["state"], row["also"], row["since"]) == ("stale", ["firing"], "2024-11-20T10:00:03.120000Z")
+    assert rule_row(stockwire, "feed")["state"] == "firing"
+    assert "there is no data of AAPL, as a rule `no data for` tells" in stockwire("rules", "explain", "x")
+    prices("201", start=1)
+    assert (rule_row(stockwire)["state"], fired(stockwire)) == ("firing", ["201", None])
+
+
+def silent(url: str) -> None:
+    """Let an hour go by without an event."""
+    engine = open_engine(make_url(url))
+    AlertHandler(engine, lambda messages: len(list(messages)), clock=lambda: utc_now() + timedelta(hours=1)).idle()
+    engine.dispose()
+
+
+def test_a_rule_on_every_symbol_is_acknowledged_on_one_of_them_or_on_all(stockwire: Command, prices: Prices) -> None:
+    stockwire("rules", "add", "x", "* above 200")
+    prices("201")
+    prices("201", symbol="MSFT")
+    prices("199", symbol="IBM")
+    assert stockwire("rules", "ack", "x", "msft") == "acknowledged rule x on MSFT\n"
+    assert "AAPL: firing" in stockwire("rules", "show", "x")
+    assert "MSFT: acknowledged, firing since" in stockwire("rules", "show", "x")
+    with pytest.raises(SettingsError, match="not firing on IBM"):
+        stockwire("rules", "ack", "x", "IBM")
+    assert stockwire("rules", "ack", "x") == "acknowledged rule x on AAPL, MSFT\n"
 
 
 def test_states_of_a_rule(stockwire: Command, prices: Prices) -> None:
@@ -289,7 +372,7 @@ def test_states_of_a_rule(stockwire: Command, prices: Prices) -> None:
     assert state() == "expired"
 
 
-def fired(stockwire: Command) -> list[str]:
+def fired(stockwire: Command) -> list[str | None]:
     return [alert["price"] for alert in json.loads(stockwire("alerts", "--format", "json"))]
 
 

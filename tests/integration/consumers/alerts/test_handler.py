@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, delete
 from sqlalchemy.engine import URL, make_url
 
-from consumers.alerts import evaluation
+from consumers.alerts import batch as batch_module
 from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, describe_event
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, remove_rule
@@ -271,13 +271,13 @@ def test_a_failed_transaction_stores_nothing(
     events = price_series(ZIGZAG)
     handle = handler(engine, fake_broker)
     handle(events[:1])
-    raise_alerts = evaluation.raise_alerts
+    raise_alerts = batch_module.raise_alerts
 
     def fail(*arguments: object) -> None:
         raise_alerts(*arguments)  # type: ignore[arg-type]
         raise StorageUnavailable("database cannot be written now: disk full")
 
-    monkeypatch.setattr(evaluation, "raise_alerts", fail)
+    monkeypatch.setattr(batch_module, "raise_alerts", fail)
     with pytest.raises(StorageUnavailable):
         handle(events)
     assert stored(engine) == []

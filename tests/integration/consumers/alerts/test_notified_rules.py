@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.changes import rescale
-from consumers.alerts.rules.options import Options
+from consumers.alerts.rules.options import Frequency, Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, silence_rule
 from consumers.alerts.store import read_alerts
@@ -104,6 +104,24 @@ def test_held_rules_are_published_once_and_owed_to_their_targets(engine: Engine,
     assert owed(engine) == [("RULES_HELD", "chat"), ("RULES_HELD", "hook")]
     with reading(engine) as connection:
         assert connection.execute(select(pending_events)).all() == []
+
+
+def test_a_hold_concerns_no_expired_rule_and_no_rule_on_missing_data_and_tells_no_target_of_a_silenced_rule(
+    engine: Engine, broker: FakeBroker
+) -> None:
+    waiting = add_rule(engine, "waits", parse_terms("AAPL below 480"), NOW)
+    quiet = add_rule(engine, "quiet", parse_terms("AAPL below 480"), NOW, Options(notify=("chat",)))
+    silence_rule(engine, "quiet", NEXT_DAY + timedelta(hours=1))
+    owing = Options(notify=("hook",))
+    add_rule(engine, "over", parse_terms("AAPL below 480"), NOW, replace(owing, expires=NEXT_DAY))
+    add_rule(engine, "once", parse_terms("AAPL above 480"), NOW, replace(owing, frequency=Frequency(once=True)))
+    add_rule(engine, "feed", parse_terms("AAPL no data for 30m"), NOW, owing)
+    handle = handler(engine, broker)
+    handle([stock_data(price="499.23")])
+    handle([stock_data(price="129.04", as_of=NEXT_DAY)])
+    held = RulesHeld.decode(broker.messages[-1].body, NEXT_DAY)
+    assert held.rule_ids == [waiting.id, quiet.id]
+    assert owed(engine) == [("PRICE_ALERT", "hook")]
 
 
 def test_a_symbol_without_rules_is_not_held(engine: Engine, broker: FakeBroker) -> None:

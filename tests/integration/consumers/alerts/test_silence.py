@@ -141,6 +141,31 @@ def test_once_tells_one_silence_of_each_symbol(
     assert [each[1] for each in told(engine)] == ["firing"]
 
 
+def test_an_expired_rule_tells_no_silence(
+    engine: Engine, clock: FakeClock, handler: Callable[..., AlertHandler]
+) -> None:
+    """No event has a time to compare with --expires, so our clock counts."""
+    for minutes in (10, 11):
+        options = Options(expires=NOW + minutes * MINUTE)
+        add_rule(engine, f"until {minutes}", parse_terms("AAPL no data for 10m"), NOW, options)
+    clock.now += 10 * MINUTE
+    handler().idle()
+    assert [each.rule_name for each in read_alerts(engine)] == ["until 11"]
+
+
+def test_nothing_is_silent_while_events_wait_in_the_queue(
+    engine: Engine, clock: FakeClock, handler: Callable[..., AlertHandler]
+) -> None:
+    """A second consumer stands by, and gets no event while the first is busy."""
+    add_rule(engine, "feed", parse_terms("AAPL no data for 30m"), NOW)
+    clock.now += 30 * MINUTE
+    handle = handler()
+    handle.idle(lambda: 1)
+    assert told(engine) == []
+    handle.idle(lambda: 0)
+    assert [each[1] for each in told(engine)] == ["firing"]
+
+
 def sessions(_since: datetime, _until: datetime) -> list[Session]:
     """Return a session of the day of NOW, with a lunch break, and one of the next day."""
     day = NOW.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -19,6 +19,6 @@ def test_messages_with_few_attempts_stay_together() -> None:
 
 
 def test_each_attempt_makes_the_first_part_smaller_and_each_part_is_twice_the_one_before() -> None:
-    assert sizes(2000, 3) == [500, 1000, 500]
-    assert sizes(2000, 5) == [31, 62, 124, 248, 496, 992, 47]
-    assert sizes(100, 9) == [1, 2, 4, 8, 16, 32, 37]
+    assert sizes(2000, 3) == [1000, 1000]
+    assert sizes(2000, 5) == [250, 500, 1000, 250]
+    assert sizes(100, 13) == [1, 2, 4, 8, 16, 32, 37]
