@@ -112,7 +112,7 @@ def event_ids_at_201(events: Sequence[StockData]) -> list[str | None]:
 @pytest.mark.parametrize(
     ("when", "module", "path"),
     [
-        ("after", "consumers.alerts.evaluation", "raise_alerts"),
+        ("after", "consumers.alerts.batch", "raise_alerts"),
         ("before", "consumers.alerts.outbox", "_publish"),
         ("before", "consumers.alerts.outbox", "mark_published"),
         ("before", "shared.messaging.amqp.subscription", "Subscription.acknowledge"),
