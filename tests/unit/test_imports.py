@@ -38,7 +38,11 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "consumers": ("producer", "infra", "tests", "benchmarks", "examples"),
     "consumers.history": ("consumers.alerts", "consumers.web"),
     "consumers.alerts": ("consumers.history", "consumers.web"),
-    "consumers.alerts.notifications": ("consumers.alerts.batch", "consumers.alerts.evaluation", "consumers.alerts.rules"),
+    "consumers.alerts.notifications": (
+        "consumers.alerts.batch",
+        "consumers.alerts.evaluation",
+        "consumers.alerts.rules",
+    ),
     "consumers.history.queries": ("consumers.history.store", "consumers.history.handler", "consumers.history.commands"),
     "producer.market_service": PRODUCER_ENTRY_POINTS,
     "producer.backfill": PRODUCER_ENTRY_POINTS,
