@@ -6,7 +6,7 @@ import { setText } from "./components/dom.js";
 import { toast } from "./components/toast.js";
 import { HealthMonitor } from "./health.js";
 import { LiveEvents } from "./live.js";
-import { isSimulated, QuoteStore } from "./store.js";
+import { QuoteStore } from "./store.js";
 
 /**
  * What a view works with.
@@ -132,9 +132,17 @@ function showBrokenPart(health) {
   setText(line, fault ? fault.text : "");
 }
 
-/** @param {import("./store.js").Quote} quote */
-function labelSimulated(quote) {
-  if (isSimulated(quote)) /** @type {HTMLElement} */ (document.getElementById("simulated")).hidden = false;
+/**
+ * Say large that prices are simulated, as long as any is.
+ *
+ * @param {import("./store.js").Quote} quote
+ * @param {import("./store.js").Quote | undefined} before
+ */
+function labelSimulated(quote, before) {
+  if (before?.provider === quote.provider) return;
+  const label = /** @type {HTMLElement} */ (document.getElementById("simulated"));
+  label.hidden = !app.store.hasSimulated;
+  setText(label, app.store.isAllSimulated ? "Simulated prices" : "Some prices are simulated");
 }
 
 function mainElement() {

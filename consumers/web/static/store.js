@@ -31,6 +31,16 @@ export class QuoteStore {
     this.changes = new Listeners();
   }
 
+  /** True if any price is simulated. */
+  get hasSimulated() {
+    return [...this.quotes.values()].some(isSimulated);
+  }
+
+  /** True if no price is real. */
+  get isAllSimulated() {
+    return [...this.quotes.values()].every(isSimulated);
+  }
+
   /**
    * Take a row of `/v1/latest` or `/v1/watch`.
    *
@@ -87,15 +97,36 @@ export class QuoteStore {
    */
   #take(quote, isLive) {
     const before = this.quotes.get(quote.symbol);
-    if (before && before.asOf !== null) {
+    if (before?.asOf) {
       if (quote.asOf === null || quote.asOf < before.asOf) return;
       if (quote.asOf === before.asOf && (quote.observedAt ?? 0) < (before.observedAt ?? 0)) return;
       if (quote.previousClose === null && sameDay(quote.asOf, before.asOf)) quote.previousClose = before.previousClose;
-      if (quote.volume === null && quote.asOf === before.asOf) quote.volume = before.volume;
     }
     this.quotes.set(quote.symbol, quote);
     this.changes.call(quote, before, isLive);
   }
+}
+
+/**
+ * Return the quote of a symbol without a price.
+ *
+ * @param {string} symbol
+ * @returns {Quote}
+ */
+export function unknownQuote(symbol) {
+  return {
+    symbol,
+    price: null,
+    currency: null,
+    asOf: null,
+    observedAt: null,
+    provider: null,
+    volume: null,
+    previousClose: null,
+    marketState: null,
+    delayed: false,
+    interval: null,
+  };
 }
 
 /**

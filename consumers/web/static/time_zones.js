@@ -66,3 +66,17 @@ export function formatInstant(instant, zone, precision = "seconds") {
   if (precision === "milliseconds") options.fractionalSecondDigits = 3;
   return new Intl.DateTimeFormat("en-GB", options).format(instant);
 }
+
+/**
+ * Return an instant as `formatInstant` does, but without the date if it is today's.
+ *
+ * @param {number} instant - In milliseconds.
+ * @param {string} zone
+ * @param {"minutes" | "seconds" | "milliseconds"} precision
+ * @returns {string}
+ */
+export function formatRecent(instant, zone, precision) {
+  const text = formatInstant(instant, zone, precision);
+  const today = `${formatInstant(Date.now(), zone, "date")}, `;
+  return text.startsWith(today) ? text.slice(today.length) : text;
+}

@@ -9,6 +9,10 @@ import { chartTime, formatInstant } from "../time_zones.js";
 /** @typedef {{price: string, title: string, isQuiet?: boolean}} Level - A quiet one is drawn pale. */
 /** @typedef {{at: number, text: string, kind: "firing" | "resolved"}} Mark */
 
+/** A level is shown if it is at most this many times the range of the candles away from them. */
+const NEAR = 0.5;
+const LONGEST_TEXT = 28;
+
 /** @returns {Promise<any>} The module of the library. */
 export function loadChartLibrary() {
   const path = "../vendor/lightweight-charts.standalone.production.mjs";
@@ -40,7 +44,9 @@ export class CandleChart {
     /** @type {Mark[]} */
     this.marks = [];
     this.chart = library.createChart(container, this.#chartOptions());
-    this.series = this.chart.addSeries(library.CandlestickSeries, {});
+    this.series = this.chart.addSeries(library.CandlestickSeries, {
+      autoscaleInfoProvider: (/** @type {() => any} */ find) => this.#withNearLevels(find()),
+    });
     this.volumes = this.chart.addSeries(library.HistogramSeries, {
       priceScaleId: "volume",
       priceFormat: { type: "volume" },
@@ -55,6 +61,8 @@ export class CandleChart {
       const candle = this.byTime.get(time);
       if (candle) onChoose(candle);
     });
+    this.resizing = new ResizeObserver(() => this.chart.timeScale().fitContent());
+    this.resizing.observe(container);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.restyle = this.restyle.bind(this);
     this.scheme.addEventListener("change", this.restyle);
@@ -63,6 +71,7 @@ export class CandleChart {
 
   close() {
     this.scheme.removeEventListener("change", this.restyle);
+    this.resizing.disconnect();
     this.chart.remove();
   }
 
@@ -120,7 +129,7 @@ export class CandleChart {
     this.lines = levels.map(({ price, title, isQuiet }) =>
       this.series.createPriceLine({
         price: Number(price),
-        title,
+        title: shortened(title),
         color: color(isQuiet ? "--line-strong" : "--accent"),
         lineStyle: this.library.LineStyle.Dashed,
         lineWidth: 1,
@@ -144,7 +153,7 @@ export class CandleChart {
         position: mark.kind === "firing" ? "aboveBar" : "belowBar",
         shape: mark.kind === "firing" ? "arrowDown" : "circle",
         color: color(mark.kind === "firing" ? "--accent" : "--line-strong"),
-        text: mark.text,
+        text: shortened(mark.text),
       })),
     );
   }
@@ -173,6 +182,22 @@ export class CandleChart {
     this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
     this.setLevels(this.levels);
     this.setMarks(this.marks);
+  }
+
+  /**
+   * Return the range of prices that the chart shows, wide enough for levels that are near.
+   *
+   * @param {any} found - The range of the candles.
+   */
+  #withNearLevels(found) {
+    if (!found?.priceRange) return found;
+    const { minValue, maxValue } = found.priceRange;
+    const reach = (maxValue - minValue) * NEAR;
+    const near = this.levels.map(({ price }) => Number(price)).filter((price) =>
+      price >= minValue - reach && price <= maxValue + reach
+    );
+    const priceRange = { minValue: Math.min(minValue, ...near), maxValue: Math.max(maxValue, ...near) };
+    return { ...found, priceRange };
   }
 
   /** @param {Candle[]} candles */
@@ -232,7 +257,13 @@ export class CandleChart {
       },
       grid: { vertLines: { color: line }, horzLines: { color: line } },
       rightPriceScale: { borderColor: line },
-      timeScale: { borderColor: line, timeVisible: !this.isDate, secondsVisible: false, minBarSpacing: 0.2 },
+      timeScale: {
+        borderColor: line,
+        timeVisible: !this.isDate,
+        secondsVisible: false,
+        minBarSpacing: 0.1,
+        rightOffset: 2,
+      },
       crosshair: { mode: this.library.CrosshairMode.Normal },
       localization: {
         timeFormatter: (/** @type {number} */ time) =>
@@ -256,6 +287,11 @@ function drawn(candle, time) {
     low: Number(candle.low),
     close: Number(candle.close),
   };
+}
+
+/** @param {string} text */
+function shortened(text) {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text;
 }
 
 /** @param {string} price */

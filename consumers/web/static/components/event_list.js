@@ -4,7 +4,7 @@ import { read, symbolPath, withQuery } from "../api.js";
 import { element, setText } from "./dom.js";
 import { failure, notice } from "./notice.js";
 import { formatDelay, formatPrice } from "../format.js";
-import { formatInstant } from "../time_zones.js";
+import { formatInstant, formatRecent } from "../time_zones.js";
 
 const NEWEST = 20;
 const MOST_OF_SPAN = 200;
@@ -49,8 +49,8 @@ export class EventList {
             element("th", { scope: "col" }, "Price of"),
             element("th", { scope: "col", class: "number" }, "Price"),
             element("th", { scope: "col" }, "Provider"),
-            element("th", { scope: "col" }, "Observed"),
             element("th", { scope: "col", class: "number" }, "Delay"),
+            element("th", { scope: "col" }, "Observed"),
             element("th", { scope: "col" }, "Event id"),
           ),
         ),
@@ -147,7 +147,7 @@ export class EventList {
 function eventRow(row, zone) {
   const [asOf, observed] = [Date.parse(row.as_of), Date.parse(row.observed_at)];
   const isDay = row.interval !== null && row.interval !== undefined && asOf % DAY === 0;
-  const when = isDay ? formatInstant(asOf, "UTC", "date") : formatInstant(asOf, zone);
+  const when = isDay ? formatInstant(asOf, "UTC", "date") : formatRecent(asOf, zone, "seconds");
   return element(
     "tr",
     {},
@@ -160,8 +160,8 @@ function eventRow(row, zone) {
       element("span", { class: "quiet-text" }, row.currency ?? ""),
     ),
     element("td", {}, row.provider),
-    element("td", {}, formatInstant(observed, zone, "milliseconds")),
     element("td", { class: "number" }, row.interval ? "–" : formatDelay(observed - asOf)),
+    element("td", {}, formatRecent(observed, zone, "milliseconds")),
     element("td", { class: "mono" }, row.id),
   );
 }

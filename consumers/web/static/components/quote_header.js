@@ -44,7 +44,7 @@ export class QuoteHeader {
     if (!quote || quote.price === null || quote.asOf === null) return;
     setText(this.price, formatPrice(quote.price));
     setText(this.currency, quote.currency ?? "");
-    this.label.hidden = !isSimulated(quote);
+    this.label.hidden = !isSimulated(quote) || this.app.store.isAllSimulated;
     this.#writeChange(quote.price, quote.previousClose);
     const { live, health } = this.app;
     const found = staleness(quote, health.health, live.connection.state === "live", Date.now());

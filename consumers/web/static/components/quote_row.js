@@ -9,7 +9,7 @@ import { isSimulated } from "../store.js";
 const FLASH_FOR = 500; // milliseconds
 
 /** @typedef {import("../store.js").Quote} Quote */
-/** @typedef {{health: import("../health.js").Health | null, isConnected: boolean, now: number}} Context */
+/** @typedef {{health: import("../health.js").Health | null, isConnected: boolean, isAllSimulated: boolean, now: number}} Context */
 
 export class QuoteRow {
   /**
@@ -63,7 +63,7 @@ export class QuoteRow {
     setText(this.currency, quote.currency ?? "");
     setText(this.volume, formatVolume(quote.volume));
     setText(this.provider, isSimulated(quote) ? "simulated" : "");
-    this.provider.hidden = !isSimulated(quote);
+    this.provider.hidden = !isSimulated(quote) || context.isAllSimulated;
     this.#writeChange(quote);
     this.writeAge(quote, context);
   }

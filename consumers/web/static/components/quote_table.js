@@ -5,6 +5,7 @@ import { DayCourses } from "./day_courses.js";
 import { element, setAttribute } from "./dom.js";
 import { QuoteRow } from "./quote_row.js";
 import { changeInBasisPoints } from "../format.js";
+import { unknownQuote } from "../store.js";
 
 // Milliseconds.
 const WRITE_EVERY = 200;
@@ -251,16 +252,21 @@ export class QuoteTable {
   }
 
   #context() {
-    const { live, health } = this.app;
-    return { health: health.health, isConnected: live.connection.state === "live", now: Date.now() };
+    const { live, health, store } = this.app;
+    return {
+      health: health.health,
+      isConnected: live.connection.state === "live",
+      isAllSimulated: store.isAllSimulated,
+      now: Date.now(),
+    };
   }
 
   /**
    * @param {QuoteRow} row
    * @returns {Quote}
    */
-  #quote(row) {
-    return /** @type {Quote} */ (this.app.store.quotes.get(row.symbol));
+  #quote({ symbol }) {
+    return this.app.store.quotes.get(symbol) ?? unknownQuote(symbol);
   }
 
   /** @param {KeyboardEvent} event */

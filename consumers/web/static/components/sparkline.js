@@ -10,10 +10,16 @@ const MARGIN = 2;
 export class Sparkline {
   constructor() {
     this.line = svgElement("polyline", { class: "sparkline-line" });
-    this.base = svgElement("line", { class: "sparkline-base", x1: 0, x2: WIDTH });
+    this.base = svgElement("line", { class: "sparkline-base", x1: 0, x2: WIDTH, visibility: "hidden" });
     this.element = svgElement(
       "svg",
-      { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "No course yet" },
+      {
+        class: "sparkline",
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": "No course yet",
+      },
       this.base,
       this.line,
     );

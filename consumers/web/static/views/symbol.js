@@ -108,7 +108,7 @@ class SymbolView {
       const found = await this.#readFirstFilled(newest, signal, isFirst);
       if (signal.aborted) return;
       this.timeframe = found.timeframe;
-      this.#showCandles(found.candles, newest);
+      await this.#showCandles(found.candles, newest);
       await this.#readRules();
     } catch (error) {
       if (signal.aborted || this.ending.signal.aborted) return;
@@ -122,8 +122,12 @@ class SymbolView {
    * @param {AbortSignal} signal
    */
   async #readNewest(signal) {
-    const { prices } = await read(withQuery("/v1/latest", { symbols: this.symbol }), { signal });
-    this.app.store.takeRow(prices[0]);
+    const query = { symbols: this.symbol };
+    const [{ prices }, { previous_closes: closes }] = await Promise.all([
+      read(withQuery("/v1/latest", query), { signal }),
+      read(withQuery("/v1/previous-closes", query), { signal }),
+    ]);
+    this.app.store.takeRow({ ...prices[0], previous_close: closes[this.symbol] });
     return Date.parse(prices[0].as_of);
   }
 
@@ -150,10 +154,10 @@ class SymbolView {
    * @param {import("../candles.js").Candle[]} candles
    * @param {number} newest
    */
-  #showCandles(candles, newest) {
+  async #showCandles(candles, newest) {
     const { range, zone } = this.controls.choice;
     if (candles.length && this.timeframe) {
-      this.panel.showCandles(candles, zone, this.timeframe, newest);
+      await this.panel.showCandles(candles, zone, this.timeframe, newest);
     } else {
       const words = `The history has no prices of ${this.symbol} short enough for candles of ${range.words}.`;
       this.panel.showNotice(notice("empty", "No candles", `${words} Choose a longer time.`));

@@ -33,6 +33,7 @@ class WatchListView {
     this.ending = new AbortController();
     this.table = new QuoteTable(app, (symbol) => this.#remove(symbol));
     this.summary = element("p", { class: "quiet-text", role: "status" });
+    this.remark = element("p", { class: "remark", role: "status" });
     this.filter = element("input", {
       type: "search",
       placeholder: "Filter",
@@ -48,8 +49,9 @@ class WatchListView {
         "div",
         { class: "view-header" },
         element("div", {}, element("h1", {}, "Watch list"), this.summary),
-        element("div", { class: "toolbar" }, this.filter, this.#addingForm()),
+        element("div", { class: "toolbar watch-tools" }, this.filter, this.#addingForm()),
       ),
+      this.remark,
       this.content,
     );
     addEventListener("keydown", (event) => this.#key(event), { signal: this.ending.signal });
@@ -68,13 +70,32 @@ class WatchListView {
   /** Read the watch list and its newest prices. */
   async load() {
     const { signal } = this.ending;
+    const prices = this.#loadPrices(signal);
     try {
       const { symbols } = await read("/v1/watch", { signal });
-      for (const row of symbols) this.app.store.takeRow(row);
+      await prices;
       this.#show(symbols.map((/** @type {{symbol: string}} */ row) => row.symbol));
     } catch (error) {
       if (signal.aborted) return;
       this.content.replaceChildren(failure("The watch list could not be loaded", error, () => this.load()));
+    }
+  }
+
+  /**
+   * Read the newest prices and previous closes. Without a history the watch list is shown all the same, with the reason.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #loadPrices(signal) {
+    try {
+      const [{ prices }, { previous_closes: closes }] = await Promise.all([
+        read("/v1/latest", { signal }),
+        read("/v1/previous-closes", { signal }),
+      ]);
+      for (const row of prices) this.app.store.takeRow({ ...row, previous_close: closes[row.symbol] });
+      setText(this.remark, "");
+    } catch (error) {
+      if (!signal.aborted) setText(this.remark, /** @type {Error} */ (error).message);
     }
   }
 
