@@ -6,14 +6,13 @@ from typing import Any, NamedTuple, Protocol
 
 from pamqp import commands
 
-from shared.messaging.amqp.codec import Ack, Body, Deliver, Header
-from shared.messaging.messages import DroppedBody
+from shared.messaging.amqp.codec import SMALL_BODY, SMALL_PROPERTIES, Ack, Body, Deliver, Header
+from shared.messaging.messages import Delivery, DroppedBody
 
-# Bytes. Messages up to both sizes are not counted, because the prefetch limits their number.
-_SMALL_BODY = 2048
-_SMALL_PROPERTIES = 512
 # Decoded properties take up to this many times the memory of their encoding: each empty value is a Python object.
 _DECODED_PROPERTIES = 32
+# Frames that need no others.
+_WHOLE = frozenset((Delivery, Ack, commands.Basic.Nack))
 
 
 class MakeMessage(Protocol):
@@ -48,21 +47,21 @@ def message_assembler(
     def on_frame(frame: Any) -> None:
         nonlocal method, header, small_size
         kind = frame.__class__
-        if kind is Body:
+        if kind in _WHOLE:
+            put(frame)
+        elif kind is Body:
             if len(frame.value) == small_size:
                 put(make_message(method, header, frame.value))
             else:
                 add_part(frame.value)
         elif kind is Header:
             header = frame
-            is_small = frame.body_size <= _SMALL_BODY and len(frame.payload) <= _SMALL_PROPERTIES
+            is_small = frame.body_size <= SMALL_BODY and len(frame.payload) <= SMALL_PROPERTIES
             small_size = frame.body_size if is_small else -1
             if not frame.body_size:
                 add_part(b"")
         elif kind is Deliver or kind is commands.Basic.Return:
             method = frame
-        elif kind is Ack or kind is commands.Basic.Nack:
-            put(frame)
         else:
             put_other(frame)
 

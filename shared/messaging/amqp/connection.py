@@ -180,9 +180,9 @@ class Connection(amqpstorm.Connection):
     def _read_buffer(self, data_in: bytes) -> bytes:
         """Hand every whole frame to its channel, and return the bytes after the last whole frame."""
         read = 0
+        self.heartbeat.register_read()
         for end, channel_id, frame in split_frames(data_in):
             read = end
-            self.heartbeat.register_read()
             if channel_id == 0:
                 self._on_connection_frame(frame)
             elif channel_id in self._channels:

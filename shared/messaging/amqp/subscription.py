@@ -22,7 +22,7 @@ class Subscription:
     def __init__(self, connection: Connection, channel: Channel) -> None:
         self._connection = connection
         self._channel = channel
-        self._frames = FrameQueue(connection, channel, _make_delivery, max_body=MAX_BODY, bounded=True)
+        self._frames = FrameQueue(connection, channel, make_delivery, max_body=MAX_BODY, bounded=True)
         self._consumer_tag = ""
         self._cancel_with_next_ack = False
 
@@ -80,7 +80,8 @@ class Subscription:
             self._cancel_with_next_ack = False
 
 
-def _make_delivery(method: Deliver, header: Header, body: bytes, dropped: DroppedBody | None = None) -> Delivery:
+def make_delivery(method: Deliver, header: Header, body: bytes, dropped: DroppedBody | None = None) -> Delivery:
+    """Return a delivery whose frames were taken one by one."""
     return Delivery(
         method.delivery_tag, method.exchange, method.routing_key, body, header.properties, method.redelivered, dropped
     )

@@ -1,6 +1,7 @@
 """The codec's frames, compared with the frames of pamqp."""
 
 import struct
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,12 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from shared.messaging.amqp.codec import encode_content, encode_publish, split_frames
+from shared.events import MAX_BODY
+from shared.messaging.amqp.assembly import LargeMessage, message_assembler
+from shared.messaging.amqp.codec import SMALL_BODY, encode_content, encode_publish, split_frames
 from shared.messaging.amqp.properties import encode_properties
+from shared.messaging.amqp.subscription import make_delivery
+from shared.messaging.messages import Delivery
 from tests.event_factories import property_test
 
 EXCHANGES = st.text("abc._-", max_size=60)
@@ -46,6 +51,27 @@ def pamqp_properties(properties: dict[str, Any]) -> commands.Basic.Properties:
     return commands.Basic.Properties(**renamed)
 
 
+def parts(deliver: commands.Basic.Deliver, properties: dict[str, Any], body: bytes) -> list[Any]:
+    return [deliver, ContentHeader(body_size=len(body), properties=pamqp_properties(properties)), ContentBody(body)]
+
+
+def content(channel_id: int, deliver: commands.Basic.Deliver, properties: dict[str, Any], body: bytes) -> bytes:
+    return b"".join(frame.marshal(each, channel_id) for each in parts(deliver, properties, body))
+
+
+def deliveries(found: Iterable[tuple[int, int, Any]]) -> list[Delivery]:
+    """Return the deliveries of these frames."""
+    whole: list[Delivery] = []
+
+    def put(item: Any) -> None:
+        whole.append(item.message if isinstance(item, LargeMessage) else item)
+
+    on_frame = message_assembler(make_delivery, MAX_BODY, put, lambda frame: pytest.fail(f"unexpected: {frame}"))
+    for _, _, each in found:
+        on_frame(each)
+    return whole
+
+
 @property_test
 @given(exchange=EXCHANGES, key=SHORT, mandatory=st.booleans(), properties=PROPERTIES, body=st.binary(max_size=300))
 def test_a_publish_is_encoded_as_pamqp_encodes_it(
@@ -73,20 +99,49 @@ def test_a_delivery_from_pamqp_is_decoded_wherever_the_data_is_cut(
     exchange: str, key: str, tag: int, again: bool, properties: dict[str, Any], body: bytes, cut: int
 ) -> None:
     deliver = commands.Basic.Deliver("consumer", tag, again, exchange, key)
-    header = ContentHeader(body_size=len(body), properties=pamqp_properties(properties))
-    data = b"".join(frame.marshal(each, 7) for each in (deliver, header, ContentBody(body), Heartbeat()))
+    data = content(7, deliver, properties, body) + frame.marshal(Heartbeat(), 0)
     first = list(split_frames(data[:cut]))
     rest = data[first[-1][0] if first else 0 :]
-    found = first + list(split_frames(rest))
-    assert [channel_id for _, channel_id, _ in found] == [7, 7, 7, 0]
-    read_deliver, read_header, read_body, heartbeat = (each for _, _, each in found)
-    assert (read_deliver.delivery_tag, read_deliver.redelivered) == (tag, again)
-    assert (read_deliver.exchange, read_deliver.routing_key) == (exchange, key)
-    assert (read_header.body_size, read_body.value) == (len(body), body)
-    assert isinstance(heartbeat, Heartbeat)
+    *found, heartbeat = first + list(split_frames(rest))
+    assert heartbeat[1] == 0
+    assert isinstance(heartbeat[2], Heartbeat)
+    assert {channel_id for _, channel_id, _ in found} == {7}
+    [delivery] = deliveries(found)
     kept = properties.keys() - {"priority", "correlation_id", "reply_to", "expiration", "user_id"}
     expected = {name: properties[name] for name in kept}
-    assert read_header.properties == expected
+    assert delivery == Delivery(tag, exchange, key, body, expected, again)
+
+
+def test_the_frames_of_a_small_delivery_are_taken_together_and_those_of_two_channels_apart() -> None:
+    deliver = commands.Basic.Deliver("consumer", 1, False, "market_data", "stock.X.price")
+    whole = content(7, deliver, {"message_id": "1"}, b"body")
+    [(end, channel_id, delivery)] = split_frames(whole)
+    assert (end, channel_id, delivery.body) == (len(whole), 7, b"body")
+    method, *others = [frame.marshal(each, 7) for each in parts(deliver, {}, b"body")]
+    mixed = method + frame.marshal(Heartbeat(), 0) + b"".join(others)
+    assert [channel_id for _, channel_id, _ in split_frames(mixed)] == [7, 0, 7, 7]
+    wrong = method + b"".join(frame.marshal(each, 8) for each in parts(deliver, {}, b"body")[1:])
+    assert [channel_id for _, channel_id, _ in split_frames(wrong)] == [7, 8, 8]
+
+
+@pytest.mark.parametrize("size", [2048, 2049])
+@pytest.mark.parametrize("length", [255, 600])
+def test_a_delivery_of_any_size_is_assembled(size: int, length: int) -> None:
+    deliver = commands.Basic.Deliver("consumer", 1, False, "market_data", "stock.X.price")
+    properties = {"headers": dict.fromkeys("abc", "x" * (length // 3))}
+    found = list(split_frames(content(7, deliver, properties, b"x" * size)))
+    assert len(found) == (1 if size <= SMALL_BODY and length == 255 else 3)
+    [delivery] = deliveries(found)
+    assert (delivery.body, delivery.properties) == (b"x" * size, properties)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_delivery_with_a_wrong_end_of_a_frame_is_rejected(part: int) -> None:
+    deliver = commands.Basic.Deliver("consumer", 1, False, "market_data", "stock.X.price")
+    frames = [frame.marshal(each, 7) for each in parts(deliver, {}, b"body")]
+    frames[part] = frames[part][:-1] + b"\0"
+    with pytest.raises(ValueError, match="the end marker is missing"):
+        list(split_frames(b"".join(frames)))
 
 
 @pytest.mark.parametrize("multiple", [True, False])
