@@ -7,7 +7,7 @@ from consumers.web.answers import Answers
 from consumers.web.history_database import HistoryDatabase
 from consumers.web.page import serve_page
 from consumers.web.problems import describe_problems
-from consumers.web.routes import candles, latest, previous_closes, prices, probes, provenance, symbols
+from consumers.web.routes import candles, latest, previous_closes, prices, probes, provenance, symbols, watch
 from consumers.web.security import authorize, guard
 from consumers.web.services import Services
 from shared.settings import Settings
@@ -15,7 +15,7 @@ from shared.settings import Settings
 # Bytes.
 MAX_BODY = 64 * 1024
 
-_ROUTES = (latest, prices, candles, symbols, previous_closes, provenance)
+_ROUTES = (latest, prices, candles, symbols, previous_closes, provenance, watch)
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from consumers.alerts.seeding import PastPrices
 
 
-class WatchedSymbol(NamedTuple):
+@dataclass(frozen=True)
+class WatchedSymbol:
     """A symbol on the watch list. `source` is `setting` for one of STOCKWIRE_SYMBOLS, or `added`."""
 
     symbol: str
