@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from consumers.history.gap_detection import DAY, Gap, resolution_of, tolerance
 from consumers.history.queries.gaps import gaps_by_symbol, history_database, is_stored, symbols_without_prices
+from infra.found_splits import collecting_splits
 from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill
 from producer.backfill.time_ranges import TimeRange, total_duration
@@ -96,6 +97,7 @@ def publish_history(
             stop=stop,
         ) as publisher,
         progress_bar("backfilling", total_seconds) as progress,
+        collecting_splits() as store_splits,
     ):
         work = Backfill(
             providers=providers,
@@ -105,6 +107,7 @@ def publish_history(
             print_line=progress.print_line,
             on_progress=lambda covered: progress.advance(covered.total_seconds()),
             state=state if resumable else None,
+            on_splits=store_splits,
         )
         publisher.publish(())  # connects
         try:

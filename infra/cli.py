@@ -15,7 +15,7 @@ COMMANDS = {
         "Run", "producer.commands:sync", "Fetch prices and publish them now. Exits 1 if any symbol failed."
     ),
     "replay": LazyCommand(
-        "Run", "producer.replay_command:replay", "Publish recorded prices as events. Exits 1 if any row was skipped."
+        "Run", "infra.replay:replay", "Publish recorded prices as events. Exits 1 if any row was skipped."
     ),
     "backfill": LazyCommand(
         "Run",

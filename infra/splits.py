@@ -22,30 +22,34 @@ from shared.splits import Split
 
 def store_splits(found: Sequence[Split], source: str) -> None:
     """Store splits in the history, and let the alerts know all splits of their symbols. Raises StorageError."""
-    with _open_history() as engine:
-        save_splits(engine, found, source)
-        _tell_alerts(engine, {split.symbol for split in found})
+    with open_databases() as (history, alerts):
+        store_in(history, alerts, found, source)
 
 
 def remove_known_split(symbol: str, day: date) -> bool:
     """Remove a split from both databases. Return False if there is none. Raises StorageError."""
-    with _open_history() as engine:
-        is_removed = remove_split(engine, symbol, day)
-        _tell_alerts(engine, [symbol])
+    with open_databases() as (history, alerts):
+        is_removed = remove_split(history, symbol, day)
+        _tell_alerts(history, alerts, [symbol])
         return is_removed
 
 
 @contextmanager
-def _open_history() -> Iterator[Engine]:
-    with opened(load_settings().history_url.engine_url) as engine:
-        create_schema(engine, SCHEMA)
-        yield engine
+def open_databases() -> Iterator[tuple[Engine, Engine]]:
+    """Yield the databases of history and alerts, created or migrated if necessary. Raises StorageError."""
+    with opened(load_settings().history_url.engine_url) as history, open_alerts_database() as alerts:
+        create_schema(history, SCHEMA)
+        yield history, alerts
 
 
-def _tell_alerts(history: Engine, symbols: Collection[str]) -> None:
-    known = load_splits(history, symbols)
-    with open_alerts_database() as alerts:
-        replace_known_splits(alerts, symbols, known)
+def store_in(history: Engine, alerts: Engine, found: Sequence[Split], source: str) -> None:
+    """Do the work of `store_splits` in open databases."""
+    save_splits(history, found, source)
+    _tell_alerts(history, alerts, {split.symbol for split in found})
+
+
+def _tell_alerts(history: Engine, alerts: Engine, symbols: Collection[str]) -> None:
+    replace_known_splits(alerts, symbols, load_splits(history, symbols))
 
 
 splits = build_splits(store_splits, remove_known_split)

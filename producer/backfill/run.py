@@ -22,6 +22,7 @@ from shared.errors import (
 )
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
+from shared.splits import Split
 from shared.symbols import join_names
 from shared.times import EPOCH, format_instant, utc_now
 
@@ -37,9 +38,10 @@ class Backfill:
     """A backfill; `remaining` has the time ranges of each symbol that are not published yet.
 
     Each provider is asked for what the providers before it could not deliver. `print_line` gets lines for people, and
-    `on_progress` the time that was covered. With `state`, the progress is saved, so that an interrupted backfill can
-    resume. Afterwards `symbol_errors` has the errors of each failed symbol by provider, `provider_errors` the rate
-    limit or rejected key that ended a provider's part, and `resumed` the symbols of which some was published before.
+    `on_progress` the time that was covered. `on_splits` gets the splits that a provider tells, and its name, before the
+    prices are published. With `state`, the progress is saved, so that an interrupted backfill can resume. Afterwards
+    `symbol_errors` has the errors of each failed symbol by provider, `provider_errors` the rate limit or rejected key
+    that ended a provider's part, and `resumed` the symbols of which some was published before.
     """
 
     providers: Sequence[HistoricalProvider]
@@ -50,6 +52,7 @@ class Backfill:
     on_progress: Callable[[timedelta], None]
     state: Engine | None = None
     clock: Callable[[], datetime] = utc_now
+    on_splits: Callable[[Sequence[Split], str], None] = lambda _splits, _provider: None
     symbol_errors: dict[str, dict[str, ProviderError]] = field(default_factory=dict, init=False)
     provider_errors: dict[str, ProviderError] = field(default_factory=dict, init=False)
     resumed: set[str] = field(default_factory=set, init=False)
@@ -126,7 +129,10 @@ class Backfill:
                 continue
             if quotes is None:
                 return
-            wanted = [each for each in quotes if self._is_wanted(symbol, each.as_of)]
+            if splits := [each for each in quotes if isinstance(each, Split)]:
+                self.on_splits(splits, provider.name)
+            bars = [each for each in quotes if not isinstance(each, Split)]
+            wanted = [each for each in bars if self._is_wanted(symbol, each.as_of)]
             if not self.history.publish(provider.name, symbol, wanted, stop):
                 return
             self._complete_window(provider, symbol, window)
@@ -136,7 +142,7 @@ class Backfill:
 
     def _fetch_window(
         self, provider: HistoricalProvider, symbol: str, window: TimeRange, stop: Stop
-    ) -> Sequence[Quote | InvalidBar] | None:
+    ) -> Sequence[Quote | InvalidBar | Split] | None:
         """Return the prices of a window, or None if a stop is requested. Raises ProviderError."""
         for _ in range(MAX_RATE_LIMIT_WAITS):
             if stop.requested:

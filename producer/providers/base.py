@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from shared.errors import ProviderError
+from shared.splits import Split
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,11 @@ class HistoricalProvider(Provider, Protocol):
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
-    ) -> Sequence[Quote | InvalidBar]:
+    ) -> Sequence[Quote | InvalidBar | Split]:
         """Return the prices with since <= as_of < until (UTC), oldest first; there are none without trading.
 
-        Bars that are unusable come last. A provider without any usable bar raises ProviderError instead.
+        Prices are as traded. The splits that the provider tells, of any time, come first. Bars that are unusable come
+        last. A provider without any usable bar raises ProviderError instead.
 
         A price is the close of its bar. The `as_of` of a five-minute bar is its end, and that of a daily bar is
         midnight UTC of its date. A bar that has not ended is left out. Raises ProviderError.

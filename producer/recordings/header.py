@@ -23,6 +23,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "high": ("high",),
     "low": ("low",),
     "previous_close": ("previous_close", "prev_close", "prevclose"),
+    "split": (
+        "split",
+        "splits",
+        "stock_splits",
+        "split_coefficient",
+        "split_ratio",
+        "split_factor",
+        "splitfactor",
+    ),
 }
 _FIELDS = {name: field for field, names in NAMES.items() for name in names}
 # A time of day if a date stands beside it.
@@ -57,6 +66,7 @@ class Columns(NamedTuple):
     high: int
     low: int
     previous_close: int
+    split: int
     interval: int
 
     def time_text(self, row: Sequence[str]) -> str:
@@ -140,6 +150,7 @@ def _checked(header: Sequence[str], names: Sequence[str], places: dict[str, int]
         high=places["high"],
         low=places["low"],
         previous_close=places["previous_close"],
+        split=places["split"],
         interval=names.index(_INTERVAL) if _INTERVAL in names and names[time] == _AS_OF else -1,
     )
 

@@ -1,10 +1,12 @@
-"""Prices and volumes as files have them: with thousands separators, exponents, dollar signs and the noise of floats."""
+"""Numbers as files have them: with thousands separators, exponents, dollar signs and the noise of floats."""
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 
 from shared.float_noise import remove_float_noise
 from shared.prices import read_price
+from shared.split_ratios import read_split_ratio
 
 # Text for a value that is not known.
 MISSING = frozenset({"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "<na>", "nil"})
@@ -70,6 +72,14 @@ def read_recorded_volume(text: str, *, decimal_comma: bool = False) -> int | Non
     except ValueError:
         return None
     return _at_most(int(Decimal(plain) * _TIMES[match[2].lower()])) if plain else None
+
+
+def read_recorded_split(text: str, *, decimal_comma: bool = False) -> Fraction | None:
+    """Return the new shares per old share, or None if there is no split: nothing, 0 or 1. Raises ValueError."""
+    if text.strip().lower() in MISSING:
+        return None
+    is_comma = decimal_comma and _ANY_DECIMAL_COMMA.fullmatch(text.strip())
+    return read_split_ratio(text.replace(",", ".") if is_comma else text)
 
 
 def _at_most(volume: int) -> int | None:

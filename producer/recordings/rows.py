@@ -4,11 +4,17 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 from producer.recordings.header import Columns
-from producer.recordings.numbers import read_optional_price, read_recorded_price, read_recorded_volume
+from producer.recordings.numbers import (
+    read_optional_price,
+    read_recorded_price,
+    read_recorded_split,
+    read_recorded_volume,
+)
 from producer.recordings.options import ReadingOptions, parse_bar_interval
 from producer.recordings.text import describe_byte
 from producer.recordings.times import make_time_reader
@@ -32,7 +38,8 @@ Warn = Callable[[str], None]
 class RecordedPrice(NamedTuple):
     """A recorded price: `as_of` in UTC, exact prices, and None for what the file does not say.
 
-    With `interval` the price is the close of a bar of that length.
+    With `interval` the price is the close of a bar of that length. `split` is the number of shares that one share has
+    become on the day of the price.
     """
 
     line: int
@@ -46,6 +53,7 @@ class RecordedPrice(NamedTuple):
     low: Decimal | None
     previous_close: Decimal | None
     interval: str | None = None
+    split: Fraction | None = None
 
 
 class InvalidRow(NamedTuple):
@@ -67,11 +75,13 @@ class RowReader:
         self._price = lru_cache(_CACHE_SIZE)(partial(read_recorded_price, decimal_comma=decimal_comma))
         self._optional = lru_cache(_CACHE_SIZE)(partial(read_optional_price, decimal_comma=decimal_comma))
         self._volume = partial(read_recorded_volume, decimal_comma=decimal_comma)
+        self._split = lru_cache(_CACHE_SIZE)(partial(read_recorded_split, decimal_comma=decimal_comma))
         self._symbol = lru_cache(_CACHE_SIZE)(read_symbol)
         self._currency = lru_cache(_CACHE_SIZE)(read_currency)
         self._latest = now + CLOCK_TOLERANCE
         self._warn = warn
         self._unknown: set[str] = set()
+        self._bad_splits = 0
         self._fixed_symbol = options.symbol
         self._interval = options.interval
         self._own_interval = lru_cache(_CACHE_SIZE)(_read_interval)
@@ -109,6 +119,7 @@ class RowReader:
             low,
             self._read_optional(row, columns.previous_close),
             interval,
+            self._read_split(row[columns.split], line) if columns.split >= 0 else None,
         )
 
     def _read_price(self, text: str, name: str) -> Decimal:
@@ -136,6 +147,16 @@ class RowReader:
 
     def _read_optional(self, row: Sequence[str], place: int) -> Decimal | None:
         return self._optional(row[place]) if place >= 0 and len(row[place]) <= MAX_VALUE else None
+
+    def _read_split(self, text: str, line: int) -> Fraction | None:
+        """Return the ratio of a split; one that cannot be read is named, and costs nothing else."""
+        try:
+            return self._split(text[:MAX_VALUE])
+        except ValueError as error:
+            self._bad_splits += 1
+            if self._bad_splits <= _MAX_UNKNOWN:
+                self._warn(f"line {line}: its price is read, but not its split: {error}")
+            return None
 
     def _read_currency(self, text: str) -> str | None:
         code, is_unknown = self._currency(text[:MAX_VALUE])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,8 +14,12 @@ _SPARK = "/v8/finance/spark"
 _DAY = 86_400
 
 
-def answer(request: Request, prices: Mapping[str, str]) -> Answer:
-    """Return the answer for prices by our spelling of the symbols; all past bars have the same price."""
+def answer(request: Request, prices: Mapping[str, str], splits: Mapping[int, int] = MappingProxyType({})) -> Answer:
+    """Return the answer for prices by our spelling of the symbols; all past bars have the same price.
+
+    Past prices are divided by the later `splits` (new shares for one, by Unix time), of which an answer tells those of
+    its time.
+    """
     known = {yahoo_symbol(symbol): float(price) for symbol, price in prices.items()}
     if not request.headers.get("user-agent", "").startswith("Mozilla/5.0"):
         return Answer("Edge: Too Many Requests", 429)
@@ -26,7 +31,10 @@ def answer(request: Request, prices: Mapping[str, str]) -> Answer:
     if symbol not in known:
         return _error("chart", "No data found, symbol may be delisted")
     starts = _starts(request.query) if "period1" in request.query else [int(time.time())]
-    return Answer({"chart": {"result": [_chart(symbol, known[symbol], starts)], "error": None}})
+    chart = _chart(symbol, known[symbol], starts)
+    if "period1" in request.query:
+        chart["events"] = {"splits": _splits_within(request.query, splits)}
+    return Answer({"chart": {"result": [chart], "error": None}})
 
 
 def _chart(symbol: str, price: float, starts: Sequence[int]) -> dict[str, Any]:
@@ -34,6 +42,11 @@ def _chart(symbol: str, price: float, starts: Sequence[int]) -> dict[str, Any]:
     table = {"open": column, "high": column, "low": column, "close": column, "volume": [1_000] * len(starts)}
     columns = {"timestamp": list(starts), "indicators": {"quote": [table]}}
     return {"meta": _meta(symbol, price), **(columns if starts else {"indicators": {"quote": [{}]}})}
+
+
+def _splits_within(query: Mapping[str, str], splits: Mapping[int, int]) -> dict[str, Any]:
+    told = range(int(query["period1"]), int(query["period2"]))
+    return {str(at): {"date": at, "numerator": new, "denominator": 1} for at, new in splits.items() if at in told}
 
 
 def _meta(symbol: str, price: float) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from shared.accounts import Account
 from shared.database.engine import reading, writing
 from shared.errors import NoPrices, StorageUnavailable
 from shared.setting_names import PREFIX
+from shared.splits import Split
 from shared.times import format_instant, utc_now
 
 log = logging.getLogger(__name__)
@@ -130,16 +131,19 @@ class HistoricalHttpProvider(HttpProvider):
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
-    ) -> Sequence[Quote | InvalidBar]:
+    ) -> Sequence[Quote | InvalidBar | Split]:
         """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
-        request = self.api.history_request(symbol, interval, since, until)
+        asked_until = max(until, self.clock()) if self.api.asks_up_to_now else until
+        request = self.api.history_request(symbol, interval, since, asked_until)
         timeouts = replace(self.timeouts, call=self.timeouts.history)
         with self._open(timeouts, MAX_HISTORY_BODY) as (quota, sender):
             quota.reserve(1)
             try:
-                found = sender.send(request, 1)
+                answered = sender.send(request, 1)
             except NoPrices:
-                found = []
+                answered = []
+        splits = [each for each in answered if isinstance(each, Split)]
+        found = [each for each in answered if not isinstance(each, Split)]
         now = self.clock()
         # `as_of` is the beginning of a daily bar, and the end of a five-minute bar.
         ended = now - (interval.length if interval is Interval.DAY else _MAX_DELAY)
@@ -147,7 +151,7 @@ class HistoricalHttpProvider(HttpProvider):
         wanted = [each for each in found if each.as_of is None or since <= each.as_of < until]
         by_time = {each.as_of: each for each in wanted if isinstance(each, Quote) and each.as_of <= ended}
         invalid = [each for each in wanted if isinstance(each, InvalidBar)]
-        return [*(by_time[moment] for moment in sorted(by_time)), *invalid]
+        return [*splits, *(by_time[moment] for moment in sorted(by_time)), *invalid]
 
 
 def _refuse_future(bar: Quote | InvalidBar, latest: datetime) -> Quote | InvalidBar:

@@ -39,7 +39,7 @@ def read_price(value: Json, field: str = "price") -> Decimal:
     """Return a price from a number or text. Raises InvalidResponse for null, zero, a negative number or NaN."""
     try:
         if isinstance(value, str):
-            number = _to_number(value)
+            number = to_number(value)
             return read_decimal(value) if number is None else _read_number(number)
         if isinstance(value, Decimal):
             return _read_number(value)
@@ -72,12 +72,12 @@ def is_missing(value: Json) -> bool:
     """Return True for null, zero and text without a digit such as `N/A`, which stand for an unknown number."""
     if isinstance(value, str) and not any(each.isdigit() for each in value):
         return True
-    return value is None or _to_number(value) == 0
+    return value is None or to_number(value) == 0
 
 
 def read_volume(value: Json) -> int | None:
     """Return the number of whole shares, with a fraction cut off, or None if it is missing or invalid."""
-    number = _to_number(value)
+    number = to_number(value)
     if number is None or number.is_signed() or number.adjusted() > _MAX_EXPONENT:
         return None
     shares = int(number) if number.adjusted() >= 0 else 0
@@ -100,7 +100,7 @@ def read_unix_time(value: Json, field: str = "time", *, since_1970: bool = False
 
     With `since_1970`, a number of fewer digits is an earlier time in seconds. Raises InvalidResponse.
     """
-    number = _to_number(value)
+    number = to_number(value)
     try:
         if number is None or not 1 <= number < _TOO_LATE:
             raise ValueError
@@ -144,7 +144,7 @@ def _require_since_1970(moment: datetime, text: Json, field: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _to_number(value: Json) -> Decimal | None:
+def to_number(value: Json) -> Decimal | None:
     """Return the exact number of a JSON number or of text, or None for anything else."""
     if isinstance(value, str):
         text = value.strip()

@@ -26,6 +26,7 @@ from shared.messaging.messages import Delivery
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 from shared.signals import Stop
+from shared.splits import Split
 from shared.times import utc_now
 from tests.queues import declare, taken, waiting
 
@@ -161,6 +162,20 @@ def test_a_replay_that_is_stopped_has_counted_what_it_published(broker: BrokerAd
         run = Replay(recording, publisher, lambda _row: None, lambda _position: stop.request(), rate=0.5)
         run.run(stop)
     assert run.published == 1
+
+
+def test_the_splits_of_a_file_are_passed_on_before_the_prices(broker: BrokerAddress, tmp_path: Path) -> None:
+    queue = declare(broker)
+    path = tmp_path / "splits.csv"
+    path.write_text("date,symbol,close,split\n2020-08-28,AAPL,499.23,1\n2020-08-31,AAPL,129.04,4\n")
+    passed: list[tuple[list[str], str, int]] = []
+
+    def on_splits(splits: Sequence[Split], source: str) -> None:
+        passed.append(([f"{each.symbol} {each.day} {each.ratio}" for each in splits], source, waiting(broker, queue)))
+
+    run, _ = play(broker, path, on_splits=on_splits)
+    assert run.published == 2
+    assert passed == [(["AAPL 2020-08-31 4:1"], "file", 0)]
 
 
 def test_the_rows_before_a_truncation_are_published(broker: BrokerAddress, csv: Path) -> None:

@@ -52,6 +52,7 @@ class AlphaVantage:
     name: ClassVar[str] = "alphavantage"
     display_name: ClassVar[str] = "Alpha Vantage"
     credit_per_symbol: ClassVar[bool] = False
+    asks_up_to_now: ClassVar[bool] = False
 
     plan: Account
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
 from shared.accounts import Account
 from shared.errors import ProviderError
+from shared.splits import Split
 
 # JSON as `parsing.parse_json` returns it, with numbers as int and Decimal.
 Json = Any
@@ -37,8 +38,11 @@ class QuoteRequest(Request[QuoteResults]):
 
 
 @dataclass(frozen=True)
-class HistoryRequest(Request[Sequence[Quote | InvalidBar]]):
-    """A request for past prices of one symbol. `read` returns them in any order, and may return more than asked for."""
+class HistoryRequest(Request[Sequence[Quote | InvalidBar | Split]]):
+    """A request for past prices of one symbol. `read` returns them in any order, and may return more than asked for.
+
+    The splits of the symbol are among them if the provider tells any.
+    """
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,11 @@ class Api(Protocol):
 @runtime_checkable
 class HistoricalApi(Api, Protocol):
     """An API that also has past prices."""
+
+    @property
+    def asks_up_to_now(self) -> bool:
+        """Return True if a request must reach up to now, because prices before a split are divided by its ratio."""
+        ...
 
     def max_range(self, interval: Interval) -> timedelta:
         """Return the longest time range of one request. Raises ProviderError if the API lacks the interval."""

@@ -42,6 +42,7 @@ class Massive:
     batch_size: ClassVar[int] = 250
     credit_per_symbol: ClassVar[bool] = False
     requests_per_second: ClassVar[float | None] = None
+    asks_up_to_now: ClassVar[bool] = False
 
     def authenticate(self, account: Account) -> RequestAuth:
         return RequestAuth(headers={"Authorization": f"Bearer {account.key}"})

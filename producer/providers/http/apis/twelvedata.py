@@ -51,6 +51,7 @@ class TwelveData:
     batch_size: ClassVar[int] = 120
     credit_per_symbol: ClassVar[bool] = True
     requests_per_second: ClassVar[float | None] = None
+    asks_up_to_now: ClassVar[bool] = False
 
     def authenticate(self, account: Account) -> RequestAuth:
         host = urlsplit(account.url).hostname or ""

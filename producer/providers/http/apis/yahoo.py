@@ -35,6 +35,8 @@ class Yahoo:
     batch_size: ClassVar[int] = 20
     credit_per_symbol: ClassVar[bool] = False
     requests_per_second: ClassVar[float | None] = None
+    # Past prices are divided by the splits up to today.
+    asks_up_to_now: ClassVar[bool] = True
 
     def authenticate(self, account: Account) -> RequestAuth:  # noqa: ARG002
         return RequestAuth(headers={"User-Agent": _USER_AGENT, "Accept": "application/json"})
@@ -71,7 +73,7 @@ class Yahoo:
         later = interval.length if interval is Interval.DAY else timedelta()
         first, last = (max(0, to_micros(each) // 10**6) for each in (since - interval.length, until + later))
         query = {"period1": str(first), "period2": str(last), "interval": interval.value, **_REGULAR}
-        return HistoryRequest(_chart_path(symbol), query, partial(read_history, yahoo_symbol(symbol), interval, since))
+        return HistoryRequest(_chart_path(symbol), query, partial(read_history, symbol, interval, since))
 
 
 def _chart_path(symbol: str) -> str:

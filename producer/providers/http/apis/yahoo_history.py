@@ -1,4 +1,4 @@
-"""Yahoo's past prices: the columns of a chart."""
+"""Yahoo's past prices: the columns of a chart, and the splits up to today, by which the prices were divided."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,9 +10,12 @@ from producer.providers.base import Interval, InvalidBar, Quote
 from producer.providers.http.apis.base import Json
 from producer.providers.http.apis.float32 import round_float32
 from producer.providers.http.apis.yahoo_charts import find_chart, first_price, midnight, read_meta, read_period
+from producer.providers.http.apis.yahoo_splits import TradedPrices, read_splits, restore_price, restore_volume
+from producer.providers.http.apis.yahoo_symbols import yahoo_symbol
 from producer.providers.http.parsing import find_nested, read_bars, read_list, read_object
-from producer.providers.http.values import ReadCurrency, read_currency, read_price, read_unix_time, read_volume
+from producer.providers.http.values import ReadCurrency, read_currency, read_price, read_unix_time
 from shared.errors import InvalidResponse
+from shared.splits import Split
 from shared.times import from_micros, to_micros
 
 # The longest that a bar lasts, with the hours between time zones. A later bar is not unfinished but absurd.
@@ -32,15 +35,19 @@ class _Row(NamedTuple):
     volume: Json
 
 
-def read_history(yahoo_name: str, interval: Interval, since: datetime, answer: Json) -> Sequence[Quote | InvalidBar]:
-    """Read a chart's columns. A value is null without trading, and the columns are missing without any trading.
+def read_history(
+    symbol: str, interval: Interval, since: datetime, answer: Json
+) -> Sequence[Quote | InvalidBar | Split]:
+    """Read the columns and the splits of a chart that reaches up to today; prices and volumes become those as traded.
 
-    A column that is missing or too short costs only its own fields.
+    A value is null without trading, and the columns are missing without any trading. A column that is missing or too
+    short costs only its own fields.
     """
     chart = find_chart(answer)
-    meta = read_meta(yahoo_name, chart)
+    meta = read_meta(yahoo_symbol(symbol), chart)
+    splits = read_splits(symbol, meta, chart)
     if chart.get("timestamp") is None:
-        return []
+        return splits
     table = read_object(find_nested(chart, "indicators", "quote", 0), "quote")
     starts, closes = read_list(chart["timestamp"], "timestamp"), read_list(table.get("close"), "close")
     others = [column if isinstance(column := table.get(name), list) else [] for name in _Row._fields[2:]]
@@ -49,10 +56,10 @@ def read_history(yahoo_name: str, interval: Interval, since: datetime, answer: J
         _check_alignment(meta, rows)
     # A small number is rather a mistake than a time before 1973, unless that is what was asked for.
     read_start = partial(read_unix_time, since_1970=since < _FIRST_OF_NINE_DIGITS)
-    read = partial(_read_bar, meta.get("priceHint"), read_currency(meta.get("currency")))
+    read = partial(_read_bar, meta, interval, TradedPrices(splits), read_currency(meta.get("currency")))
     bars = read_bars(partial(_read_as_of, meta, interval, read_start), read, rows)
     is_unfinished = _find_unfinished(meta, interval)
-    return [bar for bar in bars if bar.as_of is None or not is_unfinished(bar.as_of)]
+    return [*splits, *(bar for bar in bars if bar.as_of is None or not is_unfinished(bar.as_of))]
 
 
 def _check_alignment(meta: Mapping[str, Any], rows: Sequence[_Row]) -> None:
@@ -71,15 +78,28 @@ def _read_as_of(
     return midnight(meta, start) if interval is Interval.DAY else start + interval.length
 
 
-def _read_bar(decimals: Json, currency: ReadCurrency, as_of: datetime, row: _Row) -> Quote:
+def _read_bar(
+    meta: Mapping[str, Any],
+    interval: Interval,
+    traded: TradedPrices,
+    currency: ReadCurrency,
+    as_of: datetime,
+    row: _Row,
+) -> Quote:
+    decimals = meta.get("priceHint")
+    midnight_of_day = as_of if interval is Interval.DAY else midnight(meta, as_of - interval.length)
+    factor = traded.factor_after(midnight_of_day.date())
+    close, opened, high, low = (
+        restore_price(each, factor, decimals) for each in (row.close, row.open, row.high, row.low)
+    )
     return Quote(
-        price=read_price(round_float32(row.close, decimals)),
+        price=read_price(round_float32(close, decimals)),
         as_of=as_of,
         currency=currency.code,
-        volume=read_volume(row.volume),
-        open=first_price(decimals, row.open),
-        high=first_price(decimals, row.high),
-        low=first_price(decimals, row.low),
+        volume=restore_volume(row.volume, factor),
+        open=first_price(decimals, opened),
+        high=first_price(decimals, high),
+        low=first_price(decimals, low),
         remarks=currency.remarks,
     )
 

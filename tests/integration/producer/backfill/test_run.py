@@ -27,6 +27,7 @@ from shared.events import StockData, stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
+from shared.splits import Split
 from shared.times import utc_now
 from tests.queues import declare, taken, waiting
 
@@ -56,7 +57,9 @@ class FakeHistoricalProvider:
     def max_range(self, interval: Interval) -> timedelta:
         return 5 * interval.length
 
-    def history(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> Sequence[Quote]:
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> Sequence[Quote | InvalidBar | Split]:
         first, last = january(since, until)
         self.requested.append((symbol, first, last))
         self.before_answer(symbol, first)
@@ -389,3 +392,30 @@ def test_a_gap_that_fails_does_not_stop_the_later_gaps(run: Make, broker: Broker
         ("second", 1),
         ("second", 2),
     ]
+
+
+def test_splits_are_passed_on_before_the_prices_of_their_window(broker: BrokerAddress, state: Engine) -> None:
+    queue = declare(broker)
+    split = Split("AAPL", (START + 7 * DAY).date(), 4, 1)
+    passed: list[tuple[Sequence[Split], str, int]] = []
+
+    class SplitProvider(FakeHistoricalProvider):
+        def history(
+            self, symbol: str, interval: Interval, since: datetime, until: datetime
+        ) -> Sequence[Quote | InvalidBar | Split]:
+            return [split, *super().history(symbol, interval, since, until)]
+
+    with Publisher(broker, "test") as publisher:
+        work = Backfill(
+            [SplitProvider()],
+            publisher,
+            Interval.DAY,
+            {"AAPL": [TimeRange(START, START + 8 * DAY)]},
+            print,
+            lambda _covered: None,
+            state,
+            on_splits=lambda splits, provider: passed.append((splits, provider, waiting(broker, queue))),
+        )
+        work.run(Stop())
+    assert passed == [([split], "first", 0), ([split], "first", 5)]
+    assert work.history.published == 8

@@ -1,14 +1,15 @@
 """Yahoo over HTTP: the requests as sent, and the effect of failures."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from producer.providers.base import Interval
+from producer.providers.base import Interval, Quote
 from shared.errors import InvalidResponse, ProviderError, ProviderUnavailable, RateLimited, UnknownSymbol
+from shared.splits import Split
 from shared.times import utc_now
 from tests.fake_apis.yahoo import answer
 from tests.fake_http_server import Answer, Request, Script, always, fake_http_server, recorded
@@ -124,6 +125,17 @@ def test_the_history_has_only_bars_that_have_ended(tmp_path: Path, interval: Int
     assert len(quotes) > days / 2
     (request,) = server.requests
     assert (request.path, request.query["interval"]) == ("/v8/finance/chart/BRK-B", interval.value)
+
+
+def test_the_splits_after_a_past_time_range_are_asked_for(tmp_path: Path) -> None:
+    """A chart tells only the splits of its own time, but its prices are divided by those after it too."""
+    splits = {1402320600: 7, 1598880600: 4}
+    with fake_http_server(partial(answer, prices={"AAPL": "23.25"}, splits=splits)) as server:
+        found = provider(tmp_path, server.url).history(
+            "AAPL", Interval.DAY, datetime(2014, 6, 5, tzinfo=UTC), datetime(2014, 6, 11, tzinfo=UTC)
+        )
+    assert [str(each.price) for each in found if isinstance(each, Quote)] == ["651", "651", "93", "93"]
+    assert [each.ratio for each in found if isinstance(each, Split)] == ["7:1", "4:1"]
 
 
 def test_a_time_range_without_trading_is_empty_and_not_an_error(tmp_path: Path) -> None:
