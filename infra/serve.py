@@ -34,9 +34,13 @@ def serve(
     with stop_on_signals() as stop, listen(address) as listening:
         set_up_logs("web", logging.WARNING)
         bound = HttpAddress(address.host, listening.getsockname()[1])
-        app = create_app(replace(settings, http=bound), make_services(settings))
+        services = make_services(settings)
+        app = create_app(replace(settings, http=bound), services)
         print_lines(f"stockwire: serving {bound.url()}")
-        serve_app(app, listening, stop)
+        try:
+            serve_app(app, listening, stop)
+        finally:
+            services.close()
 
 
 def choose_address(settings: Settings, host: str | None, port: int | None) -> HttpAddress:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,14 @@ def services(**functions: Callable[..., Any]) -> Services:
         "watch": watch_list.watch,
         "unwatch": watch_list.unwatch,
         "past_prices": lambda _symbol, _since: iter(()),
+        "close": lambda: None,
     }
+    own = dict.fromkeys((each.name for each in fields(Services)), _unused) | own
     return Services(**(own | functions))
+
+
+def _unused(*_: object) -> None:
+    raise AssertionError("this test does not pass this function")
 
 
 @contextmanager

@@ -7,7 +7,18 @@ from consumers.web.answers import Answers
 from consumers.web.history_database import HistoryDatabase
 from consumers.web.page import serve_page
 from consumers.web.problems import describe_problems
-from consumers.web.routes import candles, latest, previous_closes, prices, probes, provenance, symbols, watch
+from consumers.web.routes import (
+    candles,
+    dead_letters,
+    health,
+    latest,
+    previous_closes,
+    prices,
+    probes,
+    provenance,
+    symbols,
+    watch,
+)
 from consumers.web.security import authorize, guard
 from consumers.web.services import Services
 from shared.settings import Settings
@@ -15,7 +26,7 @@ from shared.settings import Settings
 # Bytes.
 MAX_BODY = 64 * 1024
 
-_ROUTES = (latest, prices, candles, symbols, previous_closes, provenance, watch)
+_ROUTES = (latest, prices, candles, symbols, previous_closes, provenance, watch, health, dead_letters)
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:

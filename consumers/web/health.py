@@ -102,9 +102,10 @@ class ProviderHealth:
 
 @dataclass(frozen=True)
 class MarketHealth:
-    """The market of STOCKWIRE_MARKET: open or closed, and until when."""
+    """The market of STOCKWIRE_MARKET: open or closed, and until when. `zone` is its time zone by its IANA name."""
 
     name: str
+    zone: str
     is_open: bool | None
     until: str | None
     text: str

@@ -12,6 +12,7 @@ from consumers.history.queries.comparable import symbols_with_prices
 from consumers.history.queries.series import find_series
 from consumers.web.answers import Answers
 from consumers.web.problems import Problem, parse_parameter
+from consumers.web.services import Services
 from shared.database.reader import Reader
 from shared.settings import Settings
 from shared.symbols import read_symbol
@@ -52,6 +53,11 @@ def answers_of(request: Request) -> Answers:
 def settings_of(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
 
 
 def parse_symbol(text: str) -> str:

@@ -2,6 +2,8 @@
 
 import platform
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -28,6 +30,9 @@ from shared.times import format_instant, parse_instant, utc_now
 
 QUEUES = (*map(queue_name, CONSUMERS), QUEUE)
 
+# Seconds for which a report counts, however many readers ask.
+_FRESH = 1.0
+
 _RUN_PRODUCER = "run ./stockwire up, or celery -A producer worker --beat"
 _LIBRARIES = ("celery", "amqpstorm", "sqlalchemy", "fastapi")
 
@@ -50,9 +55,20 @@ class HealthReporter:
         self._market = market
         self._folder = folder
         self._clock = clock
+        self._lock = threading.Lock()
+        self._last: Health | None = None
+        self._reported = 0.0
 
     def report(self) -> Health:
         """Return the health now. A part that cannot be read is a problem, and not an error."""
+        # A calendar is not made for several threads at once.
+        with self._lock:
+            if self._last is None or time.monotonic() - self._reported > _FRESH:
+                self._last = self._find()
+                self._reported = time.monotonic()
+            return self._last
+
+    def _find(self) -> Health:
         settings, now = self._settings, self._clock()
         unreadable: list[Problem] = []
         look = self._probe.look()
@@ -127,15 +143,16 @@ def closing_time(market: MarketCalendar, now: datetime) -> datetime | None:
 
 def describe_market(market: MarketCalendar, now: datetime) -> MarketHealth:
     """Return if the market is open, and until when."""
+    zone = str(market.zone)
     try:
         is_open = market.is_open(now)
         until = closing_time(market, now) if is_open else market.next_open(now)
     except SettingsError as error:
-        return MarketHealth(market.name, None, None, str(error))
+        return MarketHealth(market.name, zone, None, None, str(error))
     word = f"{market.name} is {'open' if is_open else 'closed'}"
     if until is None:
-        return MarketHealth(market.name, is_open, None, word)
-    return MarketHealth(market.name, is_open, format_instant(until), f"{word} until {until:%Y-%m-%d %H:%M} UTC")
+        return MarketHealth(market.name, zone, is_open, None, word)
+    return MarketHealth(market.name, zone, is_open, format_instant(until), f"{word} until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def describe_worker(look: BrokerLook) -> ProcessHealth:

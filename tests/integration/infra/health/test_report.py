@@ -15,6 +15,7 @@ from consumers.alerts.notifications.target_store import add_target
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA
 from consumers.web.health import FailedSymbols
+from infra.health import broker_probe, report
 from infra.health.broker_probe import BrokerProbe
 from infra.health.report import QUEUES, HealthReporter
 from infra.up.sync_monitor import TASK
@@ -34,6 +35,12 @@ from tests.queues import declare
 
 Write = Callable[..., None]
 KEYED = Account("https://api.twelvedata.com", key="secret-key", per_minute=8, per_day=800)
+
+
+@pytest.fixture(autouse=True)
+def _no_old_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (broker_probe, report):
+        monkeypatch.setattr(module, "_FRESH", 0)
 
 
 @pytest.fixture

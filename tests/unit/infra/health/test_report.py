@@ -65,7 +65,8 @@ def test_a_sync_waits_for_the_hours_of_the_market(now: str, due: str, expected: 
 )
 def test_the_market_is_open_or_closed_until_a_time(now: str, is_open: bool, until: str, text: str) -> None:
     found = describe_market(new_york(), at(now))
-    assert (found.name, found.is_open, found.until, found.text) == ("XNYS", is_open, until, text)
+    assert (found.name, found.zone) == ("XNYS", "America/New_York")
+    assert (found.is_open, found.until, found.text) == (is_open, until, text)
 
 
 def test_outside_the_calendar_it_is_not_known_if_the_market_is_open() -> None:
