@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumers.web.parameters import SymbolPath, parse_symbol
+from consumers.web.parameters import SymbolPath, parse_symbol, services_of
 from consumers.web.problems import Problem, invalid_body
-from consumers.web.services import Services, WatchedSymbol
+from consumers.web.services import WatchedSymbol
 from shared.symbols import read_symbol
 
 router = APIRouter()
@@ -28,7 +28,7 @@ class NewSymbol(BaseModel):
 
 @router.get("/v1/watch", summary="The symbols that are synced, and the source of each: setting or added")
 def watched(request: Request) -> WatchList:
-    return WatchList(_services_of(request).watched())
+    return WatchList(services_of(request).watched())
 
 
 @router.post("/v1/watch", summary="Add a symbol to the watch list", status_code=HTTPStatus.CREATED)
@@ -38,20 +38,15 @@ def watch(request: Request, response: Response, body: NewSymbol) -> WatchList:
         symbol = read_symbol(body.symbol)
     except ValueError as error:
         raise invalid_body("#/symbol", error) from error
-    if not _services_of(request).watch(symbol):
+    if not services_of(request).watch(symbol):
         response.status_code = HTTPStatus.OK
-    return WatchList(_services_of(request).watched())
+    return WatchList(services_of(request).watched())
 
 
 @router.delete("/v1/watch/{symbol:path}", summary="Remove a symbol from the watch list")
 def unwatch(request: Request, symbol: SymbolPath) -> WatchList:
     """Return the new list. The last symbol cannot be removed."""
     name = parse_symbol(symbol)
-    if not _services_of(request).unwatch(name):
+    if not services_of(request).unwatch(name):
         raise Problem(HTTPStatus.NOT_FOUND, f"{name} is not on the watch list")
-    return WatchList(_services_of(request).watched())
-
-
-def _services_of(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
+    return WatchList(services_of(request).watched())

@@ -1,0 +1,108 @@
+"""Fixtures of the tests in a real browser: Chromium as the system has it, a context per test, and a site per file."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from infra.up.rabbitmq import PrivateBroker
+from shared.messaging.address import BrokerAddress
+from shared.settings import ROOT
+from tests.browser.site import Site, site
+from tests.conftest import unavailable
+from tests.shared_rabbitmq import make_virtual_host
+
+ARTEFACTS = ROOT / "var" / "test-artefacts"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# Without these, Chromium calls the services of its makers, and needs a sandbox that root does not have.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = (1440, 360)
+SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        unavailable("no Chromium is installed: apt-get install chromium")
+        raise AssertionError
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def module_broker(rabbitmq: PrivateBroker) -> BrokerAddress:
+    """The address of a virtual host for all tests of a file."""
+    return replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
+
+
+@pytest.fixture(scope="module")
+def shared_site(
+    browser: Browser, module_broker: BrokerAddress, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A running Stockwire for all tests of a file. Each test uses symbols and rules of its own."""
+    with site(tmp_path_factory.mktemp("site"), module_broker) as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A new browser context: no token, no stored choices, a clock in Berlin."""
+    with browser.new_context(
+        viewport={"width": 1440, "height": 900}, locale="en-GB", timezone_id="Europe/Berlin", color_scheme="light"
+    ) as opened:
+        opened.set_default_timeout(10_000)
+        yield opened
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must not break a rule of its Content-Security-Policy, nor throw an error."""
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: errors.append(message.text) if _is_violation(message.text) else None)
+    yield opened
+    assert errors == []
+
+
+def _is_violation(text: str) -> bool:
+    return "Content Security Policy" in text or "Refused to" in text
+
+
+Snapshots = Callable[[Page, str], None]
+
+
+@pytest.fixture
+def snapshots() -> Snapshots:
+    """Save a picture of a page in both schemes and at both widths under var/test-artefacts."""
+
+    def save(page: Page, name: str) -> None:
+        size = page.viewport_size or {"width": 1440, "height": 900}
+        for scheme in SCHEMES:
+            for width in WIDTHS:
+                page.emulate_media(color_scheme=scheme)
+                page.set_viewport_size({"width": width, "height": 900})
+                page.screenshot(path=_artefact(f"{name}-{scheme}-{width}.png"), full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": size["width"], "height": size["height"]})
+
+    return save
+
+
+def _artefact(name: str) -> Path:
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    return ARTEFACTS / name
