@@ -233,7 +233,7 @@ def queue_held(connection: Connection, held: RulesHeld) -> bool:
 def pending_alerts(connection: Connection, limit: int) -> dict[int, PriceAlert]:
     """Return the oldest `limit` alerts that RabbitMQ has not confirmed, by row id."""
     query = select(alerts).where(alerts.c.published_at.is_(None)).order_by(alerts.c.id).limit(limit)
-    return {row["id"]: _alert(row) for row in connection.execute(query).mappings()}
+    return {row["id"]: alert_of_row(row) for row in connection.execute(query).mappings()}
 
 
 def mark_published(connection: Connection, row_ids: Collection[int], now: datetime) -> None:
@@ -271,7 +271,7 @@ def read_alerts(engine: Engine, since: datetime | None = None, limit: int | None
     while after < last:
         with reading(engine) as connection:
             rows = connection.execute(query.where(alerts.c.id > after)).mappings().all()
-        yield from map(_alert, rows)
+        yield from map(alert_of_row, rows)
         after = rows[-1]["id"] if rows else last
 
 
@@ -324,7 +324,8 @@ def _row(raised: Raised) -> dict[str, Any]:
     return fields | {"revision": revision, "provider": provider, "interval": interval}
 
 
-def _alert(row: Row) -> PriceAlert:
+def alert_of_row(row: Row) -> PriceAlert:
+    """Return the alert in a row of `alerts`."""
     fields = {name: row[name] for name in ALERT_FIELDS}
     return PriceAlert.create(**fields, alert_id=_alert_id(row))
 

@@ -3,7 +3,8 @@
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from consumers.web.csv_rows import Row, csv_chunks
+from consumers.history.queries.rows import CandleRow, PriceRow, SymbolRow
+from consumers.web.csv_rows import csv_chunks
 from consumers.web.history_database import HistoryDatabase, Version
 from shared.database.reader import Reader
 
@@ -26,6 +28,9 @@ _MOST_KEPT = 32 * 2**20
 _MOST_KEPT_EACH = 4 * 2**20
 
 _AGE = re.compile(r"\s*\d+[smhd]\s*", re.ASCII)
+
+
+HistoryRow = PriceRow | CandleRow | SymbolRow
 
 
 class _Answer(NamedTuple):
@@ -55,7 +60,7 @@ class Answers:
             self._keep(key, _Answer(version, body, etag))
         return conditional(request, body, etag)
 
-    async def csv(self, columns: Sequence[str], find: Callable[[Reader], Iterable[Row]]) -> Response:
+    async def csv(self, columns: Sequence[str], find: Callable[[Reader], Iterable[HistoryRow]]) -> Response:
         """Return the rows that `find` yields as CSV, which is read and sent in parts.
 
         The first part is read before the answer begins, so that an error is still an answer of its own.
@@ -63,11 +68,11 @@ class Answers:
 
         def chunks() -> Iterator[bytes]:
             with self.history.reading() as reader:
-                yield from csv_chunks(columns, find(reader))
+                yield from csv_chunks(columns, (row.fields() for row in find(reader)))
 
         parts = chunks()
         first = await run_in_threadpool(next, parts)
-        return StreamingResponse(chain([first], parts), headers={"Vary": _VARY}, media_type=CSV)
+        return _streamed(chain([first], parts))
 
     def _encode(self, find: Callable[[Reader], Any]) -> bytes:
         with self.history.reading() as reader:
@@ -83,6 +88,26 @@ class Answers:
         while self._kept_bytes > _MOST_KEPT:
             _, oldest = self._kept.popitem(last=False)
             self._kept_bytes -= len(oldest.body)
+
+
+def json_response(
+    request: Request, content: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return content as JSON, or 304 if the request is a read of what the caller has already."""
+    body = msgspec.json.encode(content)
+    if status is HTTPStatus.OK and request.method == "GET":
+        return conditional(request, body, etag_of(body))
+    return Response(body, status.value, dict(headers or {}), JSON)
+
+
+def csv_response(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
+    """Return rows as CSV, which is sent in parts."""
+    parts = csv_chunks(columns, rows)
+    return _streamed(chain([next(parts)], parts))
+
+
+def _streamed(parts: Iterable[bytes]) -> Response:
+    return StreamingResponse(parts, headers={"Vary": _VARY}, media_type=CSV)
 
 
 def conditional(request: Request, body: bytes, etag: str, media_type: str = JSON) -> Response:

@@ -1,17 +1,19 @@
 """The HTTP application: the routes of the API, and the page."""
 
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from consumers.web.answers import Answers
 from consumers.web.history_database import HistoryDatabase
 from consumers.web.page import serve_page
 from consumers.web.problems import describe_problems
 from consumers.web.routes import (
+    alert_rules,
+    alerts,
     candles,
     dead_letters,
     health,
     latest,
+    phase_one,
     previous_closes,
     prices,
     probes,
@@ -23,10 +25,20 @@ from consumers.web.security import authorize, guard
 from consumers.web.services import Services
 from shared.settings import Settings
 
-# Bytes.
-MAX_BODY = 64 * 1024
-
-_ROUTES = (latest, prices, candles, symbols, previous_closes, provenance, watch, health, dead_letters)
+_ROUTES = (
+    alert_rules,
+    alerts,
+    candles,
+    dead_letters,
+    health,
+    latest,
+    phase_one,
+    previous_closes,
+    prices,
+    provenance,
+    symbols,
+    watch,
+)
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
@@ -50,6 +62,5 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     app.include_router(probes.router)
     describe_problems(app)
     serve_page(app)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
     guard(app, settings)
     return app

@@ -7,6 +7,9 @@ from typing import Any
 
 from consumers.web.problems import invalid_parameter
 
+# Databases have 64 bits for a number.
+MAX_ID = 2**63 - 1
+
 _MAX_TOKEN = 1000  # characters
 
 

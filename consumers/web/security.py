@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consumers.web.problems import Problem, problem_response
@@ -40,6 +41,10 @@ _HEADERS = {
 }
 # The browser keeps a copy, and asks each time if it is still current.
 _CACHING = "no-cache"
+
+# Bytes of a request's body.
+MAX_BODY = 64 * 1024
+_TOO_LARGE = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {MAX_BODY} bytes")
 
 _bearer = HTTPBearer(auto_error=False, description="The token of the setting STOCKWIRE_API_TOKEN.")
 
@@ -75,7 +80,7 @@ class RequestGuard:
         except Problem as error:
             await problem_response(error.status, error.detail)(scope, receive, send_guarded)
         else:
-            await self._app(scope, receive, send_guarded)
+            await self._app(scope, _limited(receive), send_guarded)
 
     def _check(self, headers: Headers) -> None:
         """Raise Problem unless the request is for one of our names, and from no page but our own."""
@@ -85,10 +90,27 @@ class RequestGuard:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "the Host of this request is not a name of this server: add it to STOCKWIRE_HTTP_HOSTS",
             )
+        if headers.get("content-length", "0").isdigit() and int(headers.get("content-length", "0")) > MAX_BODY:
+            raise _TOO_LARGE
         origins = headers.getlist("origin")
         ours = (f"http://{found[0]}".lower(), f"https://{found[0]}".lower())
         if any(origin.lower() not in ours for origin in origins):
             raise Problem(HTTPStatus.FORBIDDEN, "the Origin of this request is another site")
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return a function that receives a body of at most MAX_BODY bytes, also in parts. It raises HTTPException."""
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY:
+            raise HTTPException(_TOO_LARGE.status, _TOO_LARGE.detail)
+        return message
+
+    return receive_limited
 
 
 def _name_of(host: str) -> str:

@@ -2,24 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
 from consumers.alerts.notifications.target_store import unknown_target
 from consumers.alerts.rules.file_import import Import, apply_import, plan_import
-from consumers.alerts.rules.files import Fault, RuleFile, parse_rule_file
+from consumers.alerts.rules.files import Fault, RuleFile, parse_rule_file, table_of_rule
 from consumers.alerts.rules.models import Rule
-from consumers.alerts.rules.options import EVERY, OnArm
 from consumers.alerts.rules.rule_tests import failures
 from consumers.alerts.rules.store import list_rules
 from consumers.alerts.rules.wording import EFFECT
 from consumers.alerts.seeding import PastPrices, seed_windows
 from shared.cli.output import print_lines
 from shared.errors import SettingsError
-from shared.prices import format_price
-from shared.times import format_duration, format_instant, utc_now
+from shared.times import utc_now
 
 _MAX_BYTES = 64 * 2**20
 
@@ -58,7 +56,7 @@ def export() -> None:
 
     with open_stored_alerts() as engine:
         for number, rule in enumerate(list_rules(engine) if engine else ()):
-            text = f"[[rule]]\n{tomli_w.dumps(_fields(rule))}"
+            text = f"[[rule]]\n{tomli_w.dumps(table_of_rule(rule))}"
             print_lines(*([""] if number else []), *text.rstrip("\n").split("\n"))
 
 
@@ -125,25 +123,6 @@ def _failed_tests(found: RuleFile) -> Iterator[Fault]:
     rules = {rule.name: rule for rule in found.rules}
     for test in found.tests:
         yield from (Fault(test.line, text) for text in failures(rules[test.rule], test))
-
-
-def _fields(rule: Rule) -> dict[str, Any]:
-    """Return the keys of a rule that say more than their defaults."""
-    options = rule.options
-    fields: dict[str, Any] = {
-        "name": rule.name,
-        "when": str(rule.terms),
-        "for": None if options.hold is None else format_duration(options.hold),
-        "frequency": None if options.frequency == EVERY else str(options.frequency),
-        "rearm": None if options.rearm is None else format_price(options.rearm),
-        "on_arm": None if options.on_arm is OnArm.FIRE else options.on_arm.value,
-        "expires": None if options.expires is None else format_instant(options.expires),
-        "notify": list(options.notify) or None,
-        "resolved": options.resolved or None,
-        "message": options.message,
-        "enabled": None if rule.enabled else False,
-    }
-    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _describe(file: Path, fault: Fault) -> str:

@@ -24,10 +24,11 @@ from consumers.alerts.rules.file_values import (
     shorten,
 )
 from consumers.alerts.rules.models import Rule
-from consumers.alerts.rules.options import Frequency, Options
+from consumers.alerts.rules.options import EVERY, Frequency, OnArm, Options
 from consumers.alerts.rules.parser import check_name, parse_terms
 from consumers.alerts.rules.toml_lines import TomlLines, split_syntax_error
-from shared.prices import read_price
+from shared.prices import format_price, read_price
+from shared.times import format_duration, format_instant
 
 RULE_KEYS = (
     "name",
@@ -141,6 +142,31 @@ def _repeated_names(rules: list[tuple[int, Rule]], lines: TomlLines) -> Iterator
             line = lines.of_key("rule", first[rule.name], "name")
             yield Fault(lines.of_key("rule", number, "name"), f"the rule in line {line} has the name {rule.name!r} too")
         first.setdefault(rule.name, number)
+
+
+def rule_of_table(table: Mapping[str, Any]) -> Rule:
+    """Return the rule with these keys, without an id. Raises Misfit for a key that is unknown, missing or wrong."""
+    _check_keys("rule", table)
+    return _parse_rule(table)
+
+
+def table_of_rule(rule: Rule) -> dict[str, Any]:
+    """Return the keys of a rule that say more than their defaults; `rule_of_table` reads them back."""
+    options = rule.options
+    table: dict[str, Any] = {
+        "name": rule.name,
+        "when": str(rule.terms),
+        "for": None if options.hold is None else format_duration(options.hold),
+        "frequency": None if options.frequency == EVERY else str(options.frequency),
+        "rearm": None if options.rearm is None else format_price(options.rearm),
+        "on_arm": None if options.on_arm is OnArm.FIRE else options.on_arm.value,
+        "expires": None if options.expires is None else format_instant(options.expires),
+        "notify": list(options.notify) or None,
+        "resolved": options.resolved or None,
+        "message": options.message,
+        "enabled": None if rule.enabled else False,
+    }
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def _parse_rule(table: Mapping[str, Any]) -> Rule:

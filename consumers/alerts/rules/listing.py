@@ -39,10 +39,11 @@ def rule_rows(engine: Engine) -> Iterator[dict[str, Any]]:
         with reading(engine) as connection:
             by_rule = standings(connection, part)
         for rule in part:
-            yield _row(rule, by_rule[rule.id], now)
+            yield rule_row(rule, by_rule[rule.id], now)
 
 
-def _row(rule: Rule, found: Sequence[Standing], now: datetime) -> dict[str, Any]:
+def rule_row(rule: Rule, found: Sequence[Standing], now: datetime) -> dict[str, Any]:
+    """Return a rule with its standings as a row of COLUMNS."""
     # A rule on every symbol that has seen no price is described by itself.
     found = found or [Standing(rule, rule.terms.symbol, SymbolFeed(), NEW, None)]
     options = rule.options

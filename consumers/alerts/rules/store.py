@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Executable, Select, bindparam, delete, insert, or_, select, update
 
 from consumers.alerts.conditions.metrics import WINDOWS
 from consumers.alerts.notifications.target_store import unknown_target
@@ -111,6 +112,20 @@ def stored_rule(connection: Connection, name: str) -> Rule | None:
     return None if row is None else rule_of_row(row, tuple(_targets_of(connection, row["id"])))
 
 
+def rule_with_id(connection: Connection, rule_id: int) -> Rule | None:
+    """Return the rule with this id, or None."""
+    row = connection.execute(select(rules).where(rules.c.id == rule_id)).mappings().one_or_none()
+    return None if row is None else rule_of_row(row, tuple(_targets_of(connection, row["id"])))
+
+
+def rules_page(connection: Connection, after: int, limit: int, symbol: str | None = None) -> list[Rule]:
+    """Return the first `limit` rules with an id over `after`, oldest first; for a symbol those on it and on `*`."""
+    query = select(rules).where(rules.c.id > after)
+    if symbol is not None:
+        query = query.where(rules.c.symbol.in_((symbol, EVERY_SYMBOL)))
+    return _rules_of(connection, query.order_by(rules.c.id).limit(limit))
+
+
 def list_rules(engine: Engine) -> Iterator[Rule]:
     """Yield every rule, oldest first. They are read in parts, so that a slow reader keeps no transaction open."""
     after = 0
@@ -132,7 +147,10 @@ def stored_rules(connection: Connection) -> Iterator[Rule]:
 
 
 def _rules_after(connection: Connection, rule_id: int) -> list[Rule]:
-    query = select(rules).where(rules.c.id > rule_id).order_by(rules.c.id).limit(_ROWS_PER_PART)
+    return rules_page(connection, rule_id, _ROWS_PER_PART)
+
+
+def _rules_of(connection: Connection, query: Select[Any]) -> list[Rule]:
     rows = connection.execute(query).mappings().all()
     names = targets_of_rules(connection, [row["id"] for row in rows])
     return [rule_of_row(row, tuple(names.get(row["id"], ()))) for row in rows]

@@ -217,3 +217,9 @@ def test_a_database_that_is_not_there_yet_is_a_problem_until_it_is(tmp_path_fact
 
             create_schema(engine, SCHEMA)
         assert client.json("/v1/latest")["prices"] == []
+
+
+def test_market_prices_are_a_list_of_symbols_and_prices(client: Client) -> None:
+    answer = client.get("/market-prices")
+    assert {"symbol": "MSFT", "price": "649"} in answer.json()
+    assert client.get("/market-prices", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
