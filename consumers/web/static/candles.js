@@ -18,28 +18,30 @@ const DAY = 24 * HOUR;
 /** @typedef {{name: string, words: string, length: number, timeframes: Timeframe[]}} Range */
 /** @typedef {{name: string, length: number, isDate: boolean}} Timeframe - `length` is in milliseconds. */
 
-/** @type {Record<string, Timeframe>} */
-const TIMEFRAMES = {
-  "5Min": { name: "5Min", length: 5 * MINUTE, isDate: false },
-  "30Min": { name: "30Min", length: 30 * MINUTE, isDate: false },
-  "1Hour": { name: "1Hour", length: HOUR, isDate: false },
-  "1Day": { name: "1Day", length: DAY, isDate: true },
-};
+const M5 = { name: "5Min", length: 5 * MINUTE, isDate: false };
+const M15 = { name: "15Min", length: 15 * MINUTE, isDate: false };
+const M30 = { name: "30Min", length: 30 * MINUTE, isDate: false };
+const H1 = { name: "1Hour", length: HOUR, isDate: false };
+const H4 = { name: "4Hour", length: 4 * HOUR, isDate: false };
+const D1 = { name: "1Day", length: DAY, isDate: true };
 
-/** The ranges to choose from. The second timeframe of a range is for symbols of which only daily bars are stored. */
+/** A candle without a body and wicks tells less than a longer one would. */
+const MOST_FLAT = 0.3;
+
+/** The ranges to choose from. A longer timeframe is for symbols with few prices, or with daily bars alone. */
 export const RANGES = /** @type {Range[]} */ ([
-  { name: "1D", words: "1 day", length: DAY, timeframes: [TIMEFRAMES["5Min"]] },
-  { name: "5D", words: "5 days", length: 7 * DAY, timeframes: [TIMEFRAMES["30Min"], TIMEFRAMES["1Day"]] },
-  { name: "1M", words: "1 month", length: 31 * DAY, timeframes: [TIMEFRAMES["1Hour"], TIMEFRAMES["1Day"]] },
-  { name: "6M", words: "6 months", length: 183 * DAY, timeframes: [TIMEFRAMES["1Day"]] },
-  { name: "1Y", words: "1 year", length: 366 * DAY, timeframes: [TIMEFRAMES["1Day"]] },
-  { name: "5Y", words: "5 years", length: 5 * 366 * DAY, timeframes: [TIMEFRAMES["1Day"]] },
+  { name: "1D", words: "1 day", length: DAY, timeframes: [M5, M15, M30] },
+  { name: "5D", words: "5 days", length: 7 * DAY, timeframes: [M30, H1, H4, D1] },
+  { name: "1M", words: "1 month", length: 31 * DAY, timeframes: [H1, H4, D1] },
+  { name: "6M", words: "6 months", length: 183 * DAY, timeframes: [D1] },
+  { name: "1Y", words: "1 year", length: 366 * DAY, timeframes: [D1] },
+  { name: "5Y", words: "5 years", length: 5 * 366 * DAY, timeframes: [D1] },
 ]);
 
 /** @typedef {{symbol: string, range: Range, zone: string, isAdjusted: boolean, newest: number, signal: AbortSignal}} Wanted */
 
 /**
- * Read the candles of a range that ends with the newest price. Throws Problem.
+ * Read the candles of a range that ends with the newest price, of the shortest timeframe that suits them. Throws Problem.
  *
  * @param {Wanted} wanted
  * @returns {Promise<{candles: Candle[], timeframe: Timeframe}>}
@@ -47,12 +49,22 @@ export const RANGES = /** @type {Range[]} */ ([
 export async function readRange(wanted) {
   const start = wanted.newest - wanted.range.length;
   /** @type {{candles: Candle[], timeframe: Timeframe}} */
-  let found = { candles: [], timeframe: wanted.range.timeframes[0] };
+  let best = { candles: [], timeframe: wanted.range.timeframes[0] };
   for (const timeframe of wanted.range.timeframes) {
-    found = { candles: await readCandles(wanted, timeframe, start), timeframe };
-    if (found.candles.length > 1) break;
+    const candles = await readCandles(wanted, timeframe, start);
+    if (candles.length > 1 && !isMostlyFlat(candles)) return { candles, timeframe };
+    if (candles.length > best.candles.length) best = { candles, timeframe };
   }
-  return found;
+  return best;
+}
+
+/**
+ * Return true if many candles are of a single price.
+ *
+ * @param {Candle[]} candles
+ */
+export function isMostlyFlat(candles) {
+  return candles.filter((candle) => candle.high === candle.low).length > MOST_FLAT * candles.length;
 }
 
 /**

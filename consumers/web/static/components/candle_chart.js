@@ -2,6 +2,7 @@
 //
 // The horizontal axis counts candles, so closed hours take no space.
 
+import { isMostlyFlat } from "../candles.js";
 import { groupDigits } from "../format.js";
 import { chartTime, formatInstant } from "../time_zones.js";
 
@@ -43,9 +44,17 @@ export class CandleChart {
     this.levels = [];
     /** @type {Mark[]} */
     this.marks = [];
+    this.isLine = false;
     this.chart = library.createChart(container, this.#chartOptions());
     this.series = this.chart.addSeries(library.CandlestickSeries, {
       autoscaleInfoProvider: (/** @type {() => any} */ find) => this.#withNearLevels(find()),
+    });
+    // Candles of a single price are dashes; a line through them shows the course.
+    this.line = this.chart.addSeries(library.LineSeries, {
+      lineWidth: 2,
+      lastValueVisible: false,
+      priceLineVisible: false,
+      crosshairMarkerVisible: false,
     });
     this.volumes = this.chart.addSeries(library.HistogramSeries, {
       priceScaleId: "volume",
@@ -53,7 +62,6 @@ export class CandleChart {
       lastValueVisible: false,
       priceLineVisible: false,
     });
-    this.chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.08, bottom: 0.24 } });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.markers = library.createSeriesMarkers(this.series, []);
     this.chart.subscribeCrosshairMove((/** @type {any} */ { time }) => onPoint(this.byTime.get(time) ?? null));
@@ -115,6 +123,7 @@ export class CandleChart {
     }
     this.byTime.set(time, candle);
     this.series.update(drawn(candle, time));
+    if (this.isLine) this.line.update({ time, value: Number(candle.close) });
     this.volumes.update(this.#volume(candle, time));
   }
 
@@ -179,6 +188,7 @@ export class CandleChart {
       borderVisible: false,
       priceLineColor: color("--text-quiet"),
     });
+    this.line.applyOptions({ color: color("--accent") });
     this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
     this.setLevels(this.levels);
     this.setMarks(this.marks);
@@ -209,6 +219,11 @@ export class CandleChart {
     const precision = Math.max(2, ...this.candles.map((candle) => digitsAfterPoint(candle.close)));
     this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
     this.series.setData(this.candles.map((candle, place) => drawn(candle, this.times[place])));
+    this.isLine = isMostlyFlat(this.candles);
+    const points = this.isLine ? this.candles : [];
+    this.line.setData(points.map((candle, place) => ({ time: this.times[place], value: Number(candle.close) })));
+    const hasVolumes = this.candles.some((candle) => candle.volume !== null);
+    this.chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.08, bottom: hasVolumes ? 0.24 : 0.06 } });
     this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
     this.setMarks(this.marks);
   }
