@@ -12,6 +12,7 @@ StockwireError
 │       └── PublishRefused   the user may not publish (also a PermissionMissing)
 ├── StorageError             a database is unusable
 │   ├── StorageUnavailable   the database is locked, full or not reachable: try again later
+│   │   ├── StorageLocked    another transaction holds a lock for longer than a statement waits
 │   │   └── StorageReopened  the database's file was moved or replaced, and is open anew: write again
 │   └── StorageDamaged       the database has to be replaced by a copy
 ├── ProviderError            a provider cannot deliver a price, or anything at all; see each kind below
@@ -93,6 +94,10 @@ class StorageError(StockwireError):
 
 
 class StorageUnavailable(StorageError):
+    pass
+
+
+class StorageLocked(StorageUnavailable):
     pass
 
 

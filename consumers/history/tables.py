@@ -147,4 +147,5 @@ SCHEMA = Schema(
         "price_history": f"{_QUOTES.format(where='')} UNION ALL {_BARS.format(where='')}",
     },
     migrations=Migrations(Path(__file__).with_name("migrations"), latest=LATEST_REVISION),
+    hypertables={"quote": "as_of", "bar": "as_of"},
 )

@@ -10,16 +10,18 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from shared.backoff import Backoff
 from shared.database.sqlite.damage import ReadBack
-from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, first_line, primary_code, read_only
+from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, primary_code, read_only
 from shared.database.sqlite.guard import SqliteGuard
 from shared.database.sqlite.reading import connect_for_reading
-from shared.database.url import sqlite_url
-from shared.errors import StorageError, StorageReopened, StorageUnavailable
+from shared.database.url import INSTALL_POSTGRESQL, sqlite_url
+from shared.errors import StorageError, StorageReopened
 from shared.file_errors import explain_file_error
+
+POSTGRESQL = "postgresql"
 
 # The name of the execution option that holds an engine's guard.
 _GUARD = "stockwire_guard"
@@ -32,28 +34,34 @@ def open_engine(url: URL) -> Engine:
 
     SQLite is set to WAL, so that readers and the writer do not block each other; to `synchronous=FULL`, without which a
     power loss undoes commits; and to `BEGIN IMMEDIATE`, because a transaction that reads before it writes can fail as
-    locked. On PostgreSQL a statement waits for a lock as long as on SQLite. No error shows the values of a statement,
-    which may be secret.
+    locked. On PostgreSQL a statement waits for a lock as long as on SQLite, and a connection is lost if its server does
+    not answer. No error shows the values of a statement, which may be secret.
     """
     try:
         if url.get_backend_name() != "sqlite":
-            engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
-            if engine.dialect.name == "postgresql":
-                event.listen(engine, "connect", _set_up_postgresql)
-            return engine
+            return _open_server(url)
         _make_folder(url)
         _check_writable(url)
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
     except (NoSuchModuleError, ImportError) as error:
-        raise StorageError(
-            f"no driver for {redact(url)}: {error} (for PostgreSQL: .venv/bin/python -m pip install psycopg[binary])"
-        ) from error
+        raise StorageError(f"no driver for {redact(url)}: {error} (for PostgreSQL: {INSTALL_POSTGRESQL})") from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     if _is_file(url):
         guard = SqliteGuard(Path(str(url.database)), redact(url))
         guard.watch(engine)
         engine.update_execution_options(**{_GUARD: guard})
+    return engine
+
+
+def _open_server(url: URL) -> Engine:
+    if url.get_backend_name() != POSTGRESQL:
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    # Few processes need it.
+    from shared.database.postgresql import connect_arguments, limit_waits_for_locks
+
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=connect_arguments(url))
+    event.listen(engine, "connect", lambda connection, _record: limit_waits_for_locks(connection, BUSY_TIMEOUT))
     return engine
 
 
@@ -181,6 +189,10 @@ class ReopeningHandler(Generic[T]):
 def reading(engine: Engine) -> Iterator[Connection]:
     """Yield a connection that sees the database as of its first statement, and never blocks a writer."""
     with translate_errors(engine.url), engine.connect() as connection:
+        if engine.dialect.name == POSTGRESQL:
+            from shared.database.postgresql import reading_options
+
+            connection.execution_options(**reading_options())
         yield connection.execution_options(stockwire_reading=True)
 
 
@@ -229,13 +241,6 @@ def _check_writable(url: URL) -> None:
         raise read_only(redact(url))
 
 
-def _set_up_postgresql(connection: Any, _record: object) -> None:
-    # Without a limit, a statement would wait forever and ignore a request to stop.
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT:g}s'")
-    connection.commit()
-
-
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # SQLAlchemy begins transactions in the event `begin`. sqlite3 must not begin them too.
     connection.isolation_level = None
@@ -272,7 +277,6 @@ def _begin_immediate(connection: Connection) -> None:
 def _explain(error: DBAPIError, url: URL) -> StorageError:
     if isinstance(error.orig, sqlite3.Error):
         return explain_sqlite_error(error.orig, redact(url))
-    reason = first_line(error.orig)
-    if isinstance(error, OperationalError) or error.connection_invalidated:
-        return StorageUnavailable(f"database {redact(url)} does not answer: {reason}")
-    return StorageError(f"database {redact(url)}: {reason}")
+    from shared.database.postgresql import explain_postgresql_error
+
+    return explain_postgresql_error(error, redact(url))

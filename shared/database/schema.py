@@ -1,16 +1,24 @@
 """Schemas: tables and readable views of them, created if they are missing, on SQLite and PostgreSQL."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, MetaData, Table, inspect, text
 
-from shared.database.engine import reading, redact, sqlite_file, writing
+from shared.database.engine import POSTGRESQL, reading, redact, sqlite_file, writing
 from shared.database.migrations import Migrations, migrate, read_revision, record_revision
 from shared.database.revisions import earlier_version, is_latest
 from shared.database.sqlite.privacy import make_private
-from shared.errors import StorageError
+from shared.database.timescaledb import create_hypertables, has_timescaledb
+from shared.errors import StorageError, StorageLocked
+
+log = logging.getLogger(__name__)
+
+# Seconds.
+MIGRATION_TIMEOUT = 60.0
 
 # SQL that formats whole microseconds since 1970 as ISO 8601 text in UTC, with six digits of fraction so that it sorts.
 _INSTANTS = {
@@ -27,7 +35,8 @@ class Schema:
 
     `views` has the SELECT of each view by name, in which `{instant[COLUMN]}` becomes SQL that formats an instant as
     text. The statements `first_rows` are run once, after the tables are created. `migrations` change the tables of
-    earlier versions. The files of a `private` schema on SQLite are readable by their owner alone.
+    earlier versions. The files of a `private` schema on SQLite are readable by their owner alone. `hypertables` has the
+    column of the time, in microseconds, of each table that grows with time; TimescaleDB divides it by that column.
     """
 
     name: str
@@ -36,6 +45,7 @@ class Schema:
     first_rows: tuple[Executable, ...] = ()
     migrations: Migrations | None = None
     private: bool = False
+    hypertables: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_schema(engine: Engine, schema: Schema) -> None:
@@ -51,8 +61,29 @@ def create_schema(engine: Engine, schema: Schema) -> None:
     with reading(engine) as connection:
         if is_complete(connection, schema) and _is_current(connection, schema):
             return
+    _wait_for_other_processes(lambda: _create_or_migrate(engine, schema))
+
+
+def _wait_for_other_processes(change: Callable[[], None]) -> None:
+    """Make a change of the schema. Another process may be at it, which takes a minute if it migrates a large database.
+
+    Raises StorageLocked if the database is still locked after MIGRATION_TIMEOUT.
+    """
+    deadline = time.monotonic() + MIGRATION_TIMEOUT
+    while True:
+        try:
+            return change()
+        except StorageLocked as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("%s; waiting until its schema can be made or migrated", error)
+            # SQLite says at once that a file is locked if it cannot wait for the lock.
+            time.sleep(0.1)
+
+
+def _create_or_migrate(engine: Engine, schema: Schema) -> None:
     with writing(engine) as connection:
-        if dialect == "postgresql":
+        if engine.dialect.name == POSTGRESQL:
             lock = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
             connection.execute(lock, {"name": f"stockwire.{schema.name}"})
         if not is_complete(connection, schema):
@@ -104,6 +135,8 @@ def _create(connection: Connection, schema: Schema) -> None:
         connection.execute(statement)
     if schema.migrations is not None:
         record_revision(connection, schema.name, schema.migrations.latest)
+    if schema.hypertables and has_timescaledb(connection):
+        create_hypertables(connection, schema.hypertables)
     _create_views(connection, schema)
 
 

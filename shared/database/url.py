@@ -12,6 +12,8 @@ from shared.home_paths import expand_home
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
+INSTALL_POSTGRESQL = ".venv/bin/python -m pip install -r requirements-postgresql.txt"
+
 _SQLITE = "sqlite:///"
 
 
@@ -97,9 +99,7 @@ def _checked(text: str) -> "URL":
     except NoSuchModuleError:
         raise ValueError("names an unknown kind of database: use sqlite:/// or postgresql+psycopg://") from None
     except ImportError as error:
-        raise ValueError(
-            f"needs a driver that is not installed ({error}): .venv/bin/python -m pip install psycopg[binary]"
-        ) from None
+        raise ValueError(f"needs a driver that is not installed ({error}): run {INSTALL_POSTGRESQL}") from None
     except (ArgumentError, ValueError):
         # The error's own text may quote a piece of a password.
         raise ValueError("is not a database URL such as sqlite:///var/history.db") from None

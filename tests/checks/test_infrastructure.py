@@ -196,7 +196,7 @@ class TestTheImage:
 
     def test_it_copies_every_package(self) -> None:
         packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
-        requirements = {"requirements.txt", "requirements-market.txt", "requirements-notify.txt"}
+        requirements = {f"requirements{each}.txt" for each in ("", "-market", "-notify", "-postgresql")}
         assert {source.rstrip("/") for source in copied()} == packages | requirements
 
     @pytest.mark.parametrize(
@@ -205,6 +205,7 @@ class TestTheImage:
             ({}, ["requirements.txt"]),
             ({"STOCKWIRE_MARKET": "XNYS"}, ["requirements.txt", "requirements-market.txt"]),
             ({"APPRISE": "1"}, ["requirements.txt", "requirements-notify.txt"]),
+            ({"POSTGRESQL": "1"}, ["requirements.txt", "requirements-postgresql.txt"]),
         ],
         ids=str,
     )
@@ -216,7 +217,11 @@ class TestTheImage:
         shell = f"pip() {{ printf '%s\\n' \"$@\"; }}; pip {command[1]}"
         done = subprocess.run(["sh", "-c", shell], env=arguments, capture_output=True, text=True, check=True)
         assert re.findall(r"--requirement\n(\S+)", done.stdout) == installed
-        assert re.findall(r'^ARG (\w+)=""$', DOCKERFILE.read_text(), re.MULTILINE) == ["STOCKWIRE_MARKET", "APPRISE"]
+        assert re.findall(r'^ARG (\w+)=""$', DOCKERFILE.read_text(), re.MULTILINE) == [
+            "STOCKWIRE_MARKET",
+            "APPRISE",
+            "POSTGRESQL",
+        ]
 
     @pytest.mark.parametrize("name", [".env", "var/history.db", ".git/config", ".venv/bin/python", "tests/conftest.py"])
     def test_nothing_else_gets_into_it(self, name: str) -> None:

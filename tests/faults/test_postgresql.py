@@ -84,13 +84,13 @@ def break_database(pipeline: Pipeline, url: str, fault: Fault, consumer: str = "
 
 @fault
 @pytest.mark.parametrize("how", [locked, away])
-def test_history_waits_for_its_database_and_goes_on(pipeline: Pipeline, postgresql: str, how: Fault) -> None:
-    break_database(pipeline, postgresql, how)
+def test_history_waits_for_its_database_and_goes_on(pipeline: Pipeline, postgresql_database: str, how: Fault) -> None:
+    break_database(pipeline, postgresql_database, how)
 
 
 @control
-def test_control(pipeline: Pipeline, postgresql: str) -> None:
-    break_database(pipeline, postgresql, away, f"{SABOTAGED}:history_acknowledging_first")
+def test_control(pipeline: Pipeline, postgresql_database: str) -> None:
+    break_database(pipeline, postgresql_database, away, f"{SABOTAGED}:history_acknowledging_first")
 
 
 @fault

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, text
 from shared.database.engine import reading, sqlite_file, translate_errors
 from shared.locks import file_lock
 
-_LOCK = text("SELECT pg_try_advisory_lock(hashtext('stockwire.alerts.sender'))")
+# A lock belongs to the whole database of PostgreSQL, in which each schema may have tables of alerts.
+_LOCK = text("SELECT pg_try_advisory_lock(hashtext('stockwire.alerts.sender.' || current_schema()))")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from shared.times import to_micros
 
 def symbols_with_prices(reader: Reader) -> list[str]:
     """Return the names of all stored symbols, sorted."""
-    return [symbol for (symbol,) in reader.select("SELECT DISTINCT symbol FROM series ORDER BY symbol")]
+    return sorted(symbol for (symbol,) in reader.select("SELECT DISTINCT symbol FROM series"))
 
 
 def comparable_providers(reader: Reader, symbol: str, since: datetime) -> list[str]:
@@ -19,7 +19,6 @@ def comparable_providers(reader: Reader, symbol: str, since: datetime) -> list[s
         WHERE symbol = :symbol
           AND (EXISTS (SELECT 1 FROM quote WHERE quote.series_id = series.id AND quote.as_of >= :first)
                OR EXISTS (SELECT 1 FROM bar WHERE bar.series_id = series.id AND bar.as_of >= :first))
-        ORDER BY provider
     """
     rows = reader.select(sql, {"symbol": symbol, "first": to_micros(since)})
-    return prefer_real([provider for (provider,) in rows], str)
+    return prefer_real(sorted(provider for (provider,) in rows), str)

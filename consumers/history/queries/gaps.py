@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from sqlalchemy import Connection, Engine, Table, exists, func, or_, select
 
@@ -87,10 +88,11 @@ def is_stored(engine: Engine, symbol: str, provider: str, as_of: datetime, inter
 def _find_series(connection: Connection, symbols: Sequence[str]) -> list[_SeriesRow]:
     """Return the series of the symbols (default: all) that have any price, sorted by symbol."""
     is_used = or_(*(exists().where(table.c.series_id == series.c.id) for table in (quote, bar)))
-    query = select(series.c.id, series.c.symbol, series.c.interval).where(is_used).order_by(series.c.symbol)
+    query = select(series.c.id, series.c.symbol, series.c.interval).where(is_used)
     if symbols:
         query = query.where(series.c.symbol.in_(symbols))
-    return [(row.id, row.symbol, row.interval) for row in connection.execute(query)]
+    # Not by PostgreSQL, which may sort text by the rules of a language.
+    return sorted(((row.id, row.symbol, row.interval) for row in connection.execute(query)), key=itemgetter(1))
 
 
 def _read_firsts(

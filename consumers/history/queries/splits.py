@@ -25,7 +25,8 @@ def read_splits(reader: Reader, symbols: Sequence[str] = ()) -> list[StoredSplit
     """Return the splits of the symbols (default: all), sorted by symbol and date."""
     names = {f"symbol_{number}": symbol for number, symbol in enumerate(symbols)}
     sql = f"{_SPLITS} AND symbol IN ({', '.join(f':{name}' for name in names)})" if names else _SPLITS
-    rows = reader.select(f"{sql} ORDER BY symbol, day", names)
+    # PostgreSQL may sort text by the rules of a language.
+    rows = sorted(reader.select(sql, names))
     return [
         StoredSplit(Split(symbol, date.fromisoformat(day), new, old), source) for symbol, day, new, old, source in rows
     ]

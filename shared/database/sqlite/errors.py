@@ -2,13 +2,14 @@
 
 import sqlite3
 
-from shared.errors import StorageDamaged, StorageError, StorageUnavailable
+from shared.errors import StorageDamaged, StorageError, StorageLocked, StorageUnavailable
 
 # Seconds that a statement waits for another process's transaction.
 BUSY_TIMEOUT = 5.0
 
 # The primary result codes of errors that pass by themselves. Source: https://www.sqlite.org/rescode.html
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_TRANSIENT = {*_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _PRIMARY_CODE = 0xFF
 # The primary result codes of a damaged database.
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -29,7 +30,8 @@ def explain_sqlite_error(error: sqlite3.Error, database: str) -> StorageError:
     code = primary_code(error)
     reason = first_line(error)
     if is_transient(error):
-        return StorageUnavailable(f"database {database} cannot be written for now: {reason}")
+        kind = StorageLocked if code in _LOCKED else StorageUnavailable
+        return kind(f"database {database} cannot be written for now: {reason}")
     if code == sqlite3.SQLITE_READONLY:
         return read_only(database)
     if code in DAMAGE:

@@ -43,22 +43,27 @@ OLD_PRICES = [
 ]
 
 
+def create_old_database(url: URL) -> None:
+    """Create the tables and the view as the first version did, with prices."""
+    is_sqlite = url.get_backend_name() == "sqlite"
+    schema = OLD_SCHEMA.format(
+        id="id INTEGER NOT NULL" if is_sqlite else "id SERIAL", options="WITHOUT ROWID" if is_sqlite else ""
+    )
+    insert = text("INSERT INTO price VALUES (:series, :as_of, :price, :currency, :volume, :lag)")
+    rows = [
+        dict(zip(("series", "as_of", "price", "currency", "volume", "lag"), (*row, SECOND), strict=True))
+        for row in OLD_PRICES
+    ]
+    with opened(url) as engine, writing(engine) as connection:
+        for statement in filter(str.strip, schema.split(";")):
+            connection.execute(text(statement))
+        connection.execute(insert, [{**row, "as_of": to_micros(row["as_of"])} for row in rows])
+
+
 @pytest.fixture
 def old_database(database_url: URL) -> Iterator[Engine]:
+    create_old_database(database_url)
     with opened(database_url) as engine:
-        is_sqlite = engine.dialect.name == "sqlite"
-        schema = OLD_SCHEMA.format(
-            id="id INTEGER NOT NULL" if is_sqlite else "id SERIAL", options="WITHOUT ROWID" if is_sqlite else ""
-        )
-        insert = text("INSERT INTO price VALUES (:series, :as_of, :price, :currency, :volume, :lag)")
-        rows = [
-            dict(zip(("series", "as_of", "price", "currency", "volume", "lag"), (*row, SECOND), strict=True))
-            for row in OLD_PRICES
-        ]
-        with writing(engine) as connection:
-            for statement in filter(str.strip, schema.split(";")):
-                connection.execute(text(statement))
-            connection.execute(insert, [{**row, "as_of": to_micros(row["as_of"])} for row in rows])
         yield engine
 
 
