@@ -64,6 +64,16 @@ COMMANDS = {
         "consumers.alerts.notifications.commands:notify",
         "Add, list, test and remove targets: where alerts are sent.",
     ),
+    "backup": LazyCommand(
+        "Maintain",
+        "infra.backup:backup",
+        "Copy the databases while everything runs: all of them to a folder, or the history to a file NAME.db.",
+    ),
+    "prune": LazyCommand(
+        "Maintain",
+        "consumers.history.prune_command:prune",
+        "Remove old quotes from the history, while its consumer runs; bars stay.",
+    ),
     "permissions": LazyCommand(
         "Maintain",
         "infra.permissions.command:permissions",

@@ -3,15 +3,18 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import typer
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert
 
 from consumers.alerts.databases import open_stored_alerts
 from consumers.alerts.notifications.apprise import check_apprise_url
 from consumers.alerts.notifications.target_store import read_targets
 from consumers.alerts.notifications.targets import Target
+from consumers.alerts.tables import SCHEMA as ALERTS
+from consumers.history.tables import SCHEMA as HISTORY
+from infra.database_checks import check_database
 from infra.other_consumers import describe_other_consumers
 from infra.up.install import INSTALL_OPTIONS, find_server
 from infra.up.stack import CONSUMERS
@@ -22,9 +25,7 @@ from producer.state import open_state
 from producer.watch_list import watch_list
 from shared.accounts import describe_limits
 from shared.cli.output import print_coloured
-from shared.database.engine import opened, reading, writing
-from shared.database.sqlite.errors import damaged
-from shared.database.url import DatabaseUrl
+from shared.database.engine import reading, writing
 from shared.errors import BrokerUnavailable, ProviderError, SettingsError, StockwireError, StorageError
 from shared.locks import is_locked
 from shared.market_calendar import load_market_calendar
@@ -34,7 +35,7 @@ from shared.messaging.topology import dead_queue_name, queue_name
 from shared.prices import format_price
 from shared.setting_names import PREFIX
 from shared.settings import UP_LOCK, VAR, Settings, load_settings
-from shared.times import format_instant, utc_now
+from shared.times import format_duration, format_instant, utc_now
 
 Check = Callable[[], Iterator[str]]
 
@@ -53,12 +54,12 @@ def doctor() -> None:
 
 
 def _checks(settings: Settings) -> list[tuple[str, Check]]:
-    databases = (settings.history_url, settings.alerts_url, settings.results_url)
+    databases = ((settings.history_url, HISTORY), (settings.alerts_url, ALERTS), (settings.results_url, None))
     return [
         ("settings", lambda: _check_settings(settings)),
         *([("market", lambda name=settings.market: _check_market(name))] if settings.market else []),
         ("broker", lambda: _check_broker(settings)),
-        *(("database", lambda url=url: _check_database(url)) for url in databases),
+        *(("database", lambda url=url, schema=schema: check_database(url, schema)) for url, schema in databases),
         ("targets", _check_targets),
         *(("provider", lambda name=name: _check_provider(name, settings)) for name in settings.provider),
     ]
@@ -143,26 +144,6 @@ def _describe_queue(connection: Connection, queue: str) -> str:
     return f"{queue}: {waiting} waiting, {consumers} consuming, {dead} dead{look}"
 
 
-def _check_database(url: DatabaseUrl) -> Iterator[str]:
-    with opened(url.engine_url) as engine:
-        _write_to(engine)
-        if engine.dialect.name == "sqlite":
-            with reading(engine) as connection:
-                verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-            if verdict != "ok":
-                raise damaged(str(url), f"is damaged ({verdict})")
-    yield f"{url} can be read and written"
-
-
-def _write_to(engine: Engine) -> None:
-    """Write a table and remove it: a database may let a process begin a transaction, and take no row."""
-    probe = Table("stockwire_doctor", MetaData(), Column("id", Integer))
-    with writing(engine) as connection:
-        probe.create(connection)
-        connection.execute(insert(probe).values(id=1))
-        probe.drop(connection)
-
-
 def _check_provider(name: str, settings: Settings) -> Iterator[str]:
     """Request one quote of the first symbol, and close the provider's circuit breaker before that."""
     symbol = watch_list(settings, VAR)[0]
@@ -187,4 +168,6 @@ def _text(value: object) -> str:
 
 
 def _format_setting(value: object) -> str:
+    if isinstance(value, timedelta):
+        return format_duration(value)
     return ",".join(value) if isinstance(value, tuple) else str(value or "")

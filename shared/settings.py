@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from shared.messaging.address import BrokerAddress
 from shared.schedule import Schedule
 from shared.setting_names import PREFIX, is_service_variable, resembles_setting
 from shared.symbols import read_symbol
+from shared.times import parse_duration
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
@@ -26,6 +28,10 @@ VAR = ROOT / "var"
 # A running `up` holds the lock, and writes its options into the file, so that commands beside it use the same settings.
 UP_LOCK = VAR / "up.lock"
 UP_SETTINGS = VAR / "up.env"
+
+
+# Earlier than this, there may be no such time.
+MAX_RETENTION = timedelta(days=36_525)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Settings:
     http: HttpAddress | None = field(default_factory=lambda: parse_http("127.0.0.1:8000"))
     http_hosts: tuple[str, ...] = ()
     api_token: str | None = field(default=None, repr=False)
+    # The age after which quotes are removed from the history; None keeps them for ever.
+    retention: timedelta | None = None
     # Keyed by provider. Each field of an account is a setting, such as STOCKWIRE_TWELVEDATA_KEY.
     accounts: Mapping[str, Account] = field(default_factory=lambda: dict(ACCOUNTS))
 
@@ -145,6 +153,16 @@ def parse_market(text: str) -> str | None:
     return market or None
 
 
+def parse_retention(text: str) -> timedelta | None:
+    """Return the age after which quotes are removed, or None for empty text. Raises ValueError."""
+    if not text.strip():
+        return None
+    age = parse_duration(text)
+    if age > MAX_RETENTION:
+        raise ValueError(f"{text[:40]!r} is longer than 100 years: without this setting, every price is kept")
+    return age
+
+
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "AMQP_URL": BrokerAddress.parse,
     "HISTORY_URL": parse_stored_url,
@@ -158,6 +176,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "HTTP": parse_http,
     "HTTP_HOSTS": parse_http_hosts,
     "API_TOKEN": parse_token,
+    "RETENTION": parse_retention,
 }
 _ACCOUNT_FIELDS = {
     f"{PREFIX}{provider.upper()}_{field_name}": (provider, field_name) for provider in ACCOUNTS for field_name in FIELDS

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from consumers.history.retention import Retention
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
 from shared.database.engine import ReopeningHandler, opened, redact
@@ -30,16 +31,29 @@ def open_history(settings: Settings) -> Iterator[Handler]:
 
         def open_store() -> Handler:
             create_schema(engine, SCHEMA)
-            store = PriceStore(engine)
             log.info("storing prices in %s", redact(engine.url))
-
-            def handle(events: Sequence[StockData]) -> None:
-                store.save(events)
-                progress.add(events)
-
-            return handle
+            retention = Retention(engine, settings.retention) if settings.retention else None
+            return HistoryHandler(PriceStore(engine), progress, retention)
 
         yield ReopeningHandler(engine, open_store)
+
+
+class HistoryHandler:
+    """Stores batches of events, and removes old quotes, if there is a retention, while no event waits."""
+
+    def __init__(self, store: PriceStore, progress: "_ProgressLog", retention: Retention | None = None) -> None:
+        self._store = store
+        self._progress = progress
+        self._retention = retention
+
+    def __call__(self, events: Sequence[StockData]) -> None:
+        self._store.save(events)
+        self._progress.add(events)
+
+    def idle(self, count_waiting: Callable[[], int]) -> None:
+        """Remove some old quotes if it is time for that, unless events wait in the queue. Raises StorageError."""
+        if self._retention and self._retention.is_due() and not count_waiting():
+            self._retention.work()
 
 
 class _ProgressLog:

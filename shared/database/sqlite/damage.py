@@ -21,7 +21,7 @@ from shared.database.sqlite.errors import (
     is_transient,
     primary_code,
 )
-from shared.database.sqlite.reading import close_without_checkpoint
+from shared.database.sqlite.reading import close_without_checkpoint, connect_for_reading
 
 # Returns True if the rows of a batch are in the database, or newer rows in their place.
 ReadBack = Callable[[Connection], bool]
@@ -29,6 +29,8 @@ ReadBack = Callable[[Connection], bool]
 # Bytes. The check of a whole file of this size takes a quarter of a second, and finds damage in every page.
 SMALL = 16 * 2**20
 
+# Instructions of SQLite between two looks at the clock.
+_INSTRUCTIONS = 10_000
 _TRIES = 3
 # Seconds between two tries.
 _PAUSE = 0.2
@@ -68,6 +70,26 @@ def find_damage(connection: sqlite3.Connection, database: str) -> str | None:
         if primary_code(error) not in DAMAGE:
             raise explain_sqlite_error(error, database) from error
         return first_line(error)
+    return None if verdict == "ok" else " ".join(verdict.split())
+
+
+def find_damage_quickly(path: Path, database: str, timeout: float) -> str | None:
+    """Return the first damage of a database, which is only read, or None. The indexes are not compared with the tables.
+
+    Raises TimeoutError after `timeout` seconds, and StorageError.
+    """
+    deadline = time.monotonic() + timeout
+    try:
+        connection = connect_for_reading(path)
+        try:
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS)
+            verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        finally:
+            close_without_checkpoint(connection)
+    except sqlite3.Error as error:
+        if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
+            raise TimeoutError from error
+        raise explain_sqlite_error(error, database) from error
     return None if verdict == "ok" else " ".join(verdict.split())
 
 

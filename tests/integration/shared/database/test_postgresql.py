@@ -15,6 +15,7 @@ from shared.database.engine import open_engine, opened, reading, writing
 from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
 from shared.errors import StorageError, StorageLocked, StorageUnavailable
+from shared.prices import format_price
 from shared.settings import Settings
 from tests.event_factories import price_series, stock_data
 
@@ -34,7 +35,7 @@ def connect(url: URL) -> Connection:
 def prices_of(url: URL, symbol: str = "AAPL") -> list[str]:
     settings = Settings(history_url=DatabaseUrl(url.render_as_string(hide_password=False)))
     with history_reader(settings) as reader:
-        return [row["price"] for row in read_prices(reader, symbol)]
+        return [format_price(row.price) for row in read_prices(reader, symbol)]
 
 
 def test_a_batch_whose_connection_is_lost_is_stored_by_the_next_try(engine: Engine) -> None:
