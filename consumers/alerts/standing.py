@@ -58,15 +58,17 @@ class Standing:
         """Return the time at which a state from `words` began, as far as known."""
         rule, state, hold = self.rule, self.state, self.feed.hold
         began = {
-            "disabled": rule.changed_at,
+            "disabled": _second(rule.changed_at or rule.created_at),
             "expired": state.last_fired_at if state.expired else rule.options.expires,
             "held": None if hold is None else hold.as_of,
-            "stale": self.feed.seen_at or rule.created_at,
+            "stale": _second(self.feed.seen_at or rule.created_at),
         }
         if word in began:
             return began[word]
+        if state.since is not None or state.status is Status.FIRING:
+            return state.since
         # A rule without a state of its own has been armed since somebody added or changed it.
-        return state.since or (rule.changed_at or rule.created_at if state.status is not Status.FIRING else None)
+        return _second(rule.changed_at or rule.created_at)
 
     def is_expired(self, now: datetime) -> bool:
         """Return True if the rule has fired once, or the time of `--expires` has come."""
@@ -87,6 +89,11 @@ class Standing:
         if self.price is None or threshold is None or self.rule.condition.metric.kind != Kind.PRICE:
             return None
         return (threshold / self.price - 1) * 100
+
+
+def _second(instant: datetime | None) -> datetime | None:
+    """Return a time of our clock without the part of a second, which says nothing to people."""
+    return None if instant is None else instant.replace(microsecond=0)
 
 
 def standings(

@@ -135,9 +135,9 @@ def _add(name: str, words: Sequence[str], texts: OptionTexts, past_prices: PastP
         with reading(engine) as connection:
             found = standings(connection, [rule])[rule.id]
     for standing in found[:_SYMBOLS_SHOWN] if terms.symbol != EVERY_SYMBOL else []:
-        print_lines("; ".join(filter(None, (describe_place(standing), describe_truth(standing)))))
+        print_lines("; ".join(filter(None, (describe_place(standing), describe_truth(standing, now)))))
     if terms.symbol == EVERY_SYMBOL:
-        true = [each for each in found if describe_truth(each).startswith("the condition is true")]
+        true = [each for each in found if describe_truth(each, now).startswith("the condition is true")]
         print_lines(f"the condition is true now on {len(true)} of {len(found)} symbols with a price")
     return rule
 

@@ -204,7 +204,7 @@ def _parse_test(table: Mapping[str, Any]) -> RuleTest:
     if not prices:
         raise Misfit("prices", 'prices is empty: write prices = [["2026-11-20T09:30:00Z", "200"], …]')
     if unknown:
-        raise Misfit("fires", f"the test has no price at {min(unknown).isoformat()}, so nothing can fire then")
+        raise Misfit("fires", f"the test has no price at {format_instant(min(unknown))}, so nothing can fire then")
     return RuleTest(0, rule, prices, fires)
 
 

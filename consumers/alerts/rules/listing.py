@@ -74,11 +74,9 @@ def rule_row(rule: Rule, found: Sequence[Standing], now: datetime) -> dict[str, 
 
 
 def describe_facts(rule: Rule) -> Iterator[str]:
-    """Yield what is known of a rule beside its terms and options."""
+    """Yield when a rule was added, if that is known."""
     if rule.created_at is not None:
-        yield f"added {format_instant(rule.created_at)}"
-    if rule.options.message is not None:
-        yield f"message: {rule.options.message}"
+        yield f"added {format_instant(rule.created_at.replace(microsecond=0))}"
 
 
 def describe_standing(standing: Standing, now: datetime) -> Iterator[str]:

@@ -52,9 +52,16 @@ def _parse_rest(condition: type[Condition], words: list[str]) -> Condition:
 def _explain_unknown(text: str) -> str:
     """Return the message for a condition with an unknown phrase, with the phrase that is most like it."""
     phrases = {condition.phrase: condition for condition in all_conditions().values()}
-    near = get_close_matches(text.lower(), phrases, n=1, cutoff=0.5)
-    example = f"such as {phrases[near[0]].example!r}" if near else _EXAMPLE
-    return f"condition {text[:60]!r} is not supported: use one of {supported_conditions()}, {example}"
+    first_words = {phrase.split()[0]: condition for phrase, condition in phrases.items()}
+    found = first_words | phrases
+    text = text[:60]
+    near = (
+        get_close_matches(text.lower(), phrases, n=1, cutoff=0.7)
+        or get_close_matches(text.lower().partition(" ")[0], first_words, n=1)
+        or get_close_matches(text.lower(), phrases, n=1, cutoff=0.5)
+    )
+    example = f"such as {found[near[0]].example!r}" if near else _EXAMPLE
+    return f"condition {text!r} is not supported: use one of {supported_conditions()}, {example}"
 
 
 def parse_symbol(word: str) -> str:

@@ -29,9 +29,11 @@ def describe_place(standing: Standing) -> str:
     return f"{symbol} is at {format_price(price)}, {distance} {format_price(threshold)}"
 
 
-def describe_truth(standing: Standing) -> str:
+def describe_truth(standing: Standing, now: datetime) -> str:
     """Return if the condition of a new rule is true already."""
     rule, number = standing.rule, standing.number
+    if standing.is_expired(now) and rule.options.expires is not None:
+        return f"the rule is expired: it fires on no price as of {format_instant(rule.options.expires)} or later"
     if not rule.condition.is_state or number is None or rule.condition.metric.kind == Kind.SILENCE:
         return ""
     if not rule.condition.is_true(number):
@@ -129,6 +131,8 @@ def _reason(standing: Standing, word: str) -> str:
     rule, state = standing.rule, standing.state
     if word in ("disabled", "expired", "held"):
         return f"it is {word}"
+    if state.status is None:
+        return "it was added, edited or enabled later, and is evaluated with the next price"
     if state.status is Status.PENDING and rule.options.hold is not None:
         return f"the condition must be true for {format_duration(rule.options.hold)}"
     if state.status is Status.FIRING:

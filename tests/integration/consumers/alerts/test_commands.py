@@ -110,6 +110,7 @@ def test_without_alerts_the_message_names_a_time_only_if_one_was_given() -> None
         (["x", "AAPL", "above", "-5"], "'-5' is negative"),
         (["x", "AAPL above 1234567890.123456"], "more than 15 significant digits"),
         (["x", "AAPL crosses 5"], "use one of above, below, crossing, crossing down, crossing up"),
+        (["x", "AAPL crosses above 5"], "such as 'AAPL crossing"),
         (["x", "AAPL"], "write SYMBOL CONDITION"),
         (["", "AAPL above 5"], "rule name .* is not valid"),
     ],
@@ -199,6 +200,7 @@ def rule_row(stockwire: Command, name: str = "x") -> dict[str, object]:
         (["AAPL crossing 190.29"], "AAPL is at 190.29, exactly 190.29\n"),
         (["AAPL inside channel 1 2"], "AAPL is at 190.29; the condition is not true now"),
         (["* above 100"], "the condition is true now on 1 of 1 symbols with a price"),
+        (["AAPL above 100", "--expires", "2020-01-01"], "fires on no price as of 2020-01-01T00:00:00Z or later"),
     ],
 )
 def test_a_new_rule_is_answered_with_where_the_price_stands(
@@ -318,7 +320,7 @@ def test_a_rule_is_stale_while_another_tells_that_there_is_no_data(
     prices("201")
     silent(url)
     row = rule_row(stockwire)
-    assert (row["state"], row["also"], row["since"]) == ("stale", ["firing"], "2024-11-20T10:00:03.120000Z")
+    assert (row["state"], row["also"], row["since"]) == ("stale", ["firing"], "2024-11-20T10:00:03Z")
     assert rule_row(stockwire, "feed")["state"] == "firing"
     assert "there is no data of AAPL, as a rule `no data for` tells" in stockwire("rules", "explain", "x")
     prices("201", start=1)
@@ -471,6 +473,8 @@ def test_explain_tells_why_a_rule_fired_or_did_not(stockwire: Command, prices: P
         "rules", "explain", "x"
     )
     stockwire("rules", "add", "move", "* moving up 5% in 1h")
+    stockwire("rules", "add", "new", "AAPL above 100")
+    assert "did not fire: it was added, edited or enabled later" in stockwire("rules", "explain", "new")
     prices("203", start=4)
     assert "203 is +1 (+0.50 %) from 202, the oldest price of the window" in stockwire(
         "rules", "explain", "move", "aapl"
