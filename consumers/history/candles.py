@@ -68,25 +68,30 @@ def make_candles(
     bars: Iterable[Sample], quotes: Iterable[QuoteColumns], buckets: MicrosecondBuckets
 ) -> Iterator[Candle]:
     """Yield the candles of bars that are sorted by SAMPLE_ORDER, and of quotes, oldest first, if they are not empty."""
-    waiting_bars, waiting_quotes = _Bars(bars), _Quotes(quotes)
-    while True:
-        next_times = [waiting_bars.next_time(), waiting_quotes.next_time()]
-        first = min((time for time in next_times if time is not None), default=None)
-        if first is None:
-            return
-        start, end = buckets.around(first)
-        inside = waiting_bars.take_until(end)
-        parts = waiting_quotes.take_until(end)
+    for start, end, inside, parts in _fill_buckets(bars, quotes, buckets):
         if not inside:
             candle = _make_quote_candle(start, end, parts)
         else:
-            samples = [] if _covers(inside, start, end) else _quote_samples(parts)
-            candle = _make_candle(start, end, sorted([*inside, *samples], key=SAMPLE_ORDER))
-        # Quotes that do not count.
-        for _ in parts:
-            pass
+            candle = _make_candle(start, end, _select(start, end, inside, parts))
         if candle is not None:
             yield candle
+
+
+class CountedSamples(NamedTuple):
+    """The samples that count in the bucket from `start` to before `end`, in their order."""
+
+    start: int
+    end: int
+    samples: Sequence[Sample]
+
+
+def select_samples(
+    bars: Iterable[Sample], quotes: Iterable[QuoteColumns], buckets: MicrosecondBuckets
+) -> Iterator[CountedSamples]:
+    """Yield the samples of which `make_candles` makes a candle each."""
+    for start, end, inside, parts in _fill_buckets(bars, quotes, buckets):
+        if samples := _select(start, end, inside, parts):
+            yield CountedSamples(start, end, samples)
 
 
 def fill_empty_buckets(candles: Iterable[Candle], buckets: MicrosecondBuckets) -> Iterator[Candle]:
@@ -99,6 +104,25 @@ def fill_empty_buckets(candles: Iterable[Candle], buckets: MicrosecondBuckets) -
             yield last
         yield candle
         last = candle
+
+
+def _fill_buckets(
+    bars: Iterable[Sample], quotes: Iterable[QuoteColumns], buckets: MicrosecondBuckets
+) -> Iterator[tuple[int, int, Sequence[Sample], Iterator[QuoteColumns]]]:
+    """Yield start, end, bars and quotes of each bucket that has any, oldest first."""
+    waiting_bars, waiting_quotes = _Bars(bars), _Quotes(quotes)
+    while True:
+        next_times = [waiting_bars.next_time(), waiting_quotes.next_time()]
+        first = min((time for time in next_times if time is not None), default=None)
+        if first is None:
+            return
+        start, end = buckets.around(first)
+        inside = waiting_bars.take_until(end)
+        parts = waiting_quotes.take_until(end)
+        yield start, end, inside, parts
+        # Quotes that do not count.
+        for _ in parts:
+            pass
 
 
 class _Bars:
@@ -174,8 +198,7 @@ def _make_quote_candle(start: int, end: int, parts: Iterable[QuoteColumns]) -> C
     return candle
 
 
-def _make_candle(start: int, end: int, members: Sequence[Sample]) -> Candle:
-    counted = _select(members)
+def _make_candle(start: int, end: int, counted: Sequence[Sample]) -> Candle:
     volumes = [sample.volume for sample in counted if sample.is_bar and sample.volume is not None]
     return Candle(
         start=start,
@@ -189,19 +212,21 @@ def _make_candle(start: int, end: int, members: Sequence[Sample]) -> Candle:
     )
 
 
-def _select(members: Sequence[Sample]) -> Sequence[Sample]:
+def _select(start: int, end: int, bars: Sequence[Sample], parts: Iterable[QuoteColumns]) -> Sequence[Sample]:
     """Return the samples that count, in their order: the longest bars, and what lies outside their time."""
-    newest = {(sample.start, sample.end): sample for sample in members if sample.is_bar}
-    bars = sorted(newest.values(), key=lambda bar: (bar.start - bar.end, bar.start))
+    quotes = [] if _covers(bars, start, end) else _quote_samples(parts)
+    if not bars:
+        return quotes
+    newest = {(sample.start, sample.end): sample for sample in bars}
     covered: list[tuple[int, int]] = []
     chosen = []
-    for bar in bars:
+    for bar in sorted(newest.values(), key=lambda bar: (bar.start - bar.end, bar.start)):
         covers_until = min(bar.end, bar.observed)
         if not _overlaps(covered, bar.start, bar.end):
             insort(covered, (bar.start, max(covers_until, bar.start)))
             chosen.append(bar)
-    quotes = [each for each in members if not each.is_bar and not _overlaps(covered, each.start, each.start + 1)]
-    return sorted([*chosen, *quotes], key=SAMPLE_ORDER)
+    outside = [each for each in quotes if not _overlaps(covered, each.start, each.start + 1)]
+    return sorted([*chosen, *outside], key=SAMPLE_ORDER)
 
 
 def _overlaps(covered: Sequence[tuple[int, int]], start: int, end: int) -> bool:

@@ -2,30 +2,26 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
-from typing import Any
 
-from consumers.history.candles import SAMPLE_ORDER, Candle, QuoteColumns, Sample, fill_empty_buckets, make_candles
+from consumers.history.candles import SAMPLE_ORDER, Candle, fill_empty_buckets, make_candles
 from consumers.history.queries.rows import CandleRow, Order
-from consumers.history.queries.series import Series, TimeRange, find_series, read_parts, read_rows
+from consumers.history.queries.samples import read_bars, read_quotes
+from consumers.history.queries.series import TimeRange, find_series
 from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
 from shared.prices import from_float, prefer_real
 from shared.times import from_micros, to_micros
 
-_QUOTES = "SELECT as_of, price, lag FROM quote WHERE series_id = :series_id"
-_BARS = "SELECT as_of, open, high, low, close, volume, lag FROM bar WHERE series_id = :series_id"
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
-_DAY_IN_MICROSECONDS = _DAY // _MICROSECOND
 _SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
 # No clock is put back by more.
 _LONGEST_CHANGE = timedelta(hours=2)
-_MERGED_ROWS = 10_000
 
 
 def read_candles(
@@ -54,8 +50,8 @@ def read_candles(
     quotes = [each for each in series if not each.interval]
     bars = [each for each in series if each.interval and _may_fit(Timeframe.parse(each.interval), buckets.timeframe)]
     candles = make_candles(
-        heapq.merge(*(_read_bars(reader, each, buckets, between, adjustment) for each in bars), key=SAMPLE_ORDER),
-        _read_quotes(reader, quotes, between, adjustment),
+        heapq.merge(*(read_bars(reader, each, buckets, between, adjustment) for each in bars), key=SAMPLE_ORDER),
+        read_quotes(reader, quotes, between, adjustment),
         in_micros,
     )
     if fill:
@@ -104,89 +100,6 @@ def _may_fit(bar: Timeframe, bucket: Timeframe) -> bool:
     shortest = bar.length or bar.count * _SHORTEST_MONTH
     longest = bucket.length or bucket.count * _LONGEST_MONTH
     return shortest <= longest + (_DAY if bucket.is_by_date else _LONGEST_CHANGE)
-
-
-def _read_quotes(
-    reader: Reader, series: Sequence[Series], between: TimeRange, adjustment: SplitAdjustment | None
-) -> Iterator[QuoteColumns]:
-    """Yield the quotes of the series in the range, in the order in which they count."""
-    parts: Iterable[Sequence[tuple[int, float, int]]]
-    if len(series) == 1:
-        parts = read_parts(reader, _QUOTES, series[0], between)
-    else:
-        rows = heapq.merge(*(read_rows(reader, _QUOTES, each, between) for each in series), key=_by_observation)
-        parts = iter(lambda: list(islice(rows, _MERGED_ROWS)), [])
-    for part in parts:
-        columns = QuoteColumns(*islice(zip(*part, strict=True), 2))
-        if adjustment is not None:
-            pairs = zip(columns.prices, columns.times, strict=True)
-            columns = columns._replace(prices=[adjustment.adjust(*pair, is_daily=False) for pair in pairs])
-        yield columns
-
-
-def _by_observation(row: tuple[Any, ...]) -> tuple[int, int]:
-    as_of, _, lag = row
-    return as_of, as_of + lag
-
-
-def _read_bars(
-    reader: Reader, series: Series, buckets: Buckets, between: TimeRange, adjustment: SplitAdjustment | None
-) -> Iterator[Sample]:
-    if not series.bar_offset:
-        return _read_daily_bars(reader, series, buckets, between, adjustment)
-    bars = _read_intraday_bars(reader, series, between)
-    return bars if adjustment is None else (_adjust(each, adjustment, each.start, is_daily=False) for each in bars)
-
-
-def _adjust(sample: Sample, adjustment: SplitAdjustment, as_of: int, *, is_daily: bool) -> Sample:
-    opened, high, low, close = (
-        adjustment.adjust(price, as_of, is_daily=is_daily)
-        for price in (sample.open, sample.high, sample.low, sample.close)
-    )
-    return sample._replace(open=opened, high=high, low=low, close=close)
-
-
-def _read_intraday_bars(reader: Reader, series: Series, between: TimeRange) -> Iterator[Sample]:
-    """Yield the bars that lie in the range. Their `as_of` is their end."""
-    first, end = between
-    length = series.bar_offset
-    first = None if first is None else first + length
-    end = None if end is None else end + 1
-    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, TimeRange(first, end)):
-        yield _bar(as_of - length, as_of, as_of + lag, prices, volume)
-
-
-def _read_daily_bars(
-    reader: Reader, series: Series, buckets: Buckets, between: TimeRange, adjustment: SplitAdjustment | None
-) -> Iterator[Sample]:
-    """Yield the bars of a day or more whose dates lie in the range. Their `as_of` is midnight UTC of the first date."""
-    first, end = between
-    timeframe = Timeframe.parse(series.interval)
-    # No zone is more than a day away from UTC.
-    begin = None if first is None else first - _DAY_IN_MICROSECONDS
-    stop = None if end is None else end + _DAY_IN_MICROSECONDS
-    for as_of, *prices, volume, lag in read_rows(reader, _BARS, series, TimeRange(begin, stop)):
-        start, finish = _days_of_bar(as_of, timeframe, buckets)
-        if (first is None or start >= first) and (end is None or finish <= end):
-            sample = _bar(start, finish, as_of + lag, prices, volume)
-            yield sample if adjustment is None else _adjust(sample, adjustment, as_of, is_daily=True)
-
-
-def _days_of_bar(as_of: int, timeframe: Timeframe, buckets: Buckets) -> tuple[int, int]:
-    moment = from_micros(as_of)
-    if not timeframe.is_by_date:
-        return as_of, to_micros(moment + (timeframe.length or _DAY))
-    start, end = buckets.span_of_days(moment.date(), timeframe.next_date(moment.date()) - _DAY)
-    return to_micros(start), to_micros(end)
-
-
-def _bar(start: int, end: int, observed: int, prices: Sequence[Any], volume: int | None) -> Sample:
-    """Return the sample of a bar. Open, high and low may be unknown: then open is the close, and so on."""
-    opened, high, low, close = prices
-    opened = close if opened is None else opened
-    high = max(opened, close) if high is None else high
-    low = min(opened, close) if low is None else low
-    return Sample(start, observed, end, opened, high, low, close, volume)
 
 
 def _candle_row(symbol: str, candle: Candle) -> CandleRow:
