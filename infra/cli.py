@@ -37,6 +37,11 @@ COMMANDS = {
         "consumers.history.commands:symbols",
         "List the stored symbols by provider and interval, with first and last time.",
     ),
+    "stats": LazyCommand(
+        "Query",
+        "consumers.history.stats_command:stats",
+        "Show return, volatility, largest drawdown, highest and lowest price of symbols over a span of time.",
+    ),
     "splits": LazyCommand(
         "Query",
         "infra.splits:splits",

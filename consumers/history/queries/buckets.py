@@ -1,10 +1,14 @@
 """The buckets of candles in the time zone that was asked for."""
 
+from datetime import UTC, timedelta
+
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.errors import SettingsError
 from shared.time_parsing import parse_zone
+from shared.times import from_micros, to_micros
 
 MARKET = "market"
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def make_buckets(timeframe: Timeframe, zone: str | None, market: str | None) -> Buckets:
@@ -25,3 +29,20 @@ def make_buckets(timeframe: Timeframe, zone: str | None, market: str | None) -> 
 
     calendar = load_market_calendar(market)
     return Buckets(timeframe, calendar.zone, calendar.day_start)
+
+
+class BucketsInMicroseconds:
+    """The buckets with times in microseconds since 1970, as the database has them."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        length = buckets.timeframe.length
+        is_fixed = buckets.zone is UTC and buckets.day_start is None and buckets.timeframe.unit not in ("w", "mo")
+        self._fixed_length = length // _MICROSECOND if is_fixed and length else None
+
+    def around(self, instant: int) -> tuple[int, int]:
+        if self._fixed_length:
+            start = instant // self._fixed_length * self._fixed_length
+            return start, start + self._fixed_length
+        start_time, end_time = self._buckets.around(from_micros(instant))
+        return to_micros(start_time), to_micros(end_time)

@@ -3,11 +3,12 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from operator import attrgetter
 
 from consumers.history.candles import SAMPLE_ORDER, Candle, fill_empty_buckets, make_candles
+from consumers.history.queries.buckets import BucketsInMicroseconds
 from consumers.history.queries.rows import CandleRow, Order
 from consumers.history.queries.samples import read_bars, read_quotes
 from consumers.history.queries.series import TimeRange, find_series
@@ -17,7 +18,6 @@ from shared.database.reader import Reader
 from shared.prices import from_float, prefer_real
 from shared.times import from_micros, to_micros
 
-_MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
 # No clock is put back by more.
@@ -42,7 +42,7 @@ def read_candles(
     Prices are exact unless there is an `adjustment` for splits. Without `provider`, simulated and replayed prices count
     only if the symbol has no others. With `fill`, an empty bucket repeats the close before it.
     """
-    in_micros = _Microseconds(buckets)
+    in_micros = BucketsInMicroseconds(buckets)
     between = _whole_buckets(in_micros, since, until)
     series = find_series(reader, symbol, None if provider is None else [provider])
     if provider is None:
@@ -66,24 +66,7 @@ def _limited(candles: Iterator[Candle], limit: int | None, order: Order) -> Iter
     return reversed(newest) if order is Order.DESCENDING else iter(newest)
 
 
-class _Microseconds:
-    """The buckets with times in microseconds since 1970, as the database has them."""
-
-    def __init__(self, buckets: Buckets) -> None:
-        self._buckets = buckets
-        length = buckets.timeframe.length
-        is_fixed = buckets.zone is UTC and buckets.day_start is None and buckets.timeframe.unit not in ("w", "mo")
-        self._fixed_length = length // _MICROSECOND if is_fixed and length else None
-
-    def around(self, instant: int) -> tuple[int, int]:
-        if self._fixed_length:
-            start = instant // self._fixed_length * self._fixed_length
-            return start, start + self._fixed_length
-        start_time, end_time = self._buckets.around(from_micros(instant))
-        return to_micros(start_time), to_micros(end_time)
-
-
-def _whole_buckets(buckets: _Microseconds, since: datetime | None, until: datetime | None) -> TimeRange:
+def _whole_buckets(buckets: BucketsInMicroseconds, since: datetime | None, until: datetime | None) -> TimeRange:
     """Return the time of the buckets that begin in the given time, so that no candle lacks a part."""
     first = end = None
     if since is not None:

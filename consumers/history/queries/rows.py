@@ -110,8 +110,45 @@ class SymbolRow(NamedTuple):
         return {**self._asdict(), "first": format_sortable(self.first), "last": format_sortable(self.last)}
 
 
+class StatsRow(NamedTuple):
+    """Statistics of the prices of a symbol. Each price stands behind its `as_of`, in UTC.
+
+    `total_return`, `volatility` and `max_drawdown` are fractions: 0.25 is 25 %. `volatility` is that of a year, or None
+    with fewer than three days; `max_drawdown` is at most 0, and then has no dates. `samples` is the number of bars and
+    quotes that count.
+    """
+
+    symbol: str
+    first_at: datetime
+    first: Decimal
+    last_at: datetime
+    last: Decimal
+    total_return: float
+    volatility: float | None
+    max_drawdown: float
+    drawdown_from: datetime | None
+    drawdown_to: datetime | None
+    highest_at: datetime
+    highest: Decimal
+    lowest_at: datetime
+    lowest: Decimal
+    samples: int
+
+    def fields(self) -> dict[str, Any]:
+        """Return the columns with prices and times as text, and fractions as numbers."""
+        shown = {name: _as_text(value) for name, value in self._asdict().items()}
+        return {"return" if name == "total_return" else name: value for name, value in shown.items()}
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format_price(value)
+    return format_instant(value) if isinstance(value, datetime) else value
+
+
 PRICE_HISTORY_COLUMNS = PriceRow._fields
 CANDLE_COLUMNS = CandleRow._fields
 SYMBOL_COLUMNS = SymbolRow._fields
+STATS_COLUMNS = tuple(name.removeprefix("total_") for name in StatsRow._fields)
 # The columns of all three that hold numbers.
 NUMBERS = ("price", "volume", "rows", "open", "high", "low", "close", "samples")

@@ -70,7 +70,7 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "words",
-    [("--help",), ("consume", "--list"), ("latest", "AAPL"), ("history", "AAPL"), ("symbols",)],
+    [("--help",), ("consume", "--list"), ("latest", "AAPL"), ("history", "AAPL"), ("symbols",), ("stats", "AAPL")],
     ids=" ".join,
 )
 def test_a_quick_command_imports_nothing_slow(words: tuple[str, ...], database: Path) -> None:

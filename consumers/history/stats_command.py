@@ -1,0 +1,75 @@
+"""The command `stockwire stats`."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from consumers.history.commands import check_symbols
+from consumers.history.queries.buckets import make_buckets
+from consumers.history.queries.prices import history_reader
+from consumers.history.queries.rows import STATS_COLUMNS, StatsRow
+from consumers.history.queries.splits import read_adjustments
+from consumers.history.queries.stats import ONE_DAY, read_stats
+from consumers.history.timeframes import Buckets
+from shared.cli.options import FormatOption, TimeOption
+from shared.cli.output import Format, print_lines, print_rows
+from shared.settings import load_settings
+from shared.symbols import join_names
+
+_FRACTIONS = ("return", "volatility", "max_drawdown")
+
+
+def stats(
+    symbols: Annotated[
+        list[str], typer.Argument(metavar="SYMBOL...", help="As the exchange writes them, such as AAPL or BRK.B.")
+    ],
+    since: TimeOption = None,
+    until: TimeOption = None,
+    zone: Annotated[
+        str | None,
+        typer.Option("--tz", metavar="Z", help="The time zone of days, such as America/New_York, or `market`."),
+    ] = None,
+    adjusted: Annotated[bool, typer.Option("--adjusted", help="Divide prices before a split by its ratio.")] = False,
+    provider: Annotated[str | None, typer.Option(metavar="P", help="Only the prices of this provider.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show return, volatility, largest drawdown, highest and lowest price of symbols over a span of time."""
+    wanted = list(dict.fromkeys(check_symbols(symbols)))
+    settings = load_settings()
+    days = _make_days(zone, settings.market)
+    with history_reader(settings) as reader:
+        adjustment = read_adjustments(reader, wanted, settings.market) if adjusted else {}
+        found = [
+            read_stats(reader, each, days, since, until, provider=provider, adjustment=adjustment.get(each))
+            for each in wanted
+        ]
+    rows = [row for row in found if row is not None]
+    missing = [symbol for symbol, row in zip(wanted, found, strict=True) if row is None]
+    empty = f"no stored prices for {join_names(missing)} in this time range"
+    if output is Format.TABLE:
+        columns = ("statistic", *(row.symbol for row in rows))
+        print_rows(columns, _lines(rows), output, right=columns[1:], empty=empty)
+    else:
+        print_rows(STATS_COLUMNS, (row.fields() for row in rows), output, right=STATS_COLUMNS[1:])
+    if missing and (rows or output is not Format.TABLE):
+        print_lines(empty, error=True)
+
+
+def _make_days(zone: str | None, market: str | None) -> Buckets:
+    try:
+        return make_buckets(ONE_DAY, zone, market)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--tz") from error
+
+
+def _lines(rows: Sequence[StatsRow]) -> Iterator[dict[str, Any]]:
+    """Yield a line per statistic, with a column per symbol. Fractions are shown in percent."""
+    fields = [row.fields() for row in rows]
+    for name in STATS_COLUMNS[1:] if rows else ():
+        shown = (_shown(name, each[name]) for each in fields)
+        yield {"statistic": name, **{row.symbol: text for row, text in zip(rows, shown, strict=True)}}
+
+
+def _shown(name: str, value: Any) -> Any:
+    return f"{value:.2%}" if name in _FRACTIONS and value is not None else value
