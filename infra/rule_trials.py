@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from consumers.alerts.dry_run import Trial, missing_data, try_rules, warm_up
 from consumers.alerts.rules.models import EVERY_SYMBOL, Rule
@@ -99,9 +99,18 @@ def try_symbol(
     trial = Trial(symbol, providers)
     # The thresholds of a rule are in shares of today.
     adjustment = read_adjustments(reader, [symbol], load_settings().market).get(symbol)
-    rows = read_prices(reader, symbol, since - warm_up(rules), limit=most, providers=providers, adjustment=adjustment)
+    first = _before(since, warm_up(rules))
+    rows = read_prices(reader, symbol, first, limit=most, providers=providers, adjustment=adjustment)
     try_rules(trial, rules, map(_event, bounded(rows)), since, points=points)
     return trial if trial.count else None
+
+
+def _before(moment: datetime, duration: timedelta) -> datetime:
+    """Return the instant before a moment, or the first that there is."""
+    try:
+        return moment - duration
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _event(row: PriceRow) -> StockData:

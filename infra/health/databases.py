@@ -33,9 +33,9 @@ def read_databases(settings: Settings, folder: Path) -> list[DatabaseHealth]:
     return [_database(name, url) for name, url in urls.items()]
 
 
-def read_targets_health() -> list[TargetHealth]:
-    """Return the targets of alerts. Raises StorageError."""
-    with open_stored_alerts() as engine:
+def read_targets_health(url: DatabaseUrl) -> list[TargetHealth]:
+    """Return the targets of alerts in the database at `url`. Raises StorageError."""
+    with open_stored_alerts(url) as engine:
         if engine is None:
             return []
         with reading(engine) as connection:

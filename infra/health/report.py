@@ -74,7 +74,7 @@ class HealthReporter:
         look = self._probe.look()
         syncs = _attempt("results", lambda: read_syncs(settings.results_url), unreadable)
         providers = _attempt("producer", lambda: read_providers(settings, syncs, self._folder, now), unreadable)
-        targets = _attempt("alerts", read_targets_health, unreadable)
+        targets = _attempt("alerts", lambda: read_targets_health(settings.alerts_url), unreadable)
         databases = read_databases(settings, self._folder)
         last_sync = next((describe_sync(each) for each in syncs if not each.is_skipped), None)
         worker, beat = describe_worker(look), describe_beat(self._folder)

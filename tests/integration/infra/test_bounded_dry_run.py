@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,12 @@ def test_a_jump_that_may_be_a_split_is_told_and_holds_the_rule(settings: Setting
     [split] = found.suspected_splits
     assert (split.symbol, split.previous_price, split.price, split.ratio) == ("AAPL", "400", "100", "4:1")
     assert found.firings == []
+
+
+def test_prices_can_be_tried_since_the_first_year(settings: Settings) -> None:
+    store(settings, daily("199 201"))
+    first_year = datetime(1, 1, 1, tzinfo=UTC)
+    assert len(BoundedDryRuns(settings).run(rule("AAPL above 200"), first_year).firings) == 1
 
 
 def test_without_prices_the_summary_says_so(settings: Settings) -> None:

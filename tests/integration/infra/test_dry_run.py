@@ -16,11 +16,11 @@ from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.tables import SCHEMA as ALERTS_SCHEMA
 from consumers.alerts.tables import window_prices
-from consumers.history.splits_command import splits
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA as HISTORY_SCHEMA
 from infra import dry_run
 from infra.rules import rules
+from infra.splits import splits
 from shared.database.engine import opened, reading
 from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
@@ -223,7 +223,7 @@ def test_a_new_rule_is_answered_with_its_firings_in_the_stored_year(
 def test_a_new_rule_that_cannot_be_tried_is_answered_without_its_firings(databases: Path, run: Run, terms: str) -> None:
     store(databases, daily("199 201"))
     output = run("rules", "add", "x", terms)
-    assert "fired" not in output
+    assert "stored prices of" not in output
     assert "" not in output.splitlines()
 
 

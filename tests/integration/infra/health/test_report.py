@@ -44,9 +44,8 @@ def _no_old_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(broker: BrokerAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(broker: BrokerAddress, tmp_path: Path) -> Settings:
     urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("history", "alerts", "celery")}
-    monkeypatch.setenv("STOCKWIRE_ALERTS_URL", urls["alerts"])
     return Settings(
         amqp_url=broker,
         history_url=parse_database_url(urls["history"]),
