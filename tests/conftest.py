@@ -5,6 +5,7 @@ import gzip
 import os
 import signal
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,9 @@ SYMBOLS = frozenset(
         "XOM",
     ]
 )
+
+# Seconds of processor time. Threads that only wait, such as those of servers, take some hundredths.
+BUSY = 5
 
 
 def unavailable(reason: str) -> None:
@@ -95,6 +99,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the shared node once all workers of pytest-xdist have ended."""
     if not hasattr(session.config, "workerinput"):
         end_shared_rabbitmq(run_folder(session.config))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_busy_thread() -> Iterator[None]:
+    """Fail if a thread that a test left behind is busy: it takes the time of all tests after it in this process."""
+    yield
+    left = set(threading.enumerate()) - {threading.main_thread(), threading.current_thread()}
+    seconds = {thread.name: cpu_time(thread) for thread in left}
+    assert {name for name, taken in seconds.items() if taken > BUSY} == set(), seconds
+
+
+def cpu_time(thread: threading.Thread) -> float:
+    """Return the seconds of processor time that a thread has taken, or 0 if it has ended or the system has no /proc."""
+    try:
+        fields = Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run_folder(config: pytest.Config) -> Path:

@@ -18,6 +18,7 @@ Pieces = Iterable[bytes]
 
 def bytes_of(*texts: bytes) -> Iterator[bytes]:
     """Return the bytes of these texts one by one, and those of the last one again and again."""
+    assert texts[-1], "there is no first byte to wait for: use NOTHING"
     for text in itertools.chain(texts[:-1], itertools.repeat(texts[-1])):
         yield from (bytes([byte]) for byte in text)
 
@@ -35,6 +36,8 @@ ANSWERS: dict[str, Callable[[], Pieces]] = {
     "trailers": lambda: itertools.chain([START, CHUNKED, b"1\r\n1\r\n0\r\n"], itertools.repeat(b"X-Drip: drop\r\n")),
     "redirects": lambda: [b"", b"", b"", b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"],
 }
+# After a request, no byte until the pause is over.
+NOTHING: Pieces = (b"",)
 # A TLS record that announces 16 KiB of a handshake.
 TLS_HANDSHAKE = bytes_of(b"\x16\x03\x03\x40\x00", b"\x02")
 

@@ -16,7 +16,7 @@ from consumers.alerts.notifications.signing import generate_secret
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.notifications.webhook import Webhook
 from infra.up.rabbitmq import free_port
-from tests.dripping_server import ANSWERS, bytes_of, dripping_server
+from tests.dripping_server import ANSWERS, NOTHING, dripping_server
 from tests.event_factories import price_alert
 from tests.fake_http_server import Answer, FakeHttpServer, always, fake_http_server
 from tests.webhook_receiver import verify
@@ -137,7 +137,7 @@ def test_a_success_counts_even_if_its_body_never_ends(name: str) -> None:
 
 
 def test_a_server_that_says_nothing_fails_at_the_deadline() -> None:
-    with dripping_server(lambda: bytes_of(b""), 60, after_request=True) as server:
+    with dripping_server(lambda: NOTHING, 60) as server:
         result = post(server.url)
     assert result.error in (f"no complete answer within {TIMEOUT:g} s", f"no answer within {TIMEOUT:g} s")
 
