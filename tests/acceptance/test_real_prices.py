@@ -2,18 +2,22 @@
 
 import csv
 import gzip
+import io
 import json
-import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from tests.forked_processes import forked, stockwire
 from tests.processes import Process, until
 
 Rows = dict[tuple[str, str], Decimal]
+# Columns of the file, and of the view `bars` but for the date.
+_BAR = ("symbol", "date", "open", "high", "low", "close", "volume")
 
 
 @pytest.fixture
@@ -29,6 +33,15 @@ def consumers(environment: dict[str, str]) -> Iterator[tuple[Process, Process]]:
         yield history, alerts
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings with SQLite in one run of the test, and with PostgreSQL for history and alerts in the other."""
+    if request.param == "sqlite":
+        return environment
+    url = request.getfixturevalue("postgresql")
+    return {**environment, "STOCKWIRE_HISTORY_URL": url, "STOCKWIRE_ALERTS_URL": url}
+
+
 def read_file(path: Path) -> Rows:
     """Return close by symbol and `as_of`, read with the csv module alone."""
     with gzip.open(path, "rt", newline="") as file:
@@ -37,20 +50,49 @@ def read_file(path: Path) -> Rows:
         }
 
 
+def read_bars(path: Path) -> list[tuple[str, ...]]:
+    """Return symbol, date, open, high, low, close and volume of each row as text, read with the csv module alone."""
+    with gzip.open(path, "rt", newline="") as file:
+        rows = [tuple(row[name] for name in _BAR) for row in csv.DictReader(file)]
+    return sorted((symbol, date, *map(plain, prices), volume) for symbol, date, *prices, volume in rows)
+
+
+def plain(price: str) -> str:
+    """Return the price without zeros at its end, as it is published."""
+    return format(Decimal(price).normalize(), "f")
+
+
+def query(environment: dict[str, str], sql: str) -> list[tuple[Any, ...]]:
+    engine = create_engine(environment["STOCKWIRE_HISTORY_URL"])
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(text(sql))]
+    engine.dispose()
+    return rows
+
+
 def read_history(environment: dict[str, str]) -> Rows:
-    database = sqlite3.connect(environment["STOCKWIRE_HISTORY_URL"].removeprefix("sqlite:///"))
-    rows = database.execute("select symbol, as_of, price from price_history").fetchall()
-    database.close()
+    rows = query(environment, "select symbol, as_of, price from price_history")
     found = {(symbol, as_of): Decimal(repr(price)) for symbol, as_of, price in rows}
     assert len(found) == len(rows), "a price is stored twice"
     return found
 
 
+def check_output(path: Path, environment: dict[str, str], timeout: float) -> None:
+    """Compare the whole bars in the view, and the closes that `history` prints, with the file, digit for digit."""
+    bars = read_bars(path)
+    stored = query(environment, f"select {', '.join(['symbol', 'start', *_BAR[2:]])} from bars")
+    assert (
+        sorted((row[0], row[1][:10], *(plain(repr(each)) for each in row[2:6]), str(row[6])) for row in stored) == bars
+    )
+    symbols = sorted({symbol for symbol, *_ in bars})
+    done = stockwire("history", *symbols, "--format", "csv", environment=environment, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    printed = [(row["symbol"], row["as_of"][:10], row["price"]) for row in csv.DictReader(io.StringIO(done.stdout))]
+    assert printed == [(symbol, date, close) for symbol, date, _, _, _, close, _ in bars]
+
+
 def count_stored(environment: dict[str, str]) -> int:
-    database = sqlite3.connect(environment["STOCKWIRE_HISTORY_URL"].removeprefix("sqlite:///"))
-    (count,) = database.execute("select count(*) from price_history").fetchone()
-    database.close()
-    return int(count)
+    return int(query(environment, "select count(*) from price_history")[0][0])
 
 
 def expected_alerts(rows: Rows) -> set[tuple[str, str, str]]:
@@ -82,6 +124,7 @@ def replay_twice_and_check(path: Path, environment: dict[str, str], timeout: flo
         until(lambda: count_stored(environment) == len(expected), "every row", timeout)
         until(lambda: raised_alerts(environment) == expected_alerts(expected), "every alert", timeout)
         assert read_history(environment) == expected
+    check_output(path, environment, timeout)
 
 
 @pytest.mark.usefixtures("consumers")

@@ -263,6 +263,25 @@ def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
             assert [str(row.price) for row in rows] == ["2", "3"]
 
 
+def test_a_query_that_a_reader_holds_open_stops_no_writer_and_loses_no_row(
+    database_url: URL, engine: Engine, store: PriceStore
+) -> None:
+    events = price_series([str(number) for number in range(1, 3001)])
+    store.save(events[:1000])
+    every_row = text("SELECT price FROM quote ORDER BY as_of")
+    with opened(database_url) as other, reading(other) as connection:
+        rows = iter(connection.execution_options(yield_per=10).execute(every_row).scalars())
+        seen = [next(rows)]
+        for start in range(1000, 3000, 100):
+            store.save(events[start : start + 100])
+        seen += rows
+        # What the reader asks later is of the moment of its first row, too.
+        assert connection.scalar(text("SELECT count(*) FROM quote")) == 1000
+    assert seen == list(range(1, 1001))
+    with reading(engine) as connection:
+        assert connection.execute(every_row).scalars().all() == list(range(1, 3001))
+
+
 def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.1)
     with opened(sqlite_url) as engine:
