@@ -101,10 +101,12 @@ def site(folder: Path, broker: BrokerAddress, symbols: str = "AAPL,MSFT,BRK.B", 
         yield made
 
 
-def price(symbol: str, text: str | Decimal, age: float = 0, provider: str = "simulated", **fields: object) -> StockData:
-    """Return a price that the market made `age` seconds ago, and that was observed at once."""
+def price(
+    symbol: str, text: str, age: float = 0, provider: str = "simulated", delay: float = 0, **fields: object
+) -> StockData:
+    """Return a price that the market made `age` seconds ago, and that was observed `delay` seconds later."""
     as_of = utc_now() - timedelta(seconds=age)
-    return stock_data(symbol, text, as_of, provider, observed_at=as_of, **fields)
+    return stock_data(symbol, text, as_of, provider, observed_at=as_of + timedelta(seconds=delay), **fields)
 
 
 def daily_bars(symbol: str, closes: list[str], provider: str = "simulated", **fields: object) -> list[StockData]:

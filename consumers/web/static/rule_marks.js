@@ -8,6 +8,7 @@ import { read, withQuery } from "./api.js";
 const NUMBER = String.raw`(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)`;
 const THRESHOLD = new RegExp(String.raw`^(\S+) (above|below|crossing(?: up| down)?) ${NUMBER}$`);
 const CHANNEL = new RegExp(String.raw`^(\S+) (inside|outside|entering|exiting) channel ${NUMBER} ${NUMBER}$`);
+const MOST_RULES = 100;
 const MOST_MARKS = 200;
 
 /**
@@ -31,7 +32,7 @@ export function thresholdsOf(when) {
  * @returns {Promise<Level[]>}
  */
 export async function readLevels(symbol, signal) {
-  const { rules } = await read("/v1/alert-rules", { signal });
+  const { rules } = await read(withQuery("/v1/alert-rules", { symbol, limit: MOST_RULES }), { signal });
   const levels = [];
   for (const rule of rules) {
     const found = thresholdsOf(rule.when);

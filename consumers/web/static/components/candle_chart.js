@@ -3,7 +3,7 @@
 // The horizontal axis counts candles, so closed hours take no space.
 
 import { isMostlyFlat } from "../candles.js";
-import { groupDigits } from "../format.js";
+import { countOf, groupDigits } from "../format.js";
 import { chartTime, formatInstant } from "../time_zones.js";
 
 /** @typedef {import("../candles.js").Candle} Candle */
@@ -12,7 +12,10 @@ import { chartTime, formatInstant } from "../time_zones.js";
 
 /** A level is shown if it is at most this many times the range of the candles away from them. */
 const NEAR = 0.5;
-const LONGEST_TEXT = 28;
+/** Pixels, and the characters of a text on a narrower and on a wider chart. */
+const NARROW = 600;
+const LONGEST_NARROW = 14;
+const LONGEST_WIDE = 32;
 
 /** @returns {Promise<any>} The module of the library. */
 export function loadChartLibrary() {
@@ -30,6 +33,7 @@ export class CandleChart {
    */
   constructor(library, container, onPoint = () => {}, onChoose = () => {}) {
     this.library = library;
+    this.container = container;
     this.zone = "UTC";
     this.isDate = false;
     /** @type {Candle[]} */
@@ -138,7 +142,7 @@ export class CandleChart {
     this.lines = levels.map(({ price, title, isQuiet }) =>
       this.series.createPriceLine({
         price: Number(price),
-        title: shortened(title),
+        title: this.#shortened(title),
         color: color(isQuiet ? "--line-strong" : "--accent"),
         lineStyle: this.library.LineStyle.Dashed,
         lineWidth: 1,
@@ -162,7 +166,7 @@ export class CandleChart {
         position: mark.kind === "firing" ? "aboveBar" : "belowBar",
         shape: mark.kind === "firing" ? "arrowDown" : "circle",
         color: color(mark.kind === "firing" ? "--accent" : "--line-strong"),
-        text: shortened(mark.text),
+        text: this.#shortened(mark.text),
       })),
     );
   }
@@ -259,6 +263,16 @@ export class CandleChart {
     return { time, value: candle.volume, color: color(rises ? "--volume-up" : "--volume-down") };
   }
 
+  /**
+   * Return a text that leaves room for the candles.
+   *
+   * @param {string} text
+   */
+  #shortened(text) {
+    const longest = this.container.clientWidth < NARROW ? LONGEST_NARROW : LONGEST_WIDE;
+    return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
+  }
+
   #chartOptions() {
     const line = color("--line");
     return {
@@ -304,11 +318,6 @@ function drawn(candle, time) {
   };
 }
 
-/** @param {string} text */
-function shortened(text) {
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text;
-}
-
 /** @param {string} price */
 function digitsAfterPoint(price) {
   return (price.split(".")[1] ?? "").length;
@@ -335,7 +344,7 @@ export function chartWords(candles, zone) {
   const lowest = candles.reduce((one, other) => (Number(other.low) < Number(one.low) ? other : one));
   const day = (/** @type {Candle} */ candle) => formatInstant(candle.at, zone, "minutes");
   return (
-    `${candles.length} candles from ${day(first)} to ${day(last)}. ` +
+    `${countOf(candles.length, "candle")} from ${day(first)} to ${day(last)}. ` +
     `First ${groupDigits(first.open)}, last ${groupDigits(last.close)}, ` +
     `highest ${groupDigits(highest.high)} (${day(highest)}), lowest ${groupDigits(lowest.low)} (${day(lowest)}).`
   );

@@ -3,7 +3,7 @@
 import { CandleChart, chartWords, loadChartLibrary } from "./candle_chart.js";
 import { element, setText } from "./dom.js";
 import { notice } from "./notice.js";
-import { formatPrice, formatVolume, groupDigits } from "../format.js";
+import { countOf, formatPrice, formatVolume, groupDigits } from "../format.js";
 import { formatInstant } from "../time_zones.js";
 
 const MOST_ROWS = 500;
@@ -127,7 +127,7 @@ export class CandlePanel {
       levels.length
         ? `Thresholds: ${levels.map(({ title, price }) => `${title} ${groupDigits(price)}`).join(", ")}.`
         : "",
-      marks.length ? `${marks.length} alerts are marked.` : "",
+      marks.length ? `${countOf(marks.length, "alert")} ${marks.length === 1 ? "is" : "are"} marked.` : "",
     ].join(" ");
     this.#describe();
   }

@@ -21,7 +21,7 @@ export class EventList {
   constructor(symbol, controls) {
     this.symbol = symbol;
     this.controls = controls;
-    this.ending = new AbortController();
+    this.reading = new AbortController();
     /** @type {Row[]} */
     this.rows = [];
     this.isNewest = true;
@@ -66,7 +66,7 @@ export class EventList {
   }
 
   close() {
-    this.ending.abort();
+    this.reading.abort();
   }
 
   /** Read the newest events. */
@@ -116,7 +116,9 @@ export class EventList {
    * @param {() => void} retry
    */
   async #read(title, parameters, retry) {
-    const { signal } = this.ending;
+    this.reading.abort();
+    this.reading = new AbortController();
+    const { signal } = this.reading;
     setText(this.heading, title);
     this.back.hidden = this.isNewest;
     try {

@@ -78,8 +78,8 @@ class SymbolView {
     ];
   }
 
-  async start() {
-    await this.load(true);
+  start() {
+    this.load(true);
     this.events.load();
   }
 
