@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
@@ -28,17 +28,27 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WIDTHS = (1440, 360)
+# Milliseconds, for a machine that runs other tests at the same time.
+expect.set_options(timeout=20_000)
 SCHEMES = ("light", "dark")
+
+
+def find_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
+def launch(playwright: Playwright, chromium: str) -> Browser:
+    return playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = find_chromium()
     if found is None:
         unavailable("no Chromium is installed: apt-get install chromium")
         raise AssertionError
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        started = launch(playwright, found)
         yield started
         started.close()
 
@@ -64,7 +74,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context(
         viewport={"width": 1440, "height": 900}, locale="en-GB", timezone_id="Europe/Berlin", color_scheme="light"
     ) as opened:
-        opened.set_default_timeout(10_000)
+        opened.set_default_timeout(20_000)
         yield opened
 
 
