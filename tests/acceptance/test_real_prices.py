@@ -6,6 +6,8 @@ import io
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,49 @@ def test_a_year_of_20_symbols_replayed_twice_is_stored_and_alerted_once(
     real_prices: Path, environment: dict[str, str]
 ) -> None:
     replay_twice_and_check(real_prices, environment, 60)
+
+
+@pytest.mark.usefixtures("consumers")
+def test_splits_in_a_file_adjust_its_prices_and_rescale_rules(
+    real_prices_of_splits: Path, environment: dict[str, str]
+) -> None:
+    """TSLA rose by an eighth on the day of its split, which looks like a crash: no rule may fire or wait for that."""
+    run = partial(stockwire, environment=environment)
+    assert run("rules", "add", "low", "TSLA below 1000").returncode == 0
+    done = run("replay", str(real_prices_of_splits), timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = run("splits", "list", "--format", "csv").stdout.splitlines()
+    assert {"AAPL,2020-08-31,4:1,file", "TSLA,2020-08-31,5:1,file"} <= {*listed}
+    expected = read_file(real_prices_of_splits)
+    until(lambda: count_stored(environment) == len(expected), "every row")
+    for symbol, ratio in (("AAPL", 4), ("TSLA", 5)):
+        rows = json.loads(run("history", symbol, "--adjusted", "--format", "json").stdout)
+        by_hand = adjusted_by_hand(expected, symbol, Decimal(ratio))
+        assert {row["as_of"]: Decimal(row["price"]) for row in rows} == by_hand
+    prices = [price for _, price in sorted(adjusted_by_hand(expected, "TSLA", Decimal(5)).items())]
+    firings = sum(price < 200 <= before for before, price in pairwise([Decimal(200), *prices]))
+    assert firings > 1
+    until(lambda: "TSLA below 200" in run("rules", "export").stdout, "the rescaled rule")
+    until(lambda: last_as_of(environment, "TSLA") == "2020-12-31", "the last price")
+    assert [name for name, *_ in raised_alerts(environment)].count("low") == firings
+
+
+def last_as_of(environment: dict[str, str], symbol: str) -> str:
+    """Return the date of the newest price on which the rules of a symbol were evaluated."""
+    database = sqlite3.connect(environment["STOCKWIRE_ALERTS_URL"].removeprefix("sqlite:///"))
+    query = "select date(as_of / 1000000, 'unixepoch') from watermarks where symbol = ?"
+    ((day,),) = database.execute(query, [symbol]).fetchall()
+    database.close()
+    return str(day)
+
+
+def adjusted_by_hand(rows: Rows, symbol: str, ratio: Decimal) -> dict[str, Decimal]:
+    """Return the closes of a symbol by `as_of`, divided by the ratio of its split on 2020-08-31."""
+    return {
+        as_of: price if as_of >= "2020-08-31" else price / ratio
+        for (name, as_of), price in rows.items()
+        if name == symbol
+    }
 
 
 @pytest.mark.slow
