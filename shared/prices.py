@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 Priced = TypeVar("Priced")
+Number = TypeVar("Number", Decimal, float)
 
 MAX_DIGITS = 15
 MAX_LENGTH = 32
@@ -63,8 +64,8 @@ def read_price(text: str) -> Decimal:
 
 
 def drop_impossible(
-    price: Decimal, opened: Decimal | None, high: Decimal | None, low: Decimal | None
-) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    price: Number, opened: Number | None, high: Number | None, low: Number | None
+) -> tuple[Number | None, Number | None, Number | None]:
     """Return open, high and low, each None if it contradicts the price or the others; the price is never in doubt."""
     if high is not None and low is not None and high < low:
         high = low = None

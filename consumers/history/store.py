@@ -12,6 +12,7 @@ from shared.database.engine import writing
 from shared.database.schema import insert_into
 from shared.events import CLOCK_TOLERANCE, StockData
 from shared.events.stock_data import StockDataFields
+from shared.prices import drop_impossible
 from shared.times import is_intraday, parse_duration, to_micros, utc_now
 
 # Symbol, provider, and the length of the bars, which is empty for quotes.
@@ -163,9 +164,11 @@ def _bar_row(event: StockData, stored: Series, horizon: int) -> Row:
     data = event.data
     as_of = to_micros(event.as_of)
     lag = to_micros(event.observed_at) - as_of
+    close = float(data.price)
     opened, high, low = (None if text is None else float(text) for text in (data.open, data.high, data.low))
-    currency = _row_currency(data, stored)
-    return stored.id, as_of, opened, high, low, float(data.price), currency, data.volume, lag, horizon
+    # The publisher may be another program than ours.
+    possible = drop_impossible(close, opened, high, low)
+    return stored.id, as_of, *possible, close, _row_currency(data, stored), data.volume, lag, horizon
 
 
 def _row_currency(data: StockDataFields, stored: Series) -> str | None:

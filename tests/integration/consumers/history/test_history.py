@@ -112,6 +112,27 @@ def test_a_later_observation_of_a_bar_replaces_all_of_it(store: PriceStore, engi
     assert [tuple(row) for row in rows] == [(410.1, 413, None, 412)]
 
 
+@pytest.mark.parametrize(
+    ("published", "stored"),
+    [
+        ("2 3 1", (2, 3, 1)),
+        # A high below the close, a low above it, a high below the low, and an open beyond both.
+        ("2 2.4 1", (2, None, 1)),
+        ("2.6 3 2.6", (2.6, 3, None)),
+        ("2 1 3", (2, None, None)),
+        ("9 3 1", (None, 3, 1)),
+    ],
+)
+def test_an_open_high_or_low_that_no_bar_can_have_is_left_out(
+    store: PriceStore, engine: Engine, published: str, stored: tuple[float | None, ...]
+) -> None:
+    prices = dict(zip(("open", "high", "low"), map(Decimal, published.split()), strict=True))
+    store.save([stock_data("AAPL", "2.5", AS_OF, "other", interval="1h", **prices)])
+    with reading(engine) as connection:
+        row = connection.execute(text("select open, high, low, close from bars")).one()
+    assert tuple(row) == (*stored, 2.5)
+
+
 def test_each_price_keeps_its_currency(engine: Engine, store: PriceStore, reader: Reader) -> None:
     currencies = ["USD", None, "EUR", "USD"]
     events = price_series(["1", "2", "3", "4"])

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from consumers.history.queries.buckets import make_buckets
 from consumers.history.queries.candles import read_candles
 from consumers.history.store import PriceStore
 from consumers.history.timeframes import Buckets, Timeframe
@@ -149,6 +150,43 @@ def test_a_daily_bar_at_the_edge_of_a_range_counts_by_its_date(store: PriceStore
     since, until = datetime(2024, 1, 2, tzinfo=NEW_YORK), datetime(2024, 1, 5, tzinfo=NEW_YORK)
     found = candles(reader, "1d", NEW_YORK, since=since, until=until)
     assert [row["start"] for row in found] == [f"2024-01-0{day}T05:00:00Z" for day in (2, 3, 4)]
+
+
+def test_a_bar_that_was_fetched_before_its_end_covers_only_the_time_before(store: PriceStore, reader: Reader) -> None:
+    bar = changed(stock_data("AAPL", "10", MIDNIGHT, "yahoo", interval="1d"), observed_at=NOON)
+    before, after = (
+        stock_data("AAPL", price, NOON + hours * HOUR, "yahoo") for hours, price in [(-1, "99"), (1, "20")]
+    )
+    store.save([bar, before, after])
+    [day] = candles(reader, "1d")
+    assert (day["open"], day["high"], day["close"], day["samples"]) == ("10", "20", "20", 2)
+
+
+def test_of_bars_of_one_span_the_one_observed_last_counts(store: PriceStore, reader: Reader) -> None:
+    for provider, hours, close in [("a", 30, "10"), ("b", 28, "12"), ("simulated", 40, "99")]:
+        bar = stock_data("AAPL", close, MIDNIGHT, provider, interval="1d")
+        store.save([changed(bar, observed_at=MIDNIGHT + hours * HOUR)])
+    assert [(row["close"], row["samples"]) for row in candles(reader, "1d")] == [("10", 1)]
+
+
+def test_quotes_of_several_providers_at_one_time_count_in_the_order_of_observation(
+    store: PriceStore, reader: Reader
+) -> None:
+    for provider, minutes, price in [("a", 3, "10"), ("z", 1, "11"), ("b", 2, "12")]:
+        store.save([changed(stock_data("AAPL", price, NOON, provider), observed_at=NOON + timedelta(minutes=minutes))])
+    [hour] = candles(reader, "1h")
+    assert (hour["open"], hour["high"], hour["close"], hour["samples"]) == ("11", "12", "10", 3)
+
+
+def test_a_day_of_the_market_begins_with_its_session(store: PriceStore, reader: Reader) -> None:
+    """Futures trade from the evening before: in New York, 18:00 of 19 November belongs to 20 November."""
+    pytest.importorskip("exchange_calendars", reason="exchange_calendars comes with requirements-market.txt")
+    buckets = make_buckets(Timeframe(1, "d"), "market", "CMES")
+    evening = datetime(2024, 11, 19, 17, 30, tzinfo=NEW_YORK).astimezone(UTC)
+    store.save(quotes([evening - HOUR, evening + HOUR, NOON]))
+    found = [(row.start, row.samples) for row in read_candles(reader, "AAPL", buckets)]
+    assert [samples for _, samples in found] == [1, 2]
+    assert found[1][0] == evening + HOUR / 2
 
 
 def test_empty_candles_are_filled_on_request(store: PriceStore, reader: Reader) -> None:
