@@ -133,8 +133,7 @@ class HistoricalHttpProvider(HttpProvider):
         self, symbol: str, interval: Interval, since: datetime, until: datetime
     ) -> Sequence[Quote | InvalidBar | Split]:
         """Return past prices. See HistoricalProvider. Raises RateLimited if the quota is used up."""
-        asked_until = max(until, self.clock()) if self.api.asks_up_to_now else until
-        request = self.api.history_request(symbol, interval, since, asked_until)
+        request = self.api.history_request(symbol, interval, since, self._asked_until(interval, since, until))
         timeouts = replace(self.timeouts, call=self.timeouts.history)
         with self._open(timeouts, MAX_HISTORY_BODY) as (quota, sender):
             quota.reserve(1)
@@ -152,6 +151,16 @@ class HistoricalHttpProvider(HttpProvider):
         by_time = {each.as_of: each for each in wanted if isinstance(each, Quote) and each.as_of <= ended}
         invalid = [each for each in wanted if isinstance(each, InvalidBar)]
         return [*splits, *(by_time[moment] for moment in sorted(by_time)), *invalid]
+
+    def _asked_until(self, interval: Interval, since: datetime, until: datetime) -> datetime:
+        """Return the end of the range to ask for: now, if a provider's later splits change its prices.
+
+        No provider has bars over a longer time than its longest range.
+        """
+        if not self.api.asks_up_to_now:
+            return until
+        reach = since + self.api.max_range(interval) + _MAX_AHEAD
+        return max(until, min(self.clock(), reach))
 
 
 def _refuse_future(bar: Quote | InvalidBar, latest: datetime) -> Quote | InvalidBar:

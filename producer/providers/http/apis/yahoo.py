@@ -65,8 +65,8 @@ class Yahoo:
         return InvalidResponse(message) if code == "Bad Request" else ProviderUnavailable(message)
 
     def max_range(self, interval: Interval) -> timedelta:
-        """Return the longest range. Five-minute bars are kept for 60 days, daily bars without a limit."""
-        return timedelta(days=3650 if interval is Interval.DAY else 59)
+        """Return the longest range: a century of daily bars, but five-minute bars are kept for 60 days only."""
+        return timedelta(days=36_500 if interval is Interval.DAY else 59)
 
     def history_request(self, symbol: str, interval: Interval, since: datetime, until: datetime) -> HistoryRequest:
         # The times select bars by their beginning, which is up to a day away from midnight UTC for a daily bar.
