@@ -1,5 +1,6 @@
 """POST /v1/alert-rules/dry-run: a rule through the live engine over the stored prices, without any effect."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from fastapi import APIRouter, Request
@@ -29,7 +30,8 @@ class TriedRule(RuleOptions):
 def dry_run(request: Request, body: TriedRule) -> DryRun:
     table = table_of(body)
     # A rule that is being written may have no name yet.
-    rule = rule_of({**table, "name": "dry run", "since": None})
+    tried = rule_of({**table, "name": "dry run", "since": None})
+    rule = replace(tried, name=str(tried.terms))
     since = _parse_since(body.since, utc_now())
     try:
         return services_of(request).dry_run(rule, since)

@@ -6,6 +6,7 @@ import { setText } from "./components/dom.js";
 import { toast } from "./components/toast.js";
 import { HealthMonitor } from "./health.js";
 import { LiveEvents } from "./live.js";
+import { AlertNotifications } from "./notifications.js";
 import { QuoteStore } from "./store.js";
 
 /**
@@ -15,6 +16,7 @@ import { QuoteStore } from "./store.js";
  * @property {LiveEvents} live - Live events, and the state of the connection.
  * @property {QuoteStore} store - The newest price of each symbol, kept up to date.
  * @property {HealthMonitor} health - The health of the pipeline, kept up to date.
+ * @property {AlertNotifications} notifications - Notifications of the browser about alerts.
  */
 
 /**
@@ -29,11 +31,14 @@ import { QuoteStore } from "./store.js";
 /** @type {Record<string, () => Promise<View>>} - The first part of the address, and the view for it. */
 const VIEWS = {
   "": () => import("./views/watch_list.js"),
+  alerts: () => import("./views/alerts.js"),
+  health: () => import("./views/health.js"),
   symbol: () => import("./views/symbol.js"),
 };
 
+const live = new LiveEvents("/v1/events");
 /** @type {App} */
-const app = { live: new LiveEvents("/v1/events"), store: new QuoteStore(), health: new HealthMonitor() };
+const app = { live, store: new QuoteStore(), health: new HealthMonitor(), notifications: new AlertNotifications(live) };
 let close = () => {};
 /** Counts the changes of the address, so that a view that loads late does not replace a later one. */
 let visits = 0;

@@ -69,6 +69,23 @@ export function formatVolume(volume) {
 }
 
 /**
+ * Return a size in powers of 1024, as file managers show it: `4.2 MiB`.
+ *
+ * @param {number | null | undefined} bytes
+ * @returns {string} An en dash if it is not known.
+ */
+export function formatBytes(bytes) {
+  if (bytes === null || bytes === undefined) return "–";
+  for (
+    const [size, unit]
+      of /** @type {[number, string][]} */ ([[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]])
+  ) {
+    if (bytes >= size) return `${(bytes / size).toFixed(bytes / size < 100 ? 1 : 0)} ${unit}`;
+  }
+  return `${bytes} B`;
+}
+
+/**
  * Return an age or a duration in its two largest units: `12 s`, `3 min`, `1 h 5 min`, `2 d 3 h`.
  *
  * @param {number} seconds
