@@ -92,6 +92,29 @@ def test_past_prices_are_stored_and_raise_no_alert(settings: Callable[..., Envir
 
 
 @pytest.mark.usefixtures("history")
+def test_yahoo_s_prices_are_stored_as_traded_with_the_splits_that_it_tells(
+    settings: Callable[..., Environment], checkout: Path, server: FakeHttpServer
+) -> None:
+    """The last split came after the range of the backfill."""
+    splits = {1402320600: 7, 1598880600: 4}
+    server.answer = partial(yahoo.answer, prices={"AAPL": "23.25"}, splits=splits)
+    run = partial(stockwire, environment=settings(), folder=checkout)
+    done = run("backfill", "AAPL", "--since", "2014-06-05", "--until", "2014-06-11")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "published 4 events of 1 symbol\n", "")
+    until(lambda: count_stored(checkout) == 4, "every day")
+    rows = ask(checkout, "select open, high, low, close, volume from bars order by start")
+    assert rows == [(651.0,) * 4 + (35,), (651.0,) * 4 + (35,), (93.0,) * 4 + (250,), (93.0,) * 4 + (250,)]
+    assert run("splits", "list", "--format", "csv").stdout.splitlines()[1:] == [
+        "AAPL,2014-06-09,7:1,yahoo",
+        "AAPL,2020-08-31,4:1,yahoo",
+    ]
+    adjusted = run("history", "AAPL", "--adjusted", "--format", "csv").stdout.splitlines()[1:]
+    assert [line.split(",")[2] for line in adjusted] == ["23.25"] * 4
+    done = run("gaps", "AAPL", "--since", "2014-06-05", "--interval", "1d", "--format", "csv")
+    assert done.stdout.splitlines()[1].startswith("AAPL,2014-06-11T00:00:00Z,")
+
+
+@pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("interval", ["1d", "5m"])
 def test_a_start_before_all_prices_begins_with_the_first(
     settings: Callable[..., Environment], checkout: Path, interval: str

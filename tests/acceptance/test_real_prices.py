@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from shared.times import to_micros
 from tests.forked_processes import forked, stockwire
 from tests.processes import Process, until
 
@@ -157,17 +159,10 @@ def test_splits_in_a_file_adjust_its_prices_and_rescale_rules(
     firings = sum(price < 200 <= before for before, price in pairwise([Decimal(200), *prices]))
     assert firings > 1
     until(lambda: "TSLA below 200" in run("rules", "export").stdout, "the rescaled rule")
-    until(lambda: last_as_of(environment, "TSLA") == "2020-12-31", "the last price")
+    alerts = {**environment, "STOCKWIRE_HISTORY_URL": environment["STOCKWIRE_ALERTS_URL"]}
+    last = to_micros(datetime(2020, 12, 31, tzinfo=UTC))
+    until(lambda: query(alerts, "select as_of from watermarks where symbol = 'TSLA'") == [(last,)], "the last price")
     assert [name for name, *_ in raised_alerts(environment)].count("low") == firings
-
-
-def last_as_of(environment: dict[str, str], symbol: str) -> str:
-    """Return the date of the newest price on which the rules of a symbol were evaluated."""
-    database = sqlite3.connect(environment["STOCKWIRE_ALERTS_URL"].removeprefix("sqlite:///"))
-    query = "select date(as_of / 1000000, 'unixepoch') from watermarks where symbol = ?"
-    ((day,),) = database.execute(query, [symbol]).fetchall()
-    database.close()
-    return str(day)
 
 
 def adjusted_by_hand(rows: Rows, symbol: str, ratio: Decimal) -> dict[str, Decimal]:
