@@ -17,6 +17,8 @@ from tests.shared_rabbitmq import make_virtual_host
 
 ARTEFACTS = ROOT / "var" / "test-artefacts"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# A name that leads to this machine, as the name of another site does in an attack by DNS rebinding.
+REBOUND_NAME = "rebound.example"
 # Without these, Chromium calls the services of its makers, and needs a sandbox that root does not have.
 ARGUMENTS = [
     "--no-sandbox",
@@ -26,6 +28,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {REBOUND_NAME} 127.0.0.1",
 ]
 WIDTHS = (1440, 360)
 # Milliseconds, for a machine that runs other tests at the same time.

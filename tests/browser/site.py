@@ -46,6 +46,7 @@ class Site:
         }
         self.port = 0
         self.server: Process | None = None
+        self.consumers: dict[str, Process] = {}
 
     @property
     def url(self) -> str:
@@ -53,9 +54,9 @@ class Site:
 
     def start_consumer(self, name: str) -> Process:
         """Start a consumer, and wait until it takes messages."""
-        process = self._start("python", "-m", "consumers", name)
+        self.consumers[name] = self._start("python", "-m", "consumers", name)
         eventually(lambda: consumers_of(self.broker, queue_name(name)))
-        return process
+        return self.consumers[name]
 
     def start_server(self) -> Process:
         """Start the server, on the port of the one before, and wait until it answers."""

@@ -97,7 +97,11 @@ export class LiveEvents {
       await this.#readAll(response.body, this.attempt);
       return "The server ended the connection.";
     } catch (error) {
-      if (error instanceof Problem) return error.message;
+      if (error instanceof Problem) {
+        // The server does not know the id any more: begin with what is new.
+        if (error.status === 422) this.lastId = "";
+        return error.message;
+      }
       return "The connection was lost.";
     } finally {
       this.attempt.abort();
@@ -133,6 +137,7 @@ export class LiveEvents {
         const { done, value } = await reader.read();
         if (done) return;
         for (const each of parser.feed(decoder.decode(value, { stream: true }))) this.#take(each);
+        this.lastId = parser.lastId || this.lastId;
       }
     } finally {
       clearTimeout(silent);
@@ -140,8 +145,7 @@ export class LiveEvents {
   }
 
   /** @param {import("./sse.js").ServerSentEvent} received */
-  #take({ id, event: kind, data }) {
-    if (id) this.lastId = id;
+  #take({ event: kind, data }) {
     const event = JSON.parse(data);
     if (this.missed) {
       if (kind === "price") this.missed.prices += 1;

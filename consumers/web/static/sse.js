@@ -6,12 +6,12 @@
 export class EventStreamParser {
   constructor() {
     this.rest = "";
+    /** The id of the last event, also of one without data. A reader that connects again begins after it. */
+    this.lastId = "";
     this.id = "";
     this.event = "";
     /** @type {string[]} */
     this.data = [];
-    /** @type {number | null} - Milliseconds to wait before the next connection, if the server has said so. */
-    this.retry = null;
   }
 
   /**
@@ -29,6 +29,7 @@ export class EventStreamParser {
     const found = [];
     for (const line of lines) {
       if (line === "") {
+        this.lastId = this.id;
         if (this.data.length) found.push({ id: this.id, event: this.event || "message", data: this.data.join("\n") });
         this.event = "";
         this.data = [];
@@ -48,6 +49,5 @@ export class EventStreamParser {
     if (name === "data") this.data.push(value);
     else if (name === "event") this.event = value;
     else if (name === "id" && !value.includes("\0")) this.id = value;
-    else if (name === "retry" && /^\d+$/.test(value)) this.retry = Number(value);
   }
 }

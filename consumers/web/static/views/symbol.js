@@ -51,6 +51,7 @@ class SymbolView {
     /** @type {import("../candles.js").Timeframe | null} */
     this.timeframe = null;
     this.isTailOld = false;
+    this.isFailed = false;
     root.append(
       this.header.element,
       element(
@@ -73,14 +74,17 @@ class SymbolView {
         if (kind === "price" && event.data.symbol === symbol) this.events.takeLive(event);
         if (kind === "alert" && event.data.symbol === symbol) this.#readRules();
       }),
-      app.live.caughtUp.add(() => this.load()),
+      app.live.caughtUp.add(() => this.start()),
+      app.live.connections.add(({ state }) => {
+        if (state === "live" && this.isFailed) this.start();
+      }),
       app.health.listen((health) => this.controls.setMarketZone(health?.market?.zone ?? null)),
     ];
   }
 
   start() {
-    this.load(true);
-    this.events.load();
+    this.load(!this.timeframe);
+    if (this.events.isNewest) this.events.load();
   }
 
   close() {
@@ -108,10 +112,12 @@ class SymbolView {
       const found = await this.#readFirstFilled(newest, signal, isFirst);
       if (signal.aborted) return;
       this.timeframe = found.timeframe;
+      this.isFailed = false;
       await this.#showCandles(found.candles, newest);
       await this.#readRules();
     } catch (error) {
       if (signal.aborted || this.ending.signal.aborted) return;
+      this.isFailed = true;
       this.panel.showNotice(failure("The candles could not be loaded", error, () => this.load()));
     }
   }

@@ -43,6 +43,7 @@ class WatchListView {
       spellcheck: "false",
       input: () => this.#filter(),
     });
+    this.isFailed = false;
     this.content = element("div", {}, notice("loading", "Loading the prices…"));
     root.append(
       element(
@@ -58,6 +59,9 @@ class WatchListView {
     this.stopListening = [
       // A server that was away may have another watch list, and prices that came while it was.
       app.live.caughtUp.add(() => this.load()),
+      app.live.connections.add(({ state }) => {
+        if (state === "live" && this.isFailed) this.load();
+      }),
     ];
   }
 
@@ -74,9 +78,11 @@ class WatchListView {
     try {
       const { symbols } = await read("/v1/watch", { signal });
       await prices;
+      this.isFailed = false;
       this.#show(symbols.map((/** @type {{symbol: string}} */ row) => row.symbol));
     } catch (error) {
       if (signal.aborted) return;
+      this.isFailed = true;
       this.content.replaceChildren(failure("The watch list could not be loaded", error, () => this.load()));
     }
   }
