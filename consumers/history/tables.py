@@ -85,9 +85,11 @@ split = Table(
     sqlite_with_rowid=False,
 )
 
-# The columns of `price_history`; `{{where}}` has the conditions of one view.
+# The columns of `price_history`; `{columns}` has further ones, and `{condition}` the condition of a view. CROSS gives
+# SQLite the order of the join: without it, SQLite may read all prices and look up the series of each.
 _QUOTES = """
     SELECT symbol,
+           {columns}
            {{instant[quote.as_of]}} AS as_of,
            price,
            CASE WHEN quote.currency IS NULL THEN series.currency ELSE nullif(quote.currency, '') END AS currency,
@@ -95,10 +97,11 @@ _QUOTES = """
            provider,
            {{instant[quote.as_of + lag]}} AS observed_at,
            nullif(interval, '') AS interval
-    FROM series JOIN quote ON quote.series_id = series.id {where}
+    FROM series CROSS JOIN quote WHERE quote.series_id = series.id {condition}
 """
 _BARS = """
     SELECT symbol,
+           {columns}
            {{instant[bar.as_of]}},
            close,
            CASE WHEN bar.currency IS NULL THEN series.currency ELSE nullif(bar.currency, '') END,
@@ -106,9 +109,18 @@ _BARS = """
            provider,
            {{instant[bar.as_of + lag]}},
            interval
-    FROM series JOIN bar ON bar.series_id = series.id {where}
+    FROM series CROSS JOIN bar WHERE bar.series_id = series.id {condition}
 """
-_NEWEST = "WHERE {0}.as_of = (SELECT max(newest.as_of) FROM {0} AS newest WHERE newest.series_id = series.id)"
+_NEWEST = "AND {0}.as_of = (SELECT max(newest.as_of) FROM {0} AS newest WHERE newest.series_id = series.id)"
+
+
+def _quotes_and_bars(columns: str = "", condition: str = "") -> str:
+    """Return the rows of both tables; in `columns` and `condition`, `{0}` is the name of the table."""
+    return " UNION ALL ".join(
+        select.format(columns=columns.format(table), condition=condition.format(table))
+        for table, select in (("quote", _QUOTES), ("bar", _BARS))
+    )
+
 
 SCHEMA = Schema(
     name="history",
@@ -125,7 +137,7 @@ SCHEMA = Schema(
                    volume,
                    CASE WHEN bar.currency IS NULL THEN series.currency ELSE nullif(bar.currency, '') END AS currency,
                    provider
-            FROM series JOIN bar ON bar.series_id = series.id
+            FROM series CROSS JOIN bar WHERE bar.series_id = series.id
         """,
         # The newest price of each series is found by the primary key, and the symbol's newest is one of those.
         "latest_prices": f"""
@@ -136,15 +148,13 @@ SCHEMA = Schema(
                            PARTITION BY symbol
                            ORDER BY as_of DESC, coalesce(interval, ''), provider DESC
                        ) AS position
-                FROM (
-                    {_QUOTES.format(where=_NEWEST.format("quote"))}
-                    UNION ALL
-                    {_BARS.format(where=_NEWEST.format("bar"))}
-                ) AS prices
+                FROM ({_quotes_and_bars(condition=_NEWEST)}) AS prices
             ) AS ranked
             WHERE position = 1
         """,  # noqa: S608 - all parts are above
-        "price_history": f"{_QUOTES.format(where='')} UNION ALL {_BARS.format(where='')}",
+        # By `as_of_us`, the microseconds since 1970, a span of time is found by the primary key.
+        "prices_by_time": _quotes_and_bars(columns="{0}.as_of AS as_of_us,"),
+        "price_history": _quotes_and_bars(),
     },
     migrations=Migrations(Path(__file__).with_name("migrations"), latest=LATEST_REVISION),
     hypertables={"quote": "as_of", "bar": "as_of"},

@@ -14,9 +14,9 @@ _NEWEST = """
     SELECT symbol, {table}.as_of, {price},
            CASE WHEN {table}.currency IS NULL THEN series.currency ELSE nullif({table}.currency, '') END,
            volume, provider, lag, interval
-    FROM series JOIN {table} ON {table}.series_id = series.id AND {table}.as_of = (
-        SELECT max(newest.as_of) FROM {table} AS newest WHERE newest.series_id = series.id
-    )
+    FROM series CROSS JOIN {table}
+    WHERE {table}.series_id = series.id
+      AND {table}.as_of = (SELECT max(newest.as_of) FROM {table} AS newest WHERE newest.series_id = series.id)
 """
 _ENDS = """
     SELECT symbol, provider, interval,
@@ -33,7 +33,7 @@ _TABLES = (("quote", "price", "interval = ''"), ("bar", "close", "interval <> ''
 def latest_prices(reader: Reader, symbols: Sequence[str] = ()) -> list[PriceRow]:
     """Return the row of `latest_prices` for each of the symbols (default: all), sorted by symbol."""
     names = {f"symbol_{number}": symbol for number, symbol in enumerate(dict.fromkeys(symbols))}
-    where = f" WHERE symbol IN ({', '.join(f':{name}' for name in names)})" if names else ""
+    where = f" AND symbol IN ({', '.join(f':{name}' for name in names)})" if names else ""
     newest: dict[str, tuple[Any, ...]] = {}
     for table, price, _ in _TABLES:
         for row in reader.select(_NEWEST.format(table=table, price=price) + where, names):
