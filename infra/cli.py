@@ -28,8 +28,9 @@ COMMANDS = {
     "serve": LazyCommand("Run", "infra.serve:serve", "Serve the HTTP API and the live page until Ctrl-C or SIGTERM."),
     "history": LazyCommand(
         "Query",
-        "consumers.history.commands:history",
+        "consumers.history.history_command:history",
         "List the stored prices of symbols, oldest first, from --since to before --until, or candles with --every.",
+        optional_value="--plot",
     ),
     "latest": LazyCommand("Query", "consumers.history.commands:latest", "Show the newest stored price of each symbol."),
     "symbols": LazyCommand(

@@ -20,7 +20,7 @@ from consumers.history.queries.prices import history_reader
 from infra.rule_trials import YEAR, summarize, try_all
 from shared.cli.options import FormatOption, TimeOption
 from shared.cli.output import Format, print_lines, print_rows
-from shared.cli.price_chart import draw_price_chart
+from shared.cli.price_chart import Size, draw_price_chart
 from shared.database.engine import reading
 from shared.errors import SettingsError, StorageError
 from shared.events import StockData
@@ -139,7 +139,8 @@ def _charts(trials: Sequence[Trial]) -> Iterator[str]:
     drawn = [trial for trial in trials if trial.points and (len(trials) == 1 or trial.occurrences)]
     for trial in drawn[:_MOST_CHARTS]:
         fired = [(each.event.as_of, each.event.price) for each in trial.occurrences if each.state == "firing"]
-        yield from draw_price_chart(f"{trial.symbol} (▲ fires)", trial.points, fired, width, _CHART_HEIGHT)
+        title = f"{trial.symbol} (▲ fires)"
+        yield from draw_price_chart(title, {trial.symbol: trial.points}, Size(width, _CHART_HEIGHT), marked=fired)
     if len(drawn) > _MOST_CHARTS:
         yield f"charts of {len(drawn) - _MOST_CHARTS} more symbols are left out"
 

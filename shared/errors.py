@@ -24,7 +24,11 @@ StockwireError
 │   ├── RateLimited          the provider's rate limit or the plan's quota is used up: try again at `retry_at`
 │   └── AuthenticationFailed the provider rejected the key: no retry will help
 ├── DeliveryFailed           a target did not take a message
-├── OutputError              standard output cannot be written: it is closed, or its disk is full
+├── HistoryError             the history cannot answer a question of a program
+│   ├── InvalidQuery         a time, a timeframe or a time zone is not valid (also a ValueError)
+│   └── HistoryClosed        the history was closed before
+├── MissingLibrary           an optional library is not installed; the message ends with the command that installs it
+├── OutputError              standard output or a file cannot be written: it is closed, or its disk is full
 ├── SyncRunning              another sync holds the lock
 └── ProcessError             a process of the pipeline did not start, or keeps ending
 """
@@ -155,6 +159,27 @@ class AuthenticationFailed(ProviderError):
 
 class DeliveryFailed(StockwireError):
     pass
+
+
+class HistoryError(StockwireError):
+    pass
+
+
+class InvalidQuery(HistoryError, ValueError):
+    pass
+
+
+class HistoryClosed(HistoryError):
+    pass
+
+
+class MissingLibrary(StockwireError, ImportError):
+    """An optional library that `requirements` pins, or that a user may choose."""
+
+    def __init__(self, library: str, requirements: str = "-r requirements-analysis.txt") -> None:
+        super().__init__(
+            f"this needs the library {library}, which is not installed: .venv/bin/python -m pip install {requirements}"
+        )
 
 
 class OutputError(StockwireError):

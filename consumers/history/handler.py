@@ -24,7 +24,7 @@ _LOG_INTERVAL = 5.0
 
 
 @contextmanager
-def open_history(settings: Settings) -> Iterator[Handler]:
+def open_handler(settings: Settings) -> Iterator[Handler]:
     """Yield the handler for the database of `settings`. Raises StorageError if the database cannot be written."""
     with opened(settings.history_url.engine_url) as engine:
         progress = _ProgressLog()
@@ -75,4 +75,4 @@ class _ProgressLog:
 
 
 # Large batches, because the commit takes most of the time when there is a backlog.
-history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_history, max_batch=2000)
+history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_handler, max_batch=2000)

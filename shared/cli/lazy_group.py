@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from shared.cli.app import CommandGroup, new_app
-from shared.cli.plain_values import PlainCommand
+from shared.cli.plain_values import PlainCommand, optional_value_command
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class LazyCommand:
     # The command parses its own arguments and options, apart from those that it declares.
     passes_arguments: bool = False
     add_help_option: bool = True
+    # An option whose value, the name of a picture, may be left out.
+    optional_value: str | None = None
 
     def load(self, name: str) -> Any:
         """Import the command and return it for typer."""
@@ -34,7 +36,8 @@ class LazyCommand:
             return command
         app = new_app()
         settings = {"ignore_unknown_options": True, "allow_interspersed_args": False} if self.passes_arguments else {}
-        app.command(name, cls=PlainCommand, context_settings=settings, add_help_option=self.add_help_option)(found)
+        cls = optional_value_command(self.optional_value) if self.optional_value else PlainCommand
+        app.command(name, cls=cls, context_settings=settings, add_help_option=self.add_help_option)(found)
         return get_command(app)
 
 

@@ -3,15 +3,13 @@
 All output of the commands and consumers goes through this module, which escapes text from outside.
 """
 
-import csv
-import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
 
-from shared.cli.escaping import escape, escape_cell, escape_json
+from shared.cli.escaping import escape
+from shared.cli.formats import Row, text_cells, write_csv, write_json, write_plain_table
 
 
 class Format(StrEnum):
@@ -31,8 +29,17 @@ def print_coloured(coloured: str, text: str = "", *, colour: str) -> None:
     from typer import style
 
     start = escape(coloured)
-    shows_colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    print((style(start, fg=colour, bold=True) if shows_colours else start) + escape(text), flush=True)
+    print((style(start, fg=colour, bold=True) if shows_colours() else start) + escape(text), flush=True)
+
+
+def shows_colours() -> bool:
+    """Return True if stdout is a terminal with colours, unless NO_COLOR or TERM=dumb is set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_drawing(lines: Iterable[str]) -> None:
+    """Print lines with colours that a library drew. Text from outside in them must be escaped already."""
+    print("\n".join(lines), flush=True)
 
 
 def error_line(error: object) -> str:
@@ -42,7 +49,7 @@ def error_line(error: object) -> str:
 
 def print_rows(
     columns: Sequence[str],
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[Row],
     output: Format = Format.TABLE,
     *,
     right: Sequence[str] = (),
@@ -54,24 +61,11 @@ def print_rows(
     stderr.
     """
     if output is Format.JSON:
-        _print_json(columns, rows)
+        write_json(sys.stdout, columns, rows, ascii_only=not sys.stdout.encoding.lower().startswith("utf"))
     elif output is Format.CSV:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(_csv_rows(columns, rows, right))
+        write_csv(sys.stdout, columns, rows, right)
     else:
-        _print_table(columns, [_cells(columns, row) for row in rows], right, empty)
-
-
-def _print_json(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print an array with one row per line, as the rows arrive."""
-    separator = "[\n"
-    ascii_only = not sys.stdout.encoding.lower().startswith("utf")
-    for row in rows:
-        line = json.dumps({column: row.get(column) for column in columns}, ensure_ascii=ascii_only)
-        sys.stdout.write(separator + escape_json(line))
-        separator = ",\n"
-    sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+        _print_table(columns, [text_cells(columns, row) for row in rows], right, empty)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str], empty: str) -> None:
@@ -80,7 +74,7 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
     elif sys.stdout.isatty():
         _print_rich_table(columns, rows, right)
     else:
-        _print_plain([columns, *rows], [column in right for column in columns])
+        write_plain_table(sys.stdout, [columns, *rows], [column in right for column in columns])
 
 
 def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
@@ -93,27 +87,3 @@ def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], rig
     for row in rows:
         table.add_row(*row)
     Console(markup=False, highlight=False, emoji=False).print(table)
-
-
-def _print_plain(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
-        columns = zip(line, widths, right, strict=True)
-        cells = (cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in columns)
-        print("  ".join(cells).rstrip())
-
-
-def _cells(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
-    values = (row.get(column) for column in columns)
-    return ["" if value is None else escape(str(value)) for value in values]
-
-
-def _csv_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], numbers: Sequence[str]) -> Iterator[list[Any]]:
-    """Yield the cells of each row; a negative number must not be taken for a formula."""
-    texts = [place for place, column in enumerate(columns) if column not in numbers]
-    for row in rows:
-        cells: list[Any] = [row.get(column) for column in columns]
-        for place in texts:
-            if isinstance(cells[place], str):
-                cells[place] = escape_cell(cells[place])
-        yield cells

@@ -3,11 +3,16 @@
 typer converts every argument and option with pydantic. Values that need only a simple type skip that.
 """
 
+import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
 from typer._coercion import RuntimeParam, build_runtime_param
 from typer.core import TyperCommand
+
+# Lower case or a known picture: a symbol such as BRK.B is no file.
+_FILE_NAME = re.compile(r"/|\.[a-z]{2,4}$|\.(PNG|SVG|PDF)$")
 
 
 class PlainValues:
@@ -23,6 +28,29 @@ class PlainValues:
 
 class PlainCommand(PlainValues, TyperCommand):
     pass
+
+
+def optional_value_command(option: str) -> type[PlainCommand]:
+    """Return a class of commands with an option whose value may be left out, which typer does not know.
+
+    The word after the option is its value if it has a suffix such as `.png`, and could not be another option.
+    """
+
+    class OptionalValueCommand(PlainCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, add_missing_value(option, args))
+
+    return OptionalValueCommand
+
+
+def add_missing_value(option: str, words: Sequence[str]) -> list[str]:
+    """Return the words with an empty value after the option if its value was left out."""
+    found: list[str] = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        found.append(word)
+        if word == option and (following.startswith("-") or not _FILE_NAME.search(following)):
+            found.append("")
+    return found
 
 
 class _PlainValue(RuntimeParam):

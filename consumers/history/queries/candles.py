@@ -3,6 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from operator import attrgetter
@@ -11,12 +12,12 @@ from consumers.history.candles import SAMPLE_ORDER, Candle, fill_empty_buckets, 
 from consumers.history.queries.buckets import BucketsInMicroseconds
 from consumers.history.queries.rows import CandleRow, Order
 from consumers.history.queries.samples import read_bars, read_quotes
-from consumers.history.queries.series import TimeRange, find_series
+from consumers.history.queries.series import Series, TimeRange, find_series
 from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
-from shared.prices import from_float, prefer_real
-from shared.times import from_micros, to_micros
+from shared.prices import prefer_real
+from shared.times import to_micros
 
 _DAY = timedelta(days=1)
 _SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
@@ -42,21 +43,50 @@ def read_candles(
     Prices are exact unless there is an `adjustment` for splits. Without `provider`, simulated and replayed prices count
     only if the symbol has no others. With `fill`, an empty bucket repeats the close before it.
     """
-    in_micros = BucketsInMicroseconds(buckets)
-    between = _whole_buckets(in_micros, since, until)
-    series = find_series(reader, symbol, None if provider is None else [provider])
-    if provider is None:
-        series = prefer_real(series, attrgetter("provider"))
+    query = CandleQuery(symbol, buckets, since, until, provider, adjustment, fill, limit, order)
+    return (CandleRow.of_stored(symbol, candle) for candle in stored_candles(reader, query))
+
+
+@dataclass(frozen=True)
+class CandleQuery:
+    """The parameters of `read_candles`."""
+
+    symbol: str
+    buckets: Buckets
+    since: datetime | None = None
+    until: datetime | None = None
+    provider: str | None = None
+    adjustment: SplitAdjustment | None = None
+    fill: bool = False
+    limit: int | None = None
+    order: Order = Order.NEWEST
+
+
+def stored_candles(reader: Reader, query: CandleQuery) -> Iterator[Candle]:
+    """Yield the candles with times and prices as stored."""
+    in_micros = BucketsInMicroseconds(query.buckets)
+    between = _whole_buckets(in_micros, query.since, query.until)
+    series = series_of_candles(reader, query.symbol, query.provider)
     quotes = [each for each in series if not each.interval]
-    bars = [each for each in series if each.interval and _may_fit(Timeframe.parse(each.interval), buckets.timeframe)]
+    longest = query.buckets.timeframe
+    bars = [each for each in series if each.interval and _may_fit(Timeframe.parse(each.interval), longest)]
     candles = make_candles(
-        heapq.merge(*(read_bars(reader, each, buckets, between, adjustment) for each in bars), key=SAMPLE_ORDER),
-        read_quotes(reader, quotes, between, adjustment),
+        heapq.merge(
+            *(read_bars(reader, each, query.buckets, between, query.adjustment) for each in bars), key=SAMPLE_ORDER
+        ),
+        read_quotes(reader, quotes, between, query.adjustment),
         in_micros,
     )
-    if fill:
+    if query.fill:
         candles = fill_empty_buckets(candles, in_micros)
-    return (_candle_row(symbol, candle) for candle in _limited(candles, limit, order))
+    return _limited(candles, query.limit, query.order)
+
+
+def series_of_candles(reader: Reader, symbol: str, provider: str | None = None) -> list[Series]:
+    """Return the series of which candles are made: those of the provider, or else the real ones if there are any."""
+    if provider is not None:
+        return find_series(reader, symbol, [provider])
+    return prefer_real(find_series(reader, symbol), attrgetter("provider"))
 
 
 def _limited(candles: Iterator[Candle], limit: int | None, order: Order) -> Iterator[Candle]:
@@ -83,16 +113,3 @@ def _may_fit(bar: Timeframe, bucket: Timeframe) -> bool:
     shortest = bar.length or bar.count * _SHORTEST_MONTH
     longest = bucket.length or bucket.count * _LONGEST_MONTH
     return shortest <= longest + (_DAY if bucket.is_by_date else _LONGEST_CHANGE)
-
-
-def _candle_row(symbol: str, candle: Candle) -> CandleRow:
-    return CandleRow(
-        symbol,
-        from_micros(candle.start),
-        from_float(candle.open),
-        from_float(candle.high),
-        from_float(candle.low),
-        from_float(candle.close),
-        candle.volume,
-        candle.samples,
-    )

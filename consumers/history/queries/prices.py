@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import dropwhile, islice
 from operator import itemgetter
@@ -77,13 +78,35 @@ def read_prices(
     an `interval`, only bars of that length, or only quotes if it is empty. Prices are exact unless there is an
     `adjustment` for splits. The rows are read as they are needed, in constant memory.
     """
-    stored = find_series(reader, symbol, providers, interval)
-    time_range = TimeRange.between(since, until)
-    if order is Order.NEWEST and limit is not None:
-        before = _before_newest(reader, stored, time_range, limit)
+    query = PriceQuery(symbol, since, until, limit, order, after, providers, interval, adjustment)
+    return map(PriceRow.of_stored, stored_prices(reader, query))
+
+
+@dataclass(frozen=True)
+class PriceQuery:
+    """The parameters of `read_prices`."""
+
+    symbol: str
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    order: Order = Order.NEWEST
+    after: Position | None = None
+    providers: Collection[str] | None = None
+    interval: str | None = None
+    adjustment: SplitAdjustment | None = None
+
+
+def stored_prices(reader: Reader, query: PriceQuery) -> Iterator[tuple[Any, ...]]:
+    """Yield symbol, `as_of`, price, currency, volume, provider, `lag` and interval of each row, as stored."""
+    stored = find_series(reader, query.symbol, query.providers, query.interval)
+    time_range, after = TimeRange.between(query.since, query.until), query.after
+    if query.order is Order.NEWEST and query.limit is not None:
+        before = _before_newest(reader, stored, time_range, query.limit)
         after = max(filter(None, (before, after)), default=None)
-    rows = _rows_after(reader, stored, time_range, after, limit, descending=order is Order.DESCENDING)
-    return (_price_row(row, adjustment) for row in islice(rows, limit))
+    descending = query.order is Order.DESCENDING
+    rows = islice(_rows_after(reader, stored, time_range, after, query.limit, descending=descending), query.limit)
+    return rows if query.adjustment is None else (_adjust(row, query.adjustment) for row in rows)
 
 
 def _before_newest(reader: Reader, stored: Sequence[Series], time_range: TimeRange, limit: int) -> Position | None:
@@ -133,9 +156,7 @@ def _read_series(
         yield stored.symbol, as_of, price, known, volume, stored.provider, lag, stored.interval
 
 
-def _price_row(row: tuple[Any, ...], adjustment: SplitAdjustment | None) -> PriceRow:
-    if adjustment is None:
-        return PriceRow.of_stored(row)
+def _adjust(row: tuple[Any, ...], adjustment: SplitAdjustment) -> tuple[Any, ...]:
     symbol, as_of, price, *details, interval = row
     is_daily = bool(interval) and not is_intraday(interval)
-    return PriceRow.of_stored((symbol, as_of, adjustment.adjust(price, as_of, is_daily=is_daily), *details, interval))
+    return symbol, as_of, adjustment.adjust(price, as_of, is_daily=is_daily), *details, interval

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 
+from consumers.history.candles import Candle
 from shared.prices import format_price, from_float
 from shared.times import format_instant, format_sortable, from_micros
 
@@ -77,6 +78,19 @@ class CandleRow(NamedTuple):
     close: Decimal
     volume: int | None
     samples: int
+
+    @classmethod
+    def of_stored(cls, symbol: str, candle: Candle) -> "CandleRow":
+        return cls(
+            symbol,
+            from_micros(candle.start),
+            from_float(candle.open),
+            from_float(candle.high),
+            from_float(candle.low),
+            from_float(candle.close),
+            candle.volume,
+            candle.samples,
+        )
 
     def fields(self) -> dict[str, Any]:
         """Return the columns with prices and times as text."""

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, delete, text
 from sqlalchemy.engine import URL, make_url
 
-from consumers.history.handler import open_history
+from consumers.history.handler import open_handler
 from consumers.history.queries.prices import history_reader, read_prices
 from consumers.history.queries.symbols import stored_symbols
 from consumers.history.store import PriceStore
@@ -316,7 +316,7 @@ def test_a_locked_database_is_a_transient_error(sqlite_url: URL, monkeypatch: py
 @pytest.mark.usefixtures("no_check_of_whole_files")
 def test_the_consumer_goes_on_after_a_touch_whose_last_batch_can_be_read_back(sqlite_url: URL) -> None:
     path, events = Path(str(sqlite_url.database)), price_series(["1", "2", "3", "4"])
-    with open_history(history_at(sqlite_url)) as handle:
+    with open_handler(history_at(sqlite_url)) as handle:
         path.touch()
         handle(events[:2])
         path.touch()
@@ -334,7 +334,7 @@ def test_the_consumer_goes_on_after_a_touch_whose_last_batch_can_be_read_back(sq
 def test_a_batch_is_handled_again_if_the_last_one_is_gone(sqlite_url: URL) -> None:
     """Such as by a command that removes old prices, in a file that was also touched."""
     path, events = Path(str(sqlite_url.database)), price_series(["1", "2", "3"])
-    with open_history(history_at(sqlite_url)) as handle:
+    with open_handler(history_at(sqlite_url)) as handle:
         handle(events[:2])
         with opened(sqlite_url) as other, writing(other) as connection:
             connection.execute(delete(quote))
@@ -349,7 +349,7 @@ def test_a_batch_is_handled_again_if_the_last_one_is_gone(sqlite_url: URL) -> No
 def test_a_file_that_is_not_a_database_is_named(sqlite_url: URL) -> None:
     assert sqlite_url.database
     Path(sqlite_url.database).write_text("this is not a database, but it is as long as one. " * 20)
-    with pytest.raises(StorageError, match="not a SQLite file"), open_history(history_at(sqlite_url)):
+    with pytest.raises(StorageError, match="not a SQLite file"), open_handler(history_at(sqlite_url)):
         pass
 
 
