@@ -34,6 +34,7 @@ def arrow_schema(columns: Columns, scale: int) -> Any:
         Kind.INTEGER: pa.int64(),
         Kind.NUMBER: pa.float64(),
         Kind.TIME: pa.timestamp("us", "UTC"),
+        Kind.BOOLEAN: pa.bool_(),
     }
     return pa.schema([(name, types[kind]) for name, kind in columns.items()])
 
@@ -111,4 +112,6 @@ def _array(pa: Any, values: Sequence[Any], kind: Kind) -> Any:
         return pa.array([None if value is None else int(value) for value in values], pa.int64())
     if kind is Kind.NUMBER:
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    if kind is Kind.BOOLEAN:
+        return pa.array(values, pa.bool_())
     return pa.array([None if value is None else str(value) for value in values], pa.string())

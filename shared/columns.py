@@ -12,6 +12,7 @@ class Kind(Enum):
     INTEGER = "integer"
     NUMBER = "number"
     TIME = "time"
+    BOOLEAN = "boolean"
 
 
 # The kind of each column by name, in the order of the columns.

@@ -1,7 +1,8 @@
 """The command `stockwire alerts`."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,19 +12,24 @@ from consumers.alerts.notifications.undelivered import DELIVERY_FIELDS, read_und
 from consumers.alerts.notifications.undelivered import redeliver as restart_deliveries
 from consumers.alerts.store import read_alerts
 from shared.cli.app import new_app
-from shared.cli.options import FormatOption, LimitOption, TimeOption
-from shared.cli.output import Format, print_lines, print_rows
+from shared.cli.exports import Export, ExportFormat, ExportFormatOption, OutputOption, choose_format, export
+from shared.cli.options import LimitOption, TimeOption
+from shared.cli.output import print_lines
+from shared.columns import Kind
 from shared.database.engine import writing
 from shared.errors import SettingsError
 from shared.events import ALERT_FIELDS
 from shared.times import format_instant, utc_now
 
-# The fields of PRICE_ALERT's data, in order.
-_ALERT_COLUMNS = ALERT_FIELDS
 # The columns that fit on a terminal.
 _TABLE_COLUMNS = ("as_of", "symbol", "price", "rule_name", "terms", "state", "previous_price", "triggered_at")
 _UNDELIVERED_TABLE = ("raised_at", "target", "symbol", "rule_name", "price", "result", "attempts", "error")
-_NUMBERS = ("id", "price", "threshold", "previous_price")
+_KINDS = {
+    **dict.fromkeys(("rule_id", "attempts"), Kind.INTEGER),
+    **dict.fromkeys(("price", "threshold", "previous_price"), Kind.PRICE),
+    **dict.fromkeys(("as_of", "triggered_at", "raised_at", "given_up_at"), Kind.TIME),
+    "silenced": Kind.BOOLEAN,
+}
 
 alerts = new_app(
     "List alerts, oldest first.\n\n--since is compared with `triggered_at`, the time at which the alert was raised."
@@ -38,17 +44,28 @@ def list_alerts(
     undelivered: Annotated[
         bool, typer.Option("--undelivered", help="Only alerts that a target did not get, with the reason.")
     ] = False,
-    output: FormatOption = Format.TABLE,
+    form: ExportFormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    if undelivered:
-        _list_undelivered(since, limit, output)
-        return
-    columns = _TABLE_COLUMNS if output is Format.TABLE else _ALERT_COLUMNS
+    is_table = choose_format(form, output) is ExportFormat.TABLE
     with open_stored_alerts() as engine:
-        rows = (alert.fields() for alert in (read_alerts(engine, since, limit) if engine else ()))
-        print_rows(columns, rows, output, right=_NUMBERS, empty=_describe_no_alerts(since))
+
+        def read() -> Iterator[dict[str, Any]]:
+            if engine is None:
+                return iter(())
+            if undelivered:
+                return read_undelivered(engine, since, limit)
+            return (alert.fields() for alert in read_alerts(engine, since, limit))
+
+        if undelivered:
+            columns = _UNDELIVERED_TABLE if is_table else (*DELIVERY_FIELDS, *ALERT_FIELDS)
+            empty = "no undelivered alerts"
+        else:
+            columns, empty = _TABLE_COLUMNS if is_table else ALERT_FIELDS, _describe_no_alerts(since)
+        kinds = {name: _KINDS.get(name, Kind.TEXT) for name in columns}
+        export(Export(kinds, read, empty), form, output)
 
 
 @alerts.command()
@@ -75,13 +92,6 @@ def redeliver(
         print_lines(f"alerts that a running alerts consumer will send again within 2 seconds: {count}")
     else:
         print_lines("there is nothing to send again")
-
-
-def _list_undelivered(since: datetime | None, limit: int | None, output: Format) -> None:
-    columns = _UNDELIVERED_TABLE if output is Format.TABLE else (*DELIVERY_FIELDS, *_ALERT_COLUMNS)
-    with open_stored_alerts() as engine:
-        rows = read_undelivered(engine, since, limit) if engine else ()
-        print_rows(columns, rows, output, right=(*_NUMBERS, "attempts"), empty="no undelivered alerts")
 
 
 def _describe_no_alerts(since: datetime | None) -> str:

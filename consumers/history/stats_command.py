@@ -7,13 +7,16 @@ import typer
 
 from consumers.history.commands import check_symbols
 from consumers.history.queries.buckets import make_buckets
+from consumers.history.queries.columns import STATS_KINDS
 from consumers.history.queries.prices import history_reader
 from consumers.history.queries.rows import STATS_COLUMNS, StatsRow
 from consumers.history.queries.splits import read_adjustments
 from consumers.history.queries.stats import ONE_DAY, read_stats
 from consumers.history.timeframes import Buckets
-from shared.cli.options import FormatOption, TimeOption
-from shared.cli.output import Format, print_lines, print_rows
+from shared.cli.exports import Export, ExportFormat, ExportFormatOption, OutputOption, choose_format, export
+from shared.cli.options import TimeOption
+from shared.cli.output import print_lines
+from shared.columns import Kind
 from shared.settings import load_settings
 from shared.symbols import join_names
 
@@ -32,9 +35,11 @@ def stats(
     ] = None,
     adjusted: Annotated[bool, typer.Option("--adjusted", help="Divide prices before a split by its ratio.")] = False,
     provider: Annotated[str | None, typer.Option(metavar="P", help="Only the prices of this provider.")] = None,
-    output: FormatOption = Format.TABLE,
+    form: ExportFormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Show return, volatility, largest drawdown, highest and lowest price of symbols over a span of time."""
+    chosen = choose_format(form, output)
     wanted = list(dict.fromkeys(check_symbols(symbols)))
     settings = load_settings()
     days = _make_days(zone, settings.market)
@@ -47,12 +52,13 @@ def stats(
     rows = [row for row in found if row is not None]
     missing = [symbol for symbol, row in zip(wanted, found, strict=True) if row is None]
     empty = f"no stored prices for {join_names(missing)} in this time range"
-    if output is Format.TABLE:
-        columns = ("statistic", *(row.symbol for row in rows))
-        print_rows(columns, _lines(rows), output, right=columns[1:], empty=empty)
+    if chosen is ExportFormat.TABLE:
+        columns = {"statistic": Kind.TEXT, **{row.symbol: Kind.NUMBER for row in rows}}
+        export(Export(columns, lambda: _lines(rows), empty), chosen, output)
     else:
-        print_rows(STATS_COLUMNS, (row.fields() for row in rows), output, right=STATS_COLUMNS[1:])
-    if missing and (rows or output is not Format.TABLE):
+        export(Export(STATS_KINDS, lambda: (row.fields() for row in rows), empty), chosen, output)
+    # Without any row, the export has said so, or has nothing to say it with.
+    if missing and (rows or (output is None and chosen is not ExportFormat.TABLE)):
         print_lines(empty, error=True)
 
 

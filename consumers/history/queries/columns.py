@@ -42,6 +42,23 @@ SYMBOL_KINDS: Columns = {
     "last": Kind.TIME,
     "rows": Kind.INTEGER,
 }
+STATS_KINDS: Columns = {
+    "symbol": Kind.TEXT,
+    "first_at": Kind.TIME,
+    "first": Kind.PRICE,
+    "last_at": Kind.TIME,
+    "last": Kind.PRICE,
+    "return": Kind.NUMBER,
+    "volatility": Kind.NUMBER,
+    "max_drawdown": Kind.NUMBER,
+    "drawdown_from": Kind.TIME,
+    "drawdown_to": Kind.TIME,
+    "highest_at": Kind.TIME,
+    "highest": Kind.PRICE,
+    "lowest_at": Kind.TIME,
+    "lowest": Kind.PRICE,
+    "samples": Kind.INTEGER,
+}
 
 # The values of each column, by its name.
 Part = Mapping[str, Sequence[Any]]
