@@ -10,8 +10,10 @@ from benchmarks import alerts as alerting
 from benchmarks import latency as delay
 from benchmarks import persist as persisting
 from benchmarks import publish as publishing
+from benchmarks import query as querying
 from benchmarks import sync as syncing
 from benchmarks.alerts import AlertsReport
+from benchmarks.query import QueryReport
 from benchmarks.report import Report
 from shared.cli.app import new_app, run
 
@@ -58,7 +60,18 @@ def alerts(
     show(alerting.measure(rules), as_json=as_json)
 
 
-def show(report: Report | AlertsReport, *, as_json: bool) -> None:
+@cli.command()
+def query(
+    as_json: AsJson = False,
+    rows: Annotated[
+        int, typer.Option(min=200_000, help="How many stored prices; the goals are for ten million.")
+    ] = 10_000_000,
+) -> None:
+    """Ask ten million stored prices of 500 symbols for the newest of each, a day, and a year of candles."""
+    show(querying.measure(rows), as_json=as_json)
+
+
+def show(report: Report | AlertsReport | QueryReport, *, as_json: bool) -> None:
     if as_json:
         print(report.as_json())
     else:

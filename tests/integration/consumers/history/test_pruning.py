@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 
 from consumers.history import pruning, retention
-from consumers.history.handler import open_history
+from consumers.history.handler import open_handler
 from consumers.history.pruning import Pruning
 from consumers.history.queries.prices import history_reader, read_prices
 from consumers.history.retention import Retention
@@ -84,7 +84,7 @@ def test_only_given_symbols_and_bars_if_asked_for(engine: Engine) -> None:
 
 
 def test_a_running_consumer_stores_on_in_an_emptied_series(engine: Engine) -> None:
-    with open_history(settings_of(engine)) as handle:
+    with open_handler(settings_of(engine)) as handle:
         handle(price_series(["1", "2"]))
         while Pruning(engine, AS_OF + timedelta(days=1)).step():
             pass
@@ -150,14 +150,14 @@ def test_retention_removes_at_the_start_and_every_hour_a_piece_at_a_time(
 def test_the_consumer_removes_old_quotes_only_while_it_is_idle(engine: Engine) -> None:
     old, new = price_series(["1", "2"]), stock_data(price="3", as_of=utc_now() - timedelta(days=1))
     daily = changed(old[0], interval="1d")
-    with open_history(settings_of(engine, timedelta(days=90))) as handle:
+    with open_handler(settings_of(engine, timedelta(days=90))) as handle:
         handle([*old, daily, new])
         assert len(prices_of(engine, "AAPL")) == 4
         handle.idle(lambda: 1)  # type: ignore[attr-defined]
         assert len(prices_of(engine, "AAPL")) == 4
         handle.idle(lambda: 0)  # type: ignore[attr-defined]
         assert prices_of(engine, "AAPL") == [("1", "1d"), ("3", None)]
-    with open_history(settings_of(engine)) as handle:
+    with open_handler(settings_of(engine)) as handle:
         handle(old)
         handle.idle(lambda: 0)  # type: ignore[attr-defined]
     assert len(prices_of(engine, "AAPL")) == 4
