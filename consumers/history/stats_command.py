@@ -10,7 +10,7 @@ from consumers.history.queries.buckets import make_buckets
 from consumers.history.queries.columns import STATS_KINDS
 from consumers.history.queries.prices import history_reader
 from consumers.history.queries.rows import STATS_COLUMNS, StatsRow
-from consumers.history.queries.splits import read_adjustments
+from consumers.history.queries.splits import read_adjustments, read_splits
 from consumers.history.queries.stats import ONE_DAY, read_stats
 from consumers.history.timeframes import Buckets
 from shared.cli.exports import Export, ExportFormat, ExportFormatOption, OutputOption, choose_format, export
@@ -18,6 +18,7 @@ from shared.cli.options import TimeOption
 from shared.cli.output import print_lines
 from shared.columns import Kind
 from shared.settings import load_settings
+from shared.splits import Split
 from shared.symbols import join_names
 
 _FRACTIONS = ("return", "volatility", "max_drawdown")
@@ -45,6 +46,7 @@ def stats(
     days = _make_days(zone, settings.market)
     with history_reader(settings) as reader:
         adjustment = read_adjustments(reader, wanted, settings.market) if adjusted else {}
+        splits = () if adjusted else read_splits(reader, wanted)
         found = [
             read_stats(reader, each, days, since, until, provider=provider, adjustment=adjustment.get(each))
             for each in wanted
@@ -60,6 +62,19 @@ def stats(
     # Without any row, the export has said so, or has nothing to say it with.
     if missing and (rows or (output is None and chosen is not ExportFormat.TABLE)):
         print_lines(empty, error=True)
+    _print_splits_within(rows, [stored.split for stored in splits])
+
+
+def _print_splits_within(rows: Sequence[StatsRow], splits: Sequence[Split]) -> None:
+    """Say of each split between the first and the last price that a change by it is in the statistics."""
+    spans = {row.symbol: (row.first_at.date(), row.last_at.date()) for row in rows}
+    for split in splits:
+        if split.symbol in spans and spans[split.symbol][0] < split.day <= spans[split.symbol][1]:
+            print_lines(
+                f"{split.symbol} was split {split.ratio} on {split.day}, which looks like a move of its price:"
+                " --adjusted takes it into account",
+                error=True,
+            )
 
 
 def _make_days(zone: str | None, market: str | None) -> Buckets:

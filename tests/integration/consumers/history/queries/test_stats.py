@@ -186,7 +186,12 @@ def test_prices_before_a_split_are_divided_on_request(store: PriceStore, reader:
     CliRunner().invoke(cli, ["splits", "add", "AAPL", "2024-01-02", "4:1"], env=environment)
     [row] = json.loads(run("AAPL", "--adjusted", "--format", "json").stdout)
     assert (row["first"], row["return"]) == ("100", pytest.approx(0.01))
-    assert json.loads(run("AAPL", "--format", "json").stdout)[0]["return"] < -0.7
+    done = run("AAPL", "--format", "json")
+    assert json.loads(done.stdout)[0]["return"] < -0.7
+    assert done.stderr == (
+        "AAPL was split 4:1 on 2024-01-02, which looks like a move of its price: --adjusted takes it into account\n"
+    )
+    assert run("AAPL", "--since", "2024-01-02").stderr == ""
 
 
 def test_a_symbol_without_prices_is_named(store: PriceStore) -> None:
