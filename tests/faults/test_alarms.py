@@ -2,6 +2,7 @@
 
 import csv
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.up.rabbitmq import PrivateBroker
+from shared.events import StockData
 from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import CONFIRM_TIMEOUT, Publisher
 from shared.messaging.topology import price_key, queue_name
@@ -22,14 +24,12 @@ from tests.faults.load import Load, OpenPublisher, prices
 from tests.faults.markers import control, fault
 from tests.faults.pipeline import Pipeline
 from tests.faults.sabotaged_consumers import without_confirms
-from tests.processes import Process, copy_checkout, running, until
+from tests.processes import DEADLINE, Process, copy_checkout, running, until
 from tests.queues import taken
 
 OpenProcess = Callable[[Pipeline], AbstractContextManager[Process]]
 
 EVENTS = 20_000
-# Per second: some events must be left when the alarm is raised, which takes a second.
-RATE = 2500
 CELERY = ("python", "-m", "celery", "-A", "producer")
 BLOCKED = "RabbitMQ has blocked publishers"
 WAY_OUT = "free memory or disk, then publish again"
@@ -84,9 +84,11 @@ def block(
 ) -> None:
     """Block publishers in the middle of a load, half of which then waits in the queue."""
     pipeline.declare("history")
-    with Load(pipeline.address, prices(EVENTS), rate=RATE, publisher=publisher) as load:
-        until(lambda: load.confirmed >= EVENTS / 4, "a part to be confirmed")
+    raised = threading.Event()
+    with Load(pipeline.address, _half_before(raised), publisher=publisher) as load:
+        until(lambda: load.confirmed >= EVENTS / 2, "half of the events to be confirmed")
         with alarm(node, kind):
+            raised.set()
             assert_eventually(lambda: said().count(BLOCKED) == 1, "the publisher to say that it waits")
             confirmed = load.confirmed
             with history(pipeline) as stores:
@@ -101,6 +103,14 @@ def block(
     with pipeline.consuming("history") as stores:
         pipeline.drain("history", stores)
     pipeline.check_history(ledger)
+
+
+def _half_before(raised: threading.Event) -> Iterator[StockData]:
+    """Yield half of the events, and the others once the alarm is raised."""
+    for number, event in enumerate(prices(EVENTS)):
+        if number == EVENTS // 2:
+            raised.wait(DEADLINE)
+        yield event
 
 
 def recording(folder: Path) -> Path:
