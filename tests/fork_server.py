@@ -34,10 +34,13 @@ LIBRARIES = (
     "exchange_calendars",
     "kombu.transport.pyamqp",
     "msgspec",
+    "pydantic.type_adapter",
     "requests",
     "rich.live",
+    "sqlite3",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.orm",
+    "statistics",
     "typer",
 )
 
