@@ -148,6 +148,7 @@ def fell_under_a_replay(pipeline: Pipeline, node: PrivateBroker, *command: str) 
         raise PromiseBroken(f"{pipeline.stored()} of {REPLAYED} prices are stored")
 
 
+@fault
 def test_a_restart_under_load_interrupts_everybody_and_loses_nothing(
     own_pipeline: Pipeline, node: PrivateBroker, chaos: random.Random
 ) -> None:
