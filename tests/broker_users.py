@@ -2,13 +2,15 @@
 
 import shlex
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
 from shared.messaging.permissions import Permissions, whole_name_pattern
 from shared.messaging.topology import EXCHANGE
-from tests.shared_rabbitmq import evaluate, make_virtual_host
+from tests.shared_rabbitmq import evaluate, virtual_host
 
 EVERYTHING = Permissions(*[(".*",)] * 5)
 
@@ -35,27 +37,54 @@ class BrokerUsers:
         host = self.administrator.virtual_host
         names = (permissions.configure, permissions.write, permissions.read)
         keys = (permissions.publishes, permissions.binds)
-        general = ", ".join(_binary(whole_name_pattern(each)) for each in names)
-        topics = ", ".join(_binary(whole_name_pattern(each)) for each in keys)
+        self._set("set_permissions", name, host, *map(whole_name_pattern, names))
+        self._set("set_topic_permissions", name, host, EXCHANGE, *map(whole_name_pattern, keys))
+
+    def revoke(self, name: str) -> None:
+        host = self.administrator.virtual_host
         evaluate(
             self.node,
-            f"rabbit_auth_backend_internal:set_permissions({_binary(name)}, {_binary(host)}, {general},"
-            f' <<"tests">>), rabbit_auth_backend_internal:set_topic_permissions({_binary(name)}, {_binary(host)},'
-            f' {_binary(EXCHANGE)}, {topics}, <<"tests">>).',
+            f'rabbit_auth_backend_internal:clear_permissions({_binary(name)}, {_binary(host)}, <<"tests">>).',
         )
 
     def run_named_command(self, message: str) -> str:
         """Run the command of rabbitmqctl at the end of a message, and return the command."""
-        before, found, command = message.rpartition("rabbitmqctl ")
-        assert found, f"names no command: {message}"
-        assert before.endswith(": "), message
+        command = named_command(message)
         self.node.rabbitmqctl(*shlex.split(command))
         return command
 
+    def obey_named_command(self, message: str) -> str:
+        """Do in the node what the command at the end of a message does, and return the command.
 
-def broker_users(node: PrivateBroker) -> BrokerUsers:
-    """Return the users of a new, empty virtual host, which so far has only guest."""
-    return BrokerUsers(node, replace(node.address, virtual_host=make_virtual_host(node)))
+        It takes a hundredth of the time of rabbitmqctl, which tests/acceptance/test_permissions.py runs.
+        """
+        command = named_command(message)
+        match shlex.split(command):
+            case ["set_permissions" | "set_topic_permissions" as action, "-p", host, name, *patterns]:
+                assert len(patterns) == 3, command
+                self._set(action, name, host, *patterns)
+            case _:
+                raise AssertionError(f"the command grants no permissions: {command}")
+        return command
+
+    def _set(self, action: str, *words: str) -> None:
+        arguments = ", ".join(map(_binary, words))
+        evaluate(self.node, f'rabbit_auth_backend_internal:{action}({arguments}, <<"tests">>).')
+
+
+def named_command(message: str) -> str:
+    """Return the command of rabbitmqctl at the end of a message."""
+    before, found, command = message.rpartition("rabbitmqctl ")
+    assert found, f"names no command: {message}"
+    assert before.endswith(": "), message
+    return command
+
+
+@contextmanager
+def broker_users(node: PrivateBroker) -> Iterator[BrokerUsers]:
+    """Yield the users of an empty virtual host, which so far has only guest."""
+    with virtual_host(node) as administrator:
+        yield BrokerUsers(node, administrator)
 
 
 def _binary(text: str) -> str:

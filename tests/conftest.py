@@ -9,7 +9,6 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
 from tests.postgresql import PostgresqlServer, is_installed, postgresql_server
-from tests.shared_rabbitmq import end_shared_rabbitmq, make_virtual_host, shared_rabbitmq
+from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
 
 SYMBOLS = frozenset(
     [
@@ -138,9 +137,17 @@ def rabbitmq(pytestconfig: pytest.Config) -> PrivateBroker:
 
 
 @pytest.fixture
-def broker(rabbitmq: PrivateBroker) -> BrokerAddress:
+def broker(rabbitmq: PrivateBroker) -> Iterator[BrokerAddress]:
     """The address of an empty virtual host."""
-    return replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
+    with virtual_host(rabbitmq) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def module_broker(rabbitmq: PrivateBroker) -> Iterator[BrokerAddress]:
+    """The address of a virtual host for all tests of a file."""
+    with virtual_host(rabbitmq) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from infra.up.rabbitmq import PrivateBroker, free_port
+from infra.up.rabbitmq import free_port
 from shared.events import decode_event
+from shared.messaging.address import BrokerAddress
 from shared.settings import load_settings
 from shared.times import utc_now
 from tests.celery_worker import results
 from tests.documents import PAGES, README, Block, blocks
 from tests.forked_processes import forked, stockwire
 from tests.processes import Process, copy_checkout, running, until
-from tests.shared_rabbitmq import make_virtual_host
 
 # The reasons for which a block may stand in a page without being run, and what such a block must then contain.
 NOT_RUN = {
@@ -58,14 +57,13 @@ SAMPLE_TIMEOUT = 20.0
 
 
 @pytest.fixture(scope="module")
-def environment(rabbitmq: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(module_broker: BrokerAddress, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return settings with an empty virtual host, and a PATH with a `sqlite3` even if none is installed."""
-    broker = replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
     programs = tmp_path_factory.mktemp("programs")
     if shutil.which("sqlite3") is None:
         (programs / "sqlite3").write_text(f"#!{sys.executable}\n{_SQLITE3}")
         (programs / "sqlite3").chmod(0o755)
-    return {"STOCKWIRE_AMQP_URL": broker.url(), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    return {"STOCKWIRE_AMQP_URL": module_broker.url(), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,15 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from infra.up.rabbitmq import PrivateBroker
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
 from tests.browser.site import Site, site
 from tests.conftest import unavailable
-from tests.shared_rabbitmq import make_virtual_host
 
 ARTEFACTS = ROOT / "var" / "test-artefacts"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -54,12 +51,6 @@ def browser() -> Iterator[Browser]:
         started = launch(playwright, found)
         yield started
         started.close()
-
-
-@pytest.fixture(scope="module")
-def module_broker(rabbitmq: PrivateBroker) -> BrokerAddress:
-    """The address of a virtual host for all tests of a file."""
-    return replace(rabbitmq.address, virtual_host=make_virtual_host(rabbitmq))
 
 
 @pytest.fixture(scope="module")

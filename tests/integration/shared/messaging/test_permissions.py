@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -40,8 +40,9 @@ LEAST = consumer_permissions(SPEC)
 
 
 @pytest.fixture
-def users(rabbitmq: PrivateBroker) -> BrokerUsers:
-    return broker_users(rabbitmq)
+def users(rabbitmq: PrivateBroker) -> Iterator[BrokerUsers]:
+    with broker_users(rabbitmq) as users:
+        yield users
 
 
 def consumer(handler: object = None, **options: bool) -> Consumer:
@@ -69,7 +70,7 @@ def test_a_refused_consumer_ends_with_the_command_that_mends_it(
     """The consumer does not connect again, because waiting does not grant a permission."""
     address, recorder = users.add(permissions), Recorder()
     wanted = consumer(recorder, transient=transient)
-    command = users.run_named_command(str(refusal(address, wanted)))
+    command = users.obey_named_command(str(refusal(address, wanted)))
     kind = "set_topic_permissions" if permissions.read else "set_permissions"
     assert command.startswith(f"{kind} -p {address.virtual_host} {address.username} ")
     run = Running(wanted, address)
@@ -158,7 +159,7 @@ def test_a_dead_letter_that_is_refused_ends_the_consumer_with_the_command(users:
     declare(users.administrator, LIVE_PRICES)
     address = users.add(replace(EVERYTHING, write=("stockwire.*",)))
     publish(users.administrator, raw_message(b"?"))
-    users.run_named_command(str(refusal(address, consumer())))
+    users.obey_named_command(str(refusal(address, consumer())))
     with running(consumer(), users.administrator, through=address):
         eventually(lambda: dead_letters(users.administrator, SPEC.name))
 
@@ -172,13 +173,13 @@ def test_a_consumer_that_is_refused_after_it_has_run_ends_after_a_while(
     run = Running(consumer(), address)
     try:
         eventually(lambda: run.error or consumers_of(users.administrator, run.queue))
-        users.node.rabbitmqctl("clear_permissions", "-p", address.virtual_host, address.username)
+        users.revoke(address.username)
         users.node.rabbitmqctl("close_all_user_connections", address.username, "test")
         error = run.ended()
     finally:
         run.stop.request()
     assert isinstance(error, PermissionMissing)
-    users.run_named_command(str(error))
+    users.obey_named_command(str(error))
     connect(address, "test").close_gracefully()
 
 
@@ -207,7 +208,7 @@ def test_a_refused_dead_letter_command_names_the_command_that_mends_it(lacking: 
 
     with pytest.raises(PermissionMissing) as caught:
         requeue()
-    users.run_named_command(str(caught.value))
+    users.obey_named_command(str(caught.value))
     eventually(lambda: waiting(users.administrator, f"{queue}.dead"))
     assert requeue() == 1
 
@@ -236,7 +237,7 @@ class TestPublishing:
         with pytest.raises(PublishRefused) as caught:
             self.publish(address, "AAPL", "MSFT", "IBM")
         assert len(caught.value.failures) == 3
-        command = users.run_named_command(str(caught.value))
+        command = users.obey_named_command(str(caught.value))
         assert command.startswith("set_permissions" if lacking == "write" else "set_topic_permissions")
         assert self.publish(address, "AAPL", "MSFT", "IBM") == 3
 
@@ -244,17 +245,17 @@ class TestPublishing:
         address = users.add(self.PRICES)
         with pytest.raises(PermissionMissing) as caught:
             self.publish(address, "AAPL")
-        users.run_named_command(str(caught.value))
+        users.obey_named_command(str(caught.value))
         with connected(address, "test") as connection:
             declare_exchanges(connection)
 
 
 def test_a_user_without_access_to_the_virtual_host_gets_the_command(users: BrokerUsers) -> None:
     address = users.add(EVERYTHING)
-    users.node.rabbitmqctl("clear_permissions", "-p", address.virtual_host, address.username)
+    users.revoke(address.username)
     with pytest.raises(PermissionMissing) as caught:
         connect(address, "test", LEAST)
-    users.run_named_command(str(caught.value))
+    users.obey_named_command(str(caught.value))
     connect(address, "test").close_gracefully()
 
 
