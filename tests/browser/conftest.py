@@ -96,6 +96,7 @@ def snapshots() -> Snapshots:
 
     def save(page: Page, name: str) -> None:
         size = page.viewport_size or {"width": 1440, "height": 900}
+        page.evaluate("scrollTo(0, 0)")
         for scheme in SCHEMES:
             for width in WIDTHS:
                 page.emulate_media(color_scheme=scheme)

@@ -143,5 +143,6 @@ def test_prices_adjusted_for_splits(filled_site: Site, page: Page) -> None:
 def test_an_unknown_symbol_names_those_that_are_like_it(filled_site: Site, page: Page, snapshots: Snapshots) -> None:
     page.goto(f"{filled_site.url}#/symbol/AAPLE")
     expect(page.locator(".candle-panel .notice")).to_contain_text("did you mean AAPL")
+    expect(page.locator(".near-symbols a").first).to_have_attribute("href", "#/symbol/AAPL")
     assert violations(page) == []
     snapshots(page, "symbol-unknown")

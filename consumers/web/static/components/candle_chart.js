@@ -73,7 +73,11 @@ export class CandleChart {
       const candle = this.byTime.get(time);
       if (candle) onChoose(candle);
     });
-    this.resizing = new ResizeObserver(() => this.chart.timeScale().fitContent());
+    this.resizing = new ResizeObserver(() => {
+      this.chart.timeScale().fitContent();
+      this.setLevels(this.levels);
+      this.setMarks(this.marks);
+    });
     this.resizing.observe(container);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.restyle = this.restyle.bind(this);
@@ -293,7 +297,11 @@ export class CandleChart {
         minBarSpacing: 0.1,
         rightOffset: 2,
       },
-      crosshair: { mode: this.library.CrosshairMode.Normal },
+      crosshair: {
+        mode: this.library.CrosshairMode.Normal,
+        horzLine: { color: color("--text-quiet"), labelBackgroundColor: color("--text-quiet") },
+        vertLine: { color: color("--text-quiet"), labelBackgroundColor: color("--text-quiet") },
+      },
       localization: {
         timeFormatter: (/** @type {number} */ time) =>
           formatInstant(time * 1000, "UTC", this.isDate ? "date" : "minutes"),

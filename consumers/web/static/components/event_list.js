@@ -1,6 +1,6 @@
 // The newest events of a symbol, or those of a candle, each with its provenance: provider, delay, event id.
 
-import { read, symbolPath, withQuery } from "../api.js";
+import { Problem, read, symbolPath, withQuery } from "../api.js";
 import { element, setText } from "./dom.js";
 import { failure, notice } from "./notice.js";
 import { formatDelay, formatPrice } from "../format.js";
@@ -127,7 +127,11 @@ export class EventList {
       this.rows = prices;
       this.#write();
     } catch (error) {
-      if (!signal.aborted) this.content.replaceChildren(failure("The events could not be loaded", error, retry));
+      if (signal.aborted) return;
+      const isUnknown = error instanceof Problem && error.status === 404;
+      this.content.replaceChildren(
+        isUnknown ? notice("empty", "No events yet") : failure("The events could not be loaded", error, retry),
+      );
     }
   }
 

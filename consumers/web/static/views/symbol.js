@@ -1,7 +1,7 @@
 // One symbol: its newest price, candles with the thresholds and firings of its rules, the newest events, and for any
 // candle the prices it is made of.
 
-import { read, symbolPath, withQuery } from "../api.js";
+import { Problem, read, symbolPath, withQuery } from "../api.js";
 import { continueCandle, RANGES, readCandles, readRange, replaceTail } from "../candles.js";
 import { CandlePanel } from "../components/candle_panel.js";
 import { ChartControls } from "../components/chart_controls.js";
@@ -68,7 +68,9 @@ class SymbolView {
     ];
     this.stopListening = [
       app.store.changes.add((quote, before, isLive) => {
-        if (isLive && quote.symbol === symbol) this.#take(quote, before);
+        if (!isLive || quote.symbol !== symbol) return;
+        if (this.isFailed) this.start();
+        else this.#take(quote, before);
       }),
       app.live.events.add((kind, event) => {
         if (kind === "price" && event.data.symbol === symbol) this.events.takeLive(event);
@@ -118,7 +120,8 @@ class SymbolView {
     } catch (error) {
       if (signal.aborted || this.ending.signal.aborted) return;
       this.isFailed = true;
-      this.panel.showNotice(failure("The candles could not be loaded", error, () => this.load()));
+      if (error instanceof Problem && error.status === 404) this.panel.showNotice(unknownSymbol(error));
+      else this.panel.showNotice(failure("The candles could not be loaded", error, () => this.load()));
     }
   }
 
@@ -227,6 +230,22 @@ class SymbolView {
     const end = chart.candles[place + 1]?.at ?? null;
     this.events.showSpan(candle, end, this.timeframe.isDate);
   }
+}
+
+/**
+ * Return the notice for a symbol without stored prices, with links to those that are like it.
+ *
+ * @param {Problem} problem
+ */
+function unknownSymbol(problem) {
+  const words = `${problem.message}. The first price of a watched symbol comes with the next sync.`;
+  const shown = notice("empty", "No prices yet", words.replace("?.", "?"));
+  const near = problem.details.nearest ?? [];
+  if (near.length) {
+    const links = near.map((/** @type {string} */ each) => element("a", { href: symbolAddress(each) }, each));
+    shown.append(element("p", { class: "near-symbols" }, ...links));
+  }
+  return shown;
 }
 
 /**
