@@ -6,7 +6,6 @@
 import os
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -16,7 +15,7 @@ from shared.messaging.publisher import Publisher
 from tests.browser.conftest import find_chromium, launch
 from tests.browser.site import Site, daily_bars, price, site
 from tests.polling import eventually
-from tests.shared_rabbitmq import end_shared_rabbitmq, make_virtual_host, shared_rabbitmq
+from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
 
 SYMBOLS = [f"S{number:03}" for number in range(500)]
 YEARS = 5
@@ -51,8 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         node = shared_rabbitmq(Path(folder), os.getpid())
         try:
-            address = replace(node.address, virtual_host=make_virtual_host(node))
-            with site(Path(folder) / "site", address, ",".join(SYMBOLS)) as running:
+            with virtual_host(node) as address, site(Path(folder) / "site", address, ",".join(SYMBOLS)) as running:
                 fill(running)
                 measure(launch(playwright, chromium), running)
         finally:

@@ -3,7 +3,6 @@
 import os
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -11,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from shared.settings import ROOT
 from tests.browser.conftest import find_chromium, launch
 from tests.browser.site import Site, site
-from tests.shared_rabbitmq import end_shared_rabbitmq, make_virtual_host, shared_rabbitmq
+from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
 
 IMAGES = ROOT / "docs" / "images"
 SYMBOLS = "AAPL,MSFT,GOOG,AMZN,META,NVDA,TSLA,BRK.B,JPM,KO"
@@ -26,8 +25,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         node = shared_rabbitmq(Path(folder), os.getpid())
         try:
-            address = replace(node.address, virtual_host=make_virtual_host(node))
-            with site(Path(folder) / "site", address, SYMBOLS) as running:
+            with virtual_host(node) as address, site(Path(folder) / "site", address, SYMBOLS) as running:
                 fill(running)
                 take_pictures(launch(playwright, chromium), running)
         finally:
