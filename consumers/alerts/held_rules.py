@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, or_, select, true
 
 from consumers.alerts.conditions.no_data import NoData
+from consumers.alerts.event_log import log_events
 from consumers.alerts.feeds import Hold
 from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.rules.models import EVERY_SYMBOL
@@ -32,6 +33,7 @@ def tell_hold(connection: Connection, event: StockData, hold: Hold, now: datetim
     )
     if not queue_held(connection, held):
         return None
+    log_events(connection, [held], now)
     queue_deliveries(connection, [(held, target) for target in _targets(connection, event, now)], now)
     return held
 

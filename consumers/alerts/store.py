@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Table, delete, select, true, update
 from sqlalchemy import RowMapping as Row
 
 from consumers.alerts.alerting import silence_key
+from consumers.alerts.event_log import log_events
 from consumers.alerts.feeds import Hold, SymbolFeed
 from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.tables import (
@@ -186,6 +187,7 @@ def raise_alerts(connection: Connection, raised: Sequence[Raised], now: datetime
     loud = [alert for alert in new if not alert.silenced]
     targets = targets_of_rules(connection, {alert.rule_id for alert in loud})
     queue_deliveries(connection, [(alert, name) for alert in loud for name in targets.get(alert.rule_id, ())], now)
+    log_events(connection, new, now)
     return new
 
 

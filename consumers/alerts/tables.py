@@ -275,6 +275,16 @@ _pending = alerts.c.published_at.is_(None)
 Index("alerts_pending", alerts.c.id, sqlite_where=_pending, postgresql_where=_pending)
 Index("alerts_triggered", alerts.c.triggered_at)
 
+# The log of committed events, out of which a reader of live events gets what it has missed. Numbers grow in the order
+# of commits, and are about the microsecond of the commit since 1970, so that they go on growing if another database
+# takes the place of this one. The first row stands for no event: from its number on, the log is complete.
+event_log = Table(
+    "event_log",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+)
+
 # `url` and `secret` are secrets: nothing shows, logs or exports them. At most `at_most` messages are sent in
 # `at_most_per` seconds, and an alert is given up `ttl` seconds after it was raised. A disabled target gets no messages.
 targets = Table(
@@ -341,8 +351,8 @@ SCHEMA = Schema(
             FROM alerts
         """
     },
-    first_rows=(insert(counters).values(revision=0, batches=0),),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0006"),
+    first_rows=(insert(counters).values(revision=0, batches=0), insert(event_log).values(number=0, body="")),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0007"),
     # The URLs of targets are secrets.
     private=True,
 )

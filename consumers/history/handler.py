@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple
 
 from consumers.history.retention import Retention
 from consumers.history.store import PriceStore
@@ -12,6 +14,7 @@ from shared.database.engine import ReopeningHandler, opened, redact
 from shared.database.schema import create_schema
 from shared.events import StockData
 from shared.messaging.consumer import Consumer, Handler
+from shared.messaging.messages import Delivery
 from shared.messaging.topology import BACKFILLED_PRICES, LIVE_PRICES
 from shared.prices import format_price
 from shared.settings import Settings
@@ -21,6 +24,20 @@ log = logging.getLogger(__name__)
 
 # Seconds between two log lines about stored prices.
 _LOG_INTERVAL = 5.0
+# The end of a routing key of backfilled prices.
+_BACKFILL = BACKFILLED_PRICES.rpartition("*")[2]
+
+
+class Backfilled(NamedTuple):
+    """An event that was fetched later: it is stored, and is no live price."""
+
+    event: StockData
+
+
+def decode_price(delivery: Delivery, now: datetime) -> StockData | Backfilled:
+    """Return the event of a delivery. Raises InvalidEvent."""
+    event = StockData.decode(delivery.body, now)
+    return Backfilled(event) if delivery.routing_key.endswith(_BACKFILL) else event
 
 
 @contextmanager
@@ -46,8 +63,10 @@ class HistoryHandler:
         self._progress = progress
         self._retention = retention
 
-    def __call__(self, events: Sequence[StockData]) -> None:
-        self._store.save(events)
+    def __call__(self, arrivals: Sequence[StockData | Backfilled]) -> None:
+        live = [each for each in arrivals if not isinstance(each, Backfilled)]
+        events = [*live, *(each.event for each in arrivals if isinstance(each, Backfilled))]
+        self._store.save(events, live=len(live))
         self._progress.add(events)
 
     def idle(self, count_waiting: Callable[[], int]) -> None:
@@ -75,4 +94,4 @@ class _ProgressLog:
 
 
 # Large batches, because the commit takes most of the time when there is a backlog.
-history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_handler, max_batch=2000)
+history = Consumer("history", (LIVE_PRICES, BACKFILLED_PRICES), open_handler, decode=decode_price, max_batch=2000)

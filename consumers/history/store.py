@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ClauseElement, Connection, Engine, Table, bindparam, or_, select
 
+from consumers.history.live_batches import LiveBatchLog, PriceKey
 from consumers.history.tables import bar, quote, series
 from shared.database.engine import writing
 from shared.database.schema import insert_into
@@ -40,9 +41,10 @@ class PriceStore:
         self._series: dict[SeriesKey, Series] = {}
         self._quotes = _Upsert(engine, quote)
         self._bars = _Upsert(engine, bar)
+        self._live_batches = LiveBatchLog(engine.dialect.name)
 
-    def save(self, events: Sequence[StockData]) -> None:
-        """Store the events, and return after the commit is durable.
+    def save(self, events: Sequence[StockData], live: int = 0) -> None:
+        """Store the events, and return after the commit is durable. The first `live` of them are logged as live prices.
 
         An event that is stored already changes nothing. An event for the same symbol, `as_of`, provider and interval
         that was observed later replaces the stored price. A stored price that was observed more than CLOCK_TOLERANCE
@@ -50,9 +52,11 @@ class PriceStore:
         Raises StorageUnavailable if a retry can help, otherwise StorageError.
         """
         keys = [_series_key(event) for event in events]
-        horizon = to_micros(self._clock() + CLOCK_TOLERANCE)
+        now = self._clock()
+        horizon = to_micros(now + CLOCK_TOLERANCE)
         quotes: list[Row] = []
         bars: list[Row] = []
+        logged: list[PriceKey] = []
 
         def read_back(connection: Connection) -> bool:
             return self._quotes.are_stored(connection, quotes) and self._bars.are_stored(connection, bars)
@@ -62,11 +66,16 @@ class PriceStore:
             known = {**self._series, **found} if found else self._series
             for key, event in zip(keys, events, strict=True):
                 if event.data.interval is None:
-                    quotes.append(_quote_row(event, known[key], horizon))
+                    row = _quote_row(event, known[key], horizon)
+                    quotes.append(row)
                 else:
-                    bars.append(_bar_row(event, known[key], horizon))
+                    row = _bar_row(event, known[key], horizon)
+                    bars.append(row)
+                if len(logged) < live:
+                    logged.append((row[0], row[1]))
             self._quotes.run(connection, quotes)
             self._bars.run(connection, bars)
+            self._live_batches.append(connection, logged, to_micros(now))
         # After the commit, because a failed transaction takes back the ids of new series.
         self._series.update(found)
 

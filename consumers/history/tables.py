@@ -16,10 +16,12 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     UniqueConstraint,
+    insert,
 )
 
 from consumers.history.migrations import LATEST_REVISION
@@ -83,6 +85,15 @@ split = Table(
     Column("old_shares", Integer, nullable=False),
     Column("source", Text, nullable=False, server_default="hand"),
     sqlite_with_rowid=False,
+)
+
+# The log of committed batches of live prices; `live_batches` explains it. The first row stands for no batch: from its
+# number on, the log is complete.
+live_batch = Table(
+    "live_batch",
+    metadata,
+    Column("last_number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("prices", LargeBinary, nullable=False),
 )
 
 # The columns of `price_history`; `{columns}` has further ones, and `{condition}` the condition of a view. CROSS gives
@@ -156,6 +167,7 @@ SCHEMA = Schema(
         "prices_by_time": _quotes_and_bars(columns="{0}.as_of AS as_of_us,"),
         "price_history": _quotes_and_bars(),
     },
+    first_rows=(insert(live_batch).values(last_number=0, prices=b""),),
     migrations=Migrations(Path(__file__).with_name("migrations"), latest=LATEST_REVISION),
     hypertables={"quote": "as_of", "bar": "as_of"},
 )

@@ -1,9 +1,13 @@
 """The HTTP application: the routes of the API, and the page."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import APIRouter, Depends, FastAPI
 
 from consumers.web.answers import Answers
 from consumers.web.history_database import HistoryDatabase
+from consumers.web.live.feed import LiveFeed
 from consumers.web.page import serve_page
 from consumers.web.problems import describe_problems
 from consumers.web.routes import (
@@ -13,6 +17,7 @@ from consumers.web.routes import (
     dead_letters,
     deliveries,
     dry_run,
+    events,
     health,
     latest,
     phase_one,
@@ -35,6 +40,7 @@ _ROUTES = (
     dead_letters,
     deliveries,
     dry_run,
+    events,
     health,
     latest,
     phase_one,
@@ -48,7 +54,19 @@ _ROUTES = (
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
-    """Return the application. It connects to nothing before the first request."""
+    """Return the application. It connects to nothing before its lifespan begins."""
+    history = HistoryDatabase(settings)
+    live = LiveFeed(settings, history)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await live.start()
+        try:
+            yield
+        finally:
+            await live.stop()
+            history.close()
+
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(
         title="Stockwire",
@@ -57,10 +75,12 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.services = services
-    app.state.answers = Answers(HistoryDatabase(settings))
+    app.state.answers = Answers(history)
+    app.state.live = live
     api = APIRouter(dependencies=[Depends(authorize)])
     for module in _ROUTES:
         api.include_router(module.router)

@@ -1,3 +1,3 @@
 """Migrations of the history database by Alembic. `shared.database.migrations` runs them."""
 
-LATEST_REVISION = "0004"
+LATEST_REVISION = "0005"
