@@ -86,12 +86,15 @@ def started(work: Work, job: Job) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def result(process: subprocess.Popen[str], name: str) -> Any:
-    """Return the figures of a side. Raises ProcessError with the last line of its stderr if it failed."""
+def result(process: subprocess.Popen[str], name: str, timeout: float = TIMEOUT) -> Any:
+    """Return the figures of a side. Raises ProcessError with the last line of its stderr if it failed.
+
+    The timeout is in seconds.
+    """
     try:
-        stdout, stderr = process.communicate(timeout=TIMEOUT)
+        stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        raise ProcessError(f"{name} did not finish within {TIMEOUT} s") from None
+        raise ProcessError(f"{name} did not finish within {timeout:g} s") from None
     if process.returncode:
         last = next(reversed(stderr.strip().splitlines()), f"exit status {process.returncode}")
         raise ProcessError(f"{name} failed: {last}")

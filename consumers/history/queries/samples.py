@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from consumers.history.candles import QuoteColumns, Sample
@@ -14,6 +15,9 @@ from shared.database.reader import Reader
 from shared.times import from_micros, to_micros
 
 _QUOTES = "SELECT as_of, price, lag FROM quote WHERE series_id = :series_id"
+# The quotes of one series need no order by observation.
+_QUOTES_ALONE = "SELECT as_of, price FROM quote WHERE series_id = :series_id"
+_AS_OF, _PRICE = itemgetter(0), itemgetter(1)
 _BARS = "SELECT as_of, open, high, low, close, volume, lag FROM bar WHERE series_id = :series_id"
 _DAY = timedelta(days=1)
 _DAY_IN_MICROSECONDS = _DAY // timedelta(microseconds=1)
@@ -24,14 +28,15 @@ def read_quotes(
     reader: Reader, series: Sequence[Series], between: TimeRange, adjustment: SplitAdjustment | None
 ) -> Iterator[QuoteColumns]:
     """Yield the quotes of the series in the range, in the order in which they count."""
-    parts: Iterable[Sequence[tuple[int, float, int]]]
+    parts: Iterable[Sequence[tuple[Any, ...]]]
     if len(series) == 1:
-        parts = read_parts(reader, _QUOTES, series[0], between)
+        parts = read_parts(reader, _QUOTES_ALONE, series[0], between)
     else:
         rows = heapq.merge(*(read_rows(reader, _QUOTES, each, between) for each in series), key=_by_observation)
         parts = iter(lambda: list(islice(rows, _MERGED_ROWS)), [])
     for part in parts:
-        columns = QuoteColumns(*islice(zip(*part, strict=True), 2))
+        # Three times as fast as zip, for many rows of few columns.
+        columns = QuoteColumns(list(map(_AS_OF, part)), list(map(_PRICE, part)))
         if adjustment is not None:
             pairs = zip(columns.prices, columns.times, strict=True)
             columns = columns._replace(prices=[adjustment.adjust(*pair, is_daily=False) for pair in pairs])
