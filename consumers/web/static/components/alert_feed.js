@@ -1,6 +1,6 @@
 // The feed of alerts: the newest first, and those that come live on top of them.
 
-import { element } from "./dom.js";
+import { element, setAttribute } from "./dom.js";
 import { moment } from "./moment.js";
 import { failure, notice } from "./notice.js";
 import { panel } from "./tables.js";
@@ -29,14 +29,11 @@ export class AlertFeed {
     /** @type {Map<string, HTMLElement>} */
     this.items = new Map();
     this.ending = new AbortController();
-    this.list = element("ol", {
-      class: "feed",
-      role: "log",
-      "aria-label": "Alerts, the newest first",
-      "aria-live": "off",
-    });
+    this.list = element("ol", {});
+    const about = { class: "feed", role: "log", tabindex: 0, "aria-label": "Alerts, the newest first" };
+    this.log = element("div", { ...about, "aria-live": "off" }, this.list);
     this.state = element("div", {}, notice("loading", "Loading the alerts…"));
-    this.element = panel("alert-feed", "Alerts", [this.state, this.list]);
+    this.element = panel("alert-feed", "Alerts", [this.state, this.log]);
   }
 
   close() {
@@ -86,7 +83,9 @@ export class AlertFeed {
     this.state.replaceChildren(
       ...(isEmpty ? [notice("empty", "No alerts yet", "The alerts of your rules show here as they come.")] : []),
     );
-    this.list.hidden = isEmpty;
+    this.log.hidden = isEmpty;
+    // From now on screen readers read what comes.
+    setAttribute(this.log, "aria-live", "polite");
   }
 }
 
