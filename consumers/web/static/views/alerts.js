@@ -83,6 +83,9 @@ class AlertsView {
     this.stopListening = [
       app.live.events.add((kind, event) => kind === "alert" && this.#takeAlert(event)),
       app.live.caughtUp.add(() => this.load()),
+      app.live.connections.add(({ state }) => {
+        if (state === "live" && root.querySelector('.notice[data-kind="failed"]')) this.load();
+      }),
     ];
   }
 
