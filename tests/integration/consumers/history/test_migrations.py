@@ -1,7 +1,7 @@
 """Databases of the first version, in which bars and quotes were one table, on real SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 
 from consumers.history.queries.prices import history_reader, read_prices
+from consumers.history.queries.splits import StoredSplit, read_splits
 from consumers.history.queries.symbols import latest_prices
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA
@@ -17,6 +18,7 @@ from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
 from shared.errors import StorageError
 from shared.settings import Settings
+from shared.splits import Split
 from shared.times import midnight_of, to_micros
 from tests.event_factories import AS_OF, changed, stock_data
 
@@ -101,6 +103,18 @@ def test_a_bar_that_arrives_after_the_migration_replaces_the_price_of_midnight(o
         ("2024-11-20T00:00:00.000000Z", 2, 3, 1, 2.5),
     ]
     assert tuple(quotes) == (5, 9)
+
+
+def test_splits_of_an_earlier_version_were_added_by_hand(database_url: URL) -> None:
+    with opened(database_url) as engine:
+        create_schema(engine, SCHEMA)
+        with writing(engine) as connection:
+            connection.execute(text("ALTER TABLE split DROP COLUMN source"))
+            connection.execute(text("UPDATE alembic_version_history SET version_num = '0002'"))
+            connection.execute(text("INSERT INTO split VALUES ('AAPL', '2020-08-31', 4, 1)"))
+        create_schema(engine, SCHEMA)
+        with history_reader(settings_of(engine)) as reader:
+            assert read_splits(reader) == [StoredSplit(Split("AAPL", date(2020, 8, 31), 4, 1), "hand")]
 
 
 def test_a_migrated_database_is_left_alone(old_database: Engine) -> None:
