@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import typer
@@ -51,19 +51,23 @@ def check_plot(picture: str, form: ExportFormat | None, output: Path | None) -> 
 
 def plot(plotted: Plotted, picture: str) -> None:
     """Print a chart, or write a picture to this path. Raises OutputError, also if there is nothing to plot."""
-    by_symbol: dict[str, list[PriceRow | CandleRow]] = {}
+    lines: dict[str, list[Point]] = {}
+    candles: list[CandleRow] = []
     for row in plotted.reading.rows(plotted.reader):
-        by_symbol.setdefault(row.symbol, []).append(row)
-    if not by_symbol:
+        lines.setdefault(row.symbol, []).append(_point(row))
+        if isinstance(row, CandleRow):
+            candles.append(row)
+    if not lines:
         raise OutputError(plotted.empty)
-    candles = [row for rows in by_symbol.values() for row in rows if isinstance(row, CandleRow)]
-    lines = {symbol: [_point(row) for row in rows] for symbol, rows in by_symbol.items()}
-    series = [each for symbol in by_symbol for each in _series(plotted, symbol)]
-    title, unit = _title(plotted, list(by_symbol), series), _unit(series)
+    if len(lines) > 1:
+        candles = []
+    series = [each for symbol in lines for each in _series(plotted, symbol)]
+    title, unit = _title(plotted, list(lines), series), _unit(series)
     if picture:
-        _save(Path(picture), plotted, title, unit, candles if len(lines) == 1 else [], lines)
+        _save(Path(picture), plotted, title, unit, candles, lines)
     else:
-        _print_chart(f"{title}, {unit}", plotted.zone, candles if len(lines) == 1 else [], lines)
+        zone = "UTC" if plotted.zone is UTC else str(plotted.zone)
+        _print_chart(f"{title}, {unit}, {zone}", plotted.zone, candles, lines)
 
 
 def _print_chart(title: str, zone: tzinfo, candles: Sequence[CandleRow], lines: dict[str, list[Point]]) -> None:

@@ -8,16 +8,18 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import latency, persist, publish
+from benchmarks import latency, persist, publish, query
 from benchmarks.__main__ import cli
 from benchmarks.alerts import AlertsReport
 from benchmarks.generated_prices import price_messages
 from benchmarks.naive_pika_sqlite import Batches, UncheckedStore
+from benchmarks.query import QueryReport
 from benchmarks.report import OURS, Latencies, Rates, percentile
 from benchmarks.rounds import ROUNDS, run_rounds
 from benchmarks.side_process import Side
+from benchmarks.stored_prices import START, YEAR, stored_prices
 from shared.events import StockData
-from shared.times import utc_now
+from shared.times import to_micros, utc_now
 
 SIDES = {
     "ours": Side("as it is", 50_000, lambda _job: 0.0),
@@ -42,6 +44,39 @@ def test_rates_are_one_json_object_with_how_many_times_faster_ours_is() -> None:
 def test_the_report_of_alerts_adds_what_a_start_and_a_change_take() -> None:
     report = json.loads(AlertsReport(RATES, 0.5, 80.0, 0.1).as_json())
     assert report == json.loads(RATES.as_json()) | {"ready_s": 0.5, "memory_mb": 80.0, "change_s": 0.1}
+
+
+def query_report(bytes_per_row: float = 39.5) -> QueryReport:
+    figures = {"ours": (1.0, 2.0, 10.0), "obvious": (50.0, 10.0, 100.0), "duckdb": (3.0, 1.0, 20.0)}
+    return QueryReport(10_000_000, bytes_per_row, figures)
+
+
+def test_the_report_of_queries_has_each_question_for_each_side() -> None:
+    report = json.loads(query_report().as_json())
+    assert report["ours"] == {"newest": 1.0, "day": 2.0, "year": 10.0}
+    assert report["peers"]["obvious"] == {"newest": 50.0, "day": 10.0, "year": 100.0}
+    assert report["ratios"] == {
+        "obvious": {"newest": 50.0, "day": 5.0, "year": 10.0},
+        "duckdb": {"newest": 3.0, "day": 0.5, "year": 2.0},
+    }
+    assert (report["unit"], report["n"], report["bytes_per_row"]) == ("ms", 10_000_000, 39.5)
+
+
+def test_the_table_of_queries_judges_each_question_and_the_size(capsys: pytest.CaptureFixture[str]) -> None:
+    query_report(40.1).show()
+    lines = capsys.readouterr().out.splitlines()
+    judged = [next(word for word in ("met", "missed", "") if word in line) for line in lines[1:10]]
+    assert judged == ["", "met", "met", "", "missed", "missed", "", "met", "met"]
+    assert lines[-1] == "40.1 bytes a row on 10,000,000 rows (goal ≤ 40 missed)"
+
+
+def test_every_run_of_queries_has_the_same_prices_of_a_year() -> None:
+    prices = list(stored_prices(1_500))
+    assert prices == list(stored_prices(1_500))
+    assert [each.symbol for each in prices[:3]] == [0, 1, 2]
+    assert len({(each.symbol, each.as_of) for each in prices}) == 1_500
+    assert all(to_micros(START) <= each.as_of < to_micros(START + YEAR) for each in prices)
+    assert all(len(repr(each.price)) <= 6 for each in prices)
 
 
 def test_latencies_are_one_json_object_with_how_many_times_shorter_ours_is() -> None:
@@ -109,7 +144,7 @@ def test_every_run_has_the_same_events_and_each_of_them_counts() -> None:
     assert all(message.mandatory and message.properties["delivery_mode"] == 2 for message in messages)
 
 
-BENCHES = pytest.mark.parametrize("sides", [publish.SIDES, persist.SIDES, latency.SIDES])
+BENCHES = pytest.mark.parametrize("sides", [publish.SIDES, persist.SIDES, latency.SIDES, query.SIDES])
 
 
 @BENCHES

@@ -181,6 +181,8 @@ def test_a_chart_is_drawn_in_the_terminal(run: Run, words: tuple[str, ...], monk
     assert len(lines) == 22
     assert all(len(line) <= 80 and line.isprintable() for line in lines)
     assert "MSFT" in lines[0]
+    assert "price in USD" in lines[0]
+    assert ("America/New_York" if "--tz" in words else "UTC") in lines[0]
     assert ("█" in "".join(lines)) is ("AAPL" not in words)
 
 
