@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import SCHEMA
 from shared.database.engine import open_engine
 from shared.database.schema import create_schema
-from shared.events import PriceAlert
+from shared.events import PriceAlert, RulesHeld
 from shared.messaging.messages import price_message
 from shared.messaging.topology import queue_name
 from shared.times import utc_now
@@ -32,8 +33,13 @@ KILLS = 20
 # LONGEST is the longest time in seconds from the start of a consumer, or from its first work, to its end.
 LONGEST = 0.5
 AT_WORK = 0.8
+# The share of the holds at which the consumer is killed.
+AT_HOLD = 0.5
 # In seconds: a hold is told when all prices before it were evaluated.
 TIMEOUT = 120.0
+
+
+Message = PriceAlert | RulesHeld
 
 
 class Part(NamedTuple):
@@ -73,20 +79,25 @@ def kill_on_real_prices(
     pipeline.declare("alerts")
     pipeline.listen()
     expected: list[Expected] = []
-    heard: list[PriceAlert] = []
+    holds: set[tuple[str, datetime | None]] = set()
+    heard: list[Message] = []
     kills = set(chaos.sample(range(len(real.prices)), KILLS))
     with restarting(pipeline, consumer) as victim:
         for part in parts(oracle, real.prices, kills, expected):
             publish(pipeline.address, *(price_message(engine_event(price)) for price in part.prices))
-            if part.kills:
+            # About every second hold is killed too, before it is told, or between its commit and its publication.
+            if part.kills or (part.holds and chaos.random() < AT_HOLD):
                 kill_at_any_moment(victim, chaos)
             if part.holds:
                 await_hold(victim, engine, oracle.held)
+                holds |= {(symbol, oracle.feeds[symbol].held_at) for symbol in oracle.held}
                 release_all(oracle, engine, real)
-            heard += heard_alerts(pipeline)
+            heard += hear(pipeline)
         pipeline.drain("alerts", victim.process, timeout=TIMEOUT)
+    heard += hear(pipeline)
     assert_none("prices given up", dead_letters(pipeline.address, queue_name("alerts")))
-    check(expected, list(read_alerts(engine)), [*heard, *heard_alerts(pipeline)])
+    check_holds(holds, heard)
+    check(expected, list(read_alerts(engine)), [each for each in heard if isinstance(each, PriceAlert)])
 
 
 def await_hold(victim: Restarting, engine: Engine, held: set[str]) -> None:
@@ -101,11 +112,19 @@ def kill_at_any_moment(victim: Restarting, chaos: random.Random) -> None:
     victim.kill()
 
 
-def heard_alerts(pipeline: Pipeline) -> list[PriceAlert]:
-    """Return the alerts that were published since the last call, without the holds."""
+def hear(pipeline: Pipeline) -> list[Message]:
+    """Return the alerts and the holds that were published since the last call."""
+    types = {each.TYPE: each for each in (PriceAlert, RulesHeld)}
     found = taken(pipeline.address, queue_name(LISTENER), pipeline.waiting(LISTENER))
-    alerts = [each for each in found if each.properties["type"] == PriceAlert.TYPE]
-    return [PriceAlert.decode(each.body, utc_now()) for each in alerts]
+    return [types[each.properties["type"]].decode(each.body, utc_now()) for each in found]
+
+
+def check_holds(expected: Collection[tuple[str, datetime | None]], heard: Sequence[Message]) -> None:
+    """Check that each hold was published, perhaps again under the same id, and nothing else was held."""
+    holds = [each for each in heard if isinstance(each, RulesHeld)]
+    assert {(each.symbol, each.as_of) for each in holds} == set(expected)
+    assert len({each.id for each in holds}) == len(expected) > 0
+    print(f"{len(expected)} holds, {len(holds) - len(expected)} of them published again")
 
 
 def check(expected: Sequence[Expected], raised: Sequence[PriceAlert], heard: Sequence[PriceAlert]) -> None:

@@ -90,6 +90,18 @@ def test_real_prices_raise_the_alerts_of_the_oracle(
     compare(engine, real, real.prices, random.Random(0))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_real_prices_raise_the_alerts_of_the_oracle_on_postgresql(real_prices_of_splits: Path, postgresql: str) -> None:
+    """Each comes twice, and some late. The rules are found by another query there."""
+    real = read_real_prices(real_prices_of_splits)
+    engine = open_engine(make_url(postgresql))
+    create_schema(engine, SCHEMA)
+    chance = random.Random(2)
+    compare(engine, real, shuffled_twice(real.prices, chance), chance)
+    engine.dispose()
+
+
 @REAL_PRICES
 def test_real_prices_that_come_twice_and_late_raise_the_alerts_of_the_oracle(
     request: pytest.FixtureRequest, prices: str, engine: Engine
