@@ -1,10 +1,11 @@
 """Gaps between the levels of rules: while a number stays within one, no rule changes, and the index is not asked."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Double, Integer, TextualSelect, column, text
+from sqlalchemy import Connection, Double, Integer, Text, TextualSelect, column, text
 
 from consumers.alerts.conditions.base import Direction
 from consumers.alerts.conditions.metrics import Metric
@@ -19,11 +20,26 @@ _BORDER = 1e-9
 Place = tuple[str, Metric]
 
 
+class _Gap(NamedTuple):
+    """The gap around a position between the levels of both directions, and those between the levels of each."""
+
+    low: float
+    high: float
+    by_direction: Mapping[Direction, tuple[float, float]]
+
+    def left(self, position: float) -> tuple[Direction, ...]:
+        """Return the directions of the levels that may have been passed on the way to a position."""
+        return tuple(direction for direction, (low, high) in self.by_direction.items() if not low < position < high)
+
+
+_DIRECTIONS = tuple(Direction)
+
+
 class Gaps:
-    """The gap around the last position of each number, as far as known."""
+    """The gaps around the last position of each number, as far as known."""
 
     def __init__(self) -> None:
-        self._gaps: dict[str, dict[Metric, tuple[float, float]]] = {}
+        self._gaps: dict[str, dict[Metric, _Gap]] = {}
         self._left: dict[Place, float] = {}
 
     def clear(self) -> None:
@@ -35,16 +51,21 @@ class Gaps:
         """Forget the gaps of a symbol, whose last numbers are not compared with the next."""
         self._gaps.pop(symbol, None)
 
-    def leaving(self, symbol: str, metrics: Iterable[Metric], numbers: Numbers, price: float) -> list[Metric]:
-        """Return the numbers of an event that have left the gaps of their last positions. `price` is the event's."""
+    def leaving(
+        self, symbol: str, metrics: Iterable[Metric], numbers: Numbers, price: float
+    ) -> list[tuple[Metric, Sequence[Direction]]]:
+        """Return the numbers of an event that have left the gaps of their last positions. `price` is the event's.
+
+        Each comes with the directions of the levels that the number may have passed.
+        """
         gaps = self._gaps.get(symbol) or {}
-        left = []
+        left: list[tuple[Metric, Sequence[Direction]]] = []
         for metric, position in numbers.positions(metrics, price):
             gap = gaps.get(metric)
-            if gap is None or not gap[0] < position < gap[1]:
+            if gap is None or not gap.low < position < gap.high:
                 gaps.pop(metric, None)
                 self._left[symbol, metric] = position
-                left.append(metric)
+                left.append((metric, _DIRECTIONS if gap is None else gap.left(position)))
         return left
 
     def load(self, connection: Connection) -> None:
@@ -53,17 +74,19 @@ class Gaps:
             return
         places = list(self._left.items())
         self._left = {}
-        found = {place: (-_FARTHEST, _FARTHEST) for place, _ in places}
+        found = {place: dict.fromkeys(_DIRECTIONS, (-_FARTHEST, _FARTHEST)) for place, _ in places}
         statement = _neighbours(connection.dialect.name)
-        for number, below, above in connection.execute(statement, {"places": json.dumps([*_rows(places)])}):
-            place = places[number][0]
-            low, high = found[place]
-            found[place] = (
+        rows = connection.execute(statement, {"places": json.dumps([*_rows(places)])})
+        for number, direction, below, above in rows:
+            gaps = found[places[number][0]]
+            low, high = gaps[Direction(direction)]
+            gaps[Direction(direction)] = (
                 low if below is None else max(low, below + _BORDER * (abs(below) + _BORDER)),
                 high if above is None else min(high, above - _BORDER * (abs(above) + _BORDER)),
             )
-        for (symbol, metric), gap in found.items():
-            self._gaps.setdefault(symbol, {})[metric] = gap
+        for (symbol, metric), gaps in found.items():
+            low, high = max(low for low, _ in gaps.values()), min(high for _, high in gaps.values())
+            self._gaps.setdefault(symbol, {})[metric] = _Gap(low, high, gaps)
 
 
 def _rows(places: Sequence[tuple[Place, float]]) -> Iterable[tuple[int, str, str, str, float]]:
@@ -96,9 +119,11 @@ def _neighbours(dialect: str) -> TextualSelect:
         WHERE near.symbol = place.owner AND near.metric = place.metric AND near.direction = place.direction
     """
     sql = f"""
-        SELECT place.number,
+        SELECT place.number, place.direction,
                (SELECT max(near.level) {of_place} AND near.level <= place.position),
                (SELECT min(near.level) {of_place} AND near.level >= place.position)
         FROM ({_PLACES[dialect]}) AS place
     """  # noqa: S608 - names of ours
-    return text(sql).columns(column("number", Integer), column("below", Double), column("above", Double))
+    return text(sql).columns(
+        column("number", Integer), column("direction", Text), column("below", Double), column("above", Double)
+    )

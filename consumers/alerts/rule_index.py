@@ -81,12 +81,12 @@ def lookups(
         gaps.forget(symbol)
     left = gaps.leaving(symbol, metrics, observation.now, price)
     price_before = 0.0 if previous is None else float(previous.price)
-    for metric in left:
+    for metric, directions in left:
         here = observation.now.position(metric, price)
         there = observation.before.position(metric, price_before)
         for owner in (symbol, EVERY_SYMBOL):
             if here is not None and metric in usage[owner]:
-                for direction, low, high, states_only in _passed(there, here):
+                for direction, low, high, states_only in _passed(there, here, directions):
                     yield Lookup(number, symbol, owner, metric.key, direction.value, low, high, int(states_only))
 
 
@@ -127,18 +127,21 @@ def load_candidates(connection: Connection, rule_ids: Iterable[int], symbol: str
     return [_candidate(tuple(row)) for row in connection.execute(query)]
 
 
-def _passed(before: float | None, now: float) -> Iterator[tuple[Direction, float, float, bool]]:
+def _passed(
+    before: float | None, now: float, directions: Iterable[Direction]
+) -> Iterator[tuple[Direction, float, float, bool]]:
     """Yield the ranges of levels from the last position to this one, and if only state conditions are concerned.
 
-    If there is no last position, all levels on the near side of their positions count.
+    Only levels of the given directions are of interest. If there is no last position, all levels on the near side of
+    their positions count.
     """
     if before is None:
         yield Direction.UP, -_FARTHEST, _round(now, inf), True
         yield Direction.DOWN, _round(now, -inf), _FARTHEST, True
     elif now != before:
         low, high = _round(min(before, now), -inf), _round(max(before, now), inf)
-        yield Direction.UP, low, high, now < before
-        yield Direction.DOWN, low, high, now > before
+        for direction in directions:
+            yield direction, low, high, (now > before) != (direction is Direction.UP)
 
 
 def _round(position: float, towards: float) -> float:

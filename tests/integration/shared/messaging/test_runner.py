@@ -188,7 +188,9 @@ class TestAcknowledging:
         assert max(len(batch) for batch in handler.batches) > 50
         assert not dead_letters(broker, queue)
 
-    def test_a_message_that_is_lost_while_it_is_taken_alone_comes_behind_the_others(self, broker: BrokerAddress) -> None:
+    def test_a_message_that_is_lost_while_it_is_taken_alone_comes_behind_the_others(
+        self, broker: BrokerAddress
+    ) -> None:
         """The order is kept through fewer losses, as the test above shows; docs/reliability.md tells this limit."""
         queue = declare(broker)
         sent = messages(20)
