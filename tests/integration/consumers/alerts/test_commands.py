@@ -66,6 +66,24 @@ def alerted_event_ids(url: str, stockwire: Command) -> list[str]:
     return [events[1].id, events[3].id, events[5].id]
 
 
+def test_alerts_are_written_to_a_file_in_every_format(
+    stockwire: Command, alerted_event_ids: list[str], tmp_path: Path
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with requirements-analysis.txt")
+    printed = json.loads(stockwire("alerts", "--format", "json"))
+    for name in ("alerts.csv", "alerts.json", "alerts.parquet"):
+        assert stockwire("alerts", "--output", str(tmp_path / name)) == ""
+    assert json.loads((tmp_path / "alerts.json").read_text()) == printed
+    table = parquet.read_table(tmp_path / "alerts.parquet")
+    assert table["event_id"].to_pylist() == alerted_event_ids
+    assert table["price"].to_pylist() == [Decimal(alert["price"]) for alert in printed]
+    assert table["silenced"].to_pylist() == [False] * 3
+    assert [format_instant(moment) for moment in table["as_of"].to_pylist()] == [alert["as_of"] for alert in printed]
+    assert len((tmp_path / "alerts.csv").read_text().splitlines()) == 4
+    stockwire("alerts", "--undelivered", "--output", str(tmp_path / "undelivered.parquet"))
+    assert parquet.read_table(tmp_path / "undelivered.parquet").num_rows == 0
+
+
 @pytest.mark.parametrize("name", ["a\udcff", "a\x1b[31m", "n" * 129])
 def test_a_name_that_no_rule_can_have_is_refused_when_a_rule_is_removed_too(stockwire: Command, name: str) -> None:
     for words in (["add", name, "AAPL above 1"], ["remove", name]):

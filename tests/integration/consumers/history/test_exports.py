@@ -120,6 +120,20 @@ def test_the_lists_of_symbols_can_be_files_too(run: Run, words: tuple[str, ...],
     assert [row["symbol"] for row in rows] == table["symbol"].to_pylist() == ["AAPL", "MSFT"]
 
 
+def test_statistics_can_be_a_file_too(run: Run) -> None:
+    printed = json.loads(run("stats", "MSFT", "XYZ", "--format", "json").stdout)
+    done = run("stats", "MSFT", "XYZ", "--output", "out.parquet")
+    assert done.stderr.splitlines() == ["wrote 1 row to out.parquet", "no stored prices for XYZ in this time range"]
+    [row] = pyarrow.parquet.read_table("out.parquet").to_pylist()
+    assert (row["symbol"], row["highest"], row["return"]) == (
+        "MSFT",
+        Decimal(printed[0]["highest"]),
+        printed[0]["return"],
+    )
+    run("stats", "MSFT", "--output", "out.txt")
+    assert Path("out.txt").read_text().split()[:2] == ["statistic", "MSFT"]
+
+
 def test_a_file_without_rows_is_valid_and_the_command_says_so(run: Run) -> None:
     done = run("history", "XYZ", "--output", "out.csv")
     assert done.stderr == "no stored prices for XYZ in this time range\nwrote 0 rows to out.csv\n"
