@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from exchange_calendars import get_calendar_names  # type: ignore[import-untyped]
 
 from producer.market_hours import LastSync
 from producer.market_service import sync_lock
@@ -27,6 +26,9 @@ Start = Callable[..., AbstractContextManager[Process]]
 @pytest.fixture(scope="module")
 def closed() -> MarketCalendar:
     """Return a market that is closed now and for the next ten minutes."""
+    # Every worker of pytest imports this module, and only one runs its tests.
+    from exchange_calendars import get_calendar_names  # type: ignore[import-untyped]
+
     now = utc_now()
     for name in ("XNYS", "XTKS", "XHKG", *get_calendar_names(include_aliases=False)):
         market = load_market_calendar(name)

@@ -19,12 +19,15 @@ from shared.prices import format_price, from_float
 from shared.times import format_instant
 from tests.event_factories import changed, stock_data
 
-pandas = pytest.importorskip("pandas", reason="pandas comes with requirements-market.txt")
-
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
 MIDNIGHT = NOON - timedelta(hours=12)
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def pandas() -> Any:
+    return pytest.importorskip("pandas", reason="pandas comes with requirements-market.txt")
 
 
 def candles(reader: Reader, every: str, zone: Any = UTC, symbol: str = "AAPL", **options: Any) -> list[dict[str, Any]]:
@@ -67,7 +70,7 @@ def rows_of(frame: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(("every", "rule"), [("1h", "1h"), ("1d", "D"), ("1w", "W-MON"), ("1mo", "MS")])
 @pytest.mark.parametrize("change", ["2024-03-09", "2024-11-02"])
 def test_quotes_across_a_change_of_the_clock_make_the_candles_of_pandas(
-    store: PriceStore, reader: Reader, zone: Any, every: str, rule: str, change: str
+    store: PriceStore, reader: Reader, pandas: Any, zone: Any, every: str, rule: str, change: str
 ) -> None:
     begin = datetime.fromisoformat(change).replace(tzinfo=UTC)
     events = quotes([begin + timedelta(minutes=5 * number) for number in range(3 * 288)])
@@ -84,7 +87,7 @@ def test_quotes_across_a_change_of_the_clock_make_the_candles_of_pandas(
 @pytest.mark.parametrize("zone", [UTC, NEW_YORK], ids=str)
 @pytest.mark.parametrize(("every", "rule"), [("1w", "W-MON"), ("1mo", "MS")])
 def test_daily_bars_make_the_weeks_and_months_of_pandas_in_every_zone(
-    store: PriceStore, reader: Reader, zone: Any, every: str, rule: str
+    store: PriceStore, reader: Reader, pandas: Any, zone: Any, every: str, rule: str
 ) -> None:
     events = daily_bars(400)
     store.save(events)
