@@ -15,10 +15,13 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
+from consumers.alerts.tables import SCHEMA as ALERTS
+from consumers.history.tables import SCHEMA as HISTORY
 from infra.up.rabbitmq import PrivateBroker
 from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
+from tests.databases import Databases
 from tests.postgresql import PostgresqlServer, is_installed, postgresql_server
 from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
 
@@ -169,14 +172,17 @@ def started_postgresql() -> Iterator[PostgresqlServer]:
 @pytest.fixture
 def postgresql(postgresql_server_url: str) -> str:
     """The URL of an empty schema, which takes a hundredth of the time of a database to create."""
-    name = execute_create(postgresql_server_url, "SCHEMA")
-    return f"{postgresql_server_url}?options=-csearch_path%3D{name}"
+    return url_of_schema(postgresql_server_url)
 
 
 @pytest.fixture
 def postgresql_database(postgresql_server_url: str) -> str:
     """The URL of an empty database, for a test that closes it to others."""
     return postgresql_server_url.removesuffix("postgres") + execute_create(postgresql_server_url, "DATABASE")
+
+
+def url_of_schema(server_url: str) -> str:
+    return f"{server_url}?options=-csearch_path%3D{execute_create(server_url, 'SCHEMA')}"
 
 
 def execute_create(server_url: str, kind: str) -> str:
@@ -187,6 +193,30 @@ def execute_create(server_url: str, kind: str) -> str:
         connection.exec_driver_sql(f"CREATE {kind} {name}")
     engine.dispose()
     return name
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    def create_postgresql() -> str:
+        return url_of_schema(request.getfixturevalue("postgresql_server_url"))
+
+    return Databases(tmp_path_factory.mktemp("databases"), create_postgresql)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def history_url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> URL:
+    """The URL of an empty history: SQLite in one run of the test, PostgreSQL in the other."""
+    if request.param == "sqlite":
+        return databases.on_sqlite(HISTORY, tmp_path / "history.db")
+    return databases.on_postgresql(HISTORY)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def alerts_url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> URL:
+    """The URL of an empty alerts database: SQLite in one run of the test, PostgreSQL in the other."""
+    if request.param == "sqlite":
+        return databases.on_sqlite(ALERTS, tmp_path / "alerts.db")
+    return databases.on_postgresql(ALERTS)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import typer
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from typer.testing import CliRunner
 
 from consumers.alerts import commands
@@ -35,8 +34,8 @@ app.add_typer(commands.alerts, name="alerts")
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    url = f"sqlite:///{tmp_path / 'alerts.db'}"
+def url(alerts_url: URL, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = alerts_url.render_as_string(hide_password=False)
     monkeypatch.setenv("STOCKWIRE_ALERTS_URL", url)
     return url
 

@@ -17,9 +17,8 @@ from consumers.alerts.rules.options import Frequency, OnArm, Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import read_alerts
-from consumers.alerts.tables import SCHEMA, metric_usage, rule_levels, window_prices
+from consumers.alerts.tables import metric_usage, rule_levels, window_prices
 from shared.database.engine import open_engine, reading, writing
-from shared.database.schema import create_schema
 from shared.events import StockData
 from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
@@ -28,9 +27,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    engine = open_engine(alerts_url)
     yield engine
     engine.dispose()
 

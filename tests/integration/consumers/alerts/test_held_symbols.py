@@ -13,18 +13,15 @@ from consumers.alerts.held_symbols import read_held_symbols
 from consumers.alerts.rules.changes import disable_rule, rescale
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
-from consumers.alerts.tables import SCHEMA
 from shared.database.engine import open_engine, reading
-from shared.database.schema import create_schema
 from tests.event_factories import AS_OF, NOW, stock_data
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    engine = open_engine(alerts_url)
     yield engine
     engine.dispose()
 

@@ -12,9 +12,7 @@ from consumers.alerts.known_splits import replace_known_splits
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, list_rules
 from consumers.alerts.store import load_feeds, load_pending_splits, read_alerts
-from consumers.alerts.tables import SCHEMA
 from shared.database.engine import opened, reading
-from shared.database.schema import create_schema
 from shared.events import StockData
 from shared.splits import Split
 from tests.event_factories import changed, stock_data
@@ -27,9 +25,8 @@ NOW = datetime(2020, 9, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    with opened(alerts_url) as engine:
         yield engine
 
 

@@ -16,9 +16,8 @@ from consumers.alerts.rules.options import Frequency, Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, silence_rule
 from consumers.alerts.store import read_alerts
-from consumers.alerts.tables import SCHEMA, deliveries, pending_events, targets
+from consumers.alerts.tables import deliveries, pending_events, targets
 from shared.database.engine import open_engine, reading, writing
-from shared.database.schema import create_schema
 from shared.errors import BrokerUnavailable
 from shared.events import RulesHeld
 from shared.messaging.messages import Message
@@ -40,9 +39,8 @@ class FakeBroker:
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    engine = open_engine(alerts_url)
     with writing(engine) as connection:
         rows = [{"name": name, "url": f"http://{name}", "ttl": 60, "created_at": NOW} for name in ("chat", "hook")]
         connection.execute(insert(targets), rows)

@@ -15,9 +15,7 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.silence import silent_seconds
 from consumers.alerts.store import read_alerts
-from consumers.alerts.tables import SCHEMA
 from shared.database.engine import open_engine
-from shared.database.schema import create_schema
 from shared.market_calendar import Session
 from shared.messaging.messages import Message
 from tests.event_factories import AS_OF, NOW, price_series
@@ -34,9 +32,8 @@ class FakeClock:
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    engine = open_engine(alerts_url)
     yield engine
     engine.dispose()
 

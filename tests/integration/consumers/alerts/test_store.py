@@ -36,9 +36,8 @@ RULE = parse_terms("AAPL crossing up 200")
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    engine = open_engine(alerts_url)
     yield engine
     engine.dispose()
 

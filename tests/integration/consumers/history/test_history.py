@@ -28,15 +28,14 @@ from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
 
 @pytest.fixture
-def reader(database_url: URL, engine: Engine) -> Iterator[Reader]:
-    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
+def reader(history_url: URL, engine: Engine) -> Iterator[Reader]:
+    with open_reader(DatabaseUrl(history_url.render_as_string(hide_password=False))) as reader:
         yield reader
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(history_url: URL) -> Iterator[Engine]:
+    engine = open_engine(history_url)
     yield engine
     engine.dispose()
 
@@ -226,12 +225,12 @@ def test_a_failed_batch_stores_nothing_and_the_next_batch_is_stored(store: Price
     assert [row.symbol for row in stored_symbols(reader)] == ["NEW"]
 
 
-def test_two_writers_at_once_store_every_price_once(database_url: URL, engine: Engine, reader: Reader) -> None:
+def test_two_writers_at_once_store_every_price_once(history_url: URL, engine: Engine, reader: Reader) -> None:
     events = price_series([str(number) for number in range(1, 401)])
     failures: list[Exception] = []
 
     def write(own: list[StockData]) -> None:
-        with opened(database_url) as mine:
+        with opened(history_url) as mine:
             store = PriceStore(mine)
             try:
                 for start in range(0, len(own), 20):
@@ -285,12 +284,12 @@ def test_an_unfinished_query_does_not_block_the_writer(sqlite_url: URL) -> None:
 
 
 def test_a_query_that_a_reader_holds_open_stops_no_writer_and_loses_no_row(
-    database_url: URL, engine: Engine, store: PriceStore
+    history_url: URL, engine: Engine, store: PriceStore
 ) -> None:
     events = price_series([str(number) for number in range(1, 3001)])
     store.save(events[:1000])
     every_row = text("SELECT price FROM quote ORDER BY as_of")
-    with opened(database_url) as other, reading(other) as connection:
+    with opened(history_url) as other, reading(other) as connection:
         rows = iter(connection.execution_options(yield_per=10).execute(every_row).scalars())
         seen = [next(rows)]
         for start in range(1000, 3000, 100):

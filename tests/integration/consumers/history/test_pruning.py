@@ -30,9 +30,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
+def engine(history_url: URL) -> Iterator[Engine]:
+    with opened(history_url) as engine:
         yield engine
 
 
@@ -93,12 +92,12 @@ def test_a_running_consumer_stores_on_in_an_emptied_series(engine: Engine) -> No
 
 
 def test_a_failed_piece_removes_nothing_and_the_next_try_goes_on(
-    engine: Engine, database_url: URL, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, history_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.1)
     monkeypatch.setattr(pruning, "PIECE", 5)
     PriceStore(engine).save(price_series(numbers(1, 12)))
-    with opened(database_url) as mine:
+    with opened(history_url) as mine:
         work = Pruning(mine, AS_OF + timedelta(days=1))
         assert work.step()
         with engine.begin() as other:

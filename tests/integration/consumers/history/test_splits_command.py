@@ -10,23 +10,20 @@ from typer.testing import CliRunner
 
 from consumers.alerts.store import load_pending_splits
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
 from infra.cli import cli
 from infra.splits import store_splits
 from shared.database.engine import opened, reading
-from shared.database.schema import create_schema
 from shared.errors import SettingsError
 from shared.splits import BY_FILE, Split
 from tests.event_factories import stock_data
 
 
 @pytest.fixture(autouse=True)
-def history(database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOCKWIRE_HISTORY_URL", database_url.render_as_string(hide_password=False))
+def history(history_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWIRE_HISTORY_URL", history_url.render_as_string(hide_password=False))
     monkeypatch.setenv("STOCKWIRE_ALERTS_URL", f"sqlite:///{tmp_path / 'alerts.db'}")
     days = [(datetime(2020, 8, 28, tzinfo=UTC), "499.23"), (datetime(2020, 8, 31, tzinfo=UTC), "129.04")]
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
+    with opened(history_url) as engine:
         PriceStore(engine).save(
             [
                 stock_data("AAPL", price, day, "yahoo", interval="1d", high=Decimal(price) + 1, low=Decimal(1))

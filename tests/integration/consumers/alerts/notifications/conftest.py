@@ -10,9 +10,8 @@ from sqlalchemy.engine import URL
 from consumers.alerts.notifications.deliveries import queue_deliveries
 from consumers.alerts.notifications.target_store import add_target
 from consumers.alerts.notifications.targets import Target
-from consumers.alerts.tables import SCHEMA, deliveries
+from consumers.alerts.tables import deliveries
 from shared.database.engine import open_engine, reading, writing
-from shared.database.schema import create_schema
 from shared.events import PriceAlert
 from tests.event_factories import NOW, price_alert, stock_data
 
@@ -56,9 +55,8 @@ def numbered_alert(number: int) -> PriceAlert:
 
 
 @pytest.fixture
-def outbox(database_url: URL) -> Iterator[Outbox]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def outbox(alerts_url: URL) -> Iterator[Outbox]:
+    engine = open_engine(alerts_url)
     yield Outbox(engine)
     engine.dispose()
 

@@ -12,17 +12,15 @@ from consumers.alerts.rules.file_import import apply_import, plan_import
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import list_rules
-from consumers.alerts.tables import SCHEMA, metric_usage, rule_levels, rules
+from consumers.alerts.tables import metric_usage, rule_levels, rules
 from shared.database.engine import open_engine, reading
-from shared.database.schema import create_schema
 from shared.errors import SettingsError
 from tests.event_factories import NOW
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    create_schema(engine, SCHEMA)
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    engine = open_engine(alerts_url)
     yield engine
     engine.dispose()
 

@@ -7,17 +7,14 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
 from shared.database.engine import opened
 from shared.database.reader import Reader, open_reader
-from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
+def engine(history_url: URL) -> Iterator[Engine]:
+    with opened(history_url) as engine:
         yield engine
 
 
@@ -27,6 +24,6 @@ def store(engine: Engine) -> PriceStore:
 
 
 @pytest.fixture
-def reader(database_url: URL, store: PriceStore) -> Iterator[Reader]:
-    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
+def reader(history_url: URL, store: PriceStore) -> Iterator[Reader]:
+    with open_reader(DatabaseUrl(history_url.render_as_string(hide_password=False))) as reader:
         yield reader

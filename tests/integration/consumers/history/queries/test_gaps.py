@@ -10,9 +10,7 @@ from sqlalchemy.engine import URL
 from consumers.history.gap_detection import DAY, Gap
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, is_stored, symbols_without_prices
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
 from shared.database.engine import opened
-from shared.database.schema import create_schema
 from shared.market_calendar import Session
 from shared.times import EPOCH
 from tests.event_factories import stock_data
@@ -23,9 +21,8 @@ MIDNIGHT = NOON - timedelta(hours=12)
 
 
 @pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
+def engine(history_url: URL) -> Iterator[Engine]:
+    with opened(history_url) as engine:
         yield engine
 
 

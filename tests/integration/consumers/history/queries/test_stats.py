@@ -16,12 +16,10 @@ from typer.testing import CliRunner
 
 from consumers.history.queries.stats import ONE_DAY, read_stats
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA
 from consumers.history.timeframes import Buckets
 from infra.cli import cli
 from shared.database.engine import opened
 from shared.database.reader import Reader, open_reader
-from shared.database.schema import create_schema
 from shared.database.url import DatabaseUrl
 from shared.errors import StorageError
 from shared.events import StockData
@@ -33,16 +31,15 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 
 @pytest.fixture
-def store(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceStore]:
-    monkeypatch.setenv("STOCKWIRE_HISTORY_URL", database_url.render_as_string(hide_password=False))
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
+def store(history_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceStore]:
+    monkeypatch.setenv("STOCKWIRE_HISTORY_URL", history_url.render_as_string(hide_password=False))
+    with opened(history_url) as engine:
         yield PriceStore(engine)
 
 
 @pytest.fixture
-def reader(database_url: URL, store: PriceStore) -> Iterator[Reader]:
-    with open_reader(DatabaseUrl(database_url.render_as_string(hide_password=False))) as reader:
+def reader(history_url: URL, store: PriceStore) -> Iterator[Reader]:
+    with open_reader(DatabaseUrl(history_url.render_as_string(hide_password=False))) as reader:
         yield reader
 
 
