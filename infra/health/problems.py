@@ -94,8 +94,11 @@ def _target_problems(targets: Sequence[TargetHealth]) -> Iterator[Problem]:
                 " if it takes the message",
             )
         elif target.state == "failing":
+            alerts = "1 alert waits" if target.pending == 1 else f"{target.pending} alerts wait"
             yield Problem(
-                "warning", target.name, f"target {target.name} does not take {target.pending} alerts: {target.reason}"
+                "warning",
+                target.name,
+                f"target {target.name} fails ({target.reason}), and {alerts} for it: retries go on by themselves",
             )
         if target.given_up:
             alerts = "1 alert was" if target.given_up == 1 else f"{target.given_up} alerts were"

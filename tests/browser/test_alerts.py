@@ -111,6 +111,9 @@ def test_a_rule_is_written_with_help_tried_and_saved(alerts_site: Site, page: Pa
     expect(page.locator("table.firings tbody tr").first).to_contain_text(HOSTILE)
     assert violations(page) == []
     snapshots(page, "rule-form")
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.set_viewport_size({"width": 1440, "height": 900})
     assert call(alerts_site, "GET", "/v1/alert-rules")["rules"] == []
     page.get_by_role("button", name="Add the rule").click()
     expect(rule(page, HOSTILE)).to_contain_text("AAPL crossing up 200")
@@ -252,11 +255,11 @@ def test_the_browser_tells_of_alerts_only_after_a_click(alerts_site: Site, page:
     # On every view, and several alerts at once are told as one.
     page.get_by_role("link", name="Health").click()
     alerts_site.publish(price("TOLD", "1002", 5))
-    page.wait_for_function("told.length === 1")
+    eventually(lambda: page.evaluate("told.length === 1"))
     assert page.evaluate("told[0]")[0] == HOSTILE
     assert "TOLD at 1002" in page.evaluate("told[0]")[1]
     alerts_site.publish(*(price(f"MANY{n}", "1003", 5) for n in range(5)))
-    page.wait_for_function("told.length === 2")
+    eventually(lambda: page.evaluate("told.length === 2"))
     assert page.evaluate("told[1]")[0] == "5 alerts from Stockwire"
     page.get_by_role("link", name="Alerts").click()
     page.get_by_role("button", name="Notifications are on").click()

@@ -48,8 +48,8 @@ class HealthView {
     this.syncs = new Slot();
     this.providers = new Slot("slot wide");
     this.queues = new Slot();
-    this.databases = new Slot();
-    this.targets = new Slot();
+    this.databases = new Slot("slot wide");
+    this.targets = new Slot("slot wide");
     this.versions = new Slot("slot wide");
     this.deadLetters = new DeadLetterPanel(() => app.health.refresh());
     this.loading = notice("loading", "Reading the health of the pipeline…");

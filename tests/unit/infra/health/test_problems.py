@@ -104,7 +104,10 @@ def test_a_database_that_cannot_be_read_is_a_fault() -> None:
     ("target", "words"),
     [
         (TargetHealth("hook", "https://a", "disabled", "410 Gone", 0, 0), "notify test hook enables it"),
-        (TargetHealth("hook", "https://a", "failing", "500", 2, 0), "target hook does not take 2 alerts: 500"),
+        (
+            TargetHealth("hook", "https://a", "failing", "500", 2, 0),
+            "target hook fails (500), and 2 alerts wait for it",
+        ),
         (TargetHealth("hook", "https://a", "enabled", None, 0, 1), "1 alert was not delivered to hook"),
         (TargetHealth("hook", "https://a", "enabled", None, 0, 4), "4 alerts were not delivered to hook"),
     ],
