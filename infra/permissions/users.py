@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumers.registry import find_consumer
+from consumers.web.live.arrivals import web_consumer
+from infra.dead_letters import PERMISSIONS as DEAD_LETTERS
 from infra.up.stack import CONSUMERS
 from producer.task_queue.topology import BEAT, WORKER
 from shared.messaging.consumer import Consumer
 from shared.messaging.permissions import OPERATOR, Permissions
+
+WEB = "web"
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,15 @@ def process_users() -> list[ProcessUser]:
         ProcessUser("worker", WORKER),
         ProcessUser("beat", BEAT),
         *(ProcessUser(each.name, each.permissions(each.queue_spec())) for each in consumers()),
+        ProcessUser(WEB, web_permissions()),
         ProcessUser("operator", OPERATOR, ("management",)),
     ]
+
+
+def web_permissions() -> Permissions:
+    """Return the permissions for live events, which arrive at a queue of web's own, and for dead letters."""
+    consumer = web_consumer(lambda _events: None)
+    return consumer.permissions(consumer.queue_spec()) | DEAD_LETTERS
 
 
 def consumers() -> Sequence[Consumer]:

@@ -13,7 +13,7 @@ from shared.setting_names import PREFIX
 
 DEFINITIONS_FILE = "definitions.json"
 # The processes of `up` by the name of their log, and the user of each. The producer is a worker with a beat in it.
-_USERS = {"history": "history", "alerts": "alerts", "producer": "worker"}
+_USERS = {"history": "history", "alerts": "alerts", "producer": "worker", "web": "web"}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ EXAMPLE = ROOT / ".env.example"
 KNOWN = {PREFIX + each.name.upper() for each in fields(Settings) if each.name != "accounts"} | {
     f"{PREFIX}{provider.upper()}_{field}" for provider in ACCOUNTS for field in FIELDS
 }
-OURS = ("worker", "beat", "history", "alerts")
+OURS = ("worker", "beat", "history", "alerts", "web")
 USERS = (*OURS, "operator")
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -174,7 +174,7 @@ class TestCompose:
     def test_the_broker_is_reached_over_a_network_without_a_way_out(self, compose: dict[str, Any]) -> None:
         assert compose["networks"]["messages"]["internal"] is True
         outside = {name for name, service in compose["services"].items() if "outside" in service.get("networks", ())}
-        assert outside == {"rabbitmq", "worker", "alerts", "operator"}
+        assert outside == {"rabbitmq", "worker", "alerts", "web", "operator"}
         assert all("messages" in compose["services"][name]["networks"] for name in ("rabbitmq", *USERS))
 
     def test_every_volume_and_mounted_file_exists(self, compose: dict[str, Any]) -> None:
@@ -275,6 +275,6 @@ class TestExampleOfSettings:
 def test_no_file_holds_a_secret(path: Path) -> None:
     """The only credentials in these files are those of RabbitMQ's guest, which are not a secret."""
     text = path.read_text()
-    assert not re.search(r"(?i)(pass(word|wd)?|secret|token|api_?key)[ \t]*[:=][ \t]*\S", text)
+    assert not re.search(r"(?i)(pass(word|wd)?|secret|token|api_?key)[ \t]*[:=][ \t]*(?!\$\{|-\})\S", text)
     credentials = re.findall(r"://([^/@\s]+)@", text)
     assert set(credentials) <= {"guest:guest"}

@@ -24,7 +24,7 @@ from tests.polling import eventually
 from tests.processes import copy_checkout, stockwire
 from tests.queues import declare_raw, publish, taken, waiting
 
-PROCESSES = ["worker", "beat", "history", "alerts", "operator"]
+PROCESSES = ["worker", "beat", "history", "alerts", "web", "operator"]
 
 # Records its arguments and its standard input, and fails if told to.
 FAKE_RABBITMQCTL = """#!/bin/sh

@@ -1,0 +1,48 @@
+"""Requests that schemathesis makes of the API's own OpenAPI document: none of them may be an error of the server."""
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from shared.errors import SettingsError
+from shared.settings import Settings
+from tests.web_server import TOKEN, Client, services, serving
+
+MOST_EXAMPLES = 8
+
+
+def refuse(*_: object) -> None:
+    raise SettingsError("there is no such queue")
+
+
+@pytest.fixture(scope="module")
+def fuzzed(settings: Settings) -> Iterator[Client]:
+    """A server whose dead letters are those of no queue, because RabbitMQ is not part of this test."""
+    dead = dict.fromkeys(("read_dead", "requeue_dead", "drop_dead", "dry_run"), refuse)
+    with serving(settings, services(count_dead=list, **dead)) as found:
+        yield found
+
+
+# schemathesis draws with Python's random numbers.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
+def test_no_request_is_an_error_of_the_server(fuzzed: Client) -> None:
+    # Events have no end, and health has a service of its own.
+    document = schemathesis.openapi.from_url(f"{fuzzed.url}/openapi.json")
+    operations = [found.ok() for found in document.exclude(path=["/v1/events", "/v1/health"]).get_all_operations()]
+    assert len(operations) > 20
+    statuses: set[int] = set()
+    for operation in operations:
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=MOST_EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        def call(case: schemathesis.Case) -> None:
+            answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+            assert answer.status_code < 500, answer.text
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"][0] == "application/problem+json", answer.text
+            statuses.add(answer.status_code)
+
+        call()
+    assert {200, 422} <= statuses
