@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from consumers.registry import find_consumer
 from shared.errors import BrokerRefused
@@ -189,3 +192,51 @@ def test_a_bad_option_is_one_line(checkout: Path, arguments: list[str], word: st
 def test_wrong_usage_exits_with_2(checkout: Path) -> None:
     assert stockwire("up", "--for", "soon", folder=checkout).returncode == 2
     assert stockwire("nonsense", folder=checkout).returncode == 2
+
+
+def test_up_serves_the_page_and_makes_a_token(checkout: Path, broker: BrokerAddress) -> None:
+    environment = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_HTTP": "127.0.0.1:0"}
+    with running(str(checkout / "stockwire"), "up", "--every", "1s", environment=environment, folder=checkout) as up:
+        up.wait_for("changes over HTTP need the token")
+        [url] = re.findall(r"page and API at (http://127\.0\.0\.1:\d+)/", up.output)
+        [token] = re.findall(r"need the token (\S+) ", up.output)
+        file = checkout / "var" / "api-token"
+        assert (file.read_text().strip(), file.stat().st_mode & 0o777) == (token, 0o600)
+        until(lambda: answers(f"{url}/readyz"), "the page")
+        assert "<html" in requests.get(url, timeout=10).text
+        with requests.get(f"{url}/v1/events", stream=True, timeout=60) as events:
+            lines = (line for line in events.iter_lines() if line.startswith(b"data: "))
+            assert json.loads(next(lines).removeprefix(b"data: "))["type"] == "STOCK_DATA"
+        rule = {"name": "any", "when": "AAPL above 0.01"}
+        refused = requests.post(f"{url}/v1/alert-rules", json=rule, timeout=10)
+        assert refused.status_code == 401
+        headers = {"Authorization": f"Bearer {token}"}
+        assert requests.post(f"{url}/v1/alert-rules", json=rule, headers=headers, timeout=10).status_code == 201
+        up.wait_for("ALERT any")
+        [victim] = [pid for pid, command in processes_in(checkout) if "infra serve" in command]
+        os.kill(victim, signal.SIGKILL)
+        up.wait_for("web ended")
+        until(lambda: answers(f"{url}/livez"), "the page again")
+        assert up.stop() == 0
+    assert processes_in(checkout) == []
+
+
+def test_an_address_that_is_in_use_is_told_and_stops_nothing_else(checkout: Path, broker: BrokerAddress) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        environment = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_HTTP": address}
+        serve = stockwire("serve", folder=checkout, environment=environment)
+        assert (serve.returncode, serve.stderr.count("\n")) == (1, 1)
+        assert f"HTTP cannot be served at {address}" in serve.stderr
+        options = ("--every", "1s", "--for", "5s")
+        with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
+            up.wait_for(f"there is no page and no API: HTTP cannot be served at {address}")
+            up.wait_for("AAPL")
+            assert up.wait(60) == 0
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=10).status_code == 200
+    except requests.ConnectionError:
+        return False
