@@ -59,13 +59,16 @@ class BrokerUsers:
         It takes a hundredth of the time of rabbitmqctl, which tests/acceptance/test_permissions.py runs.
         """
         command = named_command(message)
-        match shlex.split(command):
-            case ["set_permissions" | "set_topic_permissions" as action, "-p", host, name, *patterns]:
-                assert len(patterns) == 3, command
-                self._set(action, name, host, *patterns)
-            case _:
-                raise AssertionError(f"the command grants no permissions: {command}")
+        self.obey(*shlex.split(command))
         return command
+
+    def obey(self, *words: str) -> None:
+        """Do in the node what `rabbitmqctl WORDS` does, if it grants permissions."""
+        match words:
+            case ["set_permissions" | "set_topic_permissions" as action, "-p", host, name, first, write, read]:
+                self._set(action, name, host, first, write, read)
+            case _:
+                raise AssertionError(f"this command grants no permissions: {shlex.join(words)}")
 
     def _set(self, action: str, *words: str) -> None:
         arguments = ", ".join(map(_binary, words))

@@ -20,6 +20,7 @@ from shared.messaging.amqp.queues import count_messages
 from shared.messaging.messages import Message
 from shared.messaging.topology import UNLIMITED_DEAD_QUEUE_ARGUMENTS
 from shared.settings import ROOT
+from tests.broker_users import BrokerUsers
 from tests.polling import eventually
 from tests.processes import copy_checkout, stockwire
 from tests.queues import declare_raw, publish, taken, waiting
@@ -33,6 +34,12 @@ case "$*" in *import_definitions*) cat > "$RECORD.json";; esac
 [ -z "$FAIL" ] || { echo "Error: unable to perform an operation on node" >&2; exit 69; }
 """
 
+# Runs the real one for the first command of each kind, and records the words of the others, one a line.
+SPARING_RABBITMQCTL = """#!/bin/sh
+[ -e "$RECORD.$1" ] || { : > "$RECORD.$1"; exec "$REAL" "$@"; }
+printf '%s\n' "$@" >> "$RECORD"
+"""
+
 
 def url_files(folder: Path) -> dict[str, Path]:
     return {process: folder / f"{process}.url" for process in PROCESSES}
@@ -44,8 +51,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_printed_lines_make_users_who_can_log_in_and_queues_that_exist(
-    broker: BrokerAddress, rabbitmq: PrivateBroker, checkout: Path
+    broker: BrokerAddress, rabbitmq: PrivateBroker, checkout: Path, tmp_path: Path
 ) -> None:
+    """After the first line of each kind, the node grants what a line says without rabbitmqctl, which takes a second."""
     printed = stockwire("permissions", environment={"STOCKWIRE_AMQP_URL": broker.setting()}, folder=checkout)
     assert printed.returncode == 0, printed.stderr
     assert "var/amqp/" in printed.stderr
@@ -53,16 +61,30 @@ def test_the_printed_lines_make_users_who_can_log_in_and_queues_that_exist(
     addresses = {process: BrokerAddress.parse(file.read_text().strip()) for process, file in urls.items()}
     assert {stat.S_IMODE(file.stat().st_mode) for file in urls.values()} == {0o600}
     assert not any(address.password in printed.stdout + printed.stderr for address in addresses.values())
-    tools = f"{rabbitmq.server.parent}{os.pathsep}{rabbitmq.environment['PATH']}"
+    (tmp_path / "rabbitmqctl").write_text(SPARING_RABBITMQCTL)
+    (tmp_path / "rabbitmqctl").chmod(0o755)
+    variables = {
+        "PATH": f"{tmp_path}{os.pathsep}{rabbitmq.environment['PATH']}",
+        "RECORD": str(tmp_path / "record"),
+        "REAL": str(rabbitmq.server.with_name("rabbitmqctl")),
+    }
     done = subprocess.run(
         ["sh", "-e"],
         input=printed.stdout,
-        env={**rabbitmq.environment, "PATH": tools},
+        env={**rabbitmq.environment, **variables},
         check=False,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert {file.suffix for file in tmp_path.glob("record.*")} == {
+        ".import_definitions",
+        ".set_permissions",
+        ".set_topic_permissions",
+    }
+    recorded = (tmp_path / "record").read_text().splitlines()
+    for start in range(0, len(recorded), 7):
+        BrokerUsers(rabbitmq, broker).obey(*recorded[start : start + 7])
     for process, address in addresses.items():
         connection = connect(address, "test")
         for name in ("stockwire.history", "stockwire.alerts.dead", "celery.sync"):
