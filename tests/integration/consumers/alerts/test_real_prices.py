@@ -8,15 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import read_alerts
-from consumers.alerts.tables import SCHEMA
 from shared.database.engine import open_engine
-from shared.database.schema import create_schema
 from shared.events import StockData
 from shared.prices import read_price
 from tests.event_factories import NOW, stock_data
@@ -48,11 +46,10 @@ def naive_alerts(path: Path) -> list[tuple[str, str, Decimal]]:
 
 @pytest.mark.parametrize("prices", ["real_prices", pytest.param("all_real_prices", marks=pytest.mark.slow)])
 def test_two_rules_raise_the_same_alerts_as_a_naive_loop_over_real_prices(
-    request: pytest.FixtureRequest, prices: str, tmp_path: Path
+    request: pytest.FixtureRequest, prices: str, alerts_url: URL
 ) -> None:
     path = request.getfixturevalue(prices)
-    engine = open_engine(make_url(f"sqlite:///{tmp_path / 'alerts.db'}"))
-    create_schema(engine, SCHEMA)
+    engine = open_engine(alerts_url)
     add_rule(engine, "breakout", parse_terms("AAPL crossing up 200"), NOW)
     add_rule(engine, "cheap", parse_terms("AAPL below 150"), NOW)
     published: list[str] = []
