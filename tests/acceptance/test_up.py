@@ -134,7 +134,7 @@ def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     assert processes_in(checkout) == []
 
 
-def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: BrokerAddress) -> None:
+def test_a_consumer_that_is_killed_is_started_again_and_down_ends_all(checkout: Path, broker: BrokerAddress) -> None:
     environment = {"STOCKWIRE_AMQP_URL": broker.url()}
     with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
         up.wait_for("syncing")
@@ -142,8 +142,8 @@ def test_a_consumer_that_is_killed_is_started_again(checkout: Path, broker: Brok
         os.kill(victim, signal.SIGKILL)
         up.wait_for("history ended")
         up.wait_for("restarting it")
-        # The signal of a closed terminal.
-        assert up.stop(signal.SIGHUP) == 0
+        assert "ended the running ./stockwire up" in stockwire("down", folder=checkout).stdout
+        assert up.wait() == 0
     assert processes_in(checkout) == []
 
 
@@ -161,16 +161,8 @@ def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broke
     (checkout / "var" / "up.env").write_text("STOCKWIRE_AMQP_URL=amqp://guest:guest@127.0.0.1:1/\n")
     with running(*words, environment=environment, folder=checkout) as second:
         second.wait_for("AAPL")
-        assert second.stop() == 0
-    assert processes_in(checkout) == []
-
-
-def test_down_ends_a_running_up(checkout: Path, broker: BrokerAddress) -> None:
-    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
-    with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
-        up.wait_for("syncing")
-        assert "ended the running ./stockwire up" in stockwire("down", folder=checkout).stdout
-        assert up.wait() == 0
+        # The signal of a closed terminal.
+        assert second.stop(signal.SIGHUP) == 0
     assert processes_in(checkout) == []
 
 
