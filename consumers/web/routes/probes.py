@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 
 from consumers.alerts.databases import open_stored_alerts
-from consumers.web.parameters import answers_of
+from consumers.web.parameters import answers_of, settings_of
+from shared.messaging.amqp.connection import connect
 
 router = APIRouter()
 
@@ -15,5 +16,7 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", summary="Both databases can be read, and RabbitMQ answers")
 def readyz(request: Request) -> dict[str, str]:
-    with answers_of(request).history.reading(), open_stored_alerts():
+    settings = settings_of(request)
+    with answers_of(request).history.reading(), open_stored_alerts(settings.alerts_url):
+        connect(settings.amqp_url, "web").close_gracefully()
         return {"status": "ready"}
