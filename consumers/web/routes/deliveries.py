@@ -1,18 +1,18 @@
 """Deliveries of alerts to targets: GET /v1/deliveries, POST /v1/deliveries/redeliver."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, StringConstraints
 from starlette.responses import Response
 
 from consumers.alerts.databases import open_alerts_database, open_stored_alerts
 from consumers.alerts.notifications.deliveries import UNDELIVERED, State
 from consumers.alerts.notifications.delivery_log import DeliveryPage, read_deliveries
 from consumers.alerts.notifications.target_store import find_target
+from consumers.alerts.notifications.targets import check_target_name
 from consumers.alerts.notifications.undelivered import count_deliveries, redeliver
 from consumers.web.answers import json_response
 from consumers.web.page_tokens import MAX_ID, decode_page_token, encode_page_token
@@ -27,8 +27,9 @@ MAX_DELIVERIES = 1000
 MAX_IDS = 1000
 
 _KIND = "deliveries"
-# SQLite and PostgreSQL compare at most this many bytes of a name of ours.
-_MAX_NAME = 64
+EventId = Annotated[str, StringConstraints(strict=True, pattern=r"^[!-~]{1,200}$")]
+
+Value = TypeVar("Value")
 
 router = APIRouter()
 
@@ -38,7 +39,7 @@ class Redelivery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[StrictStr] = Field([], max_length=MAX_IDS, description="Ids of events, as the list has them.")
+    ids: list[EventId] = Field([], max_length=MAX_IDS, description="Ids of events, as the list has them.")
     target: StrictStr | None = Field(None, description="The name of a target.")
     since: StrictStr | None = Field(None, description="Only alerts raised at this time or later, such as 24h.")
 
@@ -49,17 +50,18 @@ def deliveries(
     state: Annotated[
         str | None, Query(description="pending, sent, failed or expired; several are separated by commas.")
     ] = None,
-    target: Annotated[str | None, Query(max_length=_MAX_NAME, description="Only deliveries to this target.")] = None,
+    target: Annotated[str | None, Query(description="Only deliveries to the target of this name.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_DELIVERIES)] = DEFAULT_DELIVERIES,
     page_token: PageToken = None,
 ) -> Response:
     states = () if state is None else parse_parameter("state", _parse_states, state)
+    name = None if target is None else parse_parameter("target", check_target_name, target)
     before = _decode(page_token)
     page, counts = DeliveryPage([], None), {"pending": 0, "given_up": 0}
     with open_stored_alerts(settings_of(request).alerts_url) as engine:
         if engine is not None:
             with reading(engine) as connection:
-                page = read_deliveries(connection, states=states, target=target, before=before, limit=limit)
+                page = read_deliveries(connection, states=states, target=name, before=before, limit=limit)
                 found = count_deliveries(connection)
             counts = {
                 "pending": sum(count for (_, each), count in found.items() if each == State.PENDING),
@@ -72,11 +74,11 @@ def deliveries(
 @router.post("/v1/deliveries/redeliver", summary="Send alerts again that were given up")
 def send_again(request: Request, body: Redelivery) -> dict[str, int]:
     now = utc_now()
-    since = None if body.since is None else _parse_since(body.since, now)
+    since = None if body.since is None else _parse("#/since", lambda text: parse_moment(text, now), body.since)
     try:
         with open_alerts_database(settings_of(request).alerts_url) as engine, writing(engine) as connection:
             if body.target is not None:
-                find_target(connection, body.target)
+                find_target(connection, _parse("#/target", check_target_name, body.target))
             return {"count": redeliver(connection, now, event_ids=body.ids, target=body.target, since=since)}
     except SettingsError as error:
         # The target is disabled or does not exist.
@@ -91,11 +93,11 @@ def _parse_states(text: str) -> Sequence[State]:
         raise ValueError(f"{text[:40]!r} is not a state: use pending, sent, failed or expired") from error
 
 
-def _parse_since(text: str, now: datetime) -> datetime:
+def _parse(pointer: str, parse: Callable[[str], Value], text: str) -> Value:
     try:
-        return parse_moment(text, now)
+        return parse(text)
     except ValueError as error:
-        raise invalid_body("#/since", error) from error
+        raise invalid_body(pointer, error) from error
 
 
 def _decode(token: str | None) -> int | None:

@@ -105,7 +105,13 @@ def test_sending_again_needs_the_token(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("query", "place"),
-    [("state=lost", "state"), ("limit=0", "limit"), ("page_token=x", "page_token"), (f"target={'x' * 65}", "target")],
+    [
+        ("state=lost", "state"),
+        ("limit=0", "limit"),
+        ("page_token=x", "page_token"),
+        (f"target={'x' * 65}", "target"),
+        ("target=%00", "target"),
+    ],
 )
 def test_a_wrong_question_is_answered_with_the_parameter(client: Client, query: str, place: str) -> None:
     answer = client.get(f"/v1/deliveries?{query}")
@@ -114,7 +120,15 @@ def test_a_wrong_question_is_answered_with_the_parameter(client: Client, query: 
 
 
 @pytest.mark.parametrize(
-    ("body", "pointer"), [({"since": "soon"}, "#/since"), ({"ids": [1]}, "#/ids/0"), ({"all": True}, "#/all")]
+    ("body", "pointer"),
+    [
+        ({"since": "soon"}, "#/since"),
+        ({"ids": [1]}, "#/ids/0"),
+        ({"ids": ["\x00"]}, "#/ids/0"),
+        ({"ids": ["\ud800"]}, "#/ids/0"),
+        ({"target": "a\x00"}, "#/target"),
+        ({"all": True}, "#/all"),
+    ],
 )
 def test_a_wrong_body_is_answered_with_the_member(client: Client, body: Any, pointer: str) -> None:
     answer = client("POST", "/v1/deliveries/redeliver", json=body)

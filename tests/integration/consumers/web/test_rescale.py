@@ -111,6 +111,9 @@ def test_a_dry_run_gives_the_firings_with_times_and_prices(client: Client) -> No
         ({"when": "AAPL above 200", "rearm": "300"}, "#/rearm", "must lie below 200"),
         ({"when": "AAPL above 200", "since": "soon"}, "#/since", "neither a date"),
         ({"when": "AAPL above 200", "colour": "red"}, "#/colour", ""),
+        ({"when": "AAPL above 200", "since": "999999999d"}, "#/since", ""),
+        ({"when": "\ud800 above 200"}, "#/when", ""),
+        ({"when": "AAPL above 200", "notify": ["\x00"]}, "#/notify", ""),
         ({}, "#/when", ""),
     ],
 )
