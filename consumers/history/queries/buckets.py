@@ -38,11 +38,12 @@ class BucketsInMicroseconds:
         self._buckets = buckets
         length = buckets.timeframe.length
         is_fixed = buckets.zone is UTC and buckets.day_start is None and buckets.timeframe.unit not in ("w", "mo")
-        self._fixed_length = length // _MICROSECOND if is_fixed and length else None
+        # The length of all buckets if they begin at multiples of it, else None.
+        self.fixed_length = length // _MICROSECOND if is_fixed and length else None
 
     def around(self, instant: int) -> tuple[int, int]:
-        if self._fixed_length:
-            start = instant // self._fixed_length * self._fixed_length
-            return start, start + self._fixed_length
+        if self.fixed_length:
+            start = instant // self.fixed_length * self.fixed_length
+            return start, start + self.fixed_length
         start_time, end_time = self._buckets.around(from_micros(instant))
         return to_micros(start_time), to_micros(end_time)

@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from consumers.history.candles import SAMPLE_ORDER, Candle, fill_empty_buckets, make_candles
 from consumers.history.queries.buckets import BucketsInMicroseconds
+from consumers.history.queries.quote_candles import read_quote_candles
 from consumers.history.queries.rows import CandleRow, Order
 from consumers.history.queries.samples import read_bars, read_quotes
 from consumers.history.queries.series import Series, TimeRange, find_series
@@ -20,6 +21,7 @@ from shared.prices import prefer_real
 from shared.times import to_micros
 
 _DAY = timedelta(days=1)
+_DAY_IN_MICROSECONDS = _DAY // timedelta(microseconds=1)
 _SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
 # No clock is put back by more.
 _LONGEST_CHANGE = timedelta(hours=2)
@@ -70,13 +72,17 @@ def stored_candles(reader: Reader, query: CandleQuery) -> Iterator[Candle]:
     quotes = [each for each in series if not each.interval]
     longest = query.buckets.timeframe
     bars = [each for each in series if each.interval and _may_fit(Timeframe.parse(each.interval), longest)]
-    candles = make_candles(
-        heapq.merge(
-            *(read_bars(reader, each, query.buckets, between, query.adjustment) for each in bars), key=SAMPLE_ORDER
-        ),
-        read_quotes(reader, quotes, between, query.adjustment),
-        in_micros,
-    )
+    length = in_micros.fixed_length
+    if not bars and len(quotes) == 1 and query.adjustment is None and length and length >= _DAY_IN_MICROSECONDS:
+        candles = read_quote_candles(reader, quotes[0], between, length)
+    else:
+        candles = make_candles(
+            heapq.merge(
+                *(read_bars(reader, each, query.buckets, between, query.adjustment) for each in bars), key=SAMPLE_ORDER
+            ),
+            read_quotes(reader, quotes, between, query.adjustment),
+            in_micros,
+        )
     if query.fill:
         candles = fill_empty_buckets(candles, in_micros)
     return _limited(candles, query.limit, query.order)
