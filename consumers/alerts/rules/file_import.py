@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from consumers.alerts.rules.changes import revise_rule
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.store import begin_change, check_targets, delete_rules, insert_rules, stored_rules
+from consumers.alerts.rules.wording import rule_text
 from shared.database.engine import reading, writing
 from shared.errors import SettingsError
 
@@ -64,7 +65,7 @@ def apply_import(engine: Engine, new: Sequence[Rule], planned: Import, now: date
 
 def describe(rule: Rule) -> str:
     """Return the condition and the options of a rule on one line."""
-    return f"{rule.terms} {rule.options}".strip() + ("" if rule.enabled else " (disabled)")
+    return rule_text(rule) + ("" if rule.enabled else " (disabled)")
 
 
 def _compare(connection: Connection, new: Sequence[Rule], *, prune: bool) -> Import:

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from consumers.alerts.conditions.metrics import Kind, Sample
+from consumers.alerts.rules.models import Rule
 from consumers.alerts.split_guard import rescale_command
 from consumers.alerts.standing import Standing
 from consumers.alerts.states import Status
@@ -14,6 +15,11 @@ from shared.times import format_duration, format_instant
 EFFECT = "a running alerts consumer applies this within 2 seconds"
 
 _WINDOWED = {Kind.HIGH: "highest", Kind.LOW: "lowest"}
+
+
+def rule_text(rule: Rule) -> str:
+    """Return a rule as people type it, with its options but without its name."""
+    return f"{rule.terms} {rule.options}".strip()
 
 
 def describe_place(standing: Standing) -> str:
