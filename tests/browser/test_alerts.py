@@ -128,7 +128,8 @@ def test_a_rule_is_written_with_help_tried_and_saved(alerts_site: Site, page: Pa
 
 
 def test_the_picker_writes_every_condition_as_the_parser_reads_it(alerts_site: Site, page: Page) -> None:
-    page.goto(alerts_site.url + "#/alerts/new/MSFT")
+    page.goto(alerts_site.url + "#/symbol/MSFT")
+    page.get_by_role("link", name="New alert rule").click()
     picker = page.get_by_label("Alert if the price")
     expect(picker).to_be_visible()
     choices = picker.locator("option").evaluate_all("options => options.map((each) => each.value)")

@@ -9,6 +9,7 @@ import { foreign } from "../foreign_text.js";
 import { formatPrice } from "../format.js";
 
 const MOST = 100;
+const GATHER_FOR = 100; // milliseconds
 
 /**
  * An alert, or the news that rules are held.
@@ -28,6 +29,9 @@ export class AlertFeed {
   constructor() {
     /** @type {Map<string, HTMLElement>} */
     this.items = new Map();
+    /** @type {Alert[]} */
+    this.arrived = [];
+    this.timer = 0;
     this.ending = new AbortController();
     this.list = element("ol", {});
     const about = { class: "feed", role: "log", tabindex: 0, "aria-label": "Alerts, the newest first" };
@@ -38,6 +42,7 @@ export class AlertFeed {
 
   close() {
     this.ending.abort();
+    clearTimeout(this.timer);
   }
 
   /** Read the newest alerts. */
@@ -56,6 +61,20 @@ export class AlertFeed {
         this.state.replaceChildren(failure("The alerts could not be loaded", error, () => this.load()));
       }
     }
+  }
+
+  /**
+   * Take an alert that has just come. Thousands may come at once, so they are gathered, and only the newest are shown.
+   *
+   * @param {Alert} alert
+   */
+  take(alert) {
+    this.arrived.push(alert);
+    if (this.arrived.length > MOST) this.arrived.shift();
+    this.timer ||= setTimeout(() => {
+      this.timer = 0;
+      for (const each of this.arrived.splice(0)) this.add(each, true);
+    }, GATHER_FOR);
   }
 
   /**

@@ -21,7 +21,14 @@ export class QuoteHeader {
     this.element = element(
       "div",
       { class: "symbol-header" },
-      element("div", {}, element("a", { class: "back", href: "#/" }, "← Watch list"), element("h1", {}, symbol)),
+      element(
+        "div",
+        {},
+        element("a", { class: "back", href: "#/" }, "← Watch list"),
+        " · ",
+        element("a", { class: "back", href: `#/alerts/new/${encodeURIComponent(symbol)}` }, "New alert rule"),
+        element("h1", {}, symbol),
+      ),
       element("p", { class: "large" }, this.price, this.currency, this.change, this.label),
       this.details,
     );

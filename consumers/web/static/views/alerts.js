@@ -187,9 +187,9 @@ class AlertsView {
 
   /** @param {import("../live.js").CloudEvent} event */
   #takeAlert(event) {
-    this.feed.add(alertOfEvent(event), true);
-    clearTimeout(this.soon);
-    this.soon = setTimeout(() => {
+    this.feed.take(alertOfEvent(event));
+    this.soon ||= setTimeout(() => {
+      this.soon = 0;
       this.#reload();
       this.deliveries.load();
     }, AFTER_ALERT);
