@@ -2,9 +2,10 @@
 
 import os
 import tempfile
-import time
+from decimal import Decimal
 from pathlib import Path
 
+import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from shared.settings import ROOT
@@ -14,7 +15,8 @@ from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_
 
 IMAGES = ROOT / "docs" / "images"
 SYMBOLS = "AAPL,MSFT,GOOG,AMZN,META,NVDA,TSLA,BRK.B,JPM,KO"
-RULES = {"AAPL takes profit": "AAPL moving up 0.2% in 2h", "AAPL drops": "AAPL moving down 0.3% in 2h"}
+# The first one is true at once.
+RULES = [("support", "above", "0.995"), ("take profit", "crossing up", "1.008"), ("stop", "crossing down", "0.988")]
 SIZE = {"width": 1280, "height": 800}
 
 
@@ -25,7 +27,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         node = shared_rabbitmq(Path(folder), os.getpid())
         try:
-            with virtual_host(node) as address, site(Path(folder) / "site", address, SYMBOLS) as running:
+            with (
+                virtual_host(node) as address,
+                site(Path(folder) / "site", address, SYMBOLS, STOCKWIRE_SCHEDULE="2s") as running,
+            ):
                 fill(running)
                 take_pictures(launch(playwright, chromium), running)
         finally:
@@ -33,15 +38,15 @@ def main() -> None:
 
 
 def fill(running: Site) -> None:
-    """Store a year of days and five days of five minutes, then follow the prices of ten syncs."""
+    """Store a year of days and five days of five minutes, add rules around the price, and let the producer run."""
     symbols = SYMBOLS.split(",")
     running.stockwire("backfill", *symbols, "--since", "365d", "--interval", "1d")
     running.stockwire("backfill", *symbols, "--since", "5d", "--interval", "5m")
-    for name, when in RULES.items():
-        running.stockwire("rules", "add", name, when)
-    for _ in range(10):
-        running.stockwire("sync")
-        time.sleep(1)
+    running.start_producer()
+    [row] = requests.get(f"{running.url}v1/latest", params={"symbols": "AAPL"}, timeout=10).json()["prices"]
+    close = Decimal(row["price"])
+    for name, condition, distance in RULES:
+        running.stockwire("rules", "add", name, f"AAPL {condition} {close * Decimal(distance):.2f}")
 
 
 def take_pictures(browser: Browser, running: Site) -> None:
@@ -51,17 +56,17 @@ def take_pictures(browser: Browser, running: Site) -> None:
             page = context.new_page()
             page.goto(running.url)
             expect(page.locator(".quotes .sparkline[data-direction]").last).to_be_visible()
-            save(page, running, f"watch-list-{scheme}.png")
+            save(page, f"watch-list-{scheme}.png")
             page.goto(f"{running.url}#/symbol/AAPL")
             expect(page.locator(".chart canvas").first).to_be_visible()
-            save(page, running, f"symbol-{scheme}.png")
+            save(page, f"symbol-{scheme}.png")
 
 
-def save(page: Page, running: Site, name: str) -> None:
-    """Take the picture once the page is live, and has drawn a new price."""
+def save(page: Page, name: str) -> None:
+    """Take the picture once the page is live, knows no fault, and has drawn some prices."""
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    running.stockwire("sync")
-    page.wait_for_timeout(1500)
+    expect(page.locator("#broken-part")).to_be_hidden()
+    page.wait_for_timeout(4000)
     page.screenshot(path=IMAGES / name)
     print(IMAGES / name)
 

@@ -1,6 +1,6 @@
 """A running Stockwire for a browser: server and consumers as real processes, with RabbitMQ and databases of its own.
 
-The producer does not run: tests publish the prices that they look for.
+The producer runs only if it is started: tests publish the prices that they look for.
 """
 
 import re
@@ -57,6 +57,12 @@ class Site:
         self.consumers[name] = self._start("python", "-m", "consumers", name)
         eventually(lambda: consumers_of(self.broker, queue_name(name)))
         return self.consumers[name]
+
+    def start_producer(self) -> Process:
+        """Start the worker with its beat, and wait until it has published prices."""
+        process = self._start("python", "-m", "celery", "-A", "producer", "worker", "--beat", "--loglevel=info")
+        process.wait_for("succeeded")
+        return process
 
     def start_server(self) -> Process:
         """Start the server, on the port of the one before, and wait until it answers."""

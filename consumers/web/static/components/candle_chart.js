@@ -12,6 +12,8 @@ import { chartTime, formatInstant } from "../time_zones.js";
 
 /** A level is shown if it is at most this many times the range of the candles away from them. */
 const NEAR = 0.5;
+/** The room right of the last candle, as a part of the chart, for the text of a mark. */
+const ROOM = 0.03;
 /** Pixels, and the characters of a text on a narrower and on a wider chart. */
 const NARROW = 600;
 const LONGEST_NARROW = 14;
@@ -231,6 +233,7 @@ export class CandleChart {
     const points = this.isLine ? this.candles : [];
     this.line.setData(points.map((candle, place) => ({ time: this.times[place], value: Number(candle.close) })));
     const hasVolumes = this.candles.some((candle) => candle.volume !== null);
+    this.chart.timeScale().applyOptions({ rightOffset: 2 + Math.round(ROOM * this.candles.length) });
     this.chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.08, bottom: hasVolumes ? 0.24 : 0.06 } });
     this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
     this.setMarks(this.marks);
