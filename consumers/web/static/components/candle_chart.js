@@ -51,6 +51,7 @@ export class CandleChart {
     /** @type {Mark[]} */
     this.marks = [];
     this.isLine = false;
+    this.volumeColors = { up: "", down: "" };
     this.chart = library.createChart(container, this.#chartOptions());
     this.series = this.chart.addSeries(library.CandlestickSeries, {
       autoscaleInfoProvider: (/** @type {() => any} */ find) => this.#withNearLevels(find()),
@@ -103,6 +104,7 @@ export class CandleChart {
   setCandles(candles, zone, isDate) {
     this.zone = zone;
     this.isDate = isDate;
+    this.chart.applyOptions(this.#chartOptions());
     this.#take(candles);
     this.chart.timeScale().fitContent();
   }
@@ -199,6 +201,7 @@ export class CandleChart {
       priceLineColor: color("--text-quiet"),
     });
     this.line.applyOptions({ color: color("--accent") });
+    this.volumeColors = { up: color("--volume-up"), down: color("--volume-down") };
     this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
     this.setLevels(this.levels);
     this.setMarks(this.marks);
@@ -267,7 +270,7 @@ export class CandleChart {
   #volume(candle, time) {
     if (candle.volume === null) return { time };
     const rises = Number(candle.close) >= Number(candle.open);
-    return { time, value: candle.volume, color: color(rises ? "--volume-up" : "--volume-down") };
+    return { time, value: candle.volume, color: rises ? this.volumeColors.up : this.volumeColors.down };
   }
 
   /**

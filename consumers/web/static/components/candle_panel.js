@@ -95,7 +95,6 @@ export class CandlePanel {
     this.content.hidden = false;
     this.chart ??= new CandleChart(library, this.canvas, (candle) => this.#writeLegend(candle), this.onChoose);
     this.chart.setCandles(candles, zone, timeframe.isDate);
-    this.chart.restyle();
     const isOld = Date.now() - newest > OLD_AFTER;
     setText(
       this.remark,

@@ -126,11 +126,13 @@ class SymbolView {
   }
 
   /**
-   * Return the instant of the newest price, with which the range ends.
+   * Return the instant of the newest price, with which the range ends. It is known already if the symbol was seen.
    *
    * @param {AbortSignal} signal
    */
   async #readNewest(signal) {
+    const known = this.app.store.quotes.get(this.symbol)?.asOf;
+    if (known && this.timeframe) return known;
     const query = { symbols: this.symbol };
     const [{ prices }, { previous_closes: closes }] = await Promise.all([
       read(withQuery("/v1/latest", query), { signal }),
