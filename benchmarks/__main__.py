@@ -7,12 +7,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from benchmarks import alerts as alerting
+from benchmarks import api as serving
 from benchmarks import latency as delay
 from benchmarks import persist as persisting
 from benchmarks import publish as publishing
 from benchmarks import query as querying
 from benchmarks import sync as syncing
 from benchmarks.alerts import AlertsReport
+from benchmarks.api import ApiReport
 from benchmarks.query import QueryReport
 from benchmarks.report import Report
 from shared.cli.app import new_app, run
@@ -71,7 +73,13 @@ def query(
     show(querying.measure(rows), as_json=as_json)
 
 
-def show(report: Report | AlertsReport | QueryReport, *, as_json: bool) -> None:
+@cli.command()
+def api(as_json: AsJson = False) -> None:
+    """Answer requests over HTTP beside other servers, and send live events to a thousand readers."""
+    show(serving.measure(), as_json=as_json)
+
+
+def show(report: Report | AlertsReport | ApiReport | QueryReport, *, as_json: bool) -> None:
     if as_json:
         print(report.as_json())
     else:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from benchmarks import latency, persist, publish, query
 from benchmarks.__main__ import cli
 from benchmarks.alerts import AlertsReport
+from benchmarks.api import ApiReport
 from benchmarks.generated_prices import price_messages
 from benchmarks.naive_pika_sqlite import Batches, UncheckedStore
 from benchmarks.query import QueryReport
@@ -68,6 +69,18 @@ def test_the_table_of_queries_judges_each_question_and_the_size(capsys: pytest.C
     judged = [next(word for word in ("met", "missed", "") if word in line) for line in lines[1:10]]
     assert judged == ["", "met", "met", "", "missed", "missed", "", "met", "met"]
     assert lines[-1] == "40.1 bytes a row on 10,000,000 rows (goal ≤ 40 missed)"
+
+
+def test_the_report_of_the_api_has_each_question_and_the_events(capsys: pytest.CaptureFixture[str]) -> None:
+    report = ApiReport({"ours": (1000.0, 900.0), "datasette": (100.0, 300.0), "orm": (50.0, 300.0)}, 20.0, 260.0, 9, 10)
+    found = json.loads(report.as_json())
+    assert found["ours"] == {"latest": 1000.0, "year": 900.0}
+    assert found["ratios"] == {"datasette": {"latest": 10.0, "year": 3.0}, "orm": {"latest": 20.0, "year": 3.0}}
+    assert found["events"] == {"readers": 1000, "arrived": 9, "expected": 10, "p50_ms": 20.0, "p99_ms": 260.0}
+    report.show()
+    lines = capsys.readouterr().out.splitlines()
+    judged = [next(word for word in ("met", "missed", "") if word in line) for line in lines[1:]]
+    assert judged == ["", "met", "met", "", "missed", "met", "missed", "missed"]
 
 
 def test_every_run_of_queries_has_the_same_prices_of_a_year() -> None:

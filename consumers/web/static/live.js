@@ -137,6 +137,8 @@ export class LiveEvents {
         const { done, value } = await reader.read();
         if (done) return;
         for (const each of parser.feed(decoder.decode(value, { stream: true }))) this.#take(each);
+        // The server also tells the position before the first event.
+        if (parser.id) this.lastId = parser.id;
         this.lastId = parser.lastId || this.lastId;
       }
     } finally {
