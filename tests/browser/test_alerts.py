@@ -282,6 +282,24 @@ def test_an_error_is_told_in_words_and_trying_again_mends_it(alerts_site: Site, 
     expect(page.locator('.notice[data-kind="failed"]')).to_have_count(0)
 
 
+def test_alerts_that_were_raised_while_the_server_was_away_are_shown_when_it_is_back(
+    alerts_site: Site, page: Page
+) -> None:
+    add(alerts_site, "while away", "AWAY above 10")
+    page.goto(alerts_site.url + "#/alerts")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    assert alerts_site.server
+    alerts_site.server.stop()
+    expect(page.locator("#connection")).to_have_attribute("data-state", "reconnecting")
+    alerts_site.publish(price("AWAY", "11", 5))
+    # What is known stays.
+    expect(rule(page, "while away").locator(".tag")).to_have_text("armed")
+    alerts_site.start_server()
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator(".feed-item").filter(has_text="while away")).to_have_count(1)
+    expect(rule(page, "while away").locator(".tag")).to_have_text("firing")
+
+
 def test_many_rules_are_filtered_and_nothing_is_wider_than_a_phone(alerts_site: Site, page: Page) -> None:
     for number in range(30):
         add(alerts_site, f"rule {number} {'with a long name ' * 5}", f"AAPL crossing {300 + number}")

@@ -11,6 +11,7 @@ import { foreign, oneLine, severalLines } from "../foreign_text.js";
 import { countOf, groupDigits } from "../format.js";
 
 const MOST = 50; // letters that are shown
+const LOOK_AGAIN_AFTER = 1500; // milliseconds
 
 /** @typedef {Record<string, any>} Letter - A dead letter of `/v1/dead/{queue}`. */
 
@@ -21,6 +22,7 @@ export class DeadLetterPanel {
     this.changed = changed;
     this.queue = "";
     this.dead = 0;
+    this.timer = 0;
     this.ending = new AbortController();
     this.summary = element("p", { class: "quiet-text", role: "status" });
     this.list = element("div", {});
@@ -39,6 +41,7 @@ export class DeadLetterPanel {
 
   close() {
     this.ending.abort();
+    clearTimeout(this.timer);
   }
 
   /**
@@ -124,6 +127,8 @@ export class DeadLetterPanel {
     }
     await this.#load();
     this.changed();
+    // Letters that are still invalid come back at once.
+    this.timer = setTimeout(() => this.changed(), LOOK_AGAIN_AFTER);
   }
 
   #hide() {
