@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
@@ -172,12 +173,18 @@ def describe_beat(folder: Path) -> ProcessHealth:
     return ProcessHealth(False, f"no beat runs on this machine, so no sync is sent on schedule: {_RUN_PRODUCER}")
 
 
-def read_versions(look: BrokerLook) -> Mapping[str, str]:
-    """Return the versions of the parts that can be told."""
+@cache
+def _own_versions() -> Mapping[str, str]:
     found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
+    return found
+
+
+def read_versions(look: BrokerLook) -> Mapping[str, str]:
+    """Return the versions of the parts that can be told."""
+    found = dict(_own_versions())
     if look.broker.version:
         found[(look.broker.product or "rabbitmq").lower()] = look.broker.version
     return found

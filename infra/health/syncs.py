@@ -30,12 +30,17 @@ _results = table(
 
 @dataclass(frozen=True)
 class StoredSync:
-    """A row of the results. `content` is the JSON of the result, or empty if there is none."""
+    """A row of the results. `content` is the JSON of `result`, or empty if there is none."""
 
     status: str
     done_at: datetime | None
+    result: bytes | None
     content: Mapping[str, Any]
-    text: str
+
+    @property
+    def text(self) -> str:
+        """The problems of the sync in words; empty without any."""
+        return describe_result(self.status, self.result)
 
     @property
     def at(self) -> str | None:
@@ -108,6 +113,4 @@ def _sync(row: Any) -> StoredSync:
     except ValueError:
         content = None
     done_at = None if row.date_done is None else row.date_done.replace(tzinfo=UTC)
-    return StoredSync(
-        row.status, done_at, content if isinstance(content, dict) else {}, describe_result(row.status, row.result)
-    )
+    return StoredSync(row.status, done_at, row.result, content if isinstance(content, dict) else {})
