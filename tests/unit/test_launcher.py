@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from consumers.registry import find_consumer
-from infra.virtual_environment import change_interpreter, is_installed, is_usable, requirements_files, settle
+from infra.virtual_environment import (
+    change_interpreter,
+    compile_packages,
+    is_installed,
+    is_usable,
+    requirements_files,
+    settle,
+)
 from shared.settings import ROOT
 from tests.processes import PYTHON
 
@@ -142,6 +149,20 @@ def test_an_environment_is_usable_if_its_python_finds_its_packages(tmp_path: Pat
     (tmp_path / "bin/python").unlink()
     (tmp_path / "bin/python").symlink_to(tmp_path / "gone")
     assert not is_usable(tmp_path)
+
+
+def test_packages_are_compiled_but_for_their_tests_and_what_is_not_python(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    packages = tmp_path / "lib/python3/site-packages"
+    for name in ("one/__init__.py", "one/tests/test_one.py", "template.py"):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text("{{ name }} =" if name == "template.py" else "x = 1")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").symlink_to(sys.executable)
+    compile_packages(tmp_path)
+    assert [file.name.split(".")[0] for file in packages.rglob("*.pyc")] == ["__init__"]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["a:b", "a\nb", "\udcff"])
