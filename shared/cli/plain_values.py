@@ -6,6 +6,7 @@ typer converts every argument and option with pydantic. Values that need only a 
 import re
 from collections.abc import Sequence
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 from typer._coercion import RuntimeParam, build_runtime_param
@@ -46,7 +47,7 @@ def optional_value_command(option: str) -> type[PlainCommand]:
 def add_missing_value(option: str, words: Sequence[str]) -> list[str]:
     """Return the words with an empty value after the option if its value was left out."""
     found: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         found.append(word)
         if word == option and (following.startswith("-") or not _FILE_NAME.search(following)):
             found.append("")
