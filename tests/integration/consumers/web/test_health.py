@@ -1,5 +1,6 @@
 """GET /v1/health and the routes of dead letters: a real server, a real RabbitMQ, the real functions of infra."""
 
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,6 +75,18 @@ def test_a_broker_that_is_away_is_told_within_two_seconds(settings: Settings) ->
         answer = client.get("/v1/dead")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
         assert answer.json()["detail"].startswith("RabbitMQ does not answer at")
+
+
+def test_a_broker_that_never_says_a_word_is_told_too(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        silent = replace(settings, amqp_url=replace(settings.amqp_url, port=listener.getsockname()[1]))
+        with serving(silent, make_services(silent)) as client:
+            started = time.monotonic()
+            found = client.json("/v1/health")
+            # A second and a half for the broker, and the rest for a busy machine.
+            assert time.monotonic() - started < 5
+            assert found["problems"][0]["text"].startswith("RabbitMQ has not answered within 1.5 s")
+            assert client.get("/v1/dead/history").status_code == 503
 
 
 def test_dead_letters_are_listed_and_shown_as_they_are(client: Client, settings: Settings) -> None:

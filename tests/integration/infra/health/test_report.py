@@ -17,6 +17,7 @@ from consumers.alerts.tables import SCHEMA
 from consumers.web.health import FailedSymbols
 from infra.health import broker_probe, report
 from infra.health.broker_probe import BrokerProbe
+from infra.health.databases import read_databases
 from infra.health.report import QUEUES, HealthReporter
 from infra.up.sync_monitor import TASK
 from producer.beat import BEAT_LOCK
@@ -170,6 +171,17 @@ def test_databases_have_the_size_of_all_their_files_and_targets_are_listed(
     ]
     assert "a-secret-token" not in str(found)
     assert "secret-key" not in str(found)
+
+
+def test_a_database_on_postgresql_has_the_size_that_the_server_tells(
+    settings: Settings, postgresql: str, tmp_path: Path
+) -> None:
+    on_server = replace(settings, history_url=parse_database_url(postgresql))
+    history = read_databases(on_server, tmp_path)[0]
+    assert (history.name, history.error) == ("history", None)
+    assert history.bytes is not None
+    assert history.bytes > 1_000_000
+    assert "postgres" in history.url
 
 
 def test_what_cannot_be_read_is_a_fault_and_the_rest_is_told(
