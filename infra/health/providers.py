@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from consumers.web.health import CircuitHealth, CreditHealth, ProviderHealth
 from infra.health.syncs import StoredSync, last_delivery, rejected_key
 from producer.providers.http.circuit_breaker import CircuitBreaker, circuit_breaker, load_circuit_breaker
@@ -41,11 +39,9 @@ def _provider(
 
 
 def _read_circuit(folder: Path, fingerprint: str, now: datetime) -> CircuitHealth:
-    def read(connection: Connection | None) -> CircuitBreaker:
-        return load_circuit_breaker(connection, fingerprint) if connection else CircuitBreaker()
-
     with open_state_for_reading(folder, circuit_breaker) as connection:
-        return describe_circuit(read(connection), now)
+        circuit = load_circuit_breaker(connection, fingerprint) if connection else CircuitBreaker()
+    return describe_circuit(circuit, now)
 
 
 def describe_circuit(circuit: CircuitBreaker, now: datetime) -> CircuitHealth:
@@ -53,8 +49,11 @@ def describe_circuit(circuit: CircuitBreaker, now: datetime) -> CircuitHealth:
     error = circuit.open_error(now)
     if error is not None and circuit.retry_at is not None:
         return CircuitHealth("open", format_instant(circuit.retry_at), str(error))
-    has_failed = bool(circuit.failures or circuit.trips or circuit.reason)
-    return CircuitHealth("half_open" if circuit.half_open and has_failed else "closed", None, circuit.reason)
+    if not circuit.half_open or not (circuit.failures or circuit.trips or circuit.reason):
+        return CircuitHealth("closed", None, circuit.reason)
+    requests = "request" if circuit.failures == 1 else f"{circuit.failures} requests"
+    unknown = f"the last {requests} failed; the log of the worker has the reasons"
+    return CircuitHealth("half_open", None, circuit.reason or unknown)
 
 
 def describe_credits(account: Account, usage: Sequence[Usage], now: datetime) -> Iterator[CreditHealth]:

@@ -92,7 +92,13 @@ def test_a_circuit_is_closed_until_something_fails() -> None:
 
 def test_a_circuit_is_half_open_after_a_failure_and_when_its_time_is_over() -> None:
     failed = CircuitBreaker().failed(ProviderUnavailable("Yahoo answered 500"), NOW)
-    assert describe_circuit(failed, NOW).state == "half_open"
+    found = describe_circuit(failed, NOW)
+    assert (found.state, found.reason) == (
+        "half_open",
+        "the last request failed; the log of the worker has the reasons",
+    )
+    twice = describe_circuit(failed.failed(ProviderUnavailable("Yahoo answered 500"), NOW), NOW)
+    assert twice.reason.startswith("the last 2 requests failed")
     refused = CircuitBreaker().failed(AuthenticationFailed("Yahoo rejected the key"), NOW)
     later = describe_circuit(refused, NOW + timedelta(hours=2))
     assert (later.state, later.reason) == ("half_open", "Yahoo rejected the key")
