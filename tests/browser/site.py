@@ -52,11 +52,12 @@ class Site:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def start_consumer(self, name: str) -> Process:
-        """Start a consumer, and wait until it takes messages."""
-        self.consumers[name] = self._start("python", "-m", "consumers", name)
-        eventually(lambda: consumers_of(self.broker, queue_name(name)))
-        return self.consumers[name]
+    def start_consumers(self, *names: str) -> None:
+        """Start consumers, and wait until they take messages."""
+        for name in names:
+            self.consumers[name] = self._start("python", "-m", "consumers", name)
+        for name in names:
+            eventually(lambda name=name: consumers_of(self.broker, queue_name(name)))
 
     def start_producer(self) -> Process:
         """Start the worker with its beat, and wait until it has published prices."""
@@ -64,14 +65,18 @@ class Site:
         process.wait_for("succeeded")
         return process
 
-    def start_server(self) -> Process:
+    def start_server(self) -> None:
         """Start the server, on the port of the one before, and wait until it answers."""
-        self.server = self._start("./stockwire", "serve", "--port", str(self.port))
-        self.server.wait_for("serving http")
-        found = re.search(r"serving http://[^:]+:(\d+)", self.server.output)
-        assert found, self.server.output
-        self.port = int(found[1])
-        return self.server
+        self.wait_for_server(self.launch_server())
+
+    def launch_server(self) -> Process:
+        return self._start("./stockwire", "serve", "--port", str(self.port))
+
+    def wait_for_server(self, server: Process) -> None:
+        server.wait_for("serving http")
+        found = re.search(r"serving http://[^:]+:(\d+)", server.output)
+        assert found, server.output
+        self.server, self.port = server, int(found[1])
 
     def stockwire(self, *arguments: str) -> str:
         """Run one command, and return what it prints."""
@@ -102,9 +107,9 @@ def site(folder: Path, broker: BrokerAddress, symbols: str = "AAPL,MSFT,BRK.B", 
     """Run the consumers and the server for one block."""
     with ExitStack() as parts:
         made = Site(folder, broker, symbols, parts, **settings)
-        made.start_consumer("history")
-        made.start_consumer("alerts")
-        made.start_server()
+        server = made.launch_server()
+        made.start_consumers("history", "alerts")
+        made.wait_for_server(server)
         yield made
 
 

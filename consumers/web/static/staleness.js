@@ -82,6 +82,10 @@ function blame(health) {
   if (health.broker?.error) return health.broker.error;
   if (health.worker?.alive === false) return health.worker.text;
   if (health.beat?.alive === false) return health.beat.text;
+  const storing = health.problems?.find((/** @type {any} */ each) =>
+    each.severity === "fault" && each.part === "history"
+  );
+  if (storing) return storing.text;
   for (const provider of health.providers ?? []) {
     const spent = (provider.credits ?? []).find((/** @type {any} */ each) => each.left === 0);
     if (spent) return `${provider.name} has no credits left for this ${spent.period}`;

@@ -64,6 +64,7 @@ export class QuoteRow {
     setText(this.volume, formatVolume(quote.volume));
     setText(this.provider, isSimulated(quote) ? "simulated" : "");
     this.provider.hidden = !isSimulated(quote) || context.isAllSimulated;
+    setAttribute(this.element, "data-empty", quote.price === null ? "" : null);
     this.#writeChange(quote);
     this.writeAge(quote, context);
   }
