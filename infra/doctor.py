@@ -27,6 +27,7 @@ from shared.accounts import describe_limits
 from shared.cli.output import print_coloured
 from shared.database.engine import reading, writing
 from shared.errors import BrokerUnavailable, ProviderError, SettingsError, StockwireError, StorageError
+from shared.http_address import HttpAddress
 from shared.locks import is_locked
 from shared.market_calendar import load_market_calendar
 from shared.messaging.amqp.connection import Connection, connected
@@ -83,7 +84,9 @@ def _report(name: str, finding: str = "", fault: str = "") -> None:
 
 def _check_settings(settings: Settings) -> Iterator[str]:
     for each in fields(settings):
-        if each.name != "accounts":
+        if each.name == "api_token":
+            yield f"{PREFIX}{each.name.upper()} is {'set' if getattr(settings, each.name) else 'not set'}"
+        elif each.name != "accounts":
             yield f"{PREFIX}{each.name.upper()}={_format_setting(getattr(settings, each.name))}"
     yield f"watch list: {', '.join(watch_list(settings, VAR))}"
     for name in settings.provider:
@@ -170,4 +173,6 @@ def _text(value: object) -> str:
 def _format_setting(value: object) -> str:
     if isinstance(value, timedelta):
         return format_duration(value)
+    if isinstance(value, HttpAddress):  # a tuple too
+        return str(value)
     return ",".join(value) if isinstance(value, tuple) else str(value or "")

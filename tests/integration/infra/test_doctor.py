@@ -1,4 +1,4 @@
-"""The doctor's check of the targets of alerts."""
+"""The doctor's checks of the settings and of the targets of alerts."""
 
 from pathlib import Path
 
@@ -8,10 +8,12 @@ from sqlalchemy.engine import make_url
 from consumers.alerts.notifications.target_store import add_target, disable_target, find_target
 from consumers.alerts.notifications.targets import Target
 from consumers.alerts.tables import SCHEMA
-from infra.doctor import _check_targets
+from infra.doctor import _check_settings, _check_targets
 from shared.database.engine import opened, writing
 from shared.database.schema import create_schema
 from shared.errors import SettingsError
+from shared.http_address import HttpAddress
+from shared.settings import Settings
 from tests.event_factories import NOW
 
 
@@ -30,6 +32,14 @@ def add(url: str, *names: str, disabled: str = "") -> None:
                 add_target(connection, Target(0, name, "https://example.com/a-secret-token"), NOW)
             if disabled:
                 disable_target(connection, find_target(connection, disabled), "410 Gone", NOW)
+
+
+def test_every_setting_of_the_http_api_is_shown_but_the_token() -> None:
+    lines = list(_check_settings(Settings(http=HttpAddress("::1", 8001), api_token="a-secret-token")))
+    assert "STOCKWIRE_HTTP=[::1]:8001" in lines
+    assert "STOCKWIRE_API_TOKEN is set" in lines
+    assert "a-secret-token" not in " ".join(lines)
+    assert "STOCKWIRE_API_TOKEN is not set" in list(_check_settings(Settings()))
 
 
 @pytest.mark.usefixtures("url")
