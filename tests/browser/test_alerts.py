@@ -186,13 +186,14 @@ def test_an_alert_comes_live_and_the_rule_is_acknowledged_silenced_disabled_and_
 def test_rules_are_held_after_a_jump_and_both_ways_out_release_them(
     alerts_site: Site, page: Page, snapshots: Snapshots
 ) -> None:
+    open_with_token(page, alerts_site)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     for symbol in ("SPLT", "FELL"):
         add(alerts_site, f"high {symbol}", f"{symbol} above 500")
         alerts_site.publish(price(symbol, "400", 30 * 3600), price(symbol, "100", 5))
-    eventually(lambda: len(call(alerts_site, "GET", "/v1/rescale")["held"]) == 2)
-    open_with_token(page, alerts_site)
     held = page.locator(".held-symbol")
     expect(held).to_have_count(2)
+    expect(page.locator(".feed-item").filter(has_text="Rules are held")).to_have_count(2)
     split = held.filter(has_text="SPLT")
     expect(split).to_contain_text("The price went from 400.00 to 100.00")
     expect(split).to_contain_text("1 rule waits: high SPLT")
