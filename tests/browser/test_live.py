@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 
 import pytest
 import requests
@@ -76,6 +77,16 @@ def test_a_new_price_appears_and_lights_up(live_page: Page, live_site: Site) -> 
     live_site.publish(price("AAPL", "201.5"))
     expect(lights).to_have_text("201.50")
     live_page.wait_for_function("() => window.flashes.includes('up') && window.flashes.at(-1) === undefined")
+
+
+def test_the_change_counts_from_the_close_that_the_provider_told_also_after_a_reload(
+    live_page: Page, live_site: Site
+) -> None:
+    live_site.publish(price("MSFT", "410", previous_close=Decimal(400)))
+    change = live_page.locator('tr[data-symbol="MSFT"] .change')
+    expect(change).to_have_text("+2.50 %")
+    live_page.reload()
+    expect(change).to_have_text("+2.50 %")
 
 
 def test_what_came_while_the_server_was_away_is_shown(live_page: Page, live_site: Site, snapshots: Snapshots) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+import msgspec
+
+from consumers.history.queries.rows import PriceRow
 from shared.backoff import Backoff
 from shared.errors import BrokerError
 from shared.events import Event, StockData, decode_event
@@ -58,6 +61,15 @@ class Arrivals:
             self._expected.pop(_key(event), None)
             observed_at, body = self._bodies.get(_key(event), (None, None))
         return body if observed_at == event.observed_at else None
+
+    def previous_close(self, price: PriceRow) -> str | None:
+        """Return the previous close that the provider told with a stored price, if it is known."""
+        with self._lock:
+            _, body = self._bodies.get((price.symbol, price.provider, price.interval, price.as_of), (None, None))
+        if body is None:
+            return None
+        told: str | None = msgspec.json.decode(body)["data"].get("previous_close")
+        return told
 
     def are_expected(self) -> bool:
         """Return True if the history will probably commit a price in a moment."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fastapi.sse import KEEPALIVE_COMMENT
 
+from consumers.history.queries.rows import PriceRow
 from consumers.web.history_database import HistoryDatabase
 from consumers.web.live.arrivals import Arrivals
 from consumers.web.live.ring import Ring
@@ -37,6 +38,10 @@ class LiveFeed:
         self._news = threading.Event()
         self._threads: list[threading.Thread] = []
         self._keepalive: asyncio.Task[None] | None = None
+
+    def previous_close(self, price: PriceRow) -> str | None:
+        """Return the previous close that the provider told with a stored price, if this process has heard it."""
+        return self._arrivals.previous_close(price)
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()

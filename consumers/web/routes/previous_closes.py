@@ -9,6 +9,7 @@ from consumers.history.queries.buckets import MARKET, make_buckets
 from consumers.history.queries.previous_closes import previous_closes
 from consumers.history.queries.symbols import latest_prices
 from consumers.history.timeframes import Timeframe
+from consumers.web.live.feed import LiveFeed
 from consumers.web.parameters import answers_of, settings_of
 from consumers.web.problems import parse_parameter
 from shared.database.reader import Reader
@@ -26,9 +27,12 @@ async def closes(
 ) -> Response:
     wanted = parse_parameter("symbols", parse_symbols, symbols) if symbols else ()
     market = settings_of(request).market
+    live: LiveFeed = request.app.state.live
 
     def find(reader: Reader) -> dict[str, Any]:
         days = make_buckets(Timeframe(1, "d"), MARKET if market else None, market)
-        return {"previous_closes": previous_closes(reader, latest_prices(reader, wanted), days)}
+        newest = latest_prices(reader, wanted)
+        told = {row.symbol: close for row in newest if (close := live.previous_close(row))}
+        return {"previous_closes": previous_closes(reader, newest, days) | told}
 
     return await answers_of(request).json(request, find)

@@ -18,6 +18,8 @@ const DAY = 24 * HOUR;
 /** @typedef {{name: string, words: string, length: number, timeframes: Timeframe[]}} Range */
 /** @typedef {{name: string, length: number, isDate: boolean}} Timeframe - `length` is in milliseconds. */
 
+const S10 = { name: "10Sec", length: 10_000, isDate: false };
+const M1 = { name: "1Min", length: MINUTE, isDate: false };
 const M5 = { name: "5Min", length: 5 * MINUTE, isDate: false };
 const M15 = { name: "15Min", length: 15 * MINUTE, isDate: false };
 const M30 = { name: "30Min", length: 30 * MINUTE, isDate: false };
@@ -25,6 +27,8 @@ const H1 = { name: "1Hour", length: HOUR, isDate: false };
 const H4 = { name: "4Hour", length: 4 * HOUR, isDate: false };
 const D1 = { name: "1Day", length: DAY, isDate: true };
 
+/** So few candles of five minutes are of a history that has just begun, which shorter candles show better. */
+const FEW = 20;
 /** A candle without a body and wicks tells less than a longer one would. */
 const MOST_FLAT = 0.3;
 
@@ -52,8 +56,27 @@ export async function readRange(wanted) {
   let best = { candles: [], timeframe: wanted.range.timeframes[0] };
   for (const timeframe of wanted.range.timeframes) {
     const candles = await readCandles(wanted, timeframe, start);
+    if (timeframe === M5 && candles.length && candles.length < FEW) return readShorter(wanted, start, candles);
     if (candles.length > 1 && !isMostlyFlat(candles)) return { candles, timeframe };
     if (candles.length > best.candles.length) best = { candles, timeframe };
+  }
+  return best;
+}
+
+/**
+ * Read candles that are short enough for a history that has just begun. Throws Problem.
+ *
+ * @param {Wanted} wanted
+ * @param {number} start
+ * @param {Candle[]} candles - Those of five minutes.
+ * @returns {Promise<{candles: Candle[], timeframe: Timeframe}>}
+ */
+async function readShorter(wanted, start, candles) {
+  let best = { candles, timeframe: M5 };
+  for (const timeframe of [M1, S10]) {
+    const shorter = await readCandles(wanted, timeframe, start);
+    if (shorter.length > best.candles.length) best = { candles: shorter, timeframe };
+    if (best.candles.length >= FEW) break;
   }
   return best;
 }

@@ -301,6 +301,7 @@ export class CandleChart {
         timeVisible: !this.isDate,
         secondsVisible: false,
         minBarSpacing: 0.1,
+        maxBarSpacing: 24,
         rightOffset: 2,
       },
       crosshair: {

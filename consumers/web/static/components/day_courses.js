@@ -2,7 +2,10 @@
 
 import { read, symbolPath, withQuery } from "../api.js";
 
-const STEP = 5 * 60_000; // milliseconds from one point to the next
+// Milliseconds from one point to the next; a history that has just begun has too few points of five minutes.
+const STEP = 5 * 60_000;
+const SHORT_STEP = 10_000;
+const FEW = 12;
 const DAY = 24 * 3_600_000;
 const AT_ONCE = 4;
 
@@ -13,6 +16,8 @@ export class DayCourses {
   constructor() {
     /** @type {Map<string, Point[]>} */
     this.points = new Map();
+    /** @type {Map<string, number>} */
+    this.steps = new Map();
     /** @type {Set<string>} */
     this.asked = new Set();
     /** @type {Set<string>} - The symbols with points that were not drawn yet. */
@@ -48,7 +53,7 @@ export class DayCourses {
   take(quote) {
     if (quote.price === null || quote.asOf === null) return;
     const points = this.points.get(quote.symbol) ?? [];
-    addPoint(points, { at: quote.asOf, value: Number(quote.price) });
+    addPoint(points, { at: quote.asOf, value: Number(quote.price) }, this.steps.get(quote.symbol) ?? SHORT_STEP);
     this.points.set(quote.symbol, points);
     this.changed.add(quote.symbol);
   }
@@ -79,29 +84,38 @@ export class DayCourses {
   /** @param {Quote} quote */
   async #read({ symbol, asOf }) {
     const dayStart = Math.floor(/** @type {number} */ (asOf) / DAY) * DAY;
-    const parameters = { timeframe: "5Min", start: new Date(dayStart).toISOString() };
-    const { candles } = await read(withQuery(`/v1/candles/${symbolPath(symbol)}`, parameters), {
-      signal: this.ending.signal,
-    });
-    /** @type {Point[]} */
-    const points = candles.map((/** @type {any} */ candle) => ({
-      at: Date.parse(candle.start),
-      value: Number(candle.close),
-    }));
-    for (const point of this.points.get(symbol) ?? []) addPoint(points, point);
+    let points = await this.#readPoints(symbol, dayStart, "5Min");
+    const isShort = points.length > 0 && points.length < FEW;
+    if (isShort) points = await this.#readPoints(symbol, dayStart, "10Sec");
+    const step = isShort ? SHORT_STEP : STEP;
+    this.steps.set(symbol, step);
+    for (const point of this.points.get(symbol) ?? []) addPoint(points, point, step);
     this.points.set(symbol, points);
     this.changed.add(symbol);
+  }
+
+  /**
+   * @param {string} symbol
+   * @param {number} start
+   * @param {string} timeframe
+   * @returns {Promise<Point[]>}
+   */
+  async #readPoints(symbol, start, timeframe) {
+    const path = withQuery(`/v1/candles/${symbolPath(symbol)}`, { timeframe, start: new Date(start).toISOString() });
+    const { candles } = await read(path, { signal: this.ending.signal });
+    return candles.map((/** @type {any} */ candle) => ({ at: Date.parse(candle.start), value: Number(candle.close) }));
   }
 }
 
 /**
- * Add a point at the end. One of the same five minutes replaces the last one, and points of earlier days are dropped.
+ * Add a point at the end. One of the same step replaces the last one, and points of earlier days are dropped.
  *
  * @param {Point[]} points
  * @param {Point} point
+ * @param {number} step
  */
-function addPoint(points, point) {
-  const start = Math.floor(point.at / STEP) * STEP;
+function addPoint(points, point, step) {
+  const start = Math.floor(point.at / step) * step;
   const last = points[points.length - 1];
   if (last && last.at > start) return;
   if (last && last.at === start) points.pop();
