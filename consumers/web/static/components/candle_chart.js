@@ -38,6 +38,8 @@ export class CandleChart {
     this.container = container;
     this.zone = "UTC";
     this.isDate = false;
+    /** @type {"date" | "minutes" | "seconds"} - Of the times that are shown. */
+    this.precision = "minutes";
     /** @type {Candle[]} */
     this.candles = [];
     /** @type {number[]} - The chart's time of each candle. */
@@ -104,6 +106,7 @@ export class CandleChart {
   setCandles(candles, zone, isDate) {
     this.zone = zone;
     this.isDate = isDate;
+    this.precision = isDate ? "date" : candles.some(({ at }) => at % 60_000) ? "seconds" : "minutes";
     this.chart.applyOptions(this.#chartOptions());
     this.#take(candles);
     this.chart.timeScale().fitContent();
@@ -299,7 +302,7 @@ export class CandleChart {
       timeScale: {
         borderColor: line,
         timeVisible: !this.isDate,
-        secondsVisible: false,
+        secondsVisible: this.precision === "seconds",
         minBarSpacing: 0.1,
         maxBarSpacing: 24,
         rightOffset: 2,
@@ -310,8 +313,7 @@ export class CandleChart {
         vertLine: { color: color("--text-quiet"), labelBackgroundColor: color("--text-quiet") },
       },
       localization: {
-        timeFormatter: (/** @type {number} */ time) =>
-          formatInstant(time * 1000, "UTC", this.isDate ? "date" : "minutes"),
+        timeFormatter: (/** @type {number} */ time) => formatInstant(time * 1000, "UTC", this.precision),
         priceFormatter: undefined,
       },
       handleScroll: { vertTouchDrag: false },

@@ -162,7 +162,7 @@ export class CandlePanel {
   #when(candle) {
     const { chart, timeframe } = this;
     if (!chart || !timeframe) return "";
-    if (!timeframe.isDate) return formatInstant(candle.at, chart.zone, "minutes");
+    if (!timeframe.isDate) return formatInstant(candle.at, chart.zone, chart.precision);
     return formatInstant(chart.times[chart.candles.indexOf(candle)] * 1000 || candle.at, "UTC", "date");
   }
 
