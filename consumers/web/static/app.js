@@ -8,6 +8,10 @@ import { HealthMonitor } from "./health.js";
 import { LiveEvents } from "./live.js";
 import { AlertNotifications } from "./notifications.js";
 import { QuoteStore } from "./store.js";
+import * as alertsView from "./views/alerts.js";
+import * as healthView from "./views/health.js";
+import * as symbolView from "./views/symbol.js";
+import * as watchListView from "./views/watch_list.js";
 
 /**
  * What a view works with.
@@ -28,20 +32,14 @@ import { QuoteStore } from "./store.js";
  * @property {(root: HTMLElement, app: App, argument: string) => (() => void)} show
  */
 
-/** @type {Record<string, () => Promise<View>>} - The first part of the address, and the view for it. */
-const VIEWS = {
-  "": () => import("./views/watch_list.js"),
-  alerts: () => import("./views/alerts.js"),
-  health: () => import("./views/health.js"),
-  symbol: () => import("./views/symbol.js"),
-};
+/** @type {Record<string, View>} - The first part of the address, and the view for it. All are loaded at the start, so that
+ * they can be shown while the server is away. */
+const VIEWS = { "": watchListView, alerts: alertsView, health: healthView, symbol: symbolView };
 
 const live = new LiveEvents("/v1/events");
 /** @type {App} */
 const app = { live, store: new QuoteStore(), health: new HealthMonitor(), notifications: new AlertNotifications(live) };
 let close = () => {};
-/** Counts the changes of the address, so that a view that loads late does not replace a later one. */
-let visits = 0;
 
 function start() {
   app.live.events.add((kind, event) => {
@@ -64,23 +62,19 @@ function start() {
  *
  * @param {boolean} moveFocus - True after a click on a link, so that a screen reader begins with the new content.
  */
-async function showView(moveFocus) {
-  const visit = ++visits;
+function showView(moveFocus) {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   const main = mainElement();
   markLink(name);
   close();
   close = () => {};
   try {
-    const load = Object.hasOwn(VIEWS, name) ? VIEWS[name] : VIEWS[""];
+    const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : watchListView;
     const argument = decodeURIComponent(rest.join("/"));
-    const view = await load();
-    if (visit !== visits) return;
     document.title = `${view.title(argument)} – Stockwire`;
     main.replaceChildren();
     close = view.show(main, app, argument);
   } catch (error) {
-    if (visit !== visits) return;
     main.replaceChildren(failure("This view could not be shown", error, () => showView(false)));
   }
   if (moveFocus) {

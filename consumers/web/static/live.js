@@ -93,7 +93,6 @@ export class LiveEvents {
       const headers = { Accept: "text/event-stream", ...(this.lastId && { "Last-Event-ID": this.lastId }) };
       const response = await request(this.path, { headers, signal, cache: "no-store" });
       if (!response.body) return "The server sent no events.";
-      this.#connected();
       await this.#readAll(response.body, this.attempt);
       return "The server ended the connection.";
     } catch (error) {
@@ -136,6 +135,8 @@ export class LiveEvents {
         watch();
         const { done, value } = await reader.read();
         if (done) return;
+        // The server says first from where on it tells events: from then on, nothing is missed.
+        if (this.connection.state !== "live") this.#connected();
         for (const each of parser.feed(decoder.decode(value, { stream: true }))) this.#take(each);
         // The server also tells the position before the first event.
         if (parser.id) this.lastId = parser.id;
