@@ -6,9 +6,12 @@ a bucket of up to an hour is a real span of time, so an hour that the clock repe
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from shared.errors import InvalidQuery
 
 _TIMEFRAME = re.compile(r"([1-9]\d{0,5}) ?([a-z]+)", re.IGNORECASE | re.ASCII)
 _UNITS = {
@@ -26,6 +29,9 @@ _LENGTHS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+# Longer buckets could begin before the first year of the calendar, or end after its last.
+_LONGEST = timedelta(days=36525)
+_MOST_MONTHS = 1200
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the epoch of any clock
@@ -51,7 +57,18 @@ class Timeframe:
         # M is a minute to some and a month to others.
         if not match or not unit or match[2] == "M":
             raise ValueError(f"{text[:40]!r} is not a timeframe such as 5m, 1h, 1d, 1w or 1mo")
-        return Timeframe(int(match[1]), unit)
+        found = Timeframe(int(match[1]), unit)
+        if found.count > _MOST_MONTHS if found.length is None else found.length > _LONGEST:
+            raise ValueError(f"{text[:40]!r} is longer than 100 years")
+        return found
+
+    @staticmethod
+    def of_bars(interval: str) -> "Timeframe | None":
+        """Return the length of stored bars, or None if it is longer than any timeframe: they fit into no bucket."""
+        try:
+            return Timeframe.parse(interval)
+        except ValueError:
+            return None
 
     @property
     def length(self) -> timedelta | None:
@@ -67,10 +84,10 @@ class Timeframe:
         """Return the first date of the bucket around a date, for a timeframe of days or longer."""
         if self.unit == "mo":
             months = (day.year * 12 + day.month - 1) // self.count * self.count
-            return date(months // 12, months % 12 + 1, 1)
+            return date(months // 12, months % 12 + 1, 1) if months >= 12 else date.min
         first = _FIRST_WEEK if self.unit == "w" else _EPOCH.date()
         days = self.count * (7 if self.unit == "w" else 1)
-        return first + timedelta(days=(day - first).days // days * days)
+        return date.fromordinal(max(1, first.toordinal() + (day - first).days // days * days))
 
     def next_date(self, first: date) -> date:
         """Return the first date of the bucket after the one that begins with `first`."""
@@ -123,3 +140,14 @@ class Buckets:
 def _to_instant(local: datetime, zone: tzinfo) -> datetime:
     """Return the first instant of a local time. One that the clock leaves out is where the clock continues."""
     return local.replace(tzinfo=zone).astimezone(UTC)
+
+
+@contextmanager
+def within_calendar(symbol: str) -> Iterator[None]:
+    """Raise InvalidQuery in the place of an OverflowError: a bucket or bar begins before the first year, or similar."""
+    try:
+        yield
+    except OverflowError as error:
+        raise InvalidQuery(
+            f"{symbol} has prices at an end of the calendar, whose candles would pass it; use --since 1900-01-01"
+        ) from error

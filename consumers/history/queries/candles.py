@@ -4,7 +4,7 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
 
@@ -15,13 +15,14 @@ from consumers.history.queries.rows import CandleRow, Order
 from consumers.history.queries.samples import read_bars, read_quotes
 from consumers.history.queries.series import Series, TimeRange, find_series
 from consumers.history.splits import SplitAdjustment
-from consumers.history.timeframes import Buckets, Timeframe
+from consumers.history.timeframes import Buckets, Timeframe, within_calendar
 from shared.database.reader import Reader
 from shared.prices import prefer_real
 from shared.times import to_micros
 
 _DAY = timedelta(days=1)
 _DAY_IN_MICROSECONDS = _DAY // timedelta(microseconds=1)
+_FIRST_INSTANT = to_micros(datetime.min.replace(tzinfo=UTC))
 _SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
 # No clock is put back by more.
 _LONGEST_CHANGE = timedelta(hours=2)
@@ -71,7 +72,7 @@ def stored_candles(reader: Reader, query: CandleQuery) -> Iterator[Candle]:
     series = series_of_candles(reader, query.symbol, query.provider)
     quotes = [each for each in series if not each.interval]
     longest = query.buckets.timeframe
-    bars = [each for each in series if each.interval and _may_fit(Timeframe.parse(each.interval), longest)]
+    bars = [each for each in series if each.interval and _may_fit(Timeframe.of_bars(each.interval), longest)]
     length = in_micros.fixed_length
     if not bars and len(quotes) == 1 and query.adjustment is None and length and length >= _DAY_IN_MICROSECONDS:
         candles = read_quote_candles(reader, quotes[0], between, length)
@@ -85,7 +86,7 @@ def stored_candles(reader: Reader, query: CandleQuery) -> Iterator[Candle]:
         )
     if query.fill:
         candles = fill_empty_buckets(candles, in_micros)
-    return _limited(candles, query.limit, query.order)
+    return _limited_within_calendar(candles, query)
 
 
 def series_of_candles(reader: Reader, symbol: str, provider: str | None = None) -> list[Series]:
@@ -93,6 +94,14 @@ def series_of_candles(reader: Reader, symbol: str, provider: str | None = None) 
     if provider is not None:
         return find_series(reader, symbol, [provider])
     return prefer_real(find_series(reader, symbol), attrgetter("provider"))
+
+
+def _limited_within_calendar(candles: Iterator[Candle], query: CandleQuery) -> Iterator[Candle]:
+    with within_calendar(query.symbol):
+        for candle in _limited(candles, query.limit, query.order):
+            if candle.start < _FIRST_INSTANT:
+                raise OverflowError(candle.start)
+            yield candle
 
 
 def _limited(candles: Iterator[Candle], limit: int | None, order: Order) -> Iterator[Candle]:
@@ -114,8 +123,10 @@ def _whole_buckets(buckets: BucketsInMicroseconds, since: datetime | None, until
     return TimeRange(first, end)
 
 
-def _may_fit(bar: Timeframe, bucket: Timeframe) -> bool:
+def _may_fit(bar: Timeframe | None, bucket: Timeframe) -> bool:
     """Return False if bars of this length are longer than any bucket, even one with a change of the clock."""
+    if bar is None:
+        return False
     shortest = bar.length or bar.count * _SHORTEST_MONTH
     longest = bucket.length or bucket.count * _LONGEST_MONTH
     return shortest <= longest + (_DAY if bucket.is_by_date else _LONGEST_CHANGE)

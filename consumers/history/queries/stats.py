@@ -13,7 +13,7 @@ from consumers.history.queries.samples import read_bars_as_of, read_quotes
 from consumers.history.queries.series import TimeRange, find_series
 from consumers.history.splits import SplitAdjustment
 from consumers.history.stats import Extreme, PricePoint, compute_stats
-from consumers.history.timeframes import Buckets, Timeframe
+from consumers.history.timeframes import Buckets, Timeframe, within_calendar
 from shared.database.reader import Reader
 from shared.prices import from_float, prefer_real
 from shared.times import from_micros, midnight_of, to_micros
@@ -41,13 +41,16 @@ def read_stats(
     series = find_series(reader, symbol, None if provider is None else [provider])
     if provider is None:
         series = prefer_real(series, attrgetter("provider"))
-    bars = [each for each in series if each.interval and (each.bar_offset or Timeframe.parse(each.interval) == ONE_DAY)]
+    bars = [
+        each for each in series if each.interval and (each.bar_offset or Timeframe.of_bars(each.interval) == ONE_DAY)
+    ]
     found = select_samples(
         heapq.merge(*(read_bars_as_of(reader, each, days, between, adjustment) for each in bars), key=SAMPLE_ORDER),
         read_quotes(reader, [each for each in series if not each.interval], between, adjustment),
         BucketsInMicroseconds(days),
     )
-    stats = compute_stats([*_points(day, days)] for day in found)
+    with within_calendar(symbol):
+        stats = compute_stats([*_points(day, days)] for day in found)
     if stats is None:
         return None
     peak, trough = (None if at is None else from_micros(at) for at in stats.drawdown[1:])

@@ -1,6 +1,6 @@
 """Timeframes, and the buckets of time in UTC and in zones with daylight saving."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -37,6 +37,20 @@ def test_a_timeframe_is_read_in_the_spellings_of_the_field(text: str, count: int
 def test_anything_else_is_not_a_timeframe(text: str) -> None:
     with pytest.raises(ValueError, match="not a timeframe such as 5m"):
         Timeframe.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1201mo", "999999mo", "999999w", "999999d", "999999Hour"])
+def test_a_timeframe_over_a_hundred_years_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is longer than 100 years"):
+        Timeframe.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1200mo", "5217w", "36525d"])
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(99, 12, 31), date(1969, 12, 28), date(2026, 11, 30)])
+def test_the_longest_timeframes_have_buckets_for_every_date(text: str, day: date) -> None:
+    timeframe = Timeframe.parse(text)
+    first = timeframe.first_date(day)
+    assert first <= day < timeframe.next_date(first)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from consumers.history.queries.candles import read_candles
 from consumers.history.store import PriceStore
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
+from shared.errors import InvalidQuery
 from shared.events import StockData
 from shared.prices import format_price, from_float
 from shared.times import format_instant
@@ -199,3 +200,22 @@ def test_empty_candles_are_filled_on_request(store: PriceStore, reader: Reader) 
     assert [(row["open"], row["close"], row["volume"], row["samples"]) for row in empty] == [
         (first["close"], first["close"], None, 0)
     ] * 2
+
+
+@pytest.mark.parametrize("interval", ["999999999mo", "999999999w", "999999999d", "999999999h", "40000d"])
+def test_bars_longer_than_any_candle_are_left_out(store: PriceStore, reader: Reader, interval: str) -> None:
+    store.save([changed(stock_data("AAPL", Decimal(5), NOON, "yahoo"), interval=interval), *quotes([NOON])])
+    [candle] = candles(reader, "1mo")
+    assert candle["samples"] == 1
+
+
+@pytest.mark.parametrize("every", ["1h", "1d", "1mo"])
+@pytest.mark.parametrize("zone", [NEW_YORK, ZoneInfo("Asia/Tokyo")])
+def test_prices_in_the_first_year_of_the_calendar_are_asked_for_without_a_failure(
+    store: PriceStore, reader: Reader, every: str, zone: ZoneInfo
+) -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    store.save([changed(stock_data("AAPL", Decimal(5), first, "yahoo"), interval="1s"), *quotes([first, NOON])])
+    with pytest.raises(InvalidQuery, match=r"AAPL has prices at an end of the calendar.* use --since 1900-01-01"):
+        candles(reader, every, zone)
+    assert len(candles(reader, every, zone, since=datetime(1900, 1, 1, tzinfo=UTC))) == 1
