@@ -22,7 +22,13 @@ from shared.errors import ProcessError
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
 from tests.databases import Databases
-from tests.postgresql import PostgresqlServer, is_installed, postgresql_server
+from tests.postgresql import (
+    PostgresqlServer,
+    end_shared_postgresql,
+    is_installed,
+    postgresql_server,
+    shared_postgresql,
+)
 from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
 
 SYMBOLS = frozenset(
@@ -98,9 +104,10 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End the shared node once all workers of pytest-xdist have ended."""
+    """End the shared servers once all workers of pytest-xdist have ended."""
     if not hasattr(session.config, "workerinput"):
         end_shared_rabbitmq(run_folder(session.config))
+        end_shared_postgresql(run_folder(session.config))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -127,13 +134,16 @@ def run_folder(config: pytest.Config) -> Path:
     return folder.parent if hasattr(config, "workerinput") else folder
 
 
+def run_owner(config: pytest.Config) -> int:
+    """Return the process that the user started. A worker of pytest-xdist is a child of it."""
+    return os.getppid() if hasattr(config, "workerinput") else os.getpid()
+
+
 @pytest.fixture(scope="session")
 def rabbitmq(pytestconfig: pytest.Config) -> PrivateBroker:
     """The node that all tests share. A test may change only its own virtual host."""
     try:
-        # A worker of pytest-xdist is a child of the process that the user started.
-        owner = os.getppid() if hasattr(pytestconfig, "workerinput") else os.getpid()
-        return shared_rabbitmq(run_folder(pytestconfig), owner)
+        return shared_rabbitmq(run_folder(pytestconfig), run_owner(pytestconfig))
     except ProcessError as error:
         unavailable(str(error))
         raise
@@ -154,17 +164,24 @@ def module_broker(rabbitmq: PrivateBroker) -> Iterator[BrokerAddress]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server_url() -> Iterator[str]:
-    """The URL of a server whose databases all tests of this process share."""
-    with started_postgresql() as server:
-        yield server.url
+def postgresql_server_url(pytestconfig: pytest.Config) -> str:
+    """The URL of a database that all tests of this process share, in a server that the whole run shares."""
+    need_postgresql()
+    url = make_url(shared_postgresql(run_folder(pytestconfig), run_owner(pytestconfig)))
+    database = execute_create(url.render_as_string(hide_password=False), "DATABASE")
+    return url.set(database=database).render_as_string(hide_password=False)
+
+
+def need_postgresql() -> None:
+    """Skip the test if PostgreSQL is not installed."""
+    if not is_installed():
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql): nothing to test against")
 
 
 @contextmanager
 def started_postgresql() -> Iterator[PostgresqlServer]:
     """Yield a server of one's own; skip the test if PostgreSQL is not installed."""
-    if not is_installed():
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql): nothing to test against")
+    need_postgresql()
     with postgresql_server() as server:
         yield server
 
@@ -178,7 +195,8 @@ def postgresql(postgresql_server_url: str) -> str:
 @pytest.fixture
 def postgresql_database(postgresql_server_url: str) -> str:
     """The URL of an empty database, for a test that closes it to others."""
-    return postgresql_server_url.removesuffix("postgres") + execute_create(postgresql_server_url, "DATABASE")
+    database = execute_create(postgresql_server_url, "DATABASE")
+    return make_url(postgresql_server_url).set(database=database).render_as_string(hide_password=False)
 
 
 def url_of_schema(server_url: str) -> str:

@@ -1,5 +1,6 @@
 """A PostgreSQL server for the tests, on loopback, with its data in a temporary folder."""
 
+import json
 import os
 import re
 import shutil
@@ -12,13 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.up.folders import PROCESS_FILE
-from infra.up.orphans import record_processes
+from infra.up.orphans import end_orphans, record_processes
 from infra.up.rabbitmq import free_port
 from infra.up.watchdog import Watchdog
+from shared.locks import file_lock
 
-START_TIMEOUT = 30
+START_TIMEOUT = 60
 # The first version whose databases can have a collation of ICU.
 _ICU = 15
+
+# A Popen object that is collected while its process runs gives a ResourceWarning.
+_keep_alive: list["PostgresqlServer | Watchdog"] = []
 
 
 class PostgresqlServer:
@@ -34,11 +39,14 @@ class PostgresqlServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._create_data()
 
-    def start(self) -> None:
+    def start(self, owner: int | None = None) -> None:
+        """Start it. It ends at the latest with the process `owner`, by default this one."""
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self._port}"]
         options += ["-c", f"unix_socket_directories={self._folder}"]
         # The data does not have to survive a crash of the machine.
         options += ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        # Hundreds of small tables change all the time, and several workers of pytest connect.
+        options += ["-c", "autovacuum=off", "-c", "max_connections=400"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", self._folder / "data", *options],
@@ -48,7 +56,7 @@ class PostgresqlServer:
                 stderr=log,
                 start_new_session=True,
             )
-        record_processes(self._folder / PROCESS_FILE, os.getpid(), [self._process.pid])
+        record_processes(self._folder / PROCESS_FILE, owner or os.getpid(), [self._process.pid])
         self._wait_until_ready()
 
     def stop(self) -> None:
@@ -84,15 +92,8 @@ class PostgresqlServer:
 @contextmanager
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """Yield a running server. PostgreSQL must be installed."""
-    binaries = _find_binaries()
-    assert binaries
-    folder = Path(tempfile.mkdtemp(prefix="stockwire-postgresql-"))
-    user = None
-    if os.geteuid() == 0:
-        # PostgreSQL refuses to run as root.
-        user = "postgres"
-        shutil.chown(folder, user, user)
-    server = PostgresqlServer(folder, binaries, user)
+    folder = _make_folder()
+    server = PostgresqlServer(folder, *_binaries_and_user(folder))
     watchdog = Watchdog([folder / PROCESS_FILE], folder / "watchdog.log")
     try:
         watchdog.start()
@@ -102,6 +103,50 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         server.stop()
         watchdog.stop()
         shutil.rmtree(folder)
+
+
+def shared_postgresql(run_folder: Path, owner: int) -> str:
+    """Return the URL of the server of this run of pytest, started if it is not running yet.
+
+    `owner` is the number of the process whose end is the end of the run.
+    """
+    place = run_folder / "postgresql.json"
+    with file_lock(run_folder / "postgresql.lock", wait=2 * START_TIMEOUT) as locked:
+        assert locked, "another worker of pytest did not start PostgreSQL in time"
+        if not place.exists():
+            folder = _make_folder()
+            server = PostgresqlServer(folder, *_binaries_and_user(folder))
+            watchdog = Watchdog([folder / PROCESS_FILE], folder / "watchdog.log", owner)
+            _keep_alive.extend([server, watchdog])
+            watchdog.start()
+            server.start(owner)
+            place.write_text(json.dumps({"url": server.url, "folder": str(folder)}))
+        return str(json.loads(place.read_text())["url"])
+
+
+def end_shared_postgresql(run_folder: Path) -> None:
+    """End the server of this run at once, if there is one: its data is not needed any more."""
+    place = run_folder / "postgresql.json"
+    if place.exists():
+        folder = Path(json.loads(place.read_text())["folder"])
+        end_orphans(folder / PROCESS_FILE, terminate_timeout=0)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder() -> Path:
+    """Make a folder whose path is short enough for a socket."""
+    return Path(tempfile.mkdtemp(prefix="stockwire-postgresql-"))
+
+
+def _binaries_and_user(folder: Path) -> tuple[Path, str | None]:
+    """Return the folder of the programs, and the user who runs them and owns `folder`."""
+    binaries = _find_binaries()
+    assert binaries
+    if os.geteuid() != 0:
+        return binaries, None
+    # PostgreSQL refuses to run as root.
+    shutil.chown(folder, "postgres", "postgres")
+    return binaries, "postgres"
 
 
 def is_installed() -> bool:
