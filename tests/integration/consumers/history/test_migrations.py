@@ -109,6 +109,7 @@ def test_splits_of_an_earlier_version_were_added_by_hand(database_url: URL) -> N
     with opened(database_url) as engine:
         create_schema(engine, SCHEMA)
         with writing(engine) as connection:
+            connection.execute(text("DROP TABLE live_batch"))
             connection.execute(text("ALTER TABLE split DROP COLUMN source"))
             connection.execute(text("UPDATE alembic_version_history SET version_num = '0002'"))
             connection.execute(text("INSERT INTO split VALUES ('AAPL', '2020-08-31', 4, 1)"))

@@ -1,12 +1,14 @@
 """Requests that schemathesis makes of the API's own OpenAPI document: none of them may be an error of the server."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 from shared.errors import SettingsError
+from shared.messaging.address import BrokerAddress
 from shared.settings import Settings
 from tests.web_server import TOKEN, Client, services, serving
 
@@ -18,10 +20,10 @@ def refuse(*_: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def fuzzed(settings: Settings) -> Iterator[Client]:
-    """A server whose dead letters are those of no queue, because RabbitMQ is not part of this test."""
+def fuzzed(settings: Settings, module_broker: BrokerAddress) -> Iterator[Client]:
+    """A server whose dead letters are those of no queue."""
     dead = dict.fromkeys(("read_dead", "requeue_dead", "drop_dead", "dry_run"), refuse)
-    with serving(settings, services(count_dead=list, **dead)) as found:
+    with serving(replace(settings, amqp_url=module_broker), services(count_dead=list, **dead)) as found:
         yield found
 
 
