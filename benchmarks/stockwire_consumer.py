@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.side_process import Job, Stopwatch
 from consumers.history.handler import history
 from shared.database.url import DatabaseUrl
+from shared.garbage_collection import collect_for_batches
 from shared.messaging.consumer import Consumer, Handler
 from shared.messaging.runner import run_consumer
 from shared.settings import Settings
@@ -38,6 +39,7 @@ def consume_history(job: Job, committed: Committed) -> float:
     stop = TimedStop()
     database = DatabaseUrl(f"sqlite:///{job.database}")
     settings = replace(Settings(), amqp_url=job.address, history_url=database)
+    collect_for_batches()
     run_consumer(_until(job.events, stop, committed), settings, stop, queue=job.queue)
     return stop.watch.seconds
 

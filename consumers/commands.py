@@ -34,10 +34,13 @@ def consume(
         return
     if name is None:
         raise typer.BadParameter("name a consumer, or use --list", ctx=context, param_hint="NAME")
+    from shared.garbage_collection import collect_for_batches
     from shared.messaging.runner import run_consumer
     from shared.settings import load_settings
     from shared.signals import stop_on_signals
 
     with stop_on_signals() as stop:
         set_up_logs(name, logging.DEBUG if verbose else logging.INFO)
-        run_consumer(find_consumer(name), load_settings(), stop, queue=queue, patterns=pattern or ())
+        consumer = find_consumer(name)
+        collect_for_batches()
+        run_consumer(consumer, load_settings(), stop, queue=queue, patterns=pattern or ())
