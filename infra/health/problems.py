@@ -59,7 +59,8 @@ def _describe_absence(name: str, queue: QueueHealth) -> str:
     run = f"run ./stockwire up, or ./stockwire consume {name}"
     if queue.waiting is None:
         return f"the {name} consumer has never run here: {run}"
-    return f"the {name} consumer is away, and {queue.waiting} messages wait for it in {queue.queue}: {run}"
+    waiting = "1 message waits" if queue.waiting == 1 else f"{queue.waiting} messages wait"
+    return f"the {name} consumer is away, and {waiting} for it in {queue.queue}: {run}"
 
 
 def _sync_problems(last_sync: SyncHealth | None) -> Iterator[Problem]:

@@ -34,7 +34,7 @@ from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.reading_commands import SYMBOLS_SHOWN, explain_rule, show, show_list
 from consumers.alerts.rules.store import add_rule, find_rule, remove_rule, silence_rule
-from consumers.alerts.rules.wording import EFFECT, describe_place, describe_truth, rule_text
+from consumers.alerts.rules.wording import EFFECT, counted, describe_place, describe_truth, rule_text
 from consumers.alerts.seeding import PastPrices, seed_windows
 from consumers.alerts.standing import standings
 from shared.cli.app import new_app
@@ -190,7 +190,7 @@ def rescale_symbol(
     if divisor is None:
         print_lines(f"released the rules of {name} as they are ({EFFECT})")
     else:
-        print_lines(f"divided the thresholds of {count} rules of {name} by {ratio} ({EFFECT})")
+        print_lines(f"divided the thresholds of {counted(count, 'rule')} of {name} by {ratio} ({EFFECT})")
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -219,7 +219,7 @@ def _parsed(text: str, texts: OptionTexts, base: Options, now: datetime) -> tupl
 def _seed(engine: Engine, rule: Rule, past_prices: PastPrices, now: datetime) -> None:
     count = seed_windows(engine, rule, past_prices, now)
     if rule.condition.metric.window is not None:
-        print_lines(f"its window begins with {count} prices of the stored history")
+        print_lines(f"its window begins with {counted(count, 'price')} of the stored history")
 
 
 def _change(name: str, change: Callable[[Engine, str], Rule], word: str) -> None:

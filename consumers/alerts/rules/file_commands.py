@@ -13,7 +13,7 @@ from consumers.alerts.rules.files import Fault, RuleFile, parse_rule_file, table
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.rule_tests import failures
 from consumers.alerts.rules.store import list_rules
-from consumers.alerts.rules.wording import EFFECT
+from consumers.alerts.rules.wording import EFFECT, counted
 from consumers.alerts.seeding import PastPrices, seed_windows
 from shared.cli.output import print_lines
 from shared.errors import SettingsError
@@ -46,7 +46,7 @@ def check(file: File) -> None:
         print_lines(_describe(file, fault), error=True)
     if faults:
         raise typer.Exit(1)
-    print_lines(f"{file}: {_count(len(found.rules), 'rule')} and {_count(len(found.tests), 'test')} are fine")
+    print_lines(f"{file}: {counted(len(found.rules), 'rule')} and {counted(len(found.tests), 'test')} are fine")
 
 
 def export() -> None:
@@ -115,7 +115,8 @@ def _summary(planned: Import) -> str:
         f"{len(planned.added)} added, {len(planned.changed)} changed, {len(planned.removed)} removed,"
         f" {planned.unchanged} unchanged"
     )
-    others = f"; {_count(planned.kept, 'other rule')} stay, which --prune removes" if planned.kept else ""
+    stay = "stays" if planned.kept == 1 else "stay"
+    others = f"; {counted(planned.kept, 'other rule')} {stay}, which --prune removes" if planned.kept else ""
     return counts + others
 
 
@@ -127,7 +128,3 @@ def _failed_tests(found: RuleFile) -> Iterator[Fault]:
 
 def _describe(file: Path, fault: Fault) -> str:
     return f"{file}:{fault.line}: {fault.text}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -146,3 +146,8 @@ def _reason(standing: Standing, word: str) -> str:
             return f"it has fired, and is armed again at {format_price(rule.options.rearm)}"
         return "the condition was true before, and a rule fires when it becomes true"
     return "the condition is not true" if rule.condition.is_state else "it did not happen between the last two prices"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 rule`, `2 rules`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

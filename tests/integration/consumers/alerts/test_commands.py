@@ -436,7 +436,7 @@ def test_held_rules_are_released_by_their_scale(stockwire: Command, prices: Pric
     assert (rule_row(stockwire)["state"], rule_row(stockwire, "any")["state"]) == ("held", "held")
     assert "rescale AAPL 4:1, or --as-is" in stockwire("rules", "explain", "x")
     prices("128", start=86_401)
-    assert "divided the thresholds of 1 rules of AAPL by 4:1" in stockwire("rules", "rescale", "AAPL", "4:1")
+    assert "divided the thresholds of 1 rule of AAPL by 4:1" in stockwire("rules", "rescale", "AAPL", "4:1")
     assert (rule_row(stockwire)["rule"], rule_row(stockwire)["rearm"]) == ("AAPL below 120", "122.5")
     assert rule_row(stockwire, "any")["rule"] == "* crossing down 121"
     prices("127", "119", start=86_402)

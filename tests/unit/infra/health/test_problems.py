@@ -47,6 +47,7 @@ def test_a_broker_that_is_away_is_a_fault_and_nothing_is_said_of_its_queues() ->
     ("queue", "words"),
     [
         (QueueHealth("stockwire.history", 7, 0, 0), "the history consumer is away, and 7 messages wait for it"),
+        (QueueHealth("stockwire.history", 1, 0, 0), "the history consumer is away, and 1 message waits for it"),
         (QueueHealth("stockwire.alerts", None, None, None), "the alerts consumer has never run here"),
     ],
 )

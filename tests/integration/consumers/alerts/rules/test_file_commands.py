@@ -112,7 +112,7 @@ def test_a_file_is_imported_with_a_line_per_difference(rules: Run, write: Callab
     rules("add", "other", "AAPL above 1")
     output = rules("import", write(FILE.replace("150", "140"))).splitlines()
     assert output[0] == "~ dip: AAPL below 150 -> AAPL below 140"
-    assert output[1].startswith("0 added, 1 changed, 0 removed, 1 unchanged; 1 other rule stay")
+    assert output[1].startswith("0 added, 1 changed, 0 removed, 1 unchanged; 1 other rule stays")
     assert stored(rules) == {"dip": "AAPL below 140", "rise": "MSFT crossing up 400", "other": "AAPL above 1"}
 
 
