@@ -62,7 +62,10 @@ class Site:
         self._prices = 100
 
     def reader(self, last_id: str | None = None) -> SseReader:
-        return SseReader(self.client.url, last_id)
+        found = SseReader(self.client.url, last_id)
+        # Before the server has said from where on it tells events, a price may be an earlier one.
+        eventually(lambda: found.last_id)
+        return found
 
     def publish(self, count: int = 1, symbol: str = "AAPL") -> list[StockData]:
         """Publish new prices, and return their events."""
