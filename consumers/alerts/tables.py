@@ -307,7 +307,7 @@ SCHEMA = Schema(
         """
     },
     first_rows=(insert(counters).values(revision=0, batches=0), insert(event_log).values(number=0, body="")),
-    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0007"),
+    migrations=Migrations(Path(__file__).with_name("migrations"), latest="0008"),
     # The URLs of targets are secrets.
     private=True,
 )

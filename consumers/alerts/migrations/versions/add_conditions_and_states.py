@@ -126,7 +126,6 @@ def _create_tables() -> None:
         sa.Column("last_fired_at", sa.BigInteger),
         sa.Column("acknowledged", sa.Boolean, nullable=False),
         sa.Column("expired", sa.Boolean, nullable=False),
-        sa.Column("pinned", sa.Boolean, nullable=False),
         sa.Column("live", sa.Boolean, nullable=False),
         sqlite_with_rowid=False,
     )

@@ -24,9 +24,12 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
-from consumers.alerts.rules.rows import level_rows
-from consumers.alerts.rules.store import list_rules
-from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts
+from consumers.alerts.rules.parser import parse_terms
+from consumers.alerts.rules.rows import level_rows, row_of_state
+from consumers.alerts.rules.store import add_rule, list_rules
+from consumers.alerts.standing import standings
+from consumers.alerts.states import RuleState, Status
+from consumers.alerts.store import load_watermarks, pending_alerts, read_alerts, save_states
 from consumers.alerts.tables import SCHEMA, counters, metadata, metric_usage, rule_levels
 from consumers.alerts.watermarks import Watermark
 from shared.database.engine import open_engine, opened, reading, writing
@@ -191,6 +194,25 @@ def test_a_migrated_database_has_the_columns_indexes_and_keys_of_a_new_one(old_d
             metadata.drop_all(connection)
         create_schema(engine, SCHEMA)
         assert columns_and_indexes(engine) == migrated
+
+
+@pytest.mark.parametrize("has_column", [True, False])
+def test_a_database_that_got_its_states_before_they_were_pinned_gets_the_column_once(
+    database_url: URL, has_column: bool
+) -> None:
+    """New databases of revision 0007 had the column, and migrated ones of that revision did not."""
+    with opened(database_url) as engine:
+        create_schema(engine, SCHEMA)
+        rule = add_rule(engine, "high", parse_terms("AAPL above 500"), AS_OF)
+        with writing(engine) as connection:
+            save_states(connection, [row_of_state(rule, "AAPL", RuleState(Status.FIRING, AS_OF, fired=3))])
+            connection.execute(text("UPDATE alembic_version_alerts SET version_num = '0007'"))
+            if not has_column:
+                connection.execute(text("ALTER TABLE rule_states DROP COLUMN pinned"))
+        create_schema(engine, SCHEMA)
+        with reading(engine) as connection:
+            [standing] = standings(connection, [rule])[rule.id]
+    assert standing.state == RuleState(Status.FIRING, AS_OF, fired=3)
 
 
 def test_a_migrated_price_is_the_previous_price_of_any_event(old_database: URL) -> None:
