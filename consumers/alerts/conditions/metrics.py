@@ -70,11 +70,6 @@ class Metric(NamedTuple):
         kind, _, window = key.partition(" ")
         return cls(kind, parse_duration(window) if window else None)
 
-    @property
-    def is_exact(self) -> bool:
-        """Return True if positions are exact. A change in percent is rounded."""
-        return self.kind not in (Kind.PERCENT, Kind.AMOUNT)
-
     def position(self, sample: Sample) -> float:
         """Return the place of a number on its line."""
         return _POSITIONS[self.kind](sample)

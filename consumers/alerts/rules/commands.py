@@ -227,7 +227,3 @@ def _change(name: str, change: Callable[[Engine, str], Rule], word: str) -> None
     with open_alerts_database() as engine:
         rule = change(engine, name)
     print_lines(f"{word} rule {rule.name}: {rule.terms} ({EFFECT})")
-
-
-def _text(rule: Rule) -> str:
-    return f"{rule.terms} {rule.options}".strip()

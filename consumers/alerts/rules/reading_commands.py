@@ -28,7 +28,6 @@ from shared.errors import SettingsError
 from shared.times import utc_now
 
 # Symbols of a `*` rule that are shown one by one.
-
 SYMBOLS_SHOWN = 20
 
 
