@@ -32,6 +32,7 @@ _LENGTHS = {
 # Longer buckets could begin before the first year of the calendar, or end after its last.
 _LONGEST = timedelta(days=36525)
 _MOST_MONTHS = 1200
+_LAST_MONTH = 9999 * 12 + 11
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the epoch of any clock
@@ -90,9 +91,11 @@ class Timeframe:
         return date.fromordinal(max(1, first.toordinal() + (day - first).days // days * days))
 
     def next_date(self, first: date) -> date:
-        """Return the first date of the bucket after the one that begins with `first`."""
+        """Return the first date of the bucket after the one that begins with `first`. Raises OverflowError."""
         if self.unit == "mo":
             months = first.year * 12 + first.month - 1 + self.count
+            if months > _LAST_MONTH:
+                raise OverflowError("the next bucket begins after the last year")
             return date(months // 12, months % 12 + 1, 1)
         return first + timedelta(days=self.count * (7 if self.unit == "w" else 1))
 

@@ -113,14 +113,19 @@ def _limited(candles: Iterator[Candle], limit: int | None, order: Order) -> Iter
 
 def _whole_buckets(buckets: BucketsInMicroseconds, since: datetime | None, until: datetime | None) -> TimeRange:
     """Return the time of the buckets that begin in the given time, so that no candle lacks a part."""
-    first = end = None
-    if since is not None:
-        start, following = buckets.around(to_micros(since))
-        first = start if start == to_micros(since) else following
-    if until is not None:
-        start, following = buckets.around(to_micros(until))
-        end = start if start == to_micros(until) else following
+    first = None if since is None else _next_start(buckets, to_micros(since))
+    end = None if until is None else _next_start(buckets, to_micros(until))
     return TimeRange(first, end)
+
+
+def _next_start(buckets: BucketsInMicroseconds, instant: int) -> int:
+    """Return the start of the first bucket that begins at an instant or later."""
+    try:
+        start, following = buckets.around(instant)
+    except OverflowError:
+        # No bucket around an end of the calendar is whole, and 9999-12-31 is a usual end of a query.
+        return instant
+    return start if start == instant else following
 
 
 def _may_fit(bar: Timeframe | None, bucket: Timeframe) -> bool:

@@ -66,7 +66,7 @@ async def candles(
     first, last = parse_range(start, end)
     if page_token is not None:
         reached = _decode(sort, page_token)
-        first, last = (first, reached) if sort is Sort.DESC else (reached + _MICROSECOND, last)
+        first, last = (first, reached) if sort is Sort.DESC else (reached, last)
 
     def rows(reader: Reader, count: int | None) -> Iterator[CandleRow]:
         require_prices(reader, name)
@@ -109,5 +109,10 @@ def _buckets(timeframe: str, zone: str | None, market: str | None) -> Buckets:
 
 
 def _decode(sort: Sort, token: str) -> datetime:
-    [start] = decode_page_token(_kind(sort), token, (str,))
-    return parse_parameter("page_token", parse_instant, str(start))
+    """Return the end of the next page if the newest come first, else its beginning. Raises Problem."""
+    [text] = decode_page_token(_kind(sort), token, (str,))
+    start = parse_parameter("page_token", parse_instant, str(text))
+    try:
+        return start if sort is Sort.DESC else start + _MICROSECOND
+    except OverflowError as error:
+        raise invalid_parameter("page_token", "is of no candle") from error

@@ -15,6 +15,7 @@ from consumers.history.queries.rows import CANDLE_COLUMNS, PRICE_HISTORY_COLUMNS
 from consumers.history.queries.symbols import latest_prices
 from consumers.history.store import PriceStore
 from consumers.history.timeframes import Timeframe
+from consumers.web.page_tokens import encode_page_token
 from shared.database.engine import opened
 from shared.settings import Settings
 from tests.event_factories import stock_data
@@ -73,6 +74,7 @@ def test_a_span_without_data_is_an_empty_list(client: Client) -> None:
         assert client.json(path, start="2030-01-01") == {member: [], "next_page_token": None}
         assert client.json(path, end="1999-01-01", sort="desc") == {member: [], "next_page_token": None}
         assert client.json(path, start="1h") == {member: [], "next_page_token": None}
+        assert client.json(path, start="9999-12-31T23:59:59.999999Z") == {member: [], "next_page_token": None}
 
 
 def test_a_page_stays_the_same_while_rows_are_added(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -175,6 +177,12 @@ def test_a_page_token_of_another_question_is_refused(client: Client) -> None:
     token = client.json("/v1/prices/AAPL", limit=1)["next_page_token"]
     for path in ("/v1/prices/AAPL?sort=desc", "/v1/candles/AAPL?sort=asc"):
         assert client.get(path, params={"page_token": token}).status_code == 422
+
+
+def test_a_page_token_of_no_candle_is_refused(client: Client) -> None:
+    for start in ("9999-12-31T23:59:59.999999Z", "yesterday"):
+        token = encode_page_token("candles-asc", [start])
+        assert client.get("/v1/candles/AAPL", params={"page_token": token}).status_code == 422
 
 
 def test_csv_has_the_same_rows(client: Client, settings: Settings) -> None:

@@ -219,3 +219,16 @@ def test_prices_in_the_first_year_of_the_calendar_are_asked_for_without_a_failur
     with pytest.raises(InvalidQuery, match=r"AAPL has prices at an end of the calendar.* use --since 1900-01-01"):
         candles(reader, every, zone)
     assert len(candles(reader, every, zone, since=datetime(1900, 1, 1, tzinfo=UTC))) == 1
+
+
+@pytest.mark.parametrize("every", ["1h", "1d", "1w", "1mo"])
+@pytest.mark.parametrize("zone", [UTC, NEW_YORK, ZoneInfo("Asia/Tokyo")], ids=str)
+def test_a_query_may_begin_or_end_with_the_calendar(
+    store: PriceStore, reader: Reader, every: str, zone: ZoneInfo
+) -> None:
+    store.save([*quotes([NOON, NOON + HOUR]), *daily_bars(3)])
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    everything = candles(reader, every, zone)
+    assert candles(reader, every, zone, since=first, until=last) == everything != []
+    assert candles(reader, every, zone, until=datetime(9999, 12, 31, tzinfo=UTC)) == everything
+    assert candles(reader, every, zone, until=first) == candles(reader, every, zone, since=last) == []
