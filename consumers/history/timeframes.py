@@ -6,12 +6,9 @@ a bucket of up to an hour is a real span of time, so an hour that the clock repe
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-
-from shared.errors import InvalidQuery
 
 _TIMEFRAME = re.compile(r"([1-9]\d{0,5}) ?([a-z]+)", re.IGNORECASE | re.ASCII)
 _UNITS = {
@@ -109,7 +106,10 @@ class Buckets:
     day_start: DayStart | None = None
 
     def around(self, instant: datetime) -> tuple[datetime, datetime]:
-        """Return start and end (UTC) of the bucket that contains the instant. The end belongs to the next bucket."""
+        """Return start and end (UTC) of the bucket that contains the instant. The end belongs to the next bucket.
+
+        Raises OverflowError if the bucket passes an end of the calendar.
+        """
         if self.timeframe.is_by_date:
             first = self.timeframe.first_date(self.date_of(instant))
             return self.start_of(first), self.start_of(self.timeframe.next_date(first))
@@ -143,14 +143,3 @@ class Buckets:
 def _to_instant(local: datetime, zone: tzinfo) -> datetime:
     """Return the first instant of a local time. One that the clock leaves out is where the clock continues."""
     return local.replace(tzinfo=zone).astimezone(UTC)
-
-
-@contextmanager
-def within_calendar(symbol: str) -> Iterator[None]:
-    """Raise InvalidQuery in the place of an OverflowError: a bucket or bar begins before the first year, or similar."""
-    try:
-        yield
-    except OverflowError as error:
-        raise InvalidQuery(
-            f"{symbol} has prices at an end of the calendar, whose candles would pass it; use --since 1900-01-01"
-        ) from error

@@ -1,9 +1,11 @@
 """The buckets of candles in the time zone that was asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 
 from consumers.history.timeframes import Buckets, Timeframe
-from shared.errors import SettingsError
+from shared.errors import InvalidQuery, SettingsError
 from shared.time_parsing import parse_zone
 from shared.times import from_micros, to_micros
 
@@ -47,3 +49,14 @@ class BucketsInMicroseconds:
             return start, start + self.fixed_length
         start_time, end_time = self._buckets.around(from_micros(instant))
         return to_micros(start_time), to_micros(end_time)
+
+
+@contextmanager
+def within_calendar(symbol: str) -> Iterator[None]:
+    """Raise InvalidQuery in the place of an OverflowError: a bucket or bar begins before the first year, or similar."""
+    try:
+        yield
+    except OverflowError as error:
+        raise InvalidQuery(
+            f"{symbol} has prices at an end of the calendar, whose candles would pass it; use --since 1900-01-01"
+        ) from error

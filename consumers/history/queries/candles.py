@@ -9,13 +9,13 @@ from itertools import islice
 from operator import attrgetter
 
 from consumers.history.candles import SAMPLE_ORDER, Candle, fill_empty_buckets, make_candles
-from consumers.history.queries.buckets import BucketsInMicroseconds
+from consumers.history.queries.buckets import BucketsInMicroseconds, within_calendar
 from consumers.history.queries.quote_candles import read_quote_candles
 from consumers.history.queries.rows import CandleRow, Order
 from consumers.history.queries.samples import read_bars, read_quotes
 from consumers.history.queries.series import Series, TimeRange, find_series
 from consumers.history.splits import SplitAdjustment
-from consumers.history.timeframes import Buckets, Timeframe, within_calendar
+from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
 from shared.prices import prefer_real
 from shared.times import to_micros

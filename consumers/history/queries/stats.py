@@ -7,13 +7,13 @@ from decimal import Decimal
 from operator import attrgetter
 
 from consumers.history.candles import SAMPLE_ORDER, CountedSamples, select_samples
-from consumers.history.queries.buckets import BucketsInMicroseconds
+from consumers.history.queries.buckets import BucketsInMicroseconds, within_calendar
 from consumers.history.queries.rows import StatsRow
 from consumers.history.queries.samples import read_bars_as_of, read_quotes
 from consumers.history.queries.series import TimeRange, find_series
 from consumers.history.splits import SplitAdjustment
 from consumers.history.stats import Extreme, PricePoint, compute_stats
-from consumers.history.timeframes import Buckets, Timeframe, within_calendar
+from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
 from shared.prices import from_float, prefer_real
 from shared.times import from_micros, midnight_of, to_micros

@@ -39,6 +39,13 @@ def test_anything_else_is_not_a_timeframe(text: str) -> None:
         Timeframe.parse(text)
 
 
+@pytest.mark.parametrize("text", ["1d", "1w", "1mo", "7mo"])
+def test_no_bucket_follows_the_last_of_the_calendar(text: str) -> None:
+    timeframe = Timeframe.parse(text)
+    with pytest.raises(OverflowError):
+        timeframe.next_date(timeframe.first_date(date.max))
+
+
 @pytest.mark.parametrize("text", ["1201mo", "999999mo", "999999w", "999999d", "999999Hour"])
 def test_a_timeframe_over_a_hundred_years_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is longer than 100 years"):
