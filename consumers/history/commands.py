@@ -43,4 +43,5 @@ def _fields(rows: Iterable[PriceRow | SymbolRow]) -> Iterator[dict[str, Any]]:
 
 
 def check_symbols(symbols: list[str] | None) -> list[str]:
-    return [read_symbol(symbol) for symbol in symbols or ()]
+    """Return the symbols, each once."""
+    return list(dict.fromkeys(read_symbol(symbol) for symbol in symbols or ()))

@@ -41,7 +41,7 @@ def stats(
 ) -> None:
     """Show return, volatility, largest drawdown, highest and lowest price of symbols over a span of time."""
     chosen = choose_format(form, output)
-    wanted = list(dict.fromkeys(check_symbols(symbols)))
+    wanted = check_symbols(symbols)
     settings = load_settings()
     days = _make_days(zone, settings.market)
     with history_reader(settings) as reader:

@@ -120,6 +120,12 @@ def test_the_lists_of_symbols_can_be_files_too(run: Run, words: tuple[str, ...],
     assert [row["symbol"] for row in rows] == table["symbol"].to_pylist() == ["AAPL", "MSFT"]
 
 
+@pytest.mark.parametrize("words", [("history",), ("history", "--every", "1d"), ("latest",), ("stats",)], ids=" ".join)
+def test_a_symbol_that_is_named_twice_is_read_once(run: Run, words: tuple[str, ...]) -> None:
+    once, twice = (run(*words, *names, "--format", "csv").stdout for names in (("MSFT",), ("MSFT", "MSFT")))
+    assert once == twice
+
+
 def test_statistics_can_be_a_file_too(run: Run) -> None:
     printed = json.loads(run("stats", "MSFT", "XYZ", "--format", "json").stdout)
     done = run("stats", "MSFT", "XYZ", "--output", "out.parquet")
