@@ -5,14 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from consumers.history.commands import check_symbols
+from consumers.history.options import AdjustedOption, ProviderOption, SomeSymbols, buckets_of_option
 from consumers.history.plots import Plotted, check_plot, plot
-from consumers.history.queries.buckets import make_buckets
 from consumers.history.queries.candles import CandleQuery
 from consumers.history.queries.prices import PriceQuery, history_reader
 from consumers.history.queries.splits import read_adjustments
 from consumers.history.reading import Reading, read_candle_queries, read_price_queries
 from consumers.history.reading_progress import following
-from consumers.history.timeframes import Buckets, Timeframe
+from consumers.history.timeframes import Timeframe
 from shared.cli.exports import Export, ExportFormatOption, OutputOption, choose_format, export
 from shared.cli.options import LimitOption, TimeOption, usage_parser
 from shared.settings import load_settings
@@ -24,9 +24,7 @@ _ANY = Timeframe(1, "d")
 
 def history(
     context: typer.Context,
-    symbols: Annotated[
-        list[str], typer.Argument(metavar="SYMBOL...", help="As the exchange writes them, such as AAPL or BRK.B.")
-    ],
+    symbols: SomeSymbols,
     since: TimeOption = None,
     until: TimeOption = None,
     every: Annotated[
@@ -42,8 +40,8 @@ def history(
         ),
     ] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Repeat the last close in candles without a price.")] = False,
-    adjusted: Annotated[bool, typer.Option("--adjusted", help="Divide prices before a split by its ratio.")] = False,
-    provider: Annotated[str | None, typer.Option(metavar="P", help="Only the prices of this provider.")] = None,
+    adjusted: AdjustedOption = False,
+    provider: ProviderOption = None,
     limit: LimitOption = None,
     form: ExportFormatOption = None,
     output: OutputOption = None,
@@ -60,7 +58,7 @@ def history(
     else:
         check_plot(picture, form, output)
     wanted, settings = check_symbols(symbols), load_settings()
-    buckets = _buckets_of(every or _ANY, zone, settings.market)
+    buckets = buckets_of_option(every or _ANY, zone, settings.market)
     with history_reader(settings) as reader:
         splits = read_adjustments(reader, wanted, settings.market) if adjusted else {}
         if every is None:
@@ -85,10 +83,3 @@ def history(
                     lambda scale: reading.batches(reader, scale, follow),
                 )
                 export(rows, form, output)
-
-
-def _buckets_of(timeframe: Timeframe, zone: str | None, market: str | None) -> Buckets:
-    try:
-        return make_buckets(timeframe, zone, market)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--tz") from error

@@ -6,13 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from consumers.history.commands import check_symbols
-from consumers.history.queries.buckets import make_buckets
+from consumers.history.options import AdjustedOption, ProviderOption, SomeSymbols, buckets_of_option
 from consumers.history.queries.columns import STATS_KINDS
 from consumers.history.queries.prices import history_reader
-from consumers.history.queries.rows import STATS_COLUMNS, StatsRow
+from consumers.history.queries.rows import StatsRow
 from consumers.history.queries.splits import read_adjustments, read_splits
 from consumers.history.queries.stats import ONE_DAY, read_stats
-from consumers.history.timeframes import Buckets
 from shared.cli.exports import Export, ExportFormat, ExportFormatOption, OutputOption, choose_format, export
 from shared.cli.options import TimeOption
 from shared.cli.output import print_lines
@@ -25,17 +24,15 @@ _FRACTIONS = ("return", "volatility", "max_drawdown")
 
 
 def stats(
-    symbols: Annotated[
-        list[str], typer.Argument(metavar="SYMBOL...", help="As the exchange writes them, such as AAPL or BRK.B.")
-    ],
+    symbols: SomeSymbols,
     since: TimeOption = None,
     until: TimeOption = None,
     zone: Annotated[
         str | None,
         typer.Option("--tz", metavar="Z", help="The time zone of days, such as America/New_York, or `market`."),
     ] = None,
-    adjusted: Annotated[bool, typer.Option("--adjusted", help="Divide prices before a split by its ratio.")] = False,
-    provider: Annotated[str | None, typer.Option(metavar="P", help="Only the prices of this provider.")] = None,
+    adjusted: AdjustedOption = False,
+    provider: ProviderOption = None,
     form: ExportFormatOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -43,7 +40,7 @@ def stats(
     chosen = choose_format(form, output)
     wanted = check_symbols(symbols)
     settings = load_settings()
-    days = _make_days(zone, settings.market)
+    days = buckets_of_option(ONE_DAY, zone, settings.market)
     with history_reader(settings) as reader:
         adjustment = read_adjustments(reader, wanted, settings.market) if adjusted else {}
         splits = () if adjusted else read_splits(reader, wanted)
@@ -77,17 +74,10 @@ def _print_splits_within(rows: Sequence[StatsRow], splits: Sequence[Split]) -> N
             )
 
 
-def _make_days(zone: str | None, market: str | None) -> Buckets:
-    try:
-        return make_buckets(ONE_DAY, zone, market)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--tz") from error
-
-
 def _lines(rows: Sequence[StatsRow]) -> Iterator[dict[str, Any]]:
     """Yield a line per statistic, with a column per symbol. Fractions are shown in percent."""
     fields = [row.fields() for row in rows]
-    for name in STATS_COLUMNS[1:] if rows else ():
+    for name in [*STATS_KINDS][1:] if rows else ():
         shown = (_shown(name, each[name]) for each in fields)
         yield {"statistic": name, **{row.symbol: text for row, text in zip(rows, shown, strict=True)}}
 

@@ -163,6 +163,5 @@ def _as_text(value: Any) -> Any:
 PRICE_HISTORY_COLUMNS = PriceRow._fields
 CANDLE_COLUMNS = CandleRow._fields
 SYMBOL_COLUMNS = SymbolRow._fields
-STATS_COLUMNS = tuple(name.removeprefix("total_") for name in StatsRow._fields)
 # The columns of all three that hold numbers.
 NUMBERS = ("price", "volume", "rows", "open", "high", "low", "close", "samples")
