@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from consumers.history.queries.candles import series_of_candles
+from consumers.history.queries.comparable import comparable_series
 from consumers.history.queries.rows import CandleRow, PriceRow
 from consumers.history.queries.series import Series, find_series
 from consumers.history.reading import Reading
@@ -108,7 +108,7 @@ def _point(row: PriceRow | CandleRow) -> Point:
 
 def _series(plotted: Plotted, symbol: str) -> list[Series]:
     if plotted.every is not None:
-        return series_of_candles(plotted.reader, symbol, plotted.provider)
+        return comparable_series(plotted.reader, symbol, plotted.provider)
     return find_series(plotted.reader, symbol, None if plotted.provider is None else [plotted.provider])
 
 

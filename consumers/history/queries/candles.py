@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from operator import attrgetter
 
 from consumers.history.candles import SAMPLE_ORDER, Candle, fill_empty_buckets, make_candles
 from consumers.history.queries.buckets import BucketsInMicroseconds, within_calendar
+from consumers.history.queries.comparable import comparable_series
 from consumers.history.queries.quote_candles import read_quote_candles
 from consumers.history.queries.rows import CandleRow, Order
 from consumers.history.queries.samples import read_bars, read_quotes
-from consumers.history.queries.series import Series, TimeRange, find_series
+from consumers.history.queries.series import TimeRange
 from consumers.history.splits import SplitAdjustment
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
-from shared.prices import prefer_real
 from shared.times import to_micros
 
 _DAY = timedelta(days=1)
@@ -69,7 +68,7 @@ def stored_candles(reader: Reader, query: CandleQuery) -> Iterator[Candle]:
     """Yield the candles with times and prices as stored."""
     in_micros = BucketsInMicroseconds(query.buckets)
     between = _whole_buckets(in_micros, query.since, query.until)
-    series = series_of_candles(reader, query.symbol, query.provider)
+    series = comparable_series(reader, query.symbol, query.provider)
     quotes = [each for each in series if not each.interval]
     longest = query.buckets.timeframe
     bars = [each for each in series if each.interval and _may_fit(Timeframe.of_bars(each.interval), longest)]
@@ -87,13 +86,6 @@ def stored_candles(reader: Reader, query: CandleQuery) -> Iterator[Candle]:
     if query.fill:
         candles = fill_empty_buckets(candles, in_micros)
     return _limited_within_calendar(candles, query)
-
-
-def series_of_candles(reader: Reader, symbol: str, provider: str | None = None) -> list[Series]:
-    """Return the series of which candles are made: those of the provider, or else the real ones if there are any."""
-    if provider is not None:
-        return find_series(reader, symbol, [provider])
-    return prefer_real(find_series(reader, symbol), attrgetter("provider"))
 
 
 def _limited_within_calendar(candles: Iterator[Candle], query: CandleQuery) -> Iterator[Candle]:

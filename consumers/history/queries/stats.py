@@ -4,18 +4,18 @@ import heapq
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 
 from consumers.history.candles import SAMPLE_ORDER, CountedSamples, select_samples
 from consumers.history.queries.buckets import BucketsInMicroseconds, within_calendar
+from consumers.history.queries.comparable import comparable_series
 from consumers.history.queries.rows import StatsRow
 from consumers.history.queries.samples import read_bars_as_of, read_quotes
-from consumers.history.queries.series import TimeRange, find_series
+from consumers.history.queries.series import TimeRange
 from consumers.history.splits import SplitAdjustment
 from consumers.history.stats import Extreme, PricePoint, compute_stats
 from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
-from shared.prices import from_float, prefer_real
+from shared.prices import from_float
 from shared.times import from_micros, midnight_of, to_micros
 
 ONE_DAY = Timeframe(1, "d")
@@ -38,9 +38,7 @@ def read_stats(
     there is an `adjustment` for splits.
     """
     between = TimeRange.between(since, until)
-    series = find_series(reader, symbol, None if provider is None else [provider])
-    if provider is None:
-        series = prefer_real(series, attrgetter("provider"))
+    series = comparable_series(reader, symbol, provider)
     bars = [
         each for each in series if each.interval and (each.bar_offset or Timeframe.of_bars(each.interval) == ONE_DAY)
     ]
