@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from shared.chart_data import Candlestick, Point, zone_name
 from shared.errors import MissingLibrary
 
 SUFFIXES = (".png", ".svg", ".pdf")
-
-Point = tuple[datetime, Decimal]
 
 _SIZE = (11, 6.2)  # inches
 _DOTS_PER_INCH = 150
@@ -21,23 +19,6 @@ _TICKS = 8
 _AROUND_ONE_TIME = timedelta(hours=12)
 _RISING, _FALLING, _GREY = "#1a9850", "#d73027", "#5f6b7a"
 _LINES = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#d62728", "#17becf", "#8c564b", "#e377c2")
-
-
-class PictureCandle(Protocol):
-    """A candle to draw."""
-
-    @property
-    def start(self) -> datetime: ...
-    @property
-    def open(self) -> Decimal: ...
-    @property
-    def high(self) -> Decimal: ...
-    @property
-    def low(self) -> Decimal: ...
-    @property
-    def close(self) -> Decimal: ...
-    @property
-    def volume(self) -> int | None: ...
 
 
 def save_lines(
@@ -62,12 +43,12 @@ def save_lines(
     if len(lines) > 1:
         axes.legend(frameon=False, loc="best", ncols=min(4, len(lines)))
     _finish(figure, axes, title, unit)
-    axes.set_xlabel(f"time ({_zone_name(zone)})")
+    axes.set_xlabel(f"time ({zone_name(zone)})")
     figure.savefig(path, format=form, dpi=_DOTS_PER_INCH)
 
 
 def save_candles(
-    path: Path, form: str, title: str, candles: Sequence[PictureCandle], unit: str, zone: tzinfo = UTC
+    path: Path, form: str, title: str, candles: Sequence[Candlestick], unit: str, zone: tzinfo = UTC
 ) -> None:
     """Write a picture of candles side by side, so that closed hours take no room, and of their volumes if known."""
     figure = _new_figure()
@@ -83,7 +64,7 @@ def save_candles(
         _draw_band(axes, candles)
     _label_candles(below, [candle.start for candle in candles], zone)
     _finish(figure, axes, title, unit)
-    below.set_xlabel(f"start of each candle ({_zone_name(zone)})")
+    below.set_xlabel(f"start of each candle ({zone_name(zone)})")
     figure.align_ylabels()
     figure.savefig(path, format=form, dpi=_DOTS_PER_INCH)
 
@@ -100,7 +81,7 @@ def _new_figure() -> Any:
     return figure
 
 
-def _draw_bodies(axes: Any, candles: Sequence[PictureCandle]) -> None:
+def _draw_bodies(axes: Any, candles: Sequence[Candlestick]) -> None:
     from matplotlib.collections import LineCollection, PatchCollection
     from matplotlib.patches import Rectangle
 
@@ -121,7 +102,7 @@ def _draw_bodies(axes: Any, candles: Sequence[PictureCandle]) -> None:
     axes.set_xlim(-1, len(candles))
 
 
-def _draw_band(axes: Any, candles: Sequence[PictureCandle]) -> None:
+def _draw_band(axes: Any, candles: Sequence[Candlestick]) -> None:
     places = range(len(candles))
     lows, highs = [float(each.low) for each in candles], [float(each.high) for each in candles]
     axes.fill_between(places, lows, highs, color=_LINES[0], alpha=0.25, linewidth=0, label="low to high")
@@ -130,7 +111,7 @@ def _draw_band(axes: Any, candles: Sequence[PictureCandle]) -> None:
     axes.set_xlim(-1, len(candles))
 
 
-def _draw_volumes(axes: Any, candles: Sequence[PictureCandle]) -> None:
+def _draw_volumes(axes: Any, candles: Sequence[Candlestick]) -> None:
     from matplotlib.ticker import EngFormatter
 
     colours = [_RISING if each.close >= each.open else _FALLING for each in candles]
@@ -141,7 +122,7 @@ def _draw_volumes(axes: Any, candles: Sequence[PictureCandle]) -> None:
     _style(axes)
 
 
-def _range(candles: Sequence[PictureCandle]) -> float:
+def _range(candles: Sequence[Candlestick]) -> float:
     return float(max(each.high for each in candles) - min(each.low for each in candles))
 
 
@@ -182,7 +163,3 @@ def _style(axes: Any) -> None:
     axes.grid(visible=True, color="#e6e9ed", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.xaxis.label.set_color(_GREY)
-
-
-def _zone_name(zone: tzinfo) -> str:
-    return "UTC" if zone is UTC else str(zone)

@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 
 import typer
@@ -14,16 +14,17 @@ from consumers.history.queries.rows import CandleRow, PriceRow
 from consumers.history.queries.series import Series, find_series
 from consumers.history.reading import Reading
 from consumers.history.timeframes import Timeframe
+from shared.chart_data import Point, zone_name
 from shared.cli.escaping import escape
 from shared.cli.exports import ExportFormat
 from shared.cli.output import print_drawing, print_lines, shows_colours
-from shared.cli.price_chart import Point, Size, can_show_candles, draw_candle_chart, draw_price_chart
+from shared.cli.price_chart import Size, can_show_candles, draw_candle_chart, draw_price_chart
 from shared.database.reader import Reader
 from shared.errors import OutputError
 from shared.file_replacement import replaced_file
+from shared.pictures import SUFFIXES, save_candles, save_lines
 from shared.symbols import join_names
 
-_PICTURES = (".png", ".svg", ".pdf")
 # The prompt and the line before it stay visible.
 _LINES_FOR_PROMPT = 2
 
@@ -45,8 +46,8 @@ def check_plot(picture: str, form: ExportFormat | None, output: Path | None) -> 
     if form is not None or output is not None:
         option = "--format" if form is not None else "--output"
         raise typer.BadParameter("cannot be combined with --plot", param_hint=option)
-    if picture and Path(picture).suffix.lower() not in _PICTURES:
-        raise typer.BadParameter(f"{picture!r} does not end with {', '.join(_PICTURES)}", param_hint="--plot")
+    if picture and Path(picture).suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"{picture!r} does not end with {', '.join(SUFFIXES)}", param_hint="--plot")
 
 
 def plot(plotted: Plotted, picture: str) -> None:
@@ -66,8 +67,7 @@ def plot(plotted: Plotted, picture: str) -> None:
     if picture:
         _save(Path(picture), plotted, title, unit, candles, lines)
     else:
-        zone = "UTC" if plotted.zone is UTC else str(plotted.zone)
-        _print_chart(f"{title}, {unit}, {zone}", plotted.zone, candles, lines)
+        _print_chart(f"{title}, {unit}, {zone_name(plotted.zone)}", plotted.zone, candles, lines)
 
 
 def _print_chart(title: str, zone: tzinfo, candles: Sequence[CandleRow], lines: dict[str, list[Point]]) -> None:
@@ -91,8 +91,6 @@ def _save(
     candles: Sequence[CandleRow],
     lines: dict[str, list[Point]],
 ) -> None:
-    from shared.pictures import save_candles, save_lines
-
     form = path.suffix.lower().removeprefix(".")
     with replaced_file(path) as new_file:
         if candles:

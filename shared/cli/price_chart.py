@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-Point = tuple[datetime, Decimal]
+from shared.chart_data import Candlestick, Point
 
 MARK = "▲"
 _TICKS = 5
@@ -21,21 +21,6 @@ class Size(NamedTuple):
 
     width: int
     height: int
-
-
-class Candlestick(Protocol):
-    """A candle to draw."""
-
-    @property
-    def start(self) -> datetime: ...
-    @property
-    def open(self) -> Decimal: ...
-    @property
-    def high(self) -> Decimal: ...
-    @property
-    def low(self) -> Decimal: ...
-    @property
-    def close(self) -> Decimal: ...
 
 
 def draw_price_chart(

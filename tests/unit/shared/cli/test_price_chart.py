@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.cli.price_chart import MARK, Point, Size, can_show_candles, draw_candle_chart, draw_price_chart
+from shared.chart_data import Point
+from shared.cli.price_chart import MARK, Size, can_show_candles, draw_candle_chart, draw_price_chart
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = Size(60, 12)
