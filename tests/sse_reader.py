@@ -21,7 +21,10 @@ class Received(NamedTuple):
 
 
 class SseReader:
-    """Reads `/v1/events` from the moment it is made. `last_id` is what a browser would send after a break."""
+    """Reads `/v1/events` from the moment it is made. `last_id` is what a browser would send after a break.
+
+    Until the server has said from where on it tells events, an event may be an earlier one.
+    """
 
     def __init__(self, url: str, last_id: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.received: list[Received] = []
@@ -39,7 +42,7 @@ class SseReader:
         self._socket.sendall("\r\n".join([*lines, "\r\n"]).encode())
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        eventually(lambda: self.head or self.ended)
+        eventually(lambda: (self.head and self.last_id is not None) or self.ended)
 
     def close(self) -> None:
         with suppress(OSError):
