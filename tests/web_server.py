@@ -11,8 +11,7 @@ import requests
 
 from consumers.web.app import create_app
 from consumers.web.server import serve
-from consumers.web.services import Services, WatchedSymbol
-from shared.errors import SettingsError
+from consumers.web.services import Services
 from shared.http_address import HttpAddress, listen
 from shared.settings import Settings, parse_database_url
 from shared.signals import Stop
@@ -53,41 +52,11 @@ def settings_in(folder: Path, **fields: Any) -> Settings:
     return Settings(**{**databases, "http": HttpAddress("127.0.0.1", 0), "api_token": TOKEN, **fields})
 
 
-class WatchListInMemory:
-    """A watch list for the tests of the API; the real one is the producer's."""
-
-    def __init__(self, *symbols: str) -> None:
-        self.symbols = list(symbols)
-
-    def watched(self) -> list[WatchedSymbol]:
-        return [WatchedSymbol(symbol, "setting") for symbol in self.symbols]
-
-    def watch(self, symbol: str) -> bool:
-        if symbol in self.symbols:
-            return False
-        self.symbols.append(symbol)
-        return True
-
-    def unwatch(self, symbol: str) -> bool:
-        if symbol not in self.symbols:
-            return False
-        if len(self.symbols) == 1:
-            raise SettingsError("it is the last symbol on the watch list: add another one first")
-        self.symbols.remove(symbol)
-        return True
-
-
 def services(**functions: Callable[..., Any]) -> Services:
-    watch_list = WatchListInMemory("AAPL", "MSFT")
-    own: dict[str, Any] = {
-        "watched": watch_list.watched,
-        "watch": watch_list.watch,
-        "unwatch": watch_list.unwatch,
-        "past_prices": lambda _symbol, _since: iter(()),
-        "close": lambda: None,
-    }
-    own = dict.fromkeys((each.name for each in fields(Services)), _unused) | own
-    return Services(**(own | functions))
+    """Return these functions, and for the others some that fail. Those of infra.web are the real ones."""
+    own: dict[str, Any] = {"past_prices": lambda _symbol, _since: iter(()), "close": lambda: None}
+    unused = dict.fromkeys((each.name for each in fields(Services)), _unused)
+    return Services(**(unused | own | functions))
 
 
 def _unused(*_: object) -> None:

@@ -7,24 +7,26 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
-from shared.errors import SettingsError
+from infra import web
 from shared.messaging.address import BrokerAddress
 from shared.settings import Settings
-from tests.web_server import TOKEN, Client, services, serving
+from tests.web_server import TOKEN, Client, serving
 
 MOST_EXAMPLES = 8
 
 
-def refuse(*_: object) -> None:
-    raise SettingsError("there is no such queue")
-
-
 @pytest.fixture(scope="module")
-def fuzzed(settings: Settings, module_broker: BrokerAddress) -> Iterator[Client]:
-    """A server whose dead letters are those of no queue."""
-    dead = dict.fromkeys(("read_dead", "requeue_dead", "drop_dead", "dry_run"), refuse)
-    with serving(replace(settings, amqp_url=module_broker), services(count_dead=list, **dead)) as found:
-        yield found
+def fuzzed(
+    settings: Settings, module_broker: BrokerAddress, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    own = replace(settings, amqp_url=module_broker)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web, "VAR", tmp_path_factory.mktemp("var"))
+        patch.setenv("STOCKWIRE_HISTORY_URL", own.history_url.text)
+        made = web.make_services(own)
+        with serving(own, made) as found:
+            yield found
+        made.close()
 
 
 # schemathesis draws with Python's random numbers.

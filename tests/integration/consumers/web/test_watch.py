@@ -1,16 +1,19 @@
-"""The watch list over HTTP."""
+"""The producer's watch list over HTTP."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from infra import web
 from tests.web_server import Client, serving, settings_in
 
 
 @pytest.fixture
-def own_client(tmp_path: Path) -> Iterator[Client]:
-    with serving(settings_in(tmp_path)) as found:
+def own_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setattr(web, "VAR", tmp_path)
+    settings = settings_in(tmp_path, symbols=("AAPL", "MSFT"))
+    with serving(settings, web.make_services(settings)) as found:
         yield found.with_token()
 
 
@@ -24,6 +27,7 @@ def test_symbols_are_added_and_removed(own_client: Client) -> None:
     }
     added = own_client("POST", "/v1/watch", json={"symbol": "btc/usd"})
     assert (added.status_code, names(added.json())) == (201, ["AAPL", "MSFT", "BTC/USD"])
+    assert own_client.json("/v1/watch")["symbols"][2] == {"symbol": "BTC/USD", "source": "added"}
     assert own_client("POST", "/v1/watch", json={"symbol": "BTC/USD"}).status_code == 200
     removed = own_client("DELETE", "/v1/watch/BTC/USD")
     assert (removed.status_code, names(removed.json())) == (200, ["AAPL", "MSFT"])
