@@ -42,7 +42,7 @@ def test_another_host_is_refused(named: Client, host: str) -> None:
 
 def test_two_hosts_are_refused(named: Client) -> None:
     lines = "GET /livez HTTP/1.1\nHost: localhost\nHost: evil.example\nConnection: close\n\n"
-    assert send(named, lines).split(" ")[1] in ("400", "421")
+    assert send(named, lines).split(" ")[1] == "421"
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://localhost"])
@@ -132,7 +132,7 @@ def test_a_wrong_token_is_refused_also_where_none_is_needed(client: Client, give
 
 def test_a_large_body_is_refused(client: Client) -> None:
     answer = client.with_token()("POST", "/v1/latest", data=b"x" * 70_000)
-    assert answer.status_code in (405, 413)
+    assert answer.status_code == 413
 
 
 def test_the_address_of_the_settings_is_one_of_our_names(tmp_path: Path) -> None:
