@@ -108,6 +108,8 @@ def _explain_hindrance(standing: Standing, word: str) -> Iterator[str]:
 def _explain_number(standing: Standing) -> str:
     """Return the condition with the number that it was about."""
     condition, number = standing.rule.condition, standing.number
+    if condition.metric.kind == Kind.SILENCE:
+        return f"`{condition}` is about the time without an event, by our clock"
     if number is None:
         return f"no event had what `{condition}` needs"
     if not condition.is_state:
@@ -137,6 +139,10 @@ def _reason(standing: Standing, word: str) -> str:
     rule, state = standing.rule, standing.state
     if word in ("disabled", "expired", "held"):
         return f"it is {word}"
+    if rule.condition.metric.kind == Kind.SILENCE:
+        return "an event ends the silence"
+    if standing.number is None:
+        return "the condition could not be evaluated"
     if state.status is None:
         return "it was added, edited or enabled later, and is evaluated with the next price"
     if state.status is Status.PENDING and rule.options.hold is not None:

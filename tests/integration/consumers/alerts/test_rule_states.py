@@ -217,7 +217,14 @@ def test_explain_tells_why_a_rule_fired_or_did_not(stockwire: Command, prices: P
     stockwire("rules", "add", "move", "* moving up 5% in 1h")
     stockwire("rules", "add", "new", "AAPL above 100")
     assert "did not fire: it was added, edited or enabled later" in stockwire("rules", "explain", "new")
+    stockwire("rules", "add", "silent", "AAPL no data for 30m")
+    stockwire("rules", "add", "busy", "AAPL volume above 5")
     prices("203", start=4)
+    silent, busy = stockwire("rules", "explain", "silent"), stockwire("rules", "explain", "busy")
+    assert "`no data for 30m` is about the time without an event, by our clock" in silent
+    assert "did not fire: an event ends the silence" in silent
+    assert "no event had what `volume above 5` needs" in busy
+    assert "did not fire: the condition could not be evaluated" in busy
     assert "203 is +1 (+0.50 %) from 202, the oldest price of the window" in stockwire(
         "rules", "explain", "move", "aapl"
     )
