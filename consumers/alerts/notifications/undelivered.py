@@ -85,6 +85,7 @@ def _restart(connection: Connection, name: str, wanted: ColumnElement[bool], now
         "next_try_at": now,
         "expires_at": now + target.ttl,
         "finished_at": None,
+        "last_error": None,
         "digest_id": None,
     }
     return connection.execute(update(deliveries).where(wanted, deliveries.c.target == name).values(new)).rowcount

@@ -199,6 +199,7 @@ def test_undelivered_alerts_are_listed_and_sent_again(stockwire: Command, outbox
     stockwire("notify", "add", "nobody", "https://example.com")
     assert stockwire("alerts", "redeliver", "alert-2").endswith("within 2 seconds: 1\n")
     assert outbox.states() == ["failed", "pending"]
+    assert json.loads(stockwire("notify", "list", "--format", "json"))[0]["state"] == "enabled"
     with pytest.raises(SettingsError, match="no undelivered alert has this id"):
         stockwire("alerts", "redeliver", "alert-2")
     assert stockwire("alerts", "redeliver", "--target", "hook") == "there is nothing to send again\n"
