@@ -8,7 +8,7 @@ from consumers.alerts.conditions.metrics import Kind, Sample
 from consumers.alerts.rules.models import Rule
 from consumers.alerts.split_guard import rescale_command
 from consumers.alerts.standing import Standing
-from consumers.alerts.states import Status
+from consumers.alerts.states import RuleState, Status
 from shared.prices import format_price
 from shared.times import format_duration, format_instant
 
@@ -136,13 +136,16 @@ def _change(price: Decimal, base: Decimal) -> str:
 
 
 def _reason(standing: Standing, word: str) -> str:
-    rule, state = standing.rule, standing.state
     if word in ("disabled", "expired", "held"):
         return f"it is {word}"
-    if rule.condition.metric.kind == Kind.SILENCE:
+    if standing.rule.condition.metric.kind == Kind.SILENCE:
         return "an event ends the silence"
     if standing.number is None:
         return "the condition could not be evaluated"
+    return _reason_of_state(standing.rule, standing.state)
+
+
+def _reason_of_state(rule: Rule, state: RuleState) -> str:
     if state.status is None:
         return "it was added, edited or enabled later, and is evaluated with the next price"
     if state.status is Status.PENDING and rule.options.hold is not None:
