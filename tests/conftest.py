@@ -203,12 +203,12 @@ def url_of_schema(server_url: str) -> str:
     return f"{server_url}?options=-csearch_path%3D{execute_create(server_url, 'SCHEMA')}"
 
 
-def execute_create(server_url: str, kind: str) -> str:
+def execute_create(server_url: str, kind: str, options: str = "") -> str:
     """Create a schema or a database with a name of its own, and return the name."""
     name = f"test_{uuid.uuid4().hex[:8]}"
     engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE {kind} {name}")
+        connection.exec_driver_sql(f"CREATE {kind} {name} {options}")
     engine.dispose()
     return name
 

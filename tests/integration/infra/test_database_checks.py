@@ -17,6 +17,7 @@ from shared.database.engine import opened
 from shared.database.schema import Schema, create_schema
 from shared.database.url import DatabaseUrl
 from shared.errors import StorageDamaged, StorageError
+from tests.conftest import execute_create
 from tests.integration.consumers.history.test_migrations import create_old_database
 
 
@@ -113,11 +114,7 @@ def test_version_and_encoding_of_postgresql_are_told(postgresql: str) -> None:
 
 
 def test_another_encoding_is_a_fault(postgresql_server_url: str) -> None:
-    engine = create_engine(postgresql_server_url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(
-            text("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'")
-        )
-    engine.dispose()
+    options = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    name = execute_create(postgresql_server_url, "DATABASE", options)
     with pytest.raises(StorageError, match="has the encoding LATIN1: create the database with ENCODING 'UTF8'"):
-        check(make_url(postgresql_server_url).set(database="latin"))
+        check(make_url(postgresql_server_url).set(database=name))
