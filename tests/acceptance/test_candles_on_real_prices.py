@@ -18,10 +18,9 @@ from consumers.history.tables import SCHEMA
 from shared.database.engine import opened
 from shared.database.schema import create_schema
 from shared.events import StockData
-from shared.prices import format_price, from_float
-from shared.times import format_instant
 from tests.event_factories import changed, stock_data
 from tests.forked_processes import stockwire
+from tests.pandas_candles import candles_of_daily_bars, candles_of_quotes
 from tests.web_server import serving, settings_in
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -30,15 +29,9 @@ SYMBOL = "AAPL"
 CHANGES = (date(2019, 3, 8), date(2019, 11, 1))
 DAYS = 5
 QUOTES_PER_DAY = 288
-COLUMNS = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum", "samples": "sum"}
 
 Row = dict[str, Any]
 Ask = Callable[..., list[Row]]
-
-
-@pytest.fixture(scope="module")
-def pandas() -> Any:
-    return pytest.importorskip("pandas", reason="pandas comes with requirements-market.txt")
 
 
 @pytest.fixture(scope="module")
@@ -108,39 +101,18 @@ def _quotes_of(bar: StockData, midnight: datetime) -> Iterator[StockData]:
         yield stock_data("QUOTES", price, midnight + timedelta(minutes=5 * number), "yahoo")
 
 
-def _rows(symbol: str, frame: Any) -> list[Row]:
-    """Return the rows of a resampled frame in the form of candles."""
-    found = []
-    for start, row in frame[frame["samples"] > 0].iterrows():
-        prices = {name: format_price(from_float(float(row[name]))) for name in ("open", "high", "low", "close")}
-        volume = None if row["volume"] is None else int(row["volume"])
-        moment = format_instant(start.to_pydatetime())
-        found.append({"symbol": symbol, "start": moment, **prices, "volume": volume, "samples": int(row["samples"])})
-    return found
-
-
 @pytest.mark.parametrize(("every", "rule"), [("1w", "W-MON"), ("1mo", "MS")])
-def test_weeks_and_months_of_daily_bars(ask: Ask, pandas: Any, bars: list[StockData], every: str, rule: str) -> None:
+def test_weeks_and_months_of_daily_bars(ask: Ask, bars: list[StockData], every: str, rule: str) -> None:
     for symbol in ("AAPL", "BRK.B", "TSLA"):
-        own = [bar for bar in bars if bar.symbol == symbol]
-        columns = {name: [float(getattr(bar, name)) for bar in own] for name in ("open", "high", "low")}
-        index = pandas.DatetimeIndex([bar.as_of for bar in own])
-        frame = pandas.DataFrame({**columns, "close": [float(bar.price) for bar in own]}, index=index)
-        frame["volume"], frame["samples"] = [bar.volume for bar in own], 1
-        expected = _rows(symbol, frame.resample(rule, label="left", closed="left").agg(COLUMNS))
+        expected = candles_of_daily_bars([bar for bar in bars if bar.symbol == symbol], rule)
         assert len(expected) > 11
         assert ask(symbol, every) == expected
 
 
 @pytest.mark.parametrize(("every", "rule"), [("1h", "1h"), ("1d", "D")])
 def test_days_and_hours_in_new_york_across_both_changes_of_the_clock(
-    ask: Ask, pandas: Any, quotes: list[StockData], every: str, rule: str
+    ask: Ask, quotes: list[StockData], every: str, rule: str
 ) -> None:
-    index = pandas.DatetimeIndex([quote.as_of for quote in quotes]).tz_convert(NEW_YORK)
-    prices = pandas.Series([float(quote.price) for quote in quotes], index=index)
-    frame = prices.resample(rule, label="left", closed="left").ohlc()
-    frame["samples"] = prices.resample(rule, label="left", closed="left").count()
-    frame["volume"] = None
-    expected = _rows("QUOTES", frame)
+    expected = candles_of_quotes(quotes, rule, NEW_YORK)
     assert len(expected) == (2 * 24 * DAYS if every == "1h" else 2 * (DAYS + 1))
     assert ask("QUOTES", every, tz="America/New_York") == expected

@@ -16,19 +16,13 @@ from consumers.history.timeframes import Buckets, Timeframe
 from shared.database.reader import Reader
 from shared.errors import InvalidQuery
 from shared.events import StockData
-from shared.prices import format_price, from_float
-from shared.times import format_instant
 from tests.event_factories import changed, stock_data
+from tests.pandas_candles import candles_of_daily_bars, candles_of_quotes
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
 MIDNIGHT = NOON - timedelta(hours=12)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def pandas() -> Any:
-    return pytest.importorskip("pandas", reason="pandas comes with requirements-market.txt")
 
 
 def candles(reader: Reader, every: str, zone: Any = UTC, symbol: str = "AAPL", **options: Any) -> list[dict[str, Any]]:
@@ -56,50 +50,26 @@ def daily_bars(days: int, seed: int = 0) -> list[StockData]:
     return found
 
 
-def rows_of(frame: Any) -> list[dict[str, Any]]:
-    """Return the rows of a resampled frame in the form of candles."""
-    found = []
-    for start, row in frame[frame["samples"] > 0].iterrows():
-        prices = {name: format_price(from_float(float(row[name]))) for name in ("open", "high", "low", "close")}
-        volume = None if row["volume"] is None else int(row["volume"])
-        moment = format_instant(start.to_pydatetime())
-        found.append({"symbol": "AAPL", "start": moment, **prices, "volume": volume, "samples": int(row["samples"])})
-    return found
-
-
 @pytest.mark.parametrize("zone", [UTC, NEW_YORK], ids=str)
 @pytest.mark.parametrize(("every", "rule"), [("1h", "1h"), ("1d", "D"), ("1w", "W-MON"), ("1mo", "MS")])
 @pytest.mark.parametrize("change", ["2024-03-09", "2024-11-02"])
 def test_quotes_across_a_change_of_the_clock_make_the_candles_of_pandas(
-    store: PriceStore, reader: Reader, pandas: Any, zone: Any, every: str, rule: str, change: str
+    store: PriceStore, reader: Reader, zone: Any, every: str, rule: str, change: str
 ) -> None:
     begin = datetime.fromisoformat(change).replace(tzinfo=UTC)
     events = quotes([begin + timedelta(minutes=5 * number) for number in range(3 * 288)])
     store.save(events)
-    index = pandas.DatetimeIndex([event.as_of for event in events]).tz_convert(zone)
-    prices = pandas.Series([float(event.price) for event in events], index=index)
-    options = {"label": "left", "closed": "left"}
-    expected = prices.resample(rule, **options).ohlc()
-    expected["samples"] = prices.resample(rule, **options).count()
-    expected["volume"] = None
-    assert candles(reader, every, zone) == rows_of(expected)
+    assert candles(reader, every, zone) == candles_of_quotes(events, rule, zone)
 
 
 @pytest.mark.parametrize("zone", [UTC, NEW_YORK], ids=str)
 @pytest.mark.parametrize(("every", "rule"), [("1w", "W-MON"), ("1mo", "MS")])
 def test_daily_bars_make_the_weeks_and_months_of_pandas_in_every_zone(
-    store: PriceStore, reader: Reader, pandas: Any, zone: Any, every: str, rule: str
+    store: PriceStore, reader: Reader, zone: Any, every: str, rule: str
 ) -> None:
     events = daily_bars(400)
     store.save(events)
-    # A bar belongs to its trading date, so its date is placed in the zone as it is.
-    index = pandas.DatetimeIndex([event.as_of.replace(tzinfo=None) for event in events]).tz_localize(zone)
-    columns = {name: [float(getattr(event, name)) for event in events] for name in ("open", "high", "low")}
-    frame = pandas.DataFrame({**columns, "close": [float(event.price) for event in events]}, index=index)
-    frame["volume"] = [event.volume for event in events]
-    frame["samples"] = 1
-    kinds = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum", "samples": "sum"}
-    assert candles(reader, every, zone) == rows_of(frame.resample(rule, label="left", closed="left").agg(kinds))
+    assert candles(reader, every, zone) == candles_of_daily_bars(events, rule, zone)
 
 
 def test_a_daily_bar_covers_the_quotes_of_its_date_in_every_zone(store: PriceStore, reader: Reader) -> None:
