@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,9 +24,16 @@ class SseReader:
     """Reads `/v1/events` from the moment it is made. `last_id` is what a browser would send after a break.
 
     Until the server has said from where on it tells events, an event may be an earlier one.
+    `receive_buffer` is the size in bytes of what the system takes from the server while the reader is paused.
     """
 
-    def __init__(self, url: str, last_id: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        last_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        receive_buffer: int | None = None,
+    ) -> None:
         self.received: list[Received] = []
         self.last_id = last_id
         self.retry = 0
@@ -34,8 +41,14 @@ class SseReader:
         self.comments = 0
         self.ended = False
         self._rest = b""
+        self._reads = threading.Lock()
         parts = urlsplit(url)
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
+        self._socket = socket.socket()
+        self._socket.settimeout(30)
+        if receive_buffer is not None:
+            # The window of the connection is agreed on when it is opened.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._socket.connect((parts.hostname, parts.port))
         lines = [f"GET /v1/events HTTP/1.1\r\nHost: {parts.netloc}"]
         lines += [f"Last-Event-ID: {last_id}"] if last_id is not None else []
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -49,6 +62,12 @@ class SseReader:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Read nothing more while the block runs, but what has arrived already."""
+        with self._reads:
+            yield
+
     def ids(self) -> list[str]:
         """Return the ids of the events themselves."""
         return [each.event["id"] for each in self.received]
@@ -60,7 +79,8 @@ class SseReader:
                     self.head += line
                 if b"200" in self.head.split(b"\r\n")[0]:
                     while size := int(stream.readline() or b"0", 16):
-                        self._feed(stream.read(size))
+                        with self._reads:
+                            self._feed(stream.read(size))
                         stream.readline()
         except (OSError, ValueError):
             pass

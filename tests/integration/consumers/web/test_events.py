@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from consumers.history.handler import history
 from consumers.history.store import PriceStore
 from consumers.history.tables import SCHEMA, live_batch
 from consumers.web.live.positions import Position
+from consumers.web.live.ring import Ring
 from shared.database.engine import opened, writing
 from shared.database.schema import create_schema
 from shared.events import StockData
@@ -32,9 +34,12 @@ from shared.signals import Stop
 from shared.times import utc_now
 from tests.event_factories import price_alert, stock_data
 from tests.polling import eventually
+from tests.proxy import proxy
 from tests.queues import consumers_of, publish
 from tests.sse_reader import SseReader
 from tests.web_server import TOKEN, Client, serving, settings_in
+
+START = datetime(2024, 11, 20, tzinfo=UTC)
 
 pytestmark = pytest.mark.usefixtures("rabbitmq")
 
@@ -164,6 +169,34 @@ def test_a_restarted_server_goes_on_where_the_other_ended(site: Site) -> None:
     eventually(lambda: again.ended)
 
 
+def test_losing_rabbitmq_ends_no_stream_and_loses_no_event(site: Site) -> None:
+    with (
+        proxy(site.settings.amqp_url) as between,
+        serving(replace(site.settings, amqp_url=between.address)) as other,
+    ):
+        reader = SseReader(other.url)
+        eventually(lambda: between.accepted)
+        published = site.publish()
+        eventually(lambda: reader.received)
+        accepted = between.accepted
+        between.stuck.set()
+        between.reset()
+        published += site.publish(3)
+        eventually(lambda: len(reader.received) == 4)
+        between.stuck.clear()
+        eventually(lambda: between.accepted > accepted)
+
+        def is_told_by_rabbitmq() -> bool:
+            published.extend(site.publish())
+            eventually(lambda: len(reader.received) == len(published))
+            # The history does not keep it.
+            return "previous_close" in reader.received[-1].event["data"]
+
+        eventually(is_told_by_rabbitmq)
+        assert reader.ids() == [event.id for event in published]
+        assert not reader.ended
+
+
 def test_backfilled_prices_are_no_live_events(site: Site) -> None:
     reader = site.reader()
     old = stock_data("MSFT", "7", utc_now() - timedelta(days=3))
@@ -201,6 +234,29 @@ def test_events_are_in_the_databases_before_they_are_sent(tmp_path: Path) -> Non
             with writing(alerts_engine) as connection:
                 log_events(connection, [alert], utc_now())
             eventually(lambda: reader.ids() == [price.id, alert.id])
+
+
+def test_a_reader_that_does_not_read_delays_no_other_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = settings_in(tmp_path)
+    monkeypatch.setattr("consumers.web.live.feed.Ring", partial(Ring, 1000))
+    # More than this ring and the buffers of a connection hold, so the slow reader has to be fed from the databases.
+    count = 12_000
+    prices = [stock_data(price=str(n + 1), as_of=START + n * timedelta(seconds=1)) for n in range(count)]
+    expected = [price.id for price in prices]
+    with opened(own.history_url.engine_url) as engine:
+        create_schema(engine, SCHEMA)
+        with serving(own) as client:
+            slow, other = SseReader(client.url, receive_buffer=4096), SseReader(client.url)
+            with slow.paused():
+                for first in range(0, count, 1000):
+                    PriceStore(engine).save(prices[first : first + 1000], live=1000)
+                eventually(lambda: len(other.received) == count)
+                assert other.ids() == expected
+                assert len(slow.received) < 1000
+            eventually(lambda: len(slow.received) >= count)
+            assert slow.ids() == expected
 
 
 def test_what_the_log_has_lost_comes_by_the_time_of_observation(tmp_path: Path) -> None:
