@@ -5,25 +5,21 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from consumers.history.queries.rows import NUMBERS
-from shared.cli.escaping import escape_cell
+from consumers.alerts.rules import listing
+from consumers.history.queries import rows as history_rows
+from shared.cli.formats import csv_rows
 
 _CHUNK = 64 * 1024  # characters
-_NUMBERS = frozenset((*NUMBERS, "previous_price", "threshold", "rule_id", "last_price", "fired", "id"))
+_NUMBERS = frozenset((*history_rows.NUMBERS, *listing.NUMBERS, "previous_price", "threshold", "rule_id"))
 
 
 def csv_chunks(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield a header and the rows. Text that a spreadsheet would run as a formula gets a leading quote."""
+    """Yield a header and the rows, as the command line writes them."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
-    texts = [column not in _NUMBERS for column in columns]
-    for row in rows:
-        values = [row[column] for column in columns]
-        writer.writerow(
-            escape_cell(value) if is_text and isinstance(value, str) else value
-            for value, is_text in zip(values, texts, strict=True)
-        )
+    for cells in csv_rows(columns, rows, _NUMBERS):
+        writer.writerow(cells)
         if buffer.tell() >= _CHUNK:
             yield _taken(buffer)
     yield _taken(buffer)

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from shared.cli.escaping import escape, escape_cell, escape_json
@@ -14,7 +14,7 @@ def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Row], numbers
     """Write a header and the rows. `numbers` are columns in which a negative number is not taken for a formula."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(_csv_rows(columns, rows, numbers))
+    writer.writerows(csv_rows(columns, rows, numbers))
 
 
 def write_json(file: TextIO, columns: Sequence[str], rows: Iterable[Row], *, ascii_only: bool = False) -> None:
@@ -42,7 +42,8 @@ def text_cells(columns: Sequence[str], row: Row) -> list[str]:
     return ["" if value is None else escape(str(value)) for value in values]
 
 
-def _csv_rows(columns: Sequence[str], rows: Iterable[Row], numbers: Sequence[str]) -> Iterator[list[Any]]:
+def csv_rows(columns: Sequence[str], rows: Iterable[Row], numbers: Collection[str]) -> Iterator[list[Any]]:
+    """Yield the cells of each row. Text that a spreadsheet would take for a formula gets a leading quote."""
     texts = [place for place, column in enumerate(columns) if column not in numbers]
     for row in rows:
         cells: list[Any] = [row.get(column) for column in columns]
