@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 from consumers.alerts.rules.file_values import Misfit
 from consumers.alerts.rules.files import rule_of_table
 from consumers.alerts.rules.models import Rule
 from consumers.web.problems import invalid_body
 
-Number = StrictStr | StrictInt | StrictFloat
+
+def _check_number(given: object) -> object:
+    """Return what may be a number. Without this, each type of the union below is an error with a pointer of its own."""
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise ValueError("is neither a number nor the text of one")
+    return given
+
+
+Number = Annotated[StrictStr | StrictInt | StrictFloat, BeforeValidator(_check_number)]
 
 
 class _Body(BaseModel):
