@@ -11,16 +11,17 @@ from fastapi import Path, Query, Request
 from consumers.history.queries.comparable import symbols_with_prices
 from consumers.history.queries.series import find_series
 from consumers.web.answers import Answers
-from consumers.web.problems import Problem, parse_parameter
+from consumers.web.problems import Problem, invalid_parameter, parse_parameter
 from consumers.web.services import Services
 from shared.database.reader import Reader
-from shared.settings import Settings
+from shared.settings import Settings, parse_symbols
 from shared.symbols import read_symbol
 from shared.times import parse_moment, utc_now
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
 
+_MOST_SYMBOLS = 1000
 _MOST_NEAREST = 3
 
 
@@ -41,6 +42,9 @@ End = Annotated[str | None, Query(description=f"Last time, exclusive. {_TIME}")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on a page.")]
 Sorting = Annotated[Sort, Query(description="By time: oldest first, or newest first.")]
 PageToken = Annotated[str | None, Query(description="The next_page_token of the page before.")]
+Symbols = Annotated[
+    str | None, Query(description="Comma-separated; without it, all stored symbols.", examples=["AAPL,MSFT"])
+]
 Provider = Annotated[str | None, Query(description="Only prices of this provider.")]
 AdjustmentQuery = Annotated[Adjustment, Query(description="`split` divides prices before a split by its ratio.")]
 
@@ -63,6 +67,14 @@ def services_of(request: Request) -> Services:
 def parse_symbol(text: str) -> str:
     """Return the symbol of a path. Raises Problem."""
     return parse_parameter("symbol", read_symbol, text)
+
+
+def parse_symbol_list(text: str | None) -> tuple[str, ...]:
+    """Return the symbols of a list, or none for all symbols. Raises Problem."""
+    found = parse_parameter("symbols", parse_symbols, text) if text else ()
+    if len(found) > _MOST_SYMBOLS:
+        raise invalid_parameter("symbols", f"names {len(found)} symbols: use at most {_MOST_SYMBOLS}")
+    return found
 
 
 def parse_range(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:

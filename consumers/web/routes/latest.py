@@ -1,34 +1,23 @@
 """GET /v1/latest: the newest price of each symbol."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consumers.history.queries.comparable import symbols_with_prices
 from consumers.history.queries.rows import PRICE_HISTORY_COLUMNS, PriceRow
 from consumers.history.queries.symbols import latest_prices
 from consumers.web.answers import wants_csv
-from consumers.web.parameters import answers_of, unknown_symbol
-from consumers.web.problems import invalid_parameter, parse_parameter
+from consumers.web.parameters import Symbols, answers_of, parse_symbol_list, unknown_symbol
 from shared.database.reader import Reader
-from shared.settings import parse_symbols
-
-MAX_SYMBOLS = 1000
 
 router = APIRouter()
 
 
 @router.get("/v1/latest", summary="The newest price of each symbol")
-async def latest(
-    request: Request,
-    symbols: Annotated[
-        str | None, Query(description="Comma-separated; without it, all stored symbols.", examples=["AAPL,MSFT"])
-    ] = None,
-) -> Response:
-    wanted = parse_parameter("symbols", parse_symbols, symbols) if symbols else ()
-    if len(wanted) > MAX_SYMBOLS:
-        raise invalid_parameter("symbols", f"names {len(wanted)} symbols: use at most {MAX_SYMBOLS}")
+async def latest(request: Request, symbols: Symbols = None) -> Response:
+    wanted = parse_symbol_list(symbols)
 
     def find(reader: Reader) -> list[PriceRow]:
         found = latest_prices(reader, wanted)

@@ -1,8 +1,8 @@
 """GET /v1/previous-closes: what the change of a day counts from."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consumers.history.queries.buckets import MARKET, make_buckets
@@ -10,22 +10,15 @@ from consumers.history.queries.previous_closes import previous_closes
 from consumers.history.queries.symbols import latest_prices
 from consumers.history.timeframes import Timeframe
 from consumers.web.live.feed import LiveFeed
-from consumers.web.parameters import answers_of, settings_of
-from consumers.web.problems import parse_parameter
+from consumers.web.parameters import Symbols, answers_of, parse_symbol_list, settings_of
 from shared.database.reader import Reader
-from shared.settings import parse_symbols
 
 router = APIRouter()
 
 
 @router.get("/v1/previous-closes", summary="The close of each symbol on the trading date before its newest price")
-async def closes(
-    request: Request,
-    symbols: Annotated[
-        str | None, Query(description="Comma-separated; without it, all stored symbols.", examples=["AAPL,MSFT"])
-    ] = None,
-) -> Response:
-    wanted = parse_parameter("symbols", parse_symbols, symbols) if symbols else ()
+async def closes(request: Request, symbols: Symbols = None) -> Response:
+    wanted = parse_symbol_list(symbols)
     market = settings_of(request).market
     live: LiveFeed = request.app.state.live
 

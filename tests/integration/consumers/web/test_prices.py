@@ -173,6 +173,12 @@ def test_an_invalid_parameter_is_named(client: Client, path: str, parameter: str
     assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
 
 
+@pytest.mark.parametrize("path", ["/v1/latest", "/v1/previous-closes"])
+def test_at_most_a_thousand_symbols_are_asked_for_at_once(client: Client, path: str) -> None:
+    answer = client.get(path, params={"symbols": ",".join(f"S{n}" for n in range(1001))})
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "symbols")
+
+
 def test_a_page_token_of_another_question_is_refused(client: Client) -> None:
     token = client.json("/v1/prices/AAPL", limit=1)["next_page_token"]
     for path in ("/v1/prices/AAPL?sort=desc", "/v1/candles/AAPL?sort=asc"):
