@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from consumers.web.health import CircuitHealth, CreditHealth, ProviderHealth
 from infra.health.syncs import StoredSync, last_delivery, rejected_key
@@ -69,7 +70,9 @@ def describe_credits(account: Account, usage: Sequence[Usage], now: datetime) ->
         yield _credit("day", account.per_day, today, midnight_of(now) + DAY)
 
 
-def _credit(period: str, limit: int, usage: Sequence[Usage], resets_at: datetime | None) -> CreditHealth:
+def _credit(
+    period: Literal["minute", "day"], limit: int, usage: Sequence[Usage], resets_at: datetime | None
+) -> CreditHealth:
     used = max(0, sum(amount for _, amount in usage))
     resets = None if resets_at is None else format_instant(resets_at)
-    return CreditHealth("day" if period == "day" else "minute", limit, used, max(0, limit - used), resets)
+    return CreditHealth(period, limit, used, max(0, limit - used), resets)
