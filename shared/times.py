@@ -111,6 +111,11 @@ def is_intraday(interval: str) -> bool:
     return bool(_DURATION.fullmatch(interval)) and parse_duration(interval) < timedelta(days=1)
 
 
+def is_by_date(interval: str | None) -> bool:
+    """Return True if bars of this canonical length are of a day or more. A quote has no length, or an empty one."""
+    return bool(interval) and not is_intraday(interval or "")
+
+
 def parse_moment(text: str, now: datetime) -> datetime:
     """Return the instant of a date or time, or of an age before `now` such as `90m`, `24h` or `7d`.
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from producer.recordings.rows import RecordedPrice
 from shared.splits import Split
-from shared.times import is_intraday
+from shared.times import is_by_date
 
 # A price does not tell a smaller split from an ordinary move, and not after a longer time.
 _SMALLEST_VISIBLE = Fraction(3, 2)
@@ -42,7 +42,7 @@ class SplitCollector:
         return found
 
     def _day_of(self, row: RecordedPrice) -> datetime:
-        if row.interval is not None and not is_intraday(row.interval):
+        if is_by_date(row.interval):
             return row.as_of
         # The end of a bar may be midnight.
         return (row.as_of - (_MICROSECOND if row.interval else timedelta())).astimezone(self._zone)

@@ -14,7 +14,7 @@ from consumers.history.tables import bar, quote, series
 from shared.database.engine import opened_for_reading, reading
 from shared.market_calendar import Session
 from shared.settings import Settings
-from shared.times import EPOCH, from_micros, is_intraday, to_micros
+from shared.times import EPOCH, from_micros, is_by_date, to_micros
 
 _ROWS_PER_FETCH = 10_000
 
@@ -51,7 +51,7 @@ def gaps_by_symbol(
         # One more day at both ends, because a session can begin before its date in UTC. No calendar begins before 1970.
         hours = sessions(max(begin, EPOCH) - DAY, now + DAY) if sessions else None
         if not is_by_day(resolution, hours):
-            stored = [each for each in stored if not _is_daily(each)]
+            stored = [each for each in stored if not is_by_date(each[2])]
         for symbol in firsts:
             times = _read_times(connection, [each for each in stored if each[1] == symbol], since)
             for gap in find_gaps(times, resolution, now, since, hours):
@@ -62,7 +62,7 @@ def daily_only_symbols(engine: Engine, symbols: Sequence[str] = ()) -> list[str]
     """Return the symbols (default: all stored symbols) of which only bars of a day or more are stored."""
     with reading(engine) as connection:
         stored = _find_series(connection, symbols)
-    return sorted({symbol for _, symbol, _ in stored} - {each[1] for each in stored if not _is_daily(each)})
+    return sorted({symbol for _, symbol, _ in stored} - {each[1] for each in stored if not is_by_date(each[2])})
 
 
 def symbols_without_prices(engine: Engine, symbols: Sequence[str]) -> list[str]:
@@ -125,8 +125,3 @@ def _read_series_times(connection: Connection, stored: _SeriesRow, since: dateti
 
 def _table(interval: str) -> Table:
     return bar if interval else quote
-
-
-def _is_daily(stored: _SeriesRow) -> bool:
-    interval = stored[2]
-    return bool(interval) and not is_intraday(interval)

@@ -14,7 +14,7 @@ from consumers.history.timeframes import Buckets
 from shared.database.reader import Reader
 from shared.prices import format_price, from_float, is_real
 from shared.splits import Split
-from shared.times import from_micros, is_intraday, midnight_of, to_micros
+from shared.times import from_micros, is_by_date, midnight_of, to_micros
 
 _QUOTES = "SELECT as_of, price FROM quote WHERE series_id = :series_id"
 _BARS = "SELECT as_of, close FROM bar WHERE series_id = :series_id"
@@ -55,11 +55,7 @@ def _splits_by_symbol(reader: Reader, symbols: Sequence[str]) -> dict[str, list[
 
 
 def _date_of(row: PriceRow, days: Buckets) -> date:
-    return row.as_of.date() if _is_by_date(row.interval) else days.date_of(row.as_of)
-
-
-def _is_by_date(interval: str | None) -> bool:
-    return bool(interval) and not is_intraday(interval or "")
+    return row.as_of.date() if is_by_date(row.interval) else days.date_of(row.as_of)
 
 
 def _comparable_series(reader: Reader, row: PriceRow) -> list[Series]:
@@ -71,7 +67,7 @@ def _comparable_series(reader: Reader, row: PriceRow) -> list[Series]:
 
 
 def _last_before(reader: Reader, series: Series, day: date, days: Buckets) -> _Close | None:
-    is_daily = _is_by_date(series.interval)
+    is_daily = is_by_date(series.interval)
     # The `as_of` of an intraday bar is its end, which may be the begin of the day.
     end = midnight_of(day) if is_daily else days.start_of(day)
     margin = 1 if series.interval and not is_daily else 0

@@ -17,7 +17,7 @@ from shared.database.reader import Reader, check_revision, open_reader
 from shared.database.sqlite.reading import database_exists
 from shared.errors import StorageError
 from shared.settings import Settings
-from shared.times import is_intraday, to_micros
+from shared.times import is_by_date, to_micros
 
 _QUOTES = "SELECT as_of, price, currency, volume, lag FROM quote WHERE series_id = :series_id"
 _BARS = "SELECT as_of, close, currency, volume, lag FROM bar WHERE series_id = :series_id"
@@ -158,5 +158,4 @@ def _read_series(
 
 def _adjust(row: tuple[Any, ...], adjustment: SplitAdjustment) -> tuple[Any, ...]:
     symbol, as_of, price, *details, interval = row
-    is_daily = bool(interval) and not is_intraday(interval)
-    return symbol, as_of, adjustment.adjust(price, as_of, is_daily=is_daily), *details, interval
+    return symbol, as_of, adjustment.adjust(price, as_of, is_daily=is_by_date(interval)), *details, interval
