@@ -1,6 +1,6 @@
 // Times in a time zone. The chart library knows no zones, so it is given times that are shifted by the zone's offset.
 
-/** @type {Map<string, Intl.DateTimeFormat>} */
+/** @type {Map<string, Intl.DateTimeFormat>} - To make a format takes much longer than to use it. */
 const formats = new Map();
 
 /** The time zone of the browser, such as `Europe/Berlin`. */
@@ -16,20 +16,16 @@ export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 export function zoneOffset(zone, instant) {
   if (zone === "UTC") return 0;
   if (zone === BROWSER_ZONE) return -60_000 * new Date(instant).getTimezoneOffset(); // much faster than a format
-  let format = formats.get(zone);
-  if (!format) {
-    format = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    });
-    formats.set(zone, format);
-  }
+  const format = keptFormat("en-US", {
+    timeZone: zone,
+    hourCycle: "h23",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  });
   /** @type {Record<string, number>} */
   const parts = {};
   for (const { type, value } of format.formatToParts(instant)) parts[type] = Number(value);
@@ -65,7 +61,7 @@ export function formatInstant(instant, zone, precision = "seconds") {
   if (precision !== "date") Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   if (precision === "seconds" || precision === "milliseconds") options.second = "2-digit";
   if (precision === "milliseconds") options.fractionalSecondDigits = 3;
-  return new Intl.DateTimeFormat("en-GB", options).format(instant);
+  return keptFormat("en-GB", options).format(instant);
 }
 
 /**
@@ -80,4 +76,16 @@ export function formatRecent(instant, zone, precision) {
   const text = formatInstant(instant, zone, precision);
   const today = `${formatInstant(Date.now(), zone, "date")}, `;
   return text.startsWith(today) ? text.slice(today.length) : text;
+}
+
+/**
+ * @param {string} locale
+ * @param {Intl.DateTimeFormatOptions} options
+ * @returns {Intl.DateTimeFormat}
+ */
+function keptFormat(locale, options) {
+  const key = JSON.stringify([locale, options]);
+  const format = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
+  formats.set(key, format);
+  return format;
 }

@@ -4,6 +4,7 @@ import { Problem, read, symbolPath, withQuery } from "../api.js";
 import { element, setText } from "./dom.js";
 import { failure, notice } from "./notice.js";
 import { formatDelay, formatPrice } from "../format.js";
+import { oncePerFrame } from "../frames.js";
 import { formatInstant, formatRecent } from "../time_zones.js";
 
 const NEWEST = 20;
@@ -25,6 +26,7 @@ export class EventList {
     /** @type {Row[]} */
     this.rows = [];
     this.isNewest = true;
+    this.writeSoon = oncePerFrame(() => this.#write());
     this.heading = element("h2", {}, "Newest events");
     this.back = element(
       "button",
@@ -107,7 +109,7 @@ export class EventList {
   takeLive({ id, time, data }) {
     if (!this.isNewest || this.rows.some((row) => row.id === id)) return;
     this.rows = [{ ...data, id, observed_at: time }, ...this.rows].slice(0, NEWEST);
-    this.#write();
+    this.writeSoon();
   }
 
   /**

@@ -5,6 +5,7 @@ import { DayCourses } from "./day_courses.js";
 import { element, setAttribute } from "./dom.js";
 import { QuoteRow } from "./quote_row.js";
 import { changeInBasisPoints } from "../format.js";
+import { oncePerFrame } from "../frames.js";
 import { unknownQuote } from "../store.js";
 
 // Milliseconds.
@@ -69,7 +70,7 @@ export class QuoteTable {
     setAttribute(this.body, "role", "rowgroup");
     this.observer = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: "100px" });
     this.timers = [
-      setInterval(() => requestAnimationFrame(() => this.#writeVisible()), WRITE_EVERY),
+      setInterval(oncePerFrame(() => this.#writeVisible()), WRITE_EVERY),
       setInterval(() => this.#writeHidden(), WRITE_HIDDEN_EVERY),
       setInterval(() => this.#drawCourses(), DRAW_COURSES_EVERY),
       setInterval(() => this.#sort(), SORT_EVERY),
@@ -109,7 +110,8 @@ export class QuoteTable {
     const rows = new Map();
     for (const symbol of symbols) rows.set(symbol, this.rows.get(symbol) ?? this.#makeRow(symbol));
     this.rows = rows;
-    for (const row of rows.values()) row.write(this.#quote(row), this.#context());
+    const context = this.#context();
+    for (const row of rows.values()) row.write(this.#quote(row), context);
     this.#sort(true);
     this.filter(this.words);
   }
