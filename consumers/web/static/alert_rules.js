@@ -2,8 +2,6 @@
 
 import { read, send, withQuery } from "./api.js";
 
-const PER_PAGE = 200;
-
 /**
  * A rule of `/v1/alert-rules`. Prices and durations are texts, as in files of rules.
  *
@@ -33,13 +31,14 @@ const PER_PAGE = 200;
 /** @typedef {{rules: Rule[], next_page_token: string | null}} RulePage */
 
 /**
- * Read the rules, oldest first.
+ * Read the oldest rules, oldest first.
  *
- * @param {{signal?: AbortSignal, pageToken?: string | null}} [options]
+ * @param {number} limit
+ * @param {AbortSignal} signal
  * @returns {Promise<RulePage>}
  */
-export function readRules({ signal, pageToken = null } = {}) {
-  return read(withQuery("/v1/alert-rules", { limit: PER_PAGE, page_token: pageToken }), { signal });
+export function readRules(limit, signal) {
+  return read(withQuery("/v1/alert-rules", { limit }), { signal });
 }
 
 /**

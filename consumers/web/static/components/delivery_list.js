@@ -10,6 +10,7 @@ import { foreign, oneLine } from "../foreign_text.js";
 import { countOf } from "../format.js";
 
 const PER_PAGE = 10;
+const MOST = 1000; // the API gives no more at once
 /** A delivery that is due for longer waits behind another one. Milliseconds. */
 const LATE = 5000;
 
@@ -38,11 +39,7 @@ export class DeliveryList {
   constructor() {
     this.ending = new AbortController();
     this.choice = "";
-    /** @type {string | null} */
-    this.nextPage = null;
-    this.givenUp = 0;
-    /** @type {Set<string>} - The events that were sent again just now. */
-    this.restarted = new Set();
+    this.wanted = PER_PAGE; // deliveries that are read, if there are so many
     this.body = element("div", {}, notice("loading", "Loading the deliveries…"));
     this.more = element("button", { type: "button", hidden: true, click: () => this.#loadMore() }, "Show older ones");
     this.again = element(
@@ -61,17 +58,17 @@ export class DeliveryList {
     this.ending.abort();
   }
 
-  /** Read the newest deliveries. */
+  /** Read the newest deliveries, as many as are shown. */
   async load() {
     const { signal } = this.ending;
-    const choice = this.choice;
+    const { choice, wanted } = this;
     try {
-      const page = await this.#read(null);
-      if (choice !== this.choice) return;
-      this.#take(page);
+      const path = withQuery("/v1/deliveries", { state: choice || null, limit: wanted });
+      const page = await read(path, { signal });
+      if (choice !== this.choice || wanted !== this.wanted) return;
+      this.#writeButtons(page);
       if (!page.deliveries.length) return this.#showEmpty();
       const { table, body } = makeTable("Deliveries, the newest first", COLUMNS, "deliveries");
-      this.rows = body;
       body.append(...page.deliveries.map((/** @type {Delivery} */ each) => this.#row(each)));
       this.body.replaceChildren(element("div", { class: "table-frame" }, table));
     } catch (error) {
@@ -81,29 +78,16 @@ export class DeliveryList {
     }
   }
 
-  async #loadMore() {
-    try {
-      const page = await this.#read(this.nextPage);
-      this.rows?.append(...page.deliveries.map((/** @type {Delivery} */ each) => this.#row(each)));
-      this.#take(page);
-    } catch (error) {
-      if (!this.ending.signal.aborted) toast(/** @type {Error} */ (error).message, "failed");
-    }
-  }
-
-  /** @param {string | null} pageToken */
-  #read(pageToken) {
-    const query = { state: this.choice || null, limit: PER_PAGE, page_token: pageToken };
-    return read(withQuery("/v1/deliveries", query), { signal: this.ending.signal });
+  #loadMore() {
+    this.wanted = Math.min(MOST, 5 * this.wanted);
+    return this.load();
   }
 
   /** @param {Record<string, any>} page */
-  #take({ next_page_token: next, counts }) {
-    this.nextPage = next;
-    this.more.hidden = !next;
-    this.givenUp = counts.given_up;
-    this.again.hidden = !this.givenUp;
-    setText(this.again, `Send ${countOf(this.givenUp, "alert")} again`);
+  #writeButtons({ next_page_token: next, counts: { given_up: givenUp } }) {
+    this.more.hidden = !next || this.wanted === MOST;
+    this.again.hidden = !givenUp;
+    setText(this.again, `Send ${countOf(givenUp, "alert")} again`);
   }
 
   #showEmpty() {
@@ -118,6 +102,7 @@ export class DeliveryList {
     const radios = Object.entries(CHOICES).map(([value, label]) => {
       const change = () => {
         this.choice = value;
+        this.wanted = PER_PAGE;
         this.load();
       };
       return element(

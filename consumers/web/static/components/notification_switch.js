@@ -16,7 +16,7 @@ const WORDS = {
 };
 
 /**
- * Return the button.
+ * Return the button, and the function that ends its listening.
  *
  * @param {import("../notifications.js").AlertNotifications} notifications
  */
@@ -33,7 +33,6 @@ export function notificationSwitch(notifications) {
     setAttribute(button, "aria-pressed", String(notifications.state === "on"));
     button.disabled = notifications.state === "blocked" || notifications.state === "missing";
   };
-  const stop = notifications.changes.add(() => (button.isConnected ? write() : stop()));
   write();
-  return button;
+  return { button, stop: notifications.changes.add(write) };
 }

@@ -14,12 +14,14 @@ import { panel } from "../components/tables.js";
 import { toast } from "../components/toast.js";
 import { oneLine } from "../foreign_text.js";
 import { countOf } from "../format.js";
+import { oncePerFrame } from "../frames.js";
 
 // Milliseconds.
 /** States and distances change with every price, so the rules are read again now and then. */
 const RELOAD_EVERY = 10_000;
 const AFTER_ALERT = 400;
 const WRITE_PRICES_EVERY = 1000;
+const PER_PAGE = 200; // rules
 
 /** @typedef {import("../alert_rules.js").Rule} Rule */
 /** @typedef {import("../components/rule_table.js").Action} Action */
@@ -53,12 +55,11 @@ class AlertsView {
    * @param {import("../app.js").App} app
    */
   constructor(root, app) {
-    this.app = app;
     this.ending = new AbortController();
     /** @type {Rule[]} */
     this.rules = [];
-    /** @type {string | null} */
-    this.nextPage = null;
+    this.wanted = PER_PAGE; // rules that are read, if there are so many
+    this.hasMore = false;
     this.soon = 0;
     this.summary = element("p", { class: "quiet-text", role: "status" });
     this.filter = element("input", {
@@ -75,12 +76,14 @@ class AlertsView {
     this.held = new HeldSymbols(() => this.#reload());
     this.feed = new AlertFeed();
     this.deliveries = new DeliveryList();
-    root.append(this.#header(), this.held.element, this.#columns(), this.deliveries.element);
+    const { button, stop } = notificationSwitch(app.notifications);
+    root.append(this.#header(button), this.held.element, this.#columns(), this.deliveries.element);
     this.timers = [
       setInterval(() => document.visibilityState === "visible" && this.#reload(), RELOAD_EVERY),
-      setInterval(() => requestAnimationFrame(() => this.table.writePrices()), WRITE_PRICES_EVERY),
+      setInterval(oncePerFrame(() => this.table.writePrices()), WRITE_PRICES_EVERY),
     ];
     this.stopListening = [
+      stop,
       app.live.events.add((kind, event) => kind === "alert" && this.#takeAlert(event)),
       app.live.caughtUp.add(() => this.load()),
       app.live.connections.add(({ state }) => {
@@ -104,7 +107,8 @@ class AlertsView {
     return this.#reload();
   }
 
-  #header() {
+  /** @param {HTMLButtonElement} notifying */
+  #header(notifying) {
     return element(
       "div",
       { class: "view-header" },
@@ -113,7 +117,7 @@ class AlertsView {
         "div",
         { class: "toolbar" },
         this.filter,
-        notificationSwitch(this.app.notifications),
+        notifying,
         element("a", { class: "button primary", href: "#/alerts/new" }, "New rule"),
       ),
     );
@@ -128,33 +132,22 @@ class AlertsView {
     const { signal } = this.ending;
     this.held.load();
     try {
-      const { rules, next_page_token: next } = await readRules({ signal });
-      // More pages than the first stay as they were read.
-      const others = this.nextPage === null ? [] : this.rules.slice(rules.length);
-      this.rules = [...rules, ...others];
-      if (!others.length) this.nextPage = next;
+      const { rules, next_page_token: next } = await readRules(this.wanted, signal);
+      this.rules = rules;
+      this.hasMore = next !== null;
       this.#show();
     } catch (error) {
       if (!signal.aborted) this.#showFailure(error);
     }
   }
 
-  async #loadMore() {
-    try {
-      const { rules, next_page_token: next } = await readRules({
-        signal: this.ending.signal,
-        pageToken: this.nextPage,
-      });
-      this.rules.push(...rules);
-      this.nextPage = next;
-      this.#show();
-    } catch (error) {
-      if (!this.ending.signal.aborted) toast(/** @type {Error} */ (error).message, "failed");
-    }
+  #loadMore() {
+    this.wanted += PER_PAGE;
+    return this.#reload();
   }
 
   #show() {
-    this.more.hidden = !this.nextPage;
+    this.more.hidden = !this.hasMore;
     this.table.setRules(this.rules);
     if (!this.rules.length) {
       const words = "A rule watches prices for you, and tells when something happens: AAPL crossing up 200.";
@@ -176,7 +169,7 @@ class AlertsView {
   #filter() {
     const shown = this.table.filter(this.filter.value);
     const firing = this.rules.filter((rule) => rule.state === "firing").length;
-    const all = `${countOf(this.rules.length, "rule")}${this.nextPage ? " and more" : ""}`;
+    const all = `${countOf(this.rules.length, "rule")}${this.hasMore ? " and more" : ""}`;
     setText(
       this.summary,
       [shown < this.rules.length ? `${shown} of ${all}` : all, firing ? `${firing} firing` : ""].filter(Boolean).join(
