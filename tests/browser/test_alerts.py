@@ -123,6 +123,9 @@ def test_a_rule_is_written_with_help_tried_and_saved(alerts_site: Site, page: Pa
     page.get_by_label("The rule as one line").fill("AAPL outside channel 150 250")
     expect(page.get_by_label("Alert if the price")).to_have_value("outside channel")
     expect(page.get_by_role("textbox", name="High")).to_have_value("250")
+    page.get_by_label("The rule as one line").fill("AAPL above 2e2")
+    expect(page.locator(".place")).to_have_text("AAPL is at 199.00.")
+    page.get_by_label("The rule as one line").fill("AAPL outside channel 150 250")
     page.get_by_role("button", name="Save the changes").click()
     expect(rule(page, HOSTILE)).to_contain_text("AAPL outside channel 150 250")
 
@@ -311,3 +314,24 @@ def test_many_rules_are_filtered_and_nothing_is_wider_than_a_phone(alerts_site: 
     page.get_by_label("Filter rules").fill("rule 2")
     expect(page.get_by_text("11 of 30 rules")).to_be_visible()
     expect(page.locator("tbody[data-rule]:visible")).to_have_count(11)
+
+
+def test_more_rules_are_shown_on_wish_and_stay_up_to_date(alerts_site: Site, page: Page) -> None:
+    # The page reads 200 rules at a time; with a hundredth of that, four rules are two pages.
+    page.route(
+        re.compile(r"/v1/alert-rules\?limit=\d00$"),
+        lambda route: route.continue_(url=route.request.url.removesuffix("00")),
+    )
+    for number in range(4):
+        add(alerts_site, f"rule {number}", f"AAPL crossing {300 + number}")
+    open_with_token(page, alerts_site)
+    expect(page.get_by_text("2 rules and more")).to_be_visible()
+    page.get_by_role("button", name="Show more rules").click()
+    rule(page, "rule 3").get_by_role("button").first.click()
+    rule(page, "rule 3").get_by_role("button", name="Disable").click()
+    expect(rule(page, "rule 3").locator(".tag").first).to_have_text("disabled")
+    rule(page, "rule 2").get_by_role("button").first.click()
+    rule(page, "rule 2").get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(rule(page, "rule 2")).to_have_count(0)
+    expect(page.get_by_text("3 rules", exact=True)).to_be_visible()

@@ -5,7 +5,7 @@ import { read, withQuery } from "./api.js";
 /** @typedef {import("./components/candle_chart.js").Level} Level */
 /** @typedef {import("./components/candle_chart.js").Mark} Mark */
 
-const NUMBER = String.raw`(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)`;
+const NUMBER = String.raw`(\d+(?:\.\d+)?)`;
 const THRESHOLD = new RegExp(String.raw`^(\S+) (above|below|crossing(?: up| down)?) ${NUMBER}$`);
 const CHANNEL = new RegExp(String.raw`^(\S+) (inside|outside|entering|exiting) channel ${NUMBER} ${NUMBER}$`);
 const MOST_RULES = 100;
