@@ -46,13 +46,12 @@ export class AlertNotifications {
     const alert = alertOfEvent(event);
     if (this.state !== "on" || alert.silenced) return;
     this.waiting.push(alert);
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#tell(), TOGETHER);
+    this.timer ||= setTimeout(() => this.#tell(), TOGETHER);
   }
 
   #tell() {
-    const alerts = this.waiting;
-    this.waiting = [];
+    this.timer = 0;
+    const alerts = this.waiting.splice(0);
     if (alerts.length > MOST_AT_ONCE) {
       const names = [...new Set(alerts.map(({ rule }) => oneLine(rule)))].slice(0, 5).join(", ");
       show(`${countOf(alerts.length, "alert")} from Stockwire`, names, "stockwire-alerts");
