@@ -1,6 +1,6 @@
 // The chart with its legend, its words for screen readers, its table, and the states without candles.
 
-import { CandleChart, chartWords, loadChartLibrary } from "./candle_chart.js";
+import { CandleChart, chartWords } from "./candle_chart.js";
 import { element, setText } from "./dom.js";
 import { notice } from "./notice.js";
 import { countOf, formatPrice, formatVolume, groupDigits } from "../format.js";
@@ -21,6 +21,7 @@ export class CandlePanel {
     /** @type {Timeframe | null} */
     this.timeframe = null;
     this.place = -1;
+    this.ageWords = "";
     this.rulesWords = "";
     this.legend = element("p", { class: "legend number", role: "status" });
     this.remark = element("p", { class: "chart-remark quiet-text" });
@@ -81,13 +82,13 @@ export class CandlePanel {
   }
 
   /**
+   * @param {any} library - The loaded library of charts.
    * @param {Candle[]} candles - At least one.
    * @param {string} zone
    * @param {Timeframe} timeframe
    * @param {number} newest - The instant of the newest price.
    */
-  async showCandles(candles, zone, timeframe, newest) {
-    const library = await loadChartLibrary();
+  showCandles(library, candles, zone, timeframe, newest) {
     this.timeframe = timeframe;
     this.place = -1;
     this.element.removeAttribute("aria-busy");
@@ -96,10 +97,10 @@ export class CandlePanel {
     this.chart ??= new CandleChart(library, this.canvas, (candle) => this.#writeLegend(candle), this.onChoose);
     this.chart.setCandles(candles, zone, timeframe.isDate);
     const isOld = Date.now() - newest > OLD_AFTER;
-    setText(
-      this.remark,
-      isOld ? `The newest stored price is of ${formatInstant(newest, zone, "minutes")}; the chart ends there.` : "",
-    );
+    this.ageWords = isOld
+      ? `The newest stored price is of ${formatInstant(newest, zone, "minutes")}; the chart ends there.`
+      : "";
+    setText(this.remark, this.ageWords);
     this.#describe();
   }
 
@@ -128,12 +129,13 @@ export class CandlePanel {
         : "",
       marks.length ? `${countOf(marks.length, "alert")} ${marks.length === 1 ? "is" : "are"} marked.` : "",
     ].join(" ");
+    setText(this.remark, this.ageWords);
     this.#describe();
   }
 
   /** @param {string} words */
   showRulesError(words) {
-    setText(this.remark, `Thresholds and alerts could not be loaded: ${words}`);
+    setText(this.remark, `${this.ageWords} Thresholds and alerts could not be loaded: ${words}`.trim());
   }
 
   #describe() {

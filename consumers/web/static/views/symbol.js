@@ -3,6 +3,7 @@
 
 import { Problem, read, symbolPath, withQuery } from "../api.js";
 import { continueCandle, RANGES, readCandles, readRange, replaceTail } from "../candles.js";
+import { loadChartLibrary } from "../components/candle_chart.js";
 import { CandlePanel } from "../components/candle_panel.js";
 import { ChartControls } from "../components/chart_controls.js";
 import { element } from "../components/dom.js";
@@ -14,6 +15,8 @@ import { readLevels, readMarks } from "../rule_marks.js";
 // Milliseconds.
 const READ_TAIL_EVERY = 5000;
 const READ_RULES_EVERY = 15_000;
+/** Many alerts may come together; the rules are read once for all of them. */
+const AFTER_ALERT = 400;
 
 /** @param {string} symbol */
 export function title(symbol) {
@@ -41,8 +44,7 @@ class SymbolView {
   constructor(root, app, symbol) {
     this.app = app;
     this.symbol = symbol;
-    this.ending = new AbortController();
-    /** @type {AbortController} - Ends the reading of a range when another one is chosen. */
+    /** @type {AbortController} - Ends the reading of a range when another one is chosen, or the view is left. */
     this.loading = new AbortController();
     this.header = new QuoteHeader(app, symbol);
     this.controls = new ChartControls(() => this.load());
@@ -52,6 +54,7 @@ class SymbolView {
     this.timeframe = null;
     this.isTailOld = false;
     this.isFailed = false;
+    this.rulesTimer = 0;
     root.append(
       this.header.element,
       element(
@@ -74,7 +77,7 @@ class SymbolView {
       }),
       app.live.events.add((kind, event) => {
         if (kind === "price" && event.data.symbol === symbol) this.events.takeLive(event);
-        if (kind === "alert" && event.data.symbol === symbol) this.#readRules();
+        if (kind === "alert" && event.data.symbol === symbol) this.#readRulesSoon();
       }),
       app.live.caughtUp.add(() => this.start()),
       app.live.connections.add(({ state }) => {
@@ -90,8 +93,8 @@ class SymbolView {
   }
 
   close() {
-    this.ending.abort();
     this.loading.abort();
+    clearTimeout(this.rulesTimer);
     for (const timer of this.timers) clearInterval(timer);
     for (const stop of this.stopListening) stop();
     this.header.close();
@@ -110,19 +113,32 @@ class SymbolView {
     const { signal } = this.loading;
     this.panel.showLoading();
     try {
-      const newest = await this.#readNewest(signal);
-      const found = await this.#readFirstFilled(newest, signal, isFirst);
+      const [library, { newest, candles, timeframe }] = await Promise.all([
+        loadChartLibrary(),
+        this.#readCandles(signal, isFirst),
+      ]);
       if (signal.aborted) return;
-      this.timeframe = found.timeframe;
+      this.timeframe = timeframe;
       this.isFailed = false;
-      await this.#showCandles(found.candles, newest);
+      this.#showCandles(library, candles, newest);
       await this.#readRules();
     } catch (error) {
-      if (signal.aborted || this.ending.signal.aborted) return;
+      if (signal.aborted) return;
       this.isFailed = true;
       if (error instanceof Problem && error.status === 404) this.panel.showNotice(unknownSymbol(error));
       else this.panel.showNotice(failure("The candles could not be loaded", error, () => this.load()));
     }
+  }
+
+  /**
+   * Read the candles up to the newest price.
+   *
+   * @param {AbortSignal} signal
+   * @param {boolean} isFirst
+   */
+  async #readCandles(signal, isFirst) {
+    const newest = await this.#readNewest(signal);
+    return { newest, ...await this.#readFirstFilled(newest, signal, isFirst) };
   }
 
   /**
@@ -162,13 +178,14 @@ class SymbolView {
   }
 
   /**
+   * @param {any} library
    * @param {import("../candles.js").Candle[]} candles
    * @param {number} newest
    */
-  async #showCandles(candles, newest) {
+  #showCandles(library, candles, newest) {
     const { range, zone } = this.controls.choice;
     if (candles.length && this.timeframe) {
-      await this.panel.showCandles(candles, zone, this.timeframe, newest);
+      this.panel.showCandles(library, candles, zone, this.timeframe, newest);
     } else {
       const words = `The history has no prices of ${this.symbol} short enough for candles of ${range.words}.`;
       this.panel.showNotice(notice("empty", "No candles", `${words} Choose a longer time.`));
@@ -205,6 +222,13 @@ class SymbolView {
     } catch {
       this.isTailOld = true; // read with the next one
     }
+  }
+
+  #readRulesSoon() {
+    this.rulesTimer ||= setTimeout(() => {
+      this.rulesTimer = 0;
+      this.#readRules();
+    }, AFTER_ALERT);
   }
 
   /** Draw the thresholds and the firings of the rules that concern the symbol. */
