@@ -138,8 +138,6 @@ export class LiveEvents {
         // The server says first from where on it tells events: from then on, nothing is missed.
         if (this.connection.state !== "live") this.#connected();
         for (const each of parser.feed(decoder.decode(value, { stream: true }))) this.#take(each);
-        // The server also tells the position before the first event.
-        if (parser.id) this.lastId = parser.id;
         this.lastId = parser.lastId || this.lastId;
       }
     } finally {

@@ -42,6 +42,7 @@ export class DryRunPanel {
     /** @type {CandleChart | null} */
     this.chart = null;
     this.runs = 0;
+    this.draws = 0;
     this.since = element(
       "select",
       { "aria-label": "Time that is tried" },
@@ -144,6 +145,7 @@ export class DryRunPanel {
    */
   async #draw({ symbol, first, last }, found) {
     const { signal } = this.ending;
+    const draw = ++this.draws;
     const length = Math.max(Date.parse(last) - Date.parse(first), 1) + 60_000;
     const range = RANGES.find((each) => each.length >= length) ?? RANGES[RANGES.length - 1];
     try {
@@ -158,7 +160,7 @@ export class DryRunPanel {
           signal,
         }),
       ]);
-      if (!candles.length || signal.aborted || !this.canvas.isConnected) return;
+      if (!candles.length || signal.aborted || draw !== this.draws || !this.canvas.isConnected) return;
       const marks = found.firings
         .filter((/** @type {any} */ firing) => firing.symbol === symbol)
         .map((/** @type {any} */ { as_of: at, state }) => ({ at: Date.parse(at), kind: state, text: "" }));
