@@ -128,7 +128,7 @@ def test_a_killed_consumer_is_named_and_its_prices_come_later(
 ) -> None:
     live_site.consumers["history"].send(9)
     live_site.publish(price("AAPL", "205"))
-    eventually(lambda: "the history consumer is away" in fault_of(live_page))
+    eventually(lambda: "The history consumer is away" in fault_of(live_page))
     snapshots(live_page, "consumer-away")
     live_site.start_consumers("history")
     expect(price_of(live_page, "AAPL")).to_have_text("205.00")
@@ -176,7 +176,7 @@ def test_symbols_are_added_and_removed_with_the_token_that_is_asked_for_once(
     expect(dialog).to_contain_text("The token is wrong")
     dialog.get_by_label("Token").fill(TOKEN)
     dialog.get_by_role("button", name="Use the token").click()
-    expect(live_page.locator('tr[data-symbol="NVDA"]')).to_contain_text("no price yet")
+    expect(live_page.locator('tr[data-symbol="NVDA"]')).to_contain_text("No price yet")
     live_page.get_by_role("button", name="Remove NVDA").click()
     live_page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(live_page.locator('tr[data-symbol="NVDA"]')).to_have_count(0)

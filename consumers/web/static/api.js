@@ -1,6 +1,7 @@
 // Requests to the HTTP API. Errors are `Problem`s whose message is a sentence for people.
 
 import { askForText } from "./components/dialog.js";
+import { sentence } from "./foreign_text.js";
 
 const TOKEN_KEY = "stockwire-token";
 
@@ -115,7 +116,7 @@ async function fetchOrProblem(path, options, token) {
 async function problemOf(response) {
   const document = await response.json().catch(() => ({}));
   const words = document.detail || document.title || `The server answered ${response.status} ${response.statusText}.`;
-  return new Problem(response.status, String(words), document);
+  return new Problem(response.status, sentence(String(words)), document);
 }
 
 function storedToken() {

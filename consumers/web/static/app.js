@@ -1,5 +1,6 @@
 // The page: it starts the live connection, shows its state in the header, and shows the view that the address names.
 
+import { sentence } from "./foreign_text.js";
 import { countOf, formatDuration } from "./format.js";
 import { failure } from "./components/notice.js";
 import { setText } from "./components/dom.js";
@@ -51,7 +52,6 @@ function start() {
   app.health.listen(showBrokenPart);
   addEventListener("hashchange", () => showView(true));
   connectionButton().addEventListener("click", () => app.live.tryNow());
-  setInterval(() => showConnection(app.live.connection), 1000);
   app.live.start();
   app.health.start();
   showView(false);
@@ -128,7 +128,7 @@ function showBrokenPart(health) {
   const line = /** @type {HTMLElement} */ (document.getElementById("broken-part"));
   const fault = (health?.problems ?? []).find((/** @type {any} */ each) => each.severity === "fault");
   line.hidden = !fault;
-  setText(line, fault ? fault.text : "");
+  setText(line, fault ? sentence(fault.text) : "");
 }
 
 /**

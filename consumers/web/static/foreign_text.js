@@ -39,12 +39,15 @@ export function foreign(text, className = "") {
 }
 
 /**
- * Return the text with a capital at its begin, unless it begins with the name of a thing such as `stockwire.history`.
+ * Return a text that stands by itself: on one line, with a capital at its begin unless it begins with the name of a
+ * thing, such as `stockwire.history` or `yahoo:`.
  *
  * @param {string} text
+ * @returns {string}
  */
 export function sentence(text) {
-  return /^[a-z]+[ ,:]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  const line = oneLine(text);
+  return /^[a-z]+[ ,]/.test(line) ? line.charAt(0).toUpperCase() + line.slice(1) : line;
 }
 
 /** @param {string} character */

@@ -1,6 +1,7 @@
 // The rules of a symbol as the chart shows them: thresholds as levels, firings as marks.
 
 import { read, withQuery } from "./api.js";
+import { oneLine } from "./foreign_text.js";
 
 /** @typedef {import("./components/candle_chart.js").Level} Level */
 /** @typedef {import("./components/candle_chart.js").Mark} Mark */
@@ -38,7 +39,9 @@ export async function readLevels(symbol, signal) {
     const found = thresholdsOf(rule.when);
     if (!found || (found.symbol !== symbol && found.symbol !== "*")) continue;
     const isQuiet = ["disabled", "expired", "silenced", "held"].includes(rule.state);
-    for (const price of found.prices) levels.push({ price, title: `${rule.name} (${found.condition})`, isQuiet });
+    for (const price of found.prices) {
+      levels.push({ price, title: `${oneLine(rule.name)} (${found.condition})`, isQuiet });
+    }
   }
   return levels;
 }
@@ -58,7 +61,7 @@ export async function readMarks(symbol, since, signal) {
     .filter((/** @type {any} */ alert) => alert.symbol === symbol)
     .map((/** @type {any} */ alert) => ({
       at: Date.parse(alert.as_of),
-      text: alert.rule_name,
+      text: oneLine(alert.rule_name),
       kind: alert.state === "resolved" ? "resolved" : "firing",
     }));
 }

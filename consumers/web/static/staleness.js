@@ -5,6 +5,8 @@
 /** @typedef {{kind: "closed" | "stale", words: string}} Staleness */
 
 const UNIT_SECONDS = /** @type {Record<string, number>} */ ({ s: 1, m: 60, h: 3600, d: 86_400 });
+/** The words without a reason. */
+export const NO_REASON = "no newer price has come";
 /** A sync may take this long before its prices count as late. Milliseconds. */
 const GRACE = 30_000;
 
@@ -23,7 +25,7 @@ export function staleness(quote, health, isConnected, now) {
   if (health?.market?.is_open === false) return { kind: "closed", words: closedWords(health.market) };
   if (!isOverdue(quote, health, now)) return null;
   if (!isConnected) return { kind: "stale", words: "this page is not connected" };
-  return { kind: "stale", words: health ? blame(health) : "no newer price has come" };
+  return { kind: "stale", words: health ? blame(health) : NO_REASON };
 }
 
 /**
@@ -92,5 +94,5 @@ function blame(health) {
     if (provider.circuit?.state === "open") return provider.circuit.reason;
     if (provider.last_error) return provider.last_error;
   }
-  return health.last_sync?.text || "no newer price has come";
+  return health.last_sync?.text || NO_REASON;
 }

@@ -3,6 +3,7 @@
 import { Problem, read, symbolPath, withQuery } from "../api.js";
 import { element, setText } from "./dom.js";
 import { failure, notice } from "./notice.js";
+import { foreign } from "../foreign_text.js";
 import { formatDelay, formatPrice } from "../format.js";
 import { oncePerFrame } from "../frames.js";
 import { formatInstant, formatRecent } from "../time_zones.js";
@@ -167,7 +168,7 @@ function eventRow(row, zone) {
       " ",
       element("span", { class: "quiet-text" }, row.currency ?? ""),
     ),
-    element("td", {}, row.provider),
+    element("td", {}, foreign(row.provider)),
     element("td", { class: "number" }, row.interval ? "–" : formatDelay(observed - asOf)),
     element("td", {}, formatRecent(observed, zone, "milliseconds")),
     element("td", { class: "mono" }, row.id),

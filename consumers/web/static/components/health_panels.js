@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { moment } from "./moment.js";
 import { makeRow, makeTable, panel } from "./tables.js";
-import { foreign, oneLine } from "../foreign_text.js";
+import { foreign, oneLine, sentence } from "../foreign_text.js";
 import { countOf, formatBytes, groupDigits } from "../format.js";
 
 /** @typedef {import("../health.js").Health} Health */
@@ -25,9 +25,9 @@ export function syncPanel(health) {
     ...fact("Last sync", last ? lastSync(last) : "There was none yet."),
     ...fact("Next sync", nextSync(health)),
     ...fact("Schedule", element("code", {}, health.schedule)),
-    ...(market ? fact("Market", foreign(market.text)) : []),
-    ...fact("Worker", state(worker.alive), " ", foreign(worker.text)),
-    ...fact("Beat", state(beat.alive), " ", foreign(beat.text)),
+    ...(market ? fact("Market", foreign(sentence(market.text))) : []),
+    ...fact("Worker", state(worker.alive), " ", foreign(sentence(worker.text))),
+    ...fact("Beat", state(beat.alive), " ", foreign(sentence(beat.text))),
   );
   const failures = last?.failures.length ? failureList(last.failures) : null;
   return panel("health-syncs", "Syncs", [element("div", { class: "panel-body" }, facts, failures)]);
@@ -50,7 +50,7 @@ export function providerPanel(providers) {
         moment(delivery, "none lately"),
         credits.length ? credits.map(creditMeter) : element("span", { class: "quiet-text" }, "no limit"),
         circuit ? circuitTag(circuit) : element("span", { class: "quiet-text" }, "none"),
-        error ? foreign(error) : element("span", { class: "quiet-text" }, "nothing"),
+        error ? foreign(sentence(error)) : element("span", { class: "quiet-text" }, "nothing"),
       ]),
     );
   }
@@ -74,7 +74,7 @@ export function queuePanel({ queues, broker }, look) {
       makeRow(columns, [foreign(queue), count(waiting), count(consumers, true), deadCell(queue, dead, look)]),
     );
   }
-  const about = broker.available ? `${broker.product} ${broker.version} at ${broker.address}` : broker.error;
+  const about = broker.available ? `${broker.product} ${broker.version} at ${broker.address}` : sentence(broker.error);
   return panel("health-queues", "Queues", [
     element("p", { class: "panel-note" }, state(broker.available), " ", foreign(about)),
     queues.length ? element("div", { class: "table-frame" }, table) : null,
@@ -126,7 +126,10 @@ export function databasePanel(databases) {
   for (const { name, url, bytes, error } of databases) {
     const size = error ? element("span", { class: "tag", "data-kind": "bad" }, "unreadable") : formatBytes(bytes);
     body.append(
-      makeRow(columns, [name, size, [element("code", { class: "url" }, foreign(url)), error ? foreign(error) : null]]),
+      makeRow(columns, [name, size, [
+        element("code", { class: "url" }, foreign(url)),
+        error ? foreign(sentence(error)) : null,
+      ]]),
     );
   }
   return panel("health-databases", "Databases", [element("div", { class: "table-frame" }, table)]);

@@ -1,6 +1,7 @@
 // The newest price of one symbol in large type, with its change, provider and age, and why it is stale.
 
 import { element, setAttribute, setText } from "./dom.js";
+import { oneLine } from "../foreign_text.js";
 import { changeInBasisPoints, formatChange, formatDuration, formatPrice, formatVolume } from "../format.js";
 import { staleness } from "../staleness.js";
 import { isSimulated } from "../store.js";
@@ -61,7 +62,7 @@ export class QuoteHeader {
       quote.volume === null ? "" : `volume ${formatVolume(quote.volume)}`,
       found?.words ?? "",
     ];
-    setText(this.details, words.filter(Boolean).join(" · "));
+    setText(this.details, oneLine(words.filter(Boolean).join(" · ")));
     setAttribute(this.element, "data-staleness", found?.kind ?? null);
   }
 

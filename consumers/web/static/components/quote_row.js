@@ -2,9 +2,11 @@
 
 import { element, setAttribute, setText } from "./dom.js";
 import { Sparkline } from "./sparkline.js";
+import { sentence } from "../foreign_text.js";
 import { changeInBasisPoints, formatChange, formatDuration, formatPrice, formatVolume } from "../format.js";
-import { staleness } from "../staleness.js";
+import { NO_REASON, staleness } from "../staleness.js";
 import { isSimulated } from "../store.js";
+import { BROWSER_ZONE, formatRecent } from "../time_zones.js";
 
 const FLASH_FOR = 500; // milliseconds
 
@@ -81,7 +83,7 @@ export class QuoteRow {
       ? { kind: "stale", words: noPriceWords(quote, health, now) }
       : staleness(quote, health, isConnected, now);
     setAttribute(this.element, "data-staleness", found?.kind ?? null);
-    setText(this.state, found ? stateWords(quote, found.words) : quote.delayed ? "delayed" : "");
+    setText(this.state, found ? sentence(stateWords(quote, found.words)) : quote.delayed ? "delayed" : "");
   }
 
   /**
@@ -138,20 +140,7 @@ function cell(kind) {
  * @param {string} words
  */
 function stateWords(quote, words) {
-  const since = quote.asOf === null ? "" : `since ${whenWords(quote.asOf)}: `;
-  return since + words;
-}
-
-/**
- * Return an instant as a time of day, with the date unless it is today's.
- *
- * @param {number} instant
- */
-function whenWords(instant) {
-  const at = new Date(instant);
-  const time = at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  if (at.toDateString() === new Date().toDateString()) return time;
-  return `${at.toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" })}, ${time}`;
+  return quote.asOf === null ? words : `since ${formatRecent(quote.asOf, BROWSER_ZONE, "minutes")}: ${words}`;
 }
 
 /**
@@ -161,5 +150,5 @@ function whenWords(instant) {
  */
 function noPriceWords(quote, health, now) {
   const found = staleness({ ...quote, observedAt: 0 }, health, true, now);
-  return found && found.words !== "no newer price has come" ? `no price yet: ${found.words}` : "no price yet";
+  return found && found.words !== NO_REASON ? `no price yet: ${found.words}` : "no price yet";
 }
