@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, expect, sync_playwright
 
 from shared.messaging.address import BrokerAddress
 from shared.settings import ROOT
@@ -76,9 +76,15 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A page that must not break a rule of its Content-Security-Policy, nor throw an error."""
+    """A page that must not break a rule of its Content-Security-Policy, throw an error, nor run other people's text."""
     opened = context.new_page()
     errors: list[str] = []
+
+    def note_dialog(dialog: Dialog) -> None:
+        errors.append(f"a script has opened a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    opened.on("dialog", note_dialog)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("console", lambda message: errors.append(message.text) if _is_violation(message.text) else None)
     yield opened

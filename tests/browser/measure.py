@@ -4,19 +4,17 @@
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from shared.messaging.messages import price_message
 from shared.messaging.publisher import Publisher
-from tests.browser.conftest import find_chromium, launch
-from tests.browser.site import Site, daily_bars, price, site
+from tests.browser.site import Site, daily_bars, price
+from tests.browser.standalone import browser_and_site
 from tests.polling import eventually
-from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
 
 SYMBOLS = [f"S{number:03}" for number in range(500)]
 YEARS = 5
@@ -45,17 +43,9 @@ FIVE_YEARS = """() => new Promise(resolve => {
 
 
 def main() -> None:
-    chromium = find_chromium()
-    if chromium is None:
-        raise SystemExit("no Chromium is installed: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        node = shared_rabbitmq(Path(folder), os.getpid())
-        try:
-            with virtual_host(node) as address, site(Path(folder) / "site", address, ",".join(SYMBOLS)) as running:
-                fill(running)
-                measure(launch(playwright, chromium), running)
-        finally:
-            end_shared_rabbitmq(Path(folder))
+    with browser_and_site(",".join(SYMBOLS)) as (browser, running):
+        fill(running)
+        measure(browser, running)
 
 
 def fill(running: Site) -> None:

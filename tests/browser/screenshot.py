@@ -1,17 +1,13 @@
 """Make the pictures of the page in docs/images from simulated prices: .venv/bin/python -m tests.browser.screenshot"""
 
-import os
-import tempfile
 from decimal import Decimal
-from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from shared.settings import ROOT
-from tests.browser.conftest import find_chromium, launch
-from tests.browser.site import Site, site
-from tests.shared_rabbitmq import end_shared_rabbitmq, shared_rabbitmq, virtual_host
+from tests.browser.site import Site
+from tests.browser.standalone import browser_and_site
 
 IMAGES = ROOT / "docs" / "images"
 SYMBOLS = "AAPL,MSFT,GOOG,AMZN,META,NVDA,TSLA,BRK.B,JPM,KO"
@@ -21,20 +17,9 @@ SIZE = {"width": 1280, "height": 800}
 
 
 def main() -> None:
-    chromium = find_chromium()
-    if chromium is None:
-        raise SystemExit("no Chromium is installed: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        node = shared_rabbitmq(Path(folder), os.getpid())
-        try:
-            with (
-                virtual_host(node) as address,
-                site(Path(folder) / "site", address, SYMBOLS, STOCKWIRE_SCHEDULE="2s") as running,
-            ):
-                fill(running)
-                take_pictures(launch(playwright, chromium), running)
-        finally:
-            end_shared_rabbitmq(Path(folder))
+    with browser_and_site(SYMBOLS, STOCKWIRE_SCHEDULE="2s") as (browser, running):
+        fill(running)
+        take_pictures(browser, running)
 
 
 def fill(running: Site) -> None:

