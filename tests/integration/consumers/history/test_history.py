@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,24 +24,6 @@ from shared.events import StockData
 from shared.prices import format_price
 from shared.settings import Settings
 from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
-
-
-@pytest.fixture
-def reader(history_url: URL, engine: Engine) -> Iterator[Reader]:
-    with open_reader(DatabaseUrl(history_url.render_as_string(hide_password=False))) as reader:
-        yield reader
-
-
-@pytest.fixture
-def engine(history_url: URL) -> Iterator[Engine]:
-    engine = open_engine(history_url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def store(engine: Engine) -> PriceStore:
-    return PriceStore(engine)
 
 
 def history_at(url: URL) -> Settings:

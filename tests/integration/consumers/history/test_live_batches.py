@@ -1,12 +1,10 @@
 """The log of live prices, on real SQLite and PostgreSQL: numbers, pages, gaps, and what comes after it was pruned."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.engine import URL
 
 from consumers.history.live_batches import KEPT, pack_keys, prune, unpack_keys
 from consumers.history.queries.live_events import (
@@ -15,33 +13,15 @@ from consumers.history.queries.live_events import (
     read_live_events,
     read_older_events,
 )
-from consumers.history.queries.prices import history_reader
 from consumers.history.store import PriceStore
-from consumers.history.tables import SCHEMA, live_batch
-from shared.database.engine import opened, reading, writing
+from consumers.history.tables import live_batch
+from shared.database.engine import reading, writing
 from shared.database.reader import Reader
-from shared.database.schema import create_schema
-from shared.database.url import DatabaseUrl
 from shared.events import StockData
-from shared.settings import Settings
 from shared.times import to_micros
 from tests.event_factories import AS_OF, NOW, stock_data
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def engine(database_url: URL) -> Iterator[Engine]:
-    with opened(database_url) as engine:
-        create_schema(engine, SCHEMA)
-        yield engine
-
-
-@pytest.fixture
-def reader(engine: Engine) -> Iterator[Reader]:
-    url = DatabaseUrl(engine.url.render_as_string(hide_password=False))
-    with history_reader(Settings(history_url=url)) as found:
-        yield found
 
 
 def at(place: int, symbol: str = "AAPL") -> StockData:

@@ -1,6 +1,5 @@
 """Removal of old prices on real SQLite and PostgreSQL: by `stockwire prune`, and by STOCKWIRE_RETENTION."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,12 +26,6 @@ from tests.event_factories import AS_OF, changed, price_series, stock_data
 from tests.forked_processes import stockwire
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def engine(history_url: URL) -> Iterator[Engine]:
-    with opened(history_url) as engine:
-        yield engine
 
 
 def settings_of(engine: Engine, age: timedelta | None = None) -> Settings:

@@ -1,16 +1,13 @@
 """Queries for gaps on real SQLite and PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import Engine
-from sqlalchemy.engine import URL
 
 from consumers.history.gap_detection import DAY, Gap
 from consumers.history.queries.gaps import daily_only_symbols, gaps_by_symbol, is_stored, symbols_without_prices
 from consumers.history.store import PriceStore
-from shared.database.engine import opened
 from shared.market_calendar import Session
 from shared.times import EPOCH
 from tests.event_factories import stock_data
@@ -18,12 +15,6 @@ from tests.event_factories import stock_data
 FIVE = timedelta(minutes=5)
 NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
 MIDNIGHT = NOON - timedelta(hours=12)
-
-
-@pytest.fixture
-def engine(history_url: URL) -> Iterator[Engine]:
-    with opened(history_url) as engine:
-        yield engine
 
 
 def store(

@@ -18,9 +18,7 @@ from consumers.history.queries.stats import ONE_DAY, read_stats
 from consumers.history.store import PriceStore
 from consumers.history.timeframes import Buckets
 from infra.cli import cli
-from shared.database.engine import opened
-from shared.database.reader import Reader, open_reader
-from shared.database.url import DatabaseUrl
+from shared.database.reader import Reader
 from shared.errors import StorageError
 from shared.events import StockData
 from tests.event_factories import changed, stock_data
@@ -31,16 +29,10 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 
 @pytest.fixture
-def store(history_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceStore]:
+def store(store: PriceStore, history_url: URL, monkeypatch: pytest.MonkeyPatch) -> PriceStore:
+    """The store of the history that the setting names."""
     monkeypatch.setenv("STOCKWIRE_HISTORY_URL", history_url.render_as_string(hide_password=False))
-    with opened(history_url) as engine:
-        yield PriceStore(engine)
-
-
-@pytest.fixture
-def reader(history_url: URL, store: PriceStore) -> Iterator[Reader]:
-    with open_reader(DatabaseUrl(history_url.render_as_string(hide_password=False))) as reader:
-        yield reader
+    return store
 
 
 def stats(reader: Reader, symbol: str = "AAPL", zone: Any = UTC, **options: Any) -> dict[str, Any]:
