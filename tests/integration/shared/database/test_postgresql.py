@@ -58,7 +58,8 @@ def test_a_connection_of_the_pool_that_was_ended_meanwhile_costs_no_try(engine: 
     store = PriceStore(engine)
     store.save(price_series(["1"]))
     with connect(engine.url) as other:
-        others = "pid <> pg_backend_pid() AND state = 'idle'"
+        # The server is shared with other tests, each in a database of its own process.
+        others = "pid <> pg_backend_pid() AND state = 'idle' AND datname = current_database()"
         other.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     store.save(price_series(["1", "2"]))
     assert prices_of(engine.url) == ["1", "2"]
