@@ -37,6 +37,7 @@ def make_services(settings: Settings) -> Services:
         watch=lambda symbol: change(symbol, WatchListEditor.add),
         unwatch=lambda symbol: change(symbol, WatchListEditor.remove),
         past_prices=past_prices,
+        require_broker=probe.require,
         health=HealthReporter(settings, probe, market).report,
         dry_run=BoundedDryRuns(settings).run,
         count_dead=dead_letters.count,

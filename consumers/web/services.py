@@ -25,8 +25,9 @@ class Services:
 
     `watched` returns the watch list. `watch` adds a symbol, and `unwatch` removes one; both return False if nothing was
     to do, and raise SettingsError for a change that is refused. `past_prices` yields stored prices for the windows of a
-    new rule. `health` finds out how all parts are, within 2 s even if RabbitMQ is away. `dry_run` tries a rule on the
-    stored prices since a time, within bounds of prices and time.
+    new rule. `require_broker` raises BrokerError unless RabbitMQ answers within 2 s. `health` finds out how all parts
+    are, within 2 s even if RabbitMQ is away. `dry_run` tries a rule on the stored prices since a time, within bounds of
+    prices and time.
 
     `count_dead`, `read_dead`, `requeue_dead` and `drop_dead` are about dead letters; they raise SettingsError for a
     queue that does not exist, and BrokerError. `close` ends the connections of all functions.
@@ -36,6 +37,7 @@ class Services:
     watch: Callable[[str], bool]
     unwatch: Callable[[str], bool]
     past_prices: PastPrices
+    require_broker: Callable[[], None]
     health: Callable[[], Health]
     dry_run: Callable[[Rule, datetime], DryRun]
     count_dead: Callable[[], list[DeadQueue]]

@@ -3,8 +3,7 @@
 from fastapi import APIRouter, Request
 
 from consumers.alerts.databases import open_stored_alerts
-from consumers.web.parameters import answers_of, settings_of
-from shared.messaging.amqp.connection import connect
+from consumers.web.parameters import answers_of, services_of, settings_of
 
 router = APIRouter()
 
@@ -16,7 +15,6 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", summary="Both databases can be read, and RabbitMQ answers")
 def readyz(request: Request) -> dict[str, str]:
-    settings = settings_of(request)
-    with answers_of(request).history.reading(), open_stored_alerts(settings.alerts_url):
-        connect(settings.amqp_url, "web").close_gracefully()
+    with answers_of(request).history.reading(), open_stored_alerts(settings_of(request).alerts_url):
+        services_of(request).require_broker()
         return {"status": "ready"}

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from consumers.history.tables import SCHEMA
 from infra.web import make_services
+from shared.database.engine import opened
+from shared.database.schema import create_schema
 from shared.messaging.address import BrokerAddress
 from shared.messaging.dead_letters import dead_letter
 from shared.settings import Settings
@@ -23,7 +26,10 @@ HOSTILE = "<script>alert(1)</script>\u202e"
 
 @pytest.fixture
 def settings(broker: BrokerAddress, tmp_path: Path) -> Settings:
-    return settings_in(tmp_path, amqp_url=broker)
+    found = settings_in(tmp_path, amqp_url=broker)
+    with opened(found.history_url.engine_url) as engine:
+        create_schema(engine, SCHEMA)
+    return found
 
 
 @pytest.fixture
@@ -64,6 +70,15 @@ def test_the_health_has_every_part(client: Client, settings: Settings) -> None:
     assert found["worker"] == {"alive": False, "text": found["worker"]["text"]}
 
 
+def test_the_server_is_ready_while_its_databases_and_rabbitmq_answer(client: Client, settings: Settings) -> None:
+    # Who watches the process may be elsewhere, and has no token.
+    answer = client.get("/readyz", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+    assert settings.history_url.sqlite_file
+    settings.history_url.sqlite_file.unlink()
+    assert client.get("/readyz").status_code == 503
+
+
 def test_a_broker_that_is_away_is_told_within_two_seconds(settings: Settings) -> None:
     away = replace(settings, amqp_url=replace(settings.amqp_url, port=1))
     with serving(away, make_services(away)) as client:
@@ -75,6 +90,7 @@ def test_a_broker_that_is_away_is_told_within_two_seconds(settings: Settings) ->
         answer = client.get("/v1/dead")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
         assert answer.json()["detail"].startswith("RabbitMQ does not answer at")
+        assert client.get("/readyz").status_code == 503
 
 
 def test_a_broker_that_never_says_a_word_is_told_too(settings: Settings) -> None:
@@ -87,6 +103,9 @@ def test_a_broker_that_never_says_a_word_is_told_too(settings: Settings) -> None
             assert time.monotonic() - started < 5
             assert found["problems"][0]["text"].startswith("RabbitMQ has not answered within 1.5 s")
             assert client.get("/v1/dead/history").status_code == 503
+            started = time.monotonic()
+            assert client.get("/readyz").status_code == 503
+            assert time.monotonic() - started < 5
 
 
 def test_dead_letters_are_listed_and_shown_as_they_are(client: Client, settings: Settings) -> None:
