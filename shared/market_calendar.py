@@ -70,6 +70,8 @@ class MarketCalendar:
     def day_start(self, day: date) -> datetime:
         """Return the instant, in UTC, at which a trading date begins: midnight, or the open of a session before it."""
         midnight = datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
+        if not self._first <= day <= self._last:
+            return midnight
         opens = [each.open for each in self.sessions(midnight, midnight + timedelta(days=1)) if each.date == day]
         return min([midnight, *opens])
 

@@ -28,6 +28,10 @@ def at(text: str) -> datetime:
 
 
 class TestSessions:
+    def test_a_date_outside_the_calendar_begins_at_midnight(self) -> None:
+        for day in (date(1850, 1, 2), date(2300, 7, 1), date.max):
+            assert market("24/7").day_start(day) == datetime(day.year, day.month, day.day, tzinfo=UTC)
+
     def test_the_week_of_thanksgiving_has_a_holiday_and_a_half_day(self) -> None:
         sessions = market("XNYS").sessions(at("2024-11-25"), at("2024-12-01"))
         assert [(each.date.day, each.open.hour, each.close.hour) for each in sessions] == [
