@@ -98,9 +98,9 @@ def try_symbol(
         return None
     trial = Trial(symbol, providers)
     # The thresholds of a rule are in shares of today.
-    adjustment = read_adjustments(reader, [symbol], load_settings().market).get(symbol)
+    splits = read_adjustments(reader, [symbol], load_settings().market, until=utc_now().date())
     first = _before(since, warm_up(rules))
-    rows = read_prices(reader, symbol, first, limit=most, providers=providers, adjustment=adjustment)
+    rows = read_prices(reader, symbol, first, limit=most, providers=providers, adjustment=splits.get(symbol))
     try_rules(trial, rules, map(_event, bounded(rows)), since, points=points)
     return trial if trial.count else None
 

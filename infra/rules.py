@@ -10,6 +10,7 @@ from consumers.history.queries.splits import read_adjustments
 from infra.dry_run import dry_run
 from infra.rule_trials import describe_year
 from shared.settings import load_settings
+from shared.times import utc_now
 
 
 def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
@@ -18,7 +19,7 @@ def past_prices(symbol: str, since: datetime) -> Iterator[PastPrice]:
     if not history_exists(settings):
         return
     with history_reader(settings) as reader:
-        adjustment = read_adjustments(reader, [symbol], settings.market).get(symbol)
+        adjustment = read_adjustments(reader, [symbol], settings.market, until=utc_now().date()).get(symbol)
         for row in read_prices(reader, symbol, since, adjustment=adjustment):
             yield PastPrice(row.as_of, row.price, row.currency, row.provider)
 

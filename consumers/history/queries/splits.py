@@ -32,9 +32,15 @@ def read_splits(reader: Reader, symbols: Sequence[str] = ()) -> list[StoredSplit
     ]
 
 
-def read_adjustments(reader: Reader, symbols: Sequence[str], market: str | None) -> dict[str, SplitAdjustment]:
-    """Return the adjustment of each symbol that had a split, by the market's trading dates if there is a market."""
-    splits = [stored.split for stored in read_splits(reader, symbols)]
+def read_adjustments(
+    reader: Reader, symbols: Sequence[str], market: str | None, *, until: date | None = None
+) -> dict[str, SplitAdjustment]:
+    """Return the adjustment of each symbol with a split, by the market's trading dates if there is a market.
+
+    With `until`, prices are in shares of that date: a split that is announced for a later one does not count.
+    """
+    known = [stored.split for stored in read_splits(reader, symbols)]
+    splits = known if until is None else [split for split in known if split.day <= until]
     if not splits or not market:
         day_start = midnight_of
     else:

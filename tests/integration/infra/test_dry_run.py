@@ -159,6 +159,8 @@ def test_a_held_rule_is_told(databases: Path, run: Run) -> None:
 def test_a_split_that_the_history_knows_holds_no_rule(databases: Path, run: Run) -> None:
     store(databases, daily("400 420 100 99"))
     run("splits", "add", "AAPL", (START + 2 * DAY).strftime("%Y-%m-%d"), "4:1")
+    # A split that is only announced has not changed the shares of today.
+    run("splits", "add", "AAPL", (utc_now() + 30 * DAY).strftime("%Y-%m-%d"), "2:1")
     output = run("rules", "dry-run", "AAPL above 102", "--format", "csv", *SINCE)
     assert firings(output) == [("AAPL", "105", "firing")]
     # Windows begin with prices in shares of today too.
