@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 from typer.testing import CliRunner
 
@@ -14,9 +15,7 @@ from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.commands import build_rules
 from consumers.alerts.seeding import PastPrice
-from consumers.alerts.tables import SCHEMA
-from shared.database.engine import open_engine
-from shared.database.schema import create_schema
+from shared.database.engine import opened
 from shared.messaging.address import BrokerAddress
 from tests.alerts_environment import AlertsEnvironment, alerts_environment
 from tests.event_factories import AS_OF, NOW, price_series
@@ -29,6 +28,13 @@ Prices = Callable[..., None]
 def environment(broker: BrokerAddress, tmp_path: Path) -> Iterator[AlertsEnvironment]:
     with alerts_environment(broker, tmp_path) as environment:
         yield environment
+
+
+@pytest.fixture
+def engine(alerts_url: URL) -> Iterator[Engine]:
+    """An empty alerts database, on SQLite and PostgreSQL."""
+    with opened(alerts_url) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -71,11 +77,9 @@ def prices(url: str) -> Prices:
     """Return a function that lets the consumer evaluate prices of a symbol, one second apart."""
 
     def take(*texts: str, symbol: str = "AAPL", start: int = 0, **fields: object) -> None:
-        engine = open_engine(make_url(url))
-        create_schema(engine, SCHEMA)
-        handle = AlertHandler(engine, lambda messages: len(list(messages)), clock=lambda: NOW)
-        handle(price_series(texts, symbol, AS_OF + timedelta(seconds=start), **fields))
-        engine.dispose()
+        with opened(make_url(url)) as engine:
+            handle = AlertHandler(engine, lambda messages: len(list(messages)), clock=lambda: NOW)
+            handle(price_series(texts, symbol, AS_OF + timedelta(seconds=start), **fields))
 
     return take
 

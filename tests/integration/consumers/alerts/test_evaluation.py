@@ -1,14 +1,13 @@
 """The index in the database fires the same rules as a check of every rule on every event."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rule_run import Firing, RuleRun
@@ -18,19 +17,12 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, remove_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import metric_usage, rule_levels, window_prices
-from shared.database.engine import open_engine, reading, writing
+from shared.database.engine import reading, writing
 from shared.events import StockData
 from tests.event_factories import AS_OF, NOW, changed, price_series, stock_data
 
 SYMBOLS = ("AAPL", "BRK.B", "MSFT")
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
-    yield engine
-    engine.dispose()
 
 
 def handler(engine: Engine) -> AlertHandler:

@@ -2,14 +2,14 @@
 
 import random
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, delete
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 
 from consumers.alerts import batch as batch_module
 from consumers.alerts.handler import REFUSED_INTERVAL, AlertHandler, describe_event
@@ -56,13 +56,6 @@ class FakeBroker:
 @pytest.fixture
 def fake_broker() -> FakeBroker:
     return FakeBroker()
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

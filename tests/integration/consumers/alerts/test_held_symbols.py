@@ -1,29 +1,19 @@
 """The list of symbols whose rules wait, on real SQLite and PostgreSQL."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
 from sqlalchemy import Engine
-from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.held_symbols import read_held_symbols
 from consumers.alerts.rules.changes import disable_rule, rescale
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
-from shared.database.engine import open_engine, reading
+from shared.database.engine import reading
 from tests.event_factories import AS_OF, NOW, stock_data
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
-    yield engine
-    engine.dispose()
 
 
 def test_a_held_symbol_has_its_jump_and_its_rules_until_it_is_released(engine: Engine) -> None:

@@ -1,18 +1,17 @@
 """Splits that the history knows, applied to rules without asking, on real SQLite and PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.known_splits import replace_known_splits
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, list_rules
 from consumers.alerts.store import load_feeds, load_pending_splits, read_alerts
-from shared.database.engine import opened, reading
+from shared.database.engine import reading
 from shared.events import StockData
 from shared.splits import Split
 from tests.event_factories import changed, stock_data
@@ -22,12 +21,6 @@ SPLIT = Split("TSLA", date(2020, 8, 31), 5, 1)
 # tell from a crash.
 CLOSES = [(26, "2153.17"), (27, "2238.75"), (28, "2213.4"), (31, "498.32"), (32, "475.05")]
 NOW = datetime(2020, 9, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    with opened(alerts_url) as engine:
-        yield engine
 
 
 def closes(first: int = 0, last: int = len(CLOSES), symbol: str = "TSLA") -> list[StockData]:

@@ -1,14 +1,13 @@
 """Alerts and held rules, with what is owed to targets in the same transaction."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine, insert, select
-from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.changes import rescale
@@ -17,7 +16,7 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule, silence_rule
 from consumers.alerts.store import read_alerts
 from consumers.alerts.tables import deliveries, pending_events, targets
-from shared.database.engine import open_engine, reading, writing
+from shared.database.engine import reading, writing
 from shared.errors import BrokerUnavailable
 from shared.events import RulesHeld
 from shared.messaging.messages import Message
@@ -39,13 +38,12 @@ class FakeBroker:
 
 
 @pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
+def engine(engine: Engine) -> Engine:
+    """An alerts database with two targets."""
     with writing(engine) as connection:
         rows = [{"name": name, "url": f"http://{name}", "ttl": 60, "created_at": NOW} for name in ("chat", "hook")]
         connection.execute(insert(targets), rows)
-    yield engine
-    engine.dispose()
+    return engine
 
 
 @pytest.fixture

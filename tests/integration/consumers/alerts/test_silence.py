@@ -1,13 +1,12 @@
 """Rules on missing data, with a clock that the test sets."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.engine import URL
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.options import Frequency, Options
@@ -15,7 +14,6 @@ from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.silence import silent_seconds
 from consumers.alerts.store import read_alerts
-from shared.database.engine import open_engine
 from shared.market_calendar import Session
 from shared.messaging.messages import Message
 from tests.event_factories import AS_OF, NOW, price_series
@@ -29,13 +27,6 @@ class FakeClock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The alerts database on real SQLite and PostgreSQL: schema, rules, alerts and the readable view."""
 
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -33,13 +32,6 @@ from shared.events import PriceAlert, StockData
 from tests.event_factories import AS_OF, NOW, changed, price_alert, price_series, stock_data
 
 RULE = parse_terms("AAPL crossing up 200")
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
-    yield engine
-    engine.dispose()
 
 
 def save(engine: Engine, *alerts: PriceAlert, event: StockData | None = None) -> list[PriceAlert]:

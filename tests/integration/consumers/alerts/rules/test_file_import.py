@@ -1,11 +1,10 @@
 """Imports of files of rules into real SQLite and PostgreSQL: all of a file, or nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, func, select
-from sqlalchemy.engine import URL
 
 from consumers.alerts.rules import file_import
 from consumers.alerts.rules.file_import import apply_import, plan_import
@@ -13,16 +12,9 @@ from consumers.alerts.rules.models import Rule
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import list_rules
 from consumers.alerts.tables import metric_usage, rule_levels, rules
-from shared.database.engine import open_engine, reading
+from shared.database.engine import reading
 from shared.errors import SettingsError
 from tests.event_factories import NOW
-
-
-@pytest.fixture
-def engine(alerts_url: URL) -> Iterator[Engine]:
-    engine = open_engine(alerts_url)
-    yield engine
-    engine.dispose()
 
 
 def rule(number: int, terms: str) -> Rule:
