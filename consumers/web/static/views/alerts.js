@@ -22,6 +22,7 @@ const RELOAD_EVERY = 10_000;
 const AFTER_ALERT = 400;
 const WRITE_PRICES_EVERY = 1000;
 const PER_PAGE = 200; // rules
+const MOST = 10_000; // rules; the API gives no more at once
 
 /** @typedef {import("../alert_rules.js").Rule} Rule */
 /** @typedef {import("../components/rule_table.js").Action} Action */
@@ -147,7 +148,7 @@ class AlertsView {
   }
 
   #show() {
-    this.more.hidden = !this.hasMore;
+    this.more.hidden = !this.hasMore || this.wanted >= MOST;
     this.table.setRules(this.rules);
     if (!this.rules.length) {
       const words = "A rule watches prices for you, and tells when something happens: AAPL crossing up 200.";
