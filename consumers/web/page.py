@@ -9,5 +9,4 @@ STATIC = Path(__file__).with_name("static")
 
 def serve_page(app: FastAPI) -> None:
     """Serve the files, without a fallback: an unknown path is an error, not the page."""
-    if STATIC.is_dir():
-        app.frontend("/", directory=STATIC, fallback=None, check_dir=True)
+    app.frontend("/", directory=STATIC, fallback=None, check_dir=True)

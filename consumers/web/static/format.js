@@ -136,7 +136,7 @@ function twoUnits(seconds, large, largeUnit, small, smallUnit) {
 }
 
 /** @param {string} price */
-function digitsAfterPoint(price) {
+export function digitsAfterPoint(price) {
   const point = price.indexOf(".");
   return point < 0 ? 0 : price.length - point - 1;
 }

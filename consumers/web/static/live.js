@@ -8,7 +8,7 @@ import { Listeners } from "./listeners.js";
 import { EventStreamParser } from "./sse.js";
 
 /** @typedef {"connecting" | "live" | "reconnecting" | "offline"} ConnectionState */
-/** @typedef {{state: ConnectionState, since: number, nextTry: number | null, words: string}} Connection */
+/** @typedef {{state: ConnectionState, since: number}} Connection */
 /** @typedef {{from: number, until: number, prices: number, alerts: number}} Missed */
 /** @typedef {Record<string, any>} CloudEvent - The envelope of an event, as docs/events.md describes it. */
 
@@ -26,7 +26,7 @@ export class LiveEvents {
   constructor(path) {
     this.path = path;
     /** @type {Connection} */
-    this.connection = { state: "connecting", since: Date.now(), nextTry: null, words: "" };
+    this.connection = { state: "connecting", since: Date.now() };
     /** @type {Listeners<[connection: Connection]>} */
     this.connections = new Listeners();
     /** @type {Listeners<[kind: string, event: CloudEvent]>} - The kinds are `price` and `alert`. */
@@ -61,12 +61,12 @@ export class LiveEvents {
 
   async #keepConnected() {
     for (;;) {
-      const words = await this.#connectOnce();
+      await this.#connectOnce();
       this.lostAt ??= Date.now();
       this.missed = null;
       const wait = this.#nextWait();
       const state = navigator.onLine ? "reconnecting" : "offline";
-      this.#tell({ state, since: this.lostAt, nextTry: Date.now() + wait, words });
+      this.#tell({ state, since: this.lostAt });
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, wait);
         this.wake = () => {
@@ -85,23 +85,17 @@ export class LiveEvents {
     return longest * (0.5 + Math.random() / 2);
   }
 
-  /** Read events until the connection ends, and return why it ended. */
+  /** Read events until the connection ends. */
   async #connectOnce() {
     this.attempt = new AbortController();
     const { signal } = this.attempt;
     try {
       const headers = { Accept: "text/event-stream", ...(this.lastId && { "Last-Event-ID": this.lastId }) };
       const response = await request(this.path, { headers, signal, cache: "no-store" });
-      if (!response.body) return "The server sent no events.";
-      await this.#readAll(response.body, this.attempt);
-      return "The server ended the connection.";
+      if (response.body) await this.#readAll(response.body, this.attempt);
     } catch (error) {
-      if (error instanceof Problem) {
-        // The server does not know the id any more: begin with what is new.
-        if (error.status === 422) this.lastId = "";
-        return error.message;
-      }
-      return "The connection was lost.";
+      // The server does not know the id any more: begin with what is new.
+      if (error instanceof Problem && error.status === 422) this.lastId = "";
     } finally {
       this.attempt.abort();
     }
@@ -114,7 +108,7 @@ export class LiveEvents {
       this.#awaitQuiet();
     }
     this.lostAt = null;
-    this.#tell({ state: "live", since: Date.now(), nextTry: null, words: "" });
+    this.#tell({ state: "live", since: Date.now() });
   }
 
   /**

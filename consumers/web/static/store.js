@@ -14,7 +14,6 @@ import { Listeners } from "./listeners.js";
  * @property {string | null} provider
  * @property {number | null} volume - Of the day so far; null if it is not known.
  * @property {string | null} previousClose
- * @property {string | null} marketState
  * @property {boolean} delayed
  * @property {string | null} interval - The length of a bar; null for a quote.
  */
@@ -47,22 +46,7 @@ export class QuoteStore {
    * @param {Record<string, any>} row
    */
   takeRow(row) {
-    this.#take(
-      {
-        symbol: row.symbol,
-        price: row.price ?? null,
-        currency: row.currency ?? null,
-        asOf: instant(row.as_of),
-        observedAt: instant(row.observed_at),
-        provider: row.provider ?? null,
-        volume: row.volume ?? null,
-        previousClose: row.previous_close ?? null,
-        marketState: row.market_state ?? null,
-        delayed: row.delayed ?? false,
-        interval: row.interval ?? null,
-      },
-      false,
-    );
+    this.#take(quoteOf(row), false);
   }
 
   /**
@@ -71,22 +55,7 @@ export class QuoteStore {
    * @param {Record<string, any>} event
    */
   takeEvent({ time, data }) {
-    this.#take(
-      {
-        symbol: data.symbol,
-        price: data.price,
-        currency: data.currency ?? null,
-        asOf: instant(data.as_of),
-        observedAt: instant(time),
-        provider: data.provider,
-        volume: data.volume ?? null,
-        previousClose: data.previous_close ?? null,
-        marketState: data.market_state ?? null,
-        delayed: data.delayed ?? false,
-        interval: data.interval ?? null,
-      },
-      true,
-    );
+    this.#take(quoteOf({ ...data, observed_at: time }), true);
   }
 
   /**
@@ -114,18 +83,25 @@ export class QuoteStore {
  * @returns {Quote}
  */
 export function unknownQuote(symbol) {
+  return quoteOf({ symbol });
+}
+
+/**
+ * @param {Record<string, any>} row - Of the API; what it leaves out is not known.
+ * @returns {Quote}
+ */
+function quoteOf(row) {
   return {
-    symbol,
-    price: null,
-    currency: null,
-    asOf: null,
-    observedAt: null,
-    provider: null,
-    volume: null,
-    previousClose: null,
-    marketState: null,
-    delayed: false,
-    interval: null,
+    symbol: row.symbol,
+    price: row.price ?? null,
+    currency: row.currency ?? null,
+    asOf: instant(row.as_of),
+    observedAt: instant(row.observed_at),
+    provider: row.provider ?? null,
+    volume: row.volume ?? null,
+    previousClose: row.previous_close ?? null,
+    delayed: row.delayed ?? false,
+    interval: row.interval ?? null,
   };
 }
 

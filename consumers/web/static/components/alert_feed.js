@@ -3,6 +3,7 @@
 import { element, setAttribute } from "./dom.js";
 import { moment } from "./moment.js";
 import { failure, notice } from "./notice.js";
+import { symbolLink } from "./symbol_link.js";
 import { panel } from "./tables.js";
 import { read, withQuery } from "../api.js";
 import { foreign } from "../foreign_text.js";
@@ -50,11 +51,7 @@ export class AlertFeed {
     const { signal } = this.ending;
     try {
       const { alerts } = await read(withQuery("/v1/alerts", { limit: MOST, sort: "desc" }), { signal });
-      const found = alerts.map(alertOfRow).sort((
-        /** @type {Alert} */ one,
-        /** @type {Alert} */ other,
-      ) => (one.at < other.at ? -1 : 1));
-      for (const alert of found) this.add(alert);
+      for (const row of alerts.reverse()) this.add(alertOfRow(row));
       this.#writeState();
     } catch (error) {
       if (!signal.aborted) {
@@ -171,7 +168,7 @@ function feedItem({ state, rule, symbol, price, message, at, silenced }) {
     element(
       "p",
       { class: "feed-words" },
-      element("a", { href: `#/symbol/${encodeURIComponent(symbol)}` }, foreign(symbol)),
+      symbolLink(symbol),
       price === null || message.includes(price) ? null : ` ${formatPrice(price)}`,
       message ? " · " : null,
       message ? foreign(message) : null,

@@ -3,7 +3,7 @@
 // The horizontal axis counts candles, so closed hours take no space.
 
 import { isMostlyFlat } from "../candles.js";
-import { countOf, groupDigits } from "../format.js";
+import { countOf, digitsAfterPoint, groupDigits } from "../format.js";
 import { chartTime, formatInstant } from "../time_zones.js";
 
 /** @typedef {import("../candles.js").Candle} Candle */
@@ -108,7 +108,7 @@ export class CandleChart {
     this.isDate = isDate;
     this.precision = isDate ? "date" : candles.some(({ at }) => at % 60_000) ? "seconds" : "minutes";
     this.chart.applyOptions(this.#chartOptions());
-    this.#take(candles);
+    this.replaceCandles(candles);
     this.chart.timeScale().fitContent();
   }
 
@@ -118,7 +118,21 @@ export class CandleChart {
    * @param {Candle[]} candles
    */
   replaceCandles(candles) {
-    this.#take(candles);
+    this.candles = [...candles];
+    this.times = [];
+    for (const candle of candles) this.times.push(this.#timeAfter(this.times[this.times.length - 1], candle));
+    this.byTime = new Map(this.candles.map((candle, place) => [this.times[place], candle]));
+    const precision = Math.max(2, ...this.candles.map((candle) => digitsAfterPoint(candle.close)));
+    this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    this.series.setData(this.candles.map((candle, place) => drawn(candle, this.times[place])));
+    this.isLine = isMostlyFlat(this.candles);
+    const points = this.isLine ? this.candles : [];
+    this.line.setData(points.map((candle, place) => ({ time: this.times[place], value: Number(candle.close) })));
+    const hasVolumes = this.candles.some((candle) => candle.volume !== null);
+    this.chart.timeScale().applyOptions({ rightOffset: 2 + Math.round(ROOM * this.candles.length) });
+    this.chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.08, bottom: hasVolumes ? 0.24 : 0.06 } });
+    this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
+    this.setMarks(this.marks);
   }
 
   /**
@@ -226,25 +240,6 @@ export class CandleChart {
     return { ...found, priceRange };
   }
 
-  /** @param {Candle[]} candles */
-  #take(candles) {
-    this.candles = [...candles];
-    this.times = [];
-    for (const candle of candles) this.times.push(this.#timeAfter(this.times[this.times.length - 1], candle));
-    this.byTime = new Map(this.candles.map((candle, place) => [this.times[place], candle]));
-    const precision = Math.max(2, ...this.candles.map((candle) => digitsAfterPoint(candle.close)));
-    this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
-    this.series.setData(this.candles.map((candle, place) => drawn(candle, this.times[place])));
-    this.isLine = isMostlyFlat(this.candles);
-    const points = this.isLine ? this.candles : [];
-    this.line.setData(points.map((candle, place) => ({ time: this.times[place], value: Number(candle.close) })));
-    const hasVolumes = this.candles.some((candle) => candle.volume !== null);
-    this.chart.timeScale().applyOptions({ rightOffset: 2 + Math.round(ROOM * this.candles.length) });
-    this.chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.08, bottom: hasVolumes ? 0.24 : 0.06 } });
-    this.volumes.setData(this.candles.map((candle, place) => this.#volume(candle, this.times[place])));
-    this.setMarks(this.marks);
-  }
-
   /**
    * Return the chart's time of a candle. When the clock is put back, an hour comes twice, but the chart's times must rise.
    *
@@ -314,7 +309,6 @@ export class CandleChart {
       },
       localization: {
         timeFormatter: (/** @type {number} */ time) => formatInstant(time * 1000, "UTC", this.precision),
-        priceFormatter: undefined,
       },
       handleScroll: { vertTouchDrag: false },
     };
@@ -333,11 +327,6 @@ function drawn(candle, time) {
     low: Number(candle.low),
     close: Number(candle.close),
   };
-}
-
-/** @param {string} price */
-function digitsAfterPoint(price) {
-  return (price.split(".")[1] ?? "").length;
 }
 
 /**

@@ -21,7 +21,7 @@ const SHARES = /** @type {Part} */ ({ name: "shares", label: "Shares", example: 
 const SILENCE = /** @type {Part} */ ({ name: "silence", label: "For", example: "30m", kind: "duration" });
 
 /** @type {Record<string, Choice>} */
-export const CHOICES = {
+const CHOICES = {
   above: { group: "Price", label: "is above", words: "above {price}", parts: [PRICE] },
   below: { group: "Price", label: "is below", words: "below {price}", parts: [PRICE] },
   "crossing up": { group: "Price", label: "crosses up through", words: "crossing up {price}", parts: [PRICE] },
@@ -72,7 +72,7 @@ export const CHOICES = {
  * @param {string} words - The line of a rule without its symbol.
  * @returns {{choice: string, values: Record<string, string>} | null}
  */
-export function readCondition(words) {
+function readCondition(words) {
   const text = words.trim().replace(/\s+/g, " ");
   for (const [choice, { words: form, parts }] of Object.entries(CHOICES)) {
     const pattern = new RegExp(`^${form.replace(/\{\w+\}/g, "(\\S+)")}$`, "i");
@@ -88,7 +88,7 @@ export function readCondition(words) {
  * @param {string} choice
  * @param {Record<string, string>} values
  */
-export function writeCondition(choice, values) {
+function writeCondition(choice, values) {
   return CHOICES[choice].words.replace(/\{(\w+)\}/g, (_, name) => values[name]?.trim().replace(/\s+/g, "") || "…");
 }
 

@@ -10,7 +10,7 @@ const DAY = 24 * 3_600_000;
 const AT_ONCE = 4;
 
 /** @typedef {import("../store.js").Quote} Quote */
-/** @typedef {{at: number, value: number}} Point */
+/** @typedef {{at: number, price: string}} Point */
 
 export class DayCourses {
   constructor() {
@@ -53,7 +53,7 @@ export class DayCourses {
   take(quote) {
     if (quote.price === null || quote.asOf === null) return;
     const points = this.points.get(quote.symbol) ?? [];
-    addPoint(points, { at: quote.asOf, value: Number(quote.price) }, this.steps.get(quote.symbol) ?? SHORT_STEP);
+    addPoint(points, { at: quote.asOf, price: quote.price }, this.steps.get(quote.symbol) ?? SHORT_STEP);
     this.points.set(quote.symbol, points);
     this.changed.add(quote.symbol);
   }
@@ -103,7 +103,7 @@ export class DayCourses {
   async #readPoints(symbol, start, timeframe) {
     const path = withQuery(`/v1/candles/${symbolPath(symbol)}`, { timeframe, start: new Date(start).toISOString() });
     const { candles } = await read(path, { signal: this.ending.signal });
-    return candles.map((/** @type {any} */ candle) => ({ at: Date.parse(candle.start), value: Number(candle.close) }));
+    return candles.map((/** @type {any} */ candle) => ({ at: Date.parse(candle.start), price: candle.close }));
   }
 }
 
@@ -119,7 +119,7 @@ function addPoint(points, point, step) {
   const last = points[points.length - 1];
   if (last && last.at > start) return;
   if (last && last.at === start) points.pop();
-  points.push({ at: start, value: point.value });
+  points.push({ at: start, price: point.price });
   const day = Math.floor(start / DAY) * DAY;
   while (points[0].at < day) points.shift();
 }

@@ -5,11 +5,11 @@ import { element } from "./dom.js";
 /**
  * Ask for a text, and return it, or null if the dialog is closed.
  *
- * @param {{title: string, words: string, label: string, confirm: string, type?: string, autocomplete?: string}} question
+ * @param {{title: string, words: string, label: string, confirm: string, type?: string}} question
  * @returns {Promise<string | null>}
  */
-export function askForText({ title, words, label, confirm, type = "text", autocomplete = "off" }) {
-  const input = element("input", { type, autocomplete, required: true, spellcheck: "false" });
+export function askForText({ title, words, label, confirm, type = "text" }) {
+  const input = element("input", { type, autocomplete: "off", required: true, spellcheck: "false" });
   const content = [element("p", {}, words), element("label", { class: "field" }, element("span", {}, label), input)];
   return open(title, content, confirm, () => input.value.trim());
 }

@@ -2,6 +2,7 @@
 
 import { element, setAttribute, setText } from "./dom.js";
 import { Sparkline } from "./sparkline.js";
+import { symbolLink } from "./symbol_link.js";
 import { sentence } from "../foreign_text.js";
 import { changeInBasisPoints, formatChange, formatDuration, formatPrice, formatVolume } from "../format.js";
 import { NO_REASON, staleness } from "../staleness.js";
@@ -30,11 +31,16 @@ export class QuoteRow {
     this.state = cell("state");
     this.currency = element("span", { class: "currency" });
     this.provider = element("span", { class: "tag", hidden: true });
-    const link = element("a", { href: `#/symbol/${encodeURIComponent(symbol)}` }, symbol);
     this.element = element(
       "tr",
       { role: "row", "data-symbol": symbol },
-      element("th", { class: "symbol", role: "rowheader", scope: "row" }, link, this.currency, this.provider),
+      element(
+        "th",
+        { class: "symbol", role: "rowheader", scope: "row" },
+        symbolLink(symbol),
+        this.currency,
+        this.provider,
+      ),
       this.price,
       this.change,
       element("td", { class: "course", role: "cell" }, this.sparkline.element),
@@ -89,14 +95,14 @@ export class QuoteRow {
   /**
    * Draw the course of the day.
    *
-   * @param {{at: number, value: number}[]} points
+   * @param {import("./day_courses.js").Point[]} points
    * @param {Quote} quote
    */
   drawCourse(points, quote) {
-    const values = points.map((point) => point.value);
-    const label = values.length < 2
+    const prices = points.map(({ price }) => price).sort((one, other) => Number(one) - Number(other));
+    const label = prices.length < 2
       ? "No course yet"
-      : `Day: lowest ${Math.min(...values)}, highest ${Math.max(...values)}`;
+      : `Day: lowest ${formatPrice(prices[0])}, highest ${formatPrice(prices[prices.length - 1])}`;
     this.sparkline.draw(points, quote.previousClose === null ? null : Number(quote.previousClose), label);
   }
 

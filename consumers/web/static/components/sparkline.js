@@ -28,7 +28,7 @@ export class Sparkline {
   /**
    * Draw the values from left to right, and the previous close as a level if it is known.
    *
-   * @param {{at: number, value: number}[]} points - Oldest first; `at` is in milliseconds since 1970.
+   * @param {import("./day_courses.js").Point[]} points - Oldest first; `at` is in milliseconds since 1970.
    * @param {number | null} previousClose
    * @param {string} label
    */
@@ -39,7 +39,7 @@ export class Sparkline {
       setAttribute(this.base, "visibility", "hidden");
       return;
     }
-    const values = points.map((point) => point.value);
+    const values = points.map((point) => Number(point.price));
     const levels = previousClose === null ? values : [...values, previousClose];
     const lowest = Math.min(...levels);
     const range = Math.max(...levels) - lowest || 1;
@@ -50,7 +50,7 @@ export class Sparkline {
     setAttribute(
       this.line,
       "points",
-      points.map((each) => `${x(each.at).toFixed(1)},${y(each.value).toFixed(1)}`).join(" "),
+      points.map((each, place) => `${x(each.at).toFixed(1)},${y(values[place]).toFixed(1)}`).join(" "),
     );
     const rises = values[values.length - 1] >= (previousClose ?? values[0]);
     setAttribute(this.element, "data-direction", rises ? "up" : "down");

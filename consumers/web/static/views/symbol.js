@@ -1,7 +1,7 @@
 // One symbol: its newest price, candles with the thresholds and firings of its rules, the newest events, and for any
 // candle the prices it is made of.
 
-import { Problem, read, symbolPath, withQuery } from "../api.js";
+import { Problem, read, withQuery } from "../api.js";
 import { continueCandle, RANGES, readCandles, readRange, replaceTail } from "../candles.js";
 import { loadChartLibrary } from "../components/candle_chart.js";
 import { CandlePanel } from "../components/candle_panel.js";
@@ -10,6 +10,7 @@ import { element } from "../components/dom.js";
 import { EventList } from "../components/event_list.js";
 import { failure, notice } from "../components/notice.js";
 import { QuoteHeader } from "../components/quote_header.js";
+import { symbolLink } from "../components/symbol_link.js";
 import { readLevels, readMarks } from "../rule_marks.js";
 
 // Milliseconds.
@@ -268,16 +269,8 @@ function unknownSymbol(problem) {
   const shown = notice("empty", "No prices yet", words.replace("?.", "?"));
   const near = problem.details.nearest ?? [];
   if (near.length) {
-    const links = near.map((/** @type {string} */ each) => element("a", { href: symbolAddress(each) }, each));
+    const links = near.map(symbolLink);
     shown.append(element("p", { class: "near-symbols" }, ...links));
   }
   return shown;
-}
-
-/**
- * @param {string} symbol
- * @returns {string} The address of the view of a symbol.
- */
-export function symbolAddress(symbol) {
-  return `#/symbol/${symbolPath(symbol)}`;
 }
