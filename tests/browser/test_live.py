@@ -79,6 +79,17 @@ def test_a_new_price_appears_and_lights_up(live_page: Page, live_site: Site) -> 
     live_page.wait_for_function("() => window.flashes.includes('up') && window.flashes.at(-1) === undefined")
 
 
+def test_nothing_lights_up_if_the_system_wants_less_motion(live_page: Page) -> None:
+    flash = """cell => {
+        cell.dataset.flash = 'up';
+        return getComputedStyle(cell).backgroundColor;
+    }"""
+    cell = price_of(live_page, "AAPL")
+    assert cell.evaluate(flash) != "rgba(0, 0, 0, 0)"
+    live_page.emulate_media(reduced_motion="reduce")
+    assert cell.evaluate(flash) == "rgba(0, 0, 0, 0)"
+
+
 def test_the_change_counts_from_the_close_that_the_provider_told_also_after_a_reload(
     live_page: Page, live_site: Site
 ) -> None:
