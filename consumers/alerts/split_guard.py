@@ -7,19 +7,14 @@ A split that is known is due at the first price after the split, and holds nothi
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 
-from shared.splits import Split, combined_factor
+from shared.splits import Split, combined_factor, must_show, shows
 from shared.times import midnight_of
 
 OVERNIGHT = timedelta(hours=4)
 # From one day to the next a price changes by more than the split. 0.5 % would miss AAPL's of 2020.
 TOLERANCE = Decimal("0.035")
 RATIOS = tuple(map(Decimal, (2, 3, 4, 5, 10, 20, 100)))
-# A price does not tell a smaller split from an ordinary move.
-_SMALLEST_VISIBLE = Fraction(3, 2)
-# After such a time without a price, the market may have moved as much as a split moves a price.
-_LONG = timedelta(days=7)
 # A trading date begins up to so long before midnight UTC, and the day before may end so long after it.
 _ZONES = timedelta(hours=14)
 # At the 15 digits that a number in an event may have.
@@ -51,8 +46,8 @@ def due_splits(
     if not near:
         return ()
     factor, passed = combined_factor(near), now[0] - before[0]
-    if max(factor, 1 / factor) >= _SMALLEST_VISIBLE and passed <= _LONG:
-        return near if passed > OVERNIGHT and _is_nearer_after(factor, before[1], now[1]) else ()
+    if must_show(factor, passed):
+        return near if passed > OVERNIGHT and shows(factor, before[1], now[1]) else ()
     return [each for each in near if before[0] < midnight_of(each.day) <= now[0]]
 
 
@@ -68,12 +63,6 @@ def rescale_command(symbol: str, ratio: Decimal) -> str:
 
 def _earliest(split: Split) -> datetime:
     return midnight_of(split.day) - _ZONES
-
-
-def _is_nearer_after(factor: Fraction, before: Decimal, now: Decimal) -> bool:
-    """Return True if the move is less, as a ratio, with the split than without it."""
-    squared = Fraction(now) ** 2 * factor
-    return squared < Fraction(before) ** 2 if factor > 1 else squared > Fraction(before) ** 2
 
 
 def _is_near(price: Decimal, expected: Decimal) -> bool:

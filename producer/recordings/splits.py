@@ -3,15 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from fractions import Fraction
 
 from producer.recordings.rows import RecordedPrice
-from shared.splits import Split
+from shared.splits import Split, must_show, shows
 from shared.times import is_by_date
 
-# A price does not tell a smaller split from an ordinary move, and not after a longer time.
-_SMALLEST_VISIBLE = Fraction(3, 2)
-_LONGEST = timedelta(days=7)
 # Splits that are named because the prices do not show them.
 _MOST_NAMED = 10
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,11 +45,9 @@ class SplitCollector:
 
     def _check(self, split: Split, row: RecordedPrice) -> None:
         last = self._last.get(row.symbol)
-        factor = split.factor
-        if last is None or row.as_of - last[0] > _LONGEST or max(factor, 1 / factor) < _SMALLEST_VISIBLE:
+        if last is None or not must_show(split.factor, row.as_of - last[0]):
             return
-        with_split, before = Fraction(row.price) ** 2 * factor, Fraction(last[1]) ** 2
-        if (with_split < before if factor > 1 else with_split > before) or self._named >= _MOST_NAMED:
+        if shows(split.factor, last[1], row.price) or self._named >= _MOST_NAMED:
             return
         self._named += 1
         self._warn(
