@@ -11,19 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.up.folders import PROCESS_FILE
 from infra.up.orphans import end_orphans, record_processes
 from infra.up.rabbitmq import free_port
 from infra.up.watchdog import Watchdog
-from shared.locks import file_lock
+from tests.shared_servers import keep_until_end_of, started_once
 
 START_TIMEOUT = 60
+RECORD = "shared-postgresql.json"
 # The first version whose databases can have a collation of ICU.
 _ICU = 15
-
-# A Popen object that is collected while its process runs gives a ResourceWarning.
-_keep_alive: list["PostgresqlServer | Watchdog"] = []
 
 
 class PostgresqlServer:
@@ -110,25 +109,22 @@ def shared_postgresql(run_folder: Path, owner: int) -> str:
 
     `owner` is the number of the process whose end is the end of the run.
     """
-    place = run_folder / "postgresql.json"
-    with file_lock(run_folder / "postgresql.lock", wait=2 * START_TIMEOUT) as locked:
-        assert locked, "another worker of pytest did not start PostgreSQL in time"
-        if not place.exists():
-            folder = _make_folder()
-            server = PostgresqlServer(folder, *_binaries_and_user(folder))
-            watchdog = Watchdog([folder / PROCESS_FILE], folder / "watchdog.log", owner)
-            _keep_alive.extend([server, watchdog])
-            watchdog.start()
-            server.start(owner)
-            place.write_text(json.dumps({"url": server.url, "folder": str(folder)}))
-        return str(json.loads(place.read_text())["url"])
+
+    def start() -> dict[str, Any]:
+        folder = _make_folder()
+        server = PostgresqlServer(folder, *_binaries_and_user(folder))
+        keep_until_end_of(owner, server, folder / PROCESS_FILE)
+        server.start(owner)
+        return {"url": server.url, "folder": str(folder)}
+
+    return str(started_once(run_folder / RECORD, start, START_TIMEOUT)["url"])
 
 
 def end_shared_postgresql(run_folder: Path) -> None:
     """End the server of this run at once, if there is one: its data is not needed any more."""
-    place = run_folder / "postgresql.json"
-    if place.exists():
-        folder = Path(json.loads(place.read_text())["folder"])
+    record = run_folder / RECORD
+    if record.exists():
+        folder = Path(json.loads(record.read_text())["folder"])
         end_orphans(folder / PROCESS_FILE, terminate_timeout=0)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,9 +1,5 @@
-"""A private RabbitMQ node for a whole run of pytest, started by the first worker that needs it.
+"""The RabbitMQ node of a whole run of pytest, and virtual hosts in it."""
 
-The node belongs to the run, not to the worker that started it: a watchdog ends it if pytest is killed.
-"""
-
-import json
 import os
 import shutil
 import subprocess
@@ -13,19 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from infra.up.folders import PROCESS_FILE
 from infra.up.install import find_server, install_server
 from infra.up.orphans import end_orphans
 from infra.up.rabbitmq import START_TIMEOUT, PrivateBroker
-from infra.up.watchdog import Watchdog
-from shared.locks import file_lock
 from shared.messaging.address import BrokerAddress
+from tests.shared_servers import keep_until_end_of, started_once
 
 FOLDER = "shared-rabbitmq"
-
-# A Popen object that is collected while its process runs gives a ResourceWarning.
-_keep_alive: list[PrivateBroker | Watchdog] = []
 
 
 def shared_rabbitmq(run_folder: Path, owner: int) -> PrivateBroker:
@@ -34,21 +27,16 @@ def shared_rabbitmq(run_folder: Path, owner: int) -> PrivateBroker:
     `owner` is the number of the process whose end is the end of the run.
     """
     folder = run_folder / FOLDER
-    ports = folder / "ports.json"
-    with file_lock(run_folder / f"{FOLDER}.lock", wait=2 * START_TIMEOUT) as locked:
-        assert locked, "another worker of pytest did not start RabbitMQ in time"
-        server = find_server() or install_server()
-        if ports.exists():
-            return PrivateBroker(folder, server, **json.loads(ports.read_text()))
-        node = PrivateBroker(folder, server, owner=owner)
-        watchdog = Watchdog([node.process_file], folder / "watchdog.log", owner)
-        _keep_alive.extend([node, watchdog])
-        watchdog.start()
+
+    def start() -> dict[str, Any]:
+        node = PrivateBroker(folder, find_server() or install_server(), owner=owner)
+        keep_until_end_of(owner, node, node.process_file)
         node.start()
-        ports.write_text(
-            json.dumps({"amqp_port": node.amqp_port, "dist_port": node.dist_port, "epmd_port": node.epmd_port})
-        )
-        return node
+        ports = {"amqp_port": node.amqp_port, "dist_port": node.dist_port, "epmd_port": node.epmd_port}
+        return {"server": str(node.server), "ports": ports}
+
+    told = started_once(run_folder / f"{FOLDER}.json", start, START_TIMEOUT)
+    return PrivateBroker(folder, Path(told["server"]), **told["ports"])
 
 
 def end_shared_rabbitmq(run_folder: Path) -> None:
