@@ -170,7 +170,7 @@ SIDES = {
     "ours": Side("the history consumer", EVENTS, ours),
     "tutorial": Side("amqpstorm, prefetch 1, one ORM commit and one ack per message", 400, tutorial_consumer),
     "amqpstorm": Side("receiving and doing nothing, prefetch 500, one ack per 250", EVENTS, amqpstorm_alone),
-    "pika": Side("json and sqlite3, 2,000 rows per commit as ours", 20_000, pika_batches),
+    "pika": Side("json and sqlite3, 2,000 rows per commit as ours", EVENTS, pika_batches),
     "aio-pika": Side("json and sqlite3, 2,000 rows per commit as ours", 10_000, aio_pika_batches),
     "faststream": Side("subscriber, json and sqlite3, one commit and ack per message", 2_500, faststream_subscriber),
 }
