@@ -41,7 +41,7 @@ class PriceStore:
         self._series: dict[SeriesKey, Series] = {}
         self._quotes = _Upsert(engine, quote)
         self._bars = _Upsert(engine, bar)
-        self._live_batches = LiveBatchLog(engine.dialect.name)
+        self._live_batches = LiveBatchLog(engine.dialect)
 
     def save(self, events: Sequence[StockData], live: int = 0) -> None:
         """Store the events, and return after the commit is durable. The first `live` of them are logged as live prices.
