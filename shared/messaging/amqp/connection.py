@@ -8,12 +8,13 @@ import contextlib
 import shlex
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from amqpstorm import connection as amqpstorm
 from amqpstorm.base import Stateful
 from amqpstorm.channel import Channel
-from amqpstorm.exception import AMQPConnectionError, AMQPError
+from amqpstorm.exception import AMQPChannelError, AMQPConnectionError, AMQPError
 
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable, PermissionMissing
 from shared.messaging.address import BrokerAddress
@@ -130,7 +131,9 @@ class Connection(amqpstorm.Connection):
     def open_channel(self) -> Channel:
         """Open a channel. Raises BrokerError."""
         with translate_errors(self):
-            return self.channel(rpc_timeout=RPC_TIMEOUT)
+            channel = self.channel(rpc_timeout=RPC_TIMEOUT)
+        channel.check_for_errors = partial(_check_for_errors, channel)  # type: ignore[method-assign]
+        return channel
 
     def write(self, data: bytes) -> None:
         """Send encoded frames."""
@@ -226,6 +229,18 @@ def connected(address: BrokerAddress, name: str, permissions: Permissions = OPER
         connection.abort()
         raise
     connection.close_gracefully()
+
+
+def _check_for_errors(channel: Channel) -> None:
+    """Check as amqpstorm does, and raise the reason of a closed channel if there is one.
+
+    amqpstorm looks for a reason first, and then whether the channel is closed. RabbitMQ may close it in between.
+    """
+    try:
+        Channel.check_for_errors(channel)
+    except AMQPChannelError:
+        channel.check_for_exceptions()
+        raise
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@ import threading
 from dataclasses import replace
 
 import pytest
+from amqpstorm.exception import AMQPChannelError
+from pamqp import commands
 
 from infra.up.rabbitmq import PrivateBroker, free_port
 from shared.errors import BrokerError, BrokerRefused, BrokerUnavailable
@@ -120,3 +122,23 @@ def test_many_channels_can_be_opened_and_closed_on_one_connection(broker: Broker
         assert channel.is_open
         for _ in range(50):
             connection.channel(rpc_timeout=5).close()
+
+
+def test_a_channel_that_is_closed_during_the_check_for_errors_raises_the_reason(broker: BrokerAddress) -> None:
+    with connected(broker, "test") as connection:
+        channel = connection.open_channel()
+
+        class ClosedAfterTheLook(list[Exception]):
+            """The channel's errors: none at the first look, and right after that RabbitMQ closes the channel."""
+
+            def __bool__(self) -> bool:
+                if channel.is_open:
+                    channel.set_state(channel.CLOSING)
+                    channel._close_channel(commands.Channel.Close(404, "NOT_FOUND - no queue"))
+                    return False
+                return len(self) > 0
+
+        channel._exceptions = ClosedAfterTheLook()
+        with pytest.raises(AMQPChannelError, match="no queue") as caught:
+            channel.check_for_errors()
+        assert caught.value.error_code == 404
