@@ -97,6 +97,8 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     """Make this process what a fresh interpreter is at its start, and report its number."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # A run of the tests in the background of a script ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["session"]:
         os.setsid()
     os.chdir(request["folder"])
