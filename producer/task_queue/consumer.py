@@ -15,6 +15,12 @@ log = logging.getLogger(__name__)
 class CheckedConsumer(Consumer):  # type: ignore[misc]
     """Rejects a message that is not a sync, and goes on with the next one."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # If a process of the pool is killed before the worker is ready, Celery would end the worker, and wait for ever
+        # for the sync that it has just received. The pool starts another process, as it does at any other time.
+        self.pool.did_start_ok = lambda: True
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         handle = super().create_task_handler(*args, **kwargs)
 

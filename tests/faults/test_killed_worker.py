@@ -131,6 +131,22 @@ def wait_for_the_lock(pipeline: Pipeline, app: str = "producer") -> None:
         assert_eventually(workers.syncing, "the sync to be done")
 
 
+def lose_first_process(pipeline: Pipeline, app: str) -> None:
+    """Run a worker whose pool process is killed after the worker has subscribed, and before it is ready."""
+    pipeline.declare("history")
+    with (
+        pipeline.consuming("history") as stores,
+        Workers(pipeline, f"{SABOTAGED_WORKER}:{app}") as workers,
+        SyncLoad(pipeline.address) as syncs,
+    ):
+        workers.now.wait_for("exited with 'signal 9 (SIGKILL)'")
+        syncs.send()
+        assert_eventually(lambda: not is_missing(pipeline, syncs, workers), "another process to do the sync")
+        finish(pipeline, syncs, workers)
+        pipeline.drain("history", stores)
+    pipeline.check_history(syncs.ledger(set()))
+
+
 @fault
 def test_a_worker_killed_at_random_loses_and_doubles_no_sync(pipeline: Pipeline, chaos: random.Random) -> None:
     print(f"{kill(pipeline, chaos, 45, 5)} redeliveries absorbed")
@@ -140,6 +156,16 @@ def test_a_worker_killed_at_random_loses_and_doubles_no_sync(pipeline: Pipeline,
 @pytest.mark.parametrize("scenario", [hand_over, wait_for_the_lock])
 def test_a_sync_that_hangs_in_a_killed_worker_is_done_by_the_next(pipeline: Pipeline, scenario: Scenario) -> None:
     scenario(pipeline)
+
+
+@fault
+def test_a_worker_whose_process_is_killed_before_it_is_ready_goes_on_with_another(pipeline: Pipeline) -> None:
+    lose_first_process(pipeline, "losing_its_first_process")
+
+
+@control
+def test_control_of_a_process_that_is_killed_early(pipeline: Pipeline) -> None:
+    lose_first_process(pipeline, "ending_with_its_first_process")
 
 
 @control
