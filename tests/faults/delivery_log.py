@@ -1,4 +1,4 @@
-"""Consumers that log the id of each delivery to a file, which survives a kill -9.
+"""Consumers that log the attempts and the id of each delivery to a file, which survives a kill -9.
 
 Started as any consumer of a user: `./stockwire consume tests.faults.delivery_log:history`.
 """
@@ -18,18 +18,28 @@ DELIVERIES = "FAULTS_DELIVERIES"
 
 
 def log_deliveries(consumer: Consumer) -> Consumer:
-    """Return the consumer with a log of delivery ids in `<FAULTS_DELIVERIES>/<name>`, written before decoding."""
+    """Return the consumer with a log of its deliveries in `<FAULTS_DELIVERIES>/<name>`, written before decoding."""
 
     def decode(delivery: Delivery, now: datetime) -> Any:
-        os.write(_ledger(consumer.name), f"{delivery.id}\n".encode())
+        os.write(_ledger(consumer.name), f"{delivery.attempts} {delivery.id}\n".encode())
         return consumer.decode(delivery, now)
 
     return replace(consumer, decode=decode)
 
 
 def read_deliveries(folder: Path, name: str) -> list[str]:
+    """Return the ids of all deliveries."""
+    return [line.partition(" ")[2] for line in _read_lines(folder, name)]
+
+
+def read_last_attempts(folder: Path, name: str) -> int:
+    """Return how often the latest message was delivered before, or 0 if there is none."""
+    return next((int(line.partition(" ")[0]) for line in reversed(_read_lines(folder, name))), 0)
+
+
+def _read_lines(folder: Path, name: str) -> list[str]:
     path = folder / name
-    return path.read_text().split() if path.exists() else []
+    return path.read_text().splitlines() if path.exists() else []
 
 
 _open: dict[str, int] = {}

@@ -22,7 +22,7 @@ from shared.messaging.amqp.declarations import declare_queue
 from shared.messaging.amqp.queues import count_messages
 from shared.messaging.topology import LIVE_PRICES, QueueSpec, queue_name
 from shared.times import utc_now
-from tests.faults.delivery_log import DELIVERIES, read_deliveries
+from tests.faults.delivery_log import DELIVERIES, read_deliveries, read_last_attempts
 from tests.faults.ledger import (
     Ledger,
     check_alerts,
@@ -113,6 +113,9 @@ class Pipeline:
 
     def deliveries(self, name: str) -> list[str]:
         return read_deliveries(self.folder, name)
+
+    def last_attempts(self, name: str) -> int:
+        return read_last_attempts(self.folder, name)
 
     def drain(self, name: str, *processes: Process, timeout: float = 120) -> None:
         """Let the consumers of a queue finish, and stop them. Fails if a message stays unacknowledged."""

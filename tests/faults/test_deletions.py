@@ -109,7 +109,11 @@ def meddle(owner: Owner, chaos: random.Random, deed: Deed, history: OpenConsumer
         time.sleep(chaos.uniform(0, 1))
         deed(owner)
         begun, before = time.monotonic(), set(load.ledger.attempted)
-        assert_eventually(lambda: stored_ids(pipeline) - before, "history to go on", GOES_ON)
+        try:
+            assert_eventually(lambda: stored_ids(pipeline) - before, "history to go on", GOES_ON)
+        except PromiseBroken:
+            print(stores.output)
+            raise
         until_heard = set(load.ledger.attempted)
         print(f"stores again after {time.monotonic() - begun:.1f} s, {load.retried} published again")
         ledger = load.stop()

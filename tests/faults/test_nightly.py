@@ -89,7 +89,11 @@ class Running:
 
     def _kill_pool_process(self) -> None:
         # A worker that was killed a moment ago has no pool yet, and while it waits for RabbitMQ it replaces no process.
-        until(lambda: children_of(self.workers.now), "the process of the pool", RECOVERY)
+        try:
+            until(lambda: children_of(self.workers.now), "the process of the pool", RECOVERY)
+        except AssertionError:
+            print(self.workers.now.output[-5000:])
+            raise
         self.workers.kill_process()
 
 
