@@ -29,7 +29,7 @@ HISTORY = queue_name("history")
 DEAD = dead_queue_name(HISTORY)
 POISON = "poison"
 # In seconds: until everything is declared again and prices arrive, with room for a busy machine.
-GOES_ON = REDECLARE_INTERVAL + 10
+GOES_ON = REDECLARE_INTERVAL + 30
 
 
 @pytest.fixture
