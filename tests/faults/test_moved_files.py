@@ -188,7 +188,8 @@ def damage_under_history(pipeline: Pipeline, damage: Change, consumer: str) -> N
         assert_eventually(lambda: not process.running, "the end of the consumer", 20)
     if process.wait() != 1 or STOP_FIRST not in process.output or "Traceback" in process.output:
         raise PromiseBroken(f"it ended with {process.wait()}:\n{process.output}")
-    assert_eventually(lambda: pipeline.waiting("history") == AFTER, f"{AFTER} events in the queue")
+    # The last events before the damage may be stored and not acknowledged yet. Then they are in the queue too.
+    assert_eventually(lambda: pipeline.waiting("history") >= AFTER, f"{AFTER} events in the queue")
     shutil.copyfile(files.copy, files.path)
     with pipeline.consuming(consumer) as process:
         pipeline.drain("history", process)
@@ -220,7 +221,8 @@ def start_on_a_damaged_file(pipeline: Pipeline, consumer: str) -> None:
         assert_eventually(lambda: not process.running, "the end of the next consumer", 20)
         assert process.wait() == 1
         assert STOP_FIRST in process.output
-    assert_eventually(lambda: pipeline.waiting("history") == AFTER, f"{AFTER} events in the queue")
+    # The last events before the damage may be stored and not acknowledged yet. Then they are in the queue too.
+    assert_eventually(lambda: pipeline.waiting("history") >= AFTER, f"{AFTER} events in the queue")
 
 
 @fault
