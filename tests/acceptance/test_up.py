@@ -113,37 +113,32 @@ def addresses_of_processes(checkout: Path) -> dict[str, BrokerAddress]:
 def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     checkout: Path, ask: Callable[..., Any], broker: BrokerAddress
 ) -> None:
+    """It goes on without the page if the address is in use, and names another consumer of its queue."""
     # Variables of another project, which Celery's program would obey.
     foreign = {"CELERY_BROKER_URL": "amqp://127.0.0.1:1/", "WORKDIR": "/nowhere", "LOADER": "theirs", "APP": "theirs"}
-    environment = {**foreign, "STOCKWIRE_AMQP_URL": broker.url()}
     # The time counts from the start of the producer, which needs some seconds to send its first sync.
     options = ("--every", "1s", "--for", "10s")
     spec = find_consumer("alerts").queue_spec()
-    with channel_to(broker) as channel:
+    with socket.create_server(("127.0.0.1", 0)) as taken, channel_to(broker) as channel:
+        in_use = f"HTTP cannot be served at 127.0.0.1:{taken.getsockname()[1]}"
+        address = {"STOCKWIRE_HTTP": f"127.0.0.1:{taken.getsockname()[1]}"}
+        environment = {**foreign, **address, "STOCKWIRE_AMQP_URL": broker.url()}
+        serve = stockwire("serve", folder=checkout, environment=environment)
+        assert (serve.returncode, serve.stderr.count("\n")) == (1, 1)
+        assert in_use in serve.stderr
         channel.queue.declare(spec.name, durable=True, arguments=spec.arguments)
         channel.basic.consume(print, spec.name)
         with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
             up.wait_for("others than ./stockwire up in this folder consume from stockwire.alerts (1): another checkout")
+            up.wait_for(f"there is no page and no API: {in_use}")
             up.wait_for("broker")
             second = stockwire("up", folder=checkout, environment=environment)
             assert second.returncode == 1
             assert "already" in second.stderr
+            up.wait_for("AAPL")
             assert up.wait(60) == 0
     assert "private" not in up.output
     assert len(ask("symbols")) == 5
-    assert processes_in(checkout) == []
-
-
-def test_a_consumer_that_is_killed_is_started_again_and_down_ends_all(checkout: Path, broker: BrokerAddress) -> None:
-    environment = {"STOCKWIRE_AMQP_URL": broker.url()}
-    with running(str(checkout / "stockwire"), "up", environment=environment, folder=checkout) as up:
-        up.wait_for("syncing")
-        [victim] = [pid for pid, command in processes_in(checkout) if "consumers history" in command]
-        os.kill(victim, signal.SIGKILL)
-        up.wait_for("history ended")
-        up.wait_for("restarting it")
-        assert "ended the running ./stockwire up" in stockwire("down", folder=checkout).stdout
-        assert up.wait() == 0
     assert processes_in(checkout) == []
 
 
@@ -186,7 +181,9 @@ def test_wrong_usage_exits_with_2(checkout: Path) -> None:
     assert stockwire("nonsense", folder=checkout).returncode == 2
 
 
-def test_up_serves_the_page_and_makes_a_token(checkout: Path, broker: BrokerAddress) -> None:
+def test_up_serves_the_page_starts_what_is_killed_again_and_is_ended_by_down(
+    checkout: Path, broker: BrokerAddress
+) -> None:
     environment = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_HTTP": "127.0.0.1:0"}
     with running(str(checkout / "stockwire"), "up", "--every", "1s", environment=environment, folder=checkout) as up:
         up.wait_for("changes over HTTP need the token")
@@ -205,26 +202,15 @@ def test_up_serves_the_page_and_makes_a_token(checkout: Path, broker: BrokerAddr
         headers = {"Authorization": f"Bearer {token}"}
         assert requests.post(f"{url}/v1/alert-rules", json=rule, headers=headers, timeout=10).status_code == 201
         up.wait_for("ALERT any")
-        [victim] = [pid for pid, command in processes_in(checkout) if "infra serve" in command]
-        os.kill(victim, signal.SIGKILL)
-        up.wait_for("web ended")
+        for name, words in (("web", "infra serve"), ("history", "consumers history")):
+            [victim] = [pid for pid, command in processes_in(checkout) if words in command]
+            os.kill(victim, signal.SIGKILL)
+            up.wait_for(f"{name} ended")
+        until(lambda: up.output.count("restarting it") == 2, "both to be started again")
         until(lambda: answers(f"{url}/livez"), "the page again")
-        assert up.stop() == 0
+        assert "ended the running ./stockwire up" in stockwire("down", folder=checkout).stdout
+        assert up.wait() == 0
     assert processes_in(checkout) == []
-
-
-def test_an_address_that_is_in_use_is_told_and_stops_nothing_else(checkout: Path, broker: BrokerAddress) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        environment = {"STOCKWIRE_AMQP_URL": broker.url(), "STOCKWIRE_HTTP": address}
-        serve = stockwire("serve", folder=checkout, environment=environment)
-        assert (serve.returncode, serve.stderr.count("\n")) == (1, 1)
-        assert f"HTTP cannot be served at {address}" in serve.stderr
-        options = ("--every", "1s", "--for", "5s")
-        with running(str(checkout / "stockwire"), "up", *options, environment=environment, folder=checkout) as up:
-            up.wait_for(f"there is no page and no API: HTTP cannot be served at {address}")
-            up.wait_for("AAPL")
-            assert up.wait(60) == 0
 
 
 def answers(url: str) -> bool:
