@@ -16,6 +16,7 @@ from struct import iter_unpack, pack
 from sqlalchemy import Connection, Dialect, delete, func, select, text
 
 from consumers.history.tables import live_batch
+from shared.database.driver_statement import DriverStatement
 from shared.database.engine import POSTGRESQL
 
 KEPT = timedelta(days=7)
@@ -43,10 +44,8 @@ class LiveBatchLog:
 
     def __init__(self, dialect: Dialect, clock: Callable[[], float] = time.monotonic) -> None:
         self._locks = dialect.name == POSTGRESQL
-        # The driver gets the statement as text, because SQLAlchemy would take longer for it than SQLite.
         append = text(_APPEND.format(greatest="greatest" if self._locks else "max"))
-        self._append = str(append.compile(dialect=dialect))
-        self._is_positional = dialect.positional
+        self._append = DriverStatement(append, dialect, ("now", "more", "prices"))
         self._clock = clock
         self._batches = 0
         self._pruned_at = clock()
@@ -57,8 +56,7 @@ class LiveBatchLog:
             return
         if self._locks:
             connection.execute(_LOCK)
-        values = {"now": now, "more": len(keys) - 1, "prices": pack_keys(keys)}
-        connection.exec_driver_sql(self._append, tuple(values.values()) if self._is_positional else values)
+        self._append.run(connection, [(now, len(keys) - 1, pack_keys(keys))])
         self._batches += 1
         if self._batches >= _BATCHES_PER_PRUNING or self._clock() - self._pruned_at >= _PRUNING_INTERVAL:
             prune(connection, now - _KEPT_MICROS, 2 * self._batches + _BATCHES_PER_PRUNING)

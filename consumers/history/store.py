@@ -9,6 +9,7 @@ from sqlalchemy import ClauseElement, Connection, Engine, Table, bindparam, or_,
 
 from consumers.history.live_batches import LiveBatchLog, PriceKey
 from consumers.history.tables import bar, quote, series
+from shared.database.driver_statement import DriverStatement
 from shared.database.engine import writing
 from shared.database.schema import insert_into
 from shared.events import CLOCK_TOLERANCE, StockData
@@ -96,14 +97,11 @@ class PriceStore:
 
 
 class _Upsert:
-    """The statement that stores rows of one table, compiled once.
-
-    The driver gets it as text, because SQLAlchemy takes longer per row than SQLite.
-    """
+    """The statement that stores rows of one table."""
 
     def __init__(self, engine: Engine, table: Table) -> None:
-        self._sql = str(_upsert(table, engine.dialect.name).compile(dialect=engine.dialect))
-        self._names = () if engine.dialect.positional else (*table.columns.keys(), "horizon")
+        names = (*table.columns.keys(), "horizon")
+        self._statement = DriverStatement(_upsert(table, engine.dialect.name), engine.dialect, names)
         keys = (table.c.series_id == bindparam("series"), table.c.as_of == bindparam("time"))
         self._stored_lag = select(table.c.lag).where(*keys)
 
@@ -112,7 +110,7 @@ class _Upsert:
             return
         # In key order: neighbouring rows share pages, and two writers on PostgreSQL cannot deadlock.
         rows.sort(key=_ROW_KEY)
-        connection.exec_driver_sql(self._sql, self._parameters(rows))
+        self._statement.run(connection, rows)
 
     def are_stored(self, connection: Connection, rows: Sequence[Row]) -> bool:
         """Return True if each row is in the table, or in its place a row that was observed later."""
@@ -121,10 +119,6 @@ class _Upsert:
             if stored is None or stored < lag:
                 return False
         return True
-
-    def _parameters(self, rows: list[Row]) -> Any:
-        """Return the rows as the driver takes parameters: by position or by name."""
-        return [dict(zip(self._names, row, strict=True)) for row in rows] if self._names else rows
 
 
 def _upsert(table: Table, dialect: str) -> ClauseElement:

@@ -6,11 +6,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from infra import backup as backup_module
 from shared.cli.app import new_app
 from shared.errors import SettingsError, StorageError
+from tests.command_line import run_command
 
 app = new_app()
 app.command()(backup_module.backup)
@@ -34,11 +34,7 @@ def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: object) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    return run_command(app, [str(word) for word in words]).stdout
 
 
 def names_in(folder: Path) -> dict[str, str]:

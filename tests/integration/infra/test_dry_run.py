@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import typer
 from sqlalchemy import select
-from typer.testing import CliRunner
 
 from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
@@ -27,6 +26,7 @@ from shared.database.url import DatabaseUrl
 from shared.errors import SettingsError, StorageError
 from shared.events import StockData
 from shared.times import format_instant, utc_now
+from tests.command_line import run_command
 from tests.event_factories import stock_data
 
 Run = Callable[..., str]
@@ -53,11 +53,7 @@ def run(databases: Path) -> Run:
     """Return a function that runs a command, returns its stdout and raises its exception."""
 
     def invoke(*words: str) -> str:
-        result = CliRunner().invoke(app, words)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == 0, result.output
-        return result.stdout
+        return run_command(app, words).stdout
 
     return invoke
 

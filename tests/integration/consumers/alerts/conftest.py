@@ -9,7 +9,6 @@ import pytest
 import typer
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
-from typer.testing import CliRunner
 
 from consumers.alerts import commands
 from consumers.alerts.handler import AlertHandler
@@ -18,6 +17,7 @@ from consumers.alerts.seeding import PastPrice
 from shared.database.engine import opened
 from shared.messaging.address import BrokerAddress
 from tests.alerts_environment import AlertsEnvironment, alerts_environment
+from tests.command_line import run_command
 from tests.event_factories import AS_OF, NOW, price_series
 
 Command = Callable[..., str]
@@ -63,11 +63,7 @@ def stockwire(app: typer.Typer) -> Command:
     """Return a function that runs a command, returns its stdout and raises its exception."""
 
     def run(*words: str, exit_code: int = 0) -> str:
-        result = CliRunner().invoke(app, words)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == exit_code, result.output
-        return result.stdout
+        return run_command(app, words, exit_code=exit_code).stdout
 
     return run
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import typer
 from sqlalchemy.engine import make_url
-from typer.testing import CliRunner
 
 from consumers.alerts.commands import alerts
 from consumers.alerts.notifications.commands import notify
@@ -26,6 +25,7 @@ from consumers.alerts.rules.store import add_rule
 from shared.database.engine import opened, reading, writing
 from shared.database.sqlite.privacy import make_private
 from shared.errors import DeliveryFailed, SettingsError, StorageError
+from tests.command_line import run_command
 from tests.event_factories import NOW
 from tests.fake_http_server import Answer, always, fake_http_server
 from tests.integration.consumers.alerts.notifications.conftest import Outbox
@@ -52,11 +52,7 @@ def stockwire(url: str) -> Command:
     """Return a function that runs a command, returns its output and raises its exception."""
 
     def run(*words: str, stdin: str = "", exit_code: int = 0) -> str:
-        result = CliRunner().invoke(app, words, input=stdin)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == exit_code, result.output
-        return result.output
+        return run_command(app, words, stdin=stdin, exit_code=exit_code).output
 
     return run
 

@@ -10,7 +10,6 @@ import pytest
 import typer
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import make_url
-from typer.testing import CliRunner
 
 from consumers.alerts.handler import AlertHandler
 from consumers.alerts.rules.commands import build_rules
@@ -21,6 +20,7 @@ from consumers.alerts.tables import SCHEMA, metric_usage, rule_levels, window_pr
 from shared.database.engine import open_engine, reading
 from shared.database.schema import create_schema
 from shared.errors import SettingsError
+from tests.command_line import run_command
 from tests.event_factories import AS_OF, NOW, price_series
 
 Run = Callable[..., str]
@@ -64,11 +64,7 @@ def rules(database: Path) -> Run:
     """Return a function that runs a command, returns what it prints on both streams, and raises its exception."""
 
     def run(*words: str, exit_code: int = 0) -> str:
-        result = CliRunner().invoke(app, ["rules", *words])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == exit_code, result.output
-        return result.output
+        return run_command(app, ["rules", *words], exit_code=exit_code).output
 
     return run
 
