@@ -29,7 +29,7 @@ HISTORY = queue_name("history")
 DEAD = dead_queue_name(HISTORY)
 POISON = "poison"
 # In seconds: until everything is declared again and prices arrive, with room for a busy machine.
-GOES_ON = REDECLARE_INTERVAL + 30
+GOES_ON = REDECLARE_INTERVAL + 10
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def meddle(owner: Owner, chaos: random.Random, deed: Deed, history: OpenConsumer
         try:
             assert_eventually(lambda: stored_ids(pipeline) - before, "history to go on", GOES_ON)
         except PromiseBroken:
+            print(f"{len(load.ledger.confirmed)} confirmed, {load.retried} published again")
             print(stores.output)
             raise
         until_heard = set(load.ledger.attempted)

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from shared.events import StockData
+from shared.messaging.topology import queue_name
 from tests.faults.assertions import assert_eventually, assert_prints
 from tests.faults.ledger import PromiseBroken, Stored, assert_none, check_alerts, read_alerts, read_history
 from tests.faults.load import Load, prices
 from tests.faults.markers import control, fault
 from tests.faults.pipeline import RULES, SABOTAGED, Pipeline
 from tests.processes import until
+from tests.queues import taken
 
 # Events that are in the database, in its WAL only, and published after the change.
 CHECKPOINTED, IN_WAL, AFTER = 3000, 500, 1000
@@ -114,6 +116,14 @@ def prepare(pipeline: Pipeline, files: Files) -> tuple[set[str], set[str], list[
     return checkpointed, in_wal, events[-AFTER:]
 
 
+def assert_none_acknowledged(pipeline: Pipeline, events: set[str]) -> None:
+    """Check that all these events are in the queue, perhaps beside older ones that were stored just before a damage."""
+    assert_eventually(lambda: pipeline.waiting("history") >= len(events), f"{len(events)} events in the queue")
+    count = pipeline.waiting("history")
+    queued = taken(pipeline.address, queue_name("history"), count, acknowledge=False)
+    assert_none("events acknowledged after the damage", events - {each.id for each in queued})
+
+
 def stored(path: Path) -> set[str]:
     """Return the ids of the stored events. Raises PromiseBroken if the file is damaged."""
     if not path.exists():
@@ -188,8 +198,7 @@ def damage_under_history(pipeline: Pipeline, damage: Change, consumer: str) -> N
         assert_eventually(lambda: not process.running, "the end of the consumer", 20)
     if process.wait() != 1 or STOP_FIRST not in process.output or "Traceback" in process.output:
         raise PromiseBroken(f"it ended with {process.wait()}:\n{process.output}")
-    # The last events before the damage may be stored and not acknowledged yet. Then they are in the queue too.
-    assert_eventually(lambda: pipeline.waiting("history") >= AFTER, f"{AFTER} events in the queue")
+    assert_none_acknowledged(pipeline, new)
     shutil.copyfile(files.copy, files.path)
     with pipeline.consuming(consumer) as process:
         pipeline.drain("history", process)
@@ -215,14 +224,13 @@ def start_on_a_damaged_file(pipeline: Pipeline, consumer: str) -> None:
     with pipeline.consuming(consumer) as process:
         _, _, others = prepare(pipeline, files)
         write_garbage_over_it(files)
-        publish(pipeline, others)
+        new = publish(pipeline, others)
         assert_eventually(lambda: not process.running, "the end of the consumer", 20)
     with pipeline.consuming(consumer, ready=False) as process:
         assert_eventually(lambda: not process.running, "the end of the next consumer", 20)
         assert process.wait() == 1
         assert STOP_FIRST in process.output
-    # The last events before the damage may be stored and not acknowledged yet. Then they are in the queue too.
-    assert_eventually(lambda: pipeline.waiting("history") >= AFTER, f"{AFTER} events in the queue")
+    assert_none_acknowledged(pipeline, new)
 
 
 @fault
