@@ -3,8 +3,8 @@
 import multiprocessing
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -46,6 +46,16 @@ def copy_of(path: Path) -> Path:
     with closing(sqlite3.connect(path)) as database:
         database.execute("vacuum into ?", (str(copy),))
     return copy
+
+
+@contextmanager
+def locked_in_its_place(copy: Path, path: Path) -> Iterator[None]:
+    """Move a copy to the place of the file for one block, while another connection has it locked."""
+    with closing(sqlite3.connect(copy, isolation_level=None)) as other:
+        other.execute("pragma locking_mode=exclusive")
+        other.execute("begin exclusive")
+        copy.rename(path)
+        yield
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -120,9 +120,9 @@ def test_up_uses_a_broker_that_answers_and_ends_by_itself(
     options = ("--every", "1s", "--for", "10s")
     spec = find_consumer("alerts").queue_spec()
     with socket.create_server(("127.0.0.1", 0)) as taken, channel_to(broker) as channel:
-        in_use = f"HTTP cannot be served at 127.0.0.1:{taken.getsockname()[1]}"
-        address = {"STOCKWIRE_HTTP": f"127.0.0.1:{taken.getsockname()[1]}"}
-        environment = {**foreign, **address, "STOCKWIRE_AMQP_URL": broker.url()}
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        in_use = f"HTTP cannot be served at {address}"
+        environment = {**foreign, "STOCKWIRE_HTTP": address, "STOCKWIRE_AMQP_URL": broker.url()}
         serve = stockwire("serve", folder=checkout, environment=environment)
         assert (serve.returncode, serve.stderr.count("\n")) == (1, 1)
         assert in_use in serve.stderr

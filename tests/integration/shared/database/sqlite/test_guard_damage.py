@@ -20,6 +20,7 @@ from tests.watched_file import (
     cut_to_half,
     empty,
     in_another_process,
+    locked_in_its_place,
     overwrite_the_middle,
     overwrite_with_garbage,
     stored,
@@ -107,10 +108,7 @@ def test_a_file_that_is_locked_when_it_has_to_be_checked_is_checked_later(
     monkeypatch.setattr("shared.database.sqlite.damage.BUSY_TIMEOUT", 0.1)
     copy = copy_of(path)
     in_another_process(overwrite_the_middle, copy)
-    with closing(sqlite3.connect(copy, isolation_level=None)) as other:
-        other.execute("pragma locking_mode=exclusive")
-        other.execute("begin exclusive")
-        copy.rename(path)
+    with locked_in_its_place(copy, path):
         for _ in range(2):
             with pytest.raises(StorageUnavailable, match="locked"):
                 add(checkpointed, 7000)

@@ -19,6 +19,7 @@ from tests.watched_file import (
     cut_to_half,
     empty,
     in_another_process,
+    locked_in_its_place,
     overwrite_with_garbage,
     remove_wal,
     stored,
@@ -137,10 +138,7 @@ def test_a_batch_that_cannot_be_read_back_because_of_a_lock_is_read_back_later(
     monkeypatch.setattr("shared.database.sqlite.damage.BUSY_TIMEOUT", 0.1)
     add_and_read_back(checkpointed, 7000)
     copy = copy_of(path)
-    with closing(sqlite3.connect(copy, isolation_level=None)) as other:
-        other.execute("pragma locking_mode=exclusive")
-        other.execute("begin exclusive")
-        copy.rename(path)
+    with locked_in_its_place(copy, path):
         for _ in range(2):
             with pytest.raises(StorageUnavailable, match="locked"):
                 add_and_read_back(checkpointed, 7001)
