@@ -1,20 +1,18 @@
 """Backfills through a real RabbitMQ, from a fake provider that fails as each test configures it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from producer.backfill.progress import forget_progress
 from producer.backfill.run import Backfill
 from producer.backfill.time_ranges import TimeRange
-from producer.providers.base import Interval, InvalidBar, Quote, QuoteResults
-from producer.state import FILE, open_state
-from shared.database.engine import writing
+from producer.providers.base import Interval, InvalidBar, Quote
+from producer.state import FILE
 from shared.errors import (
     AuthenticationFailed,
     InvalidResponse,
@@ -23,97 +21,14 @@ from shared.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from shared.events import StockData, stock_data_id
+from shared.events import stock_data_id
 from shared.messaging.address import BrokerAddress
 from shared.messaging.publisher import Publisher
 from shared.signals import Stop
 from shared.splits import Split
 from shared.times import utc_now
-from tests.queues import declare, taken, waiting
-
-DAY = timedelta(days=1)
-START = datetime(2024, 1, 1, tzinfo=UTC)
-END = START + 12 * DAY
-
-Requested = tuple[str, int, int]
-Make = Callable[..., Backfill]
-
-
-def january(since: datetime, until: datetime) -> tuple[int, int]:
-    return (since - START).days + 1, (until - START).days + 1
-
-
-@dataclass
-class FakeHistoricalProvider:
-    """Has a price for every day, the day's number, and at most five days per call."""
-
-    name: str = "first"
-    before_answer: Callable[[str, int], None] = lambda _symbol, _day: None
-    requested: list[Requested] = field(default_factory=list)
-
-    def quotes(self, symbols: Sequence[str], at: datetime) -> QuoteResults:
-        raise NotImplementedError
-
-    def max_range(self, interval: Interval) -> timedelta:
-        return 5 * interval.length
-
-    def history(
-        self, symbol: str, interval: Interval, since: datetime, until: datetime
-    ) -> Sequence[Quote | InvalidBar | Split]:
-        first, last = january(since, until)
-        self.requested.append((symbol, first, last))
-        self.before_answer(symbol, first)
-        times = [START + (day - 1) * DAY for day in range(first, last)]
-        return [Quote(Decimal(time.day), time, "USD") for time in times]
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[Engine]:
-    with open_state(tmp_path) as engine:
-        yield engine
-
-
-@pytest.fixture
-def printed() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def run(broker: BrokerAddress, state: Engine, printed: list[str]) -> Make:
-    """Run one backfill to its end: by default AAPL and BRK.B, the first twelve days of 2024."""
-
-    def ran(
-        *providers: FakeHistoricalProvider,
-        stop: Stop | None = None,
-        time_ranges: Sequence[TimeRange] = (TimeRange(START, END),),
-        symbols: Sequence[str] = ("AAPL", "BRK.B"),
-        clock: Callable[[], datetime] = utc_now,
-        resumable: bool = True,
-    ) -> Backfill:
-        remaining = {symbol: list(time_ranges) for symbol in symbols}
-        with Publisher(broker, "test") as publisher:
-            covered: list[timedelta] = []
-            saved = state if resumable else None
-            work = Backfill(providers, publisher, Interval.DAY, remaining, printed.append, covered.append, saved, clock)
-            work.run(stop or Stop())
-        return work
-
-    return ran
-
-
-def failing(error: Exception, *at: tuple[str, int]) -> Callable[[str, int], None]:
-    """Raise the error for each of these symbols from the given day on."""
-
-    def before_answer(symbol: str, day: int) -> None:
-        if any(symbol == each and day >= first for each, first in at):
-            raise error
-
-    return before_answer
-
-
-def published(broker: BrokerAddress, queue: str, count: int) -> list[StockData]:
-    assert waiting(broker, queue) == count
-    return [StockData.decode(each.body, utc_now()) for each in taken(broker, queue, count)]
+from tests.integration.producer.backfill.conftest import DAY, START, FakeHistoricalProvider, Make, failing, published
+from tests.queues import declare, waiting
 
 
 def test_each_price_is_an_event_of_history_with_its_own_id(run: Make, broker: BrokerAddress) -> None:
@@ -292,74 +207,6 @@ def test_without_a_bound_queue_only_one_window_is_fetched(run: Make) -> None:
     with pytest.raises(PublishError, match="no queue is bound"):
         run(provider)
     assert len(provider.requested) == 1
-
-
-class Killed(BaseException):
-    """An end of the process that no code catches, like kill -9."""
-
-
-def interrupt_at(run: Make, day: int) -> None:
-    with pytest.raises(Killed):
-        run(FakeHistoricalProvider(before_answer=failing(Killed(), ("BRK.B", day))))  # type: ignore[arg-type]
-
-
-def test_an_interrupted_backfill_resumes(run: Make, broker: BrokerAddress, printed: list[str]) -> None:
-    queue = declare(broker)
-    interrupt_at(run, 6)
-    again = FakeHistoricalProvider()
-    assert run(again).is_finished
-    assert again.requested == [("BRK.B", 6, 11), ("BRK.B", 11, 13)]
-    assert printed == [
-        "resuming an interrupted backfill from first: AAPL at 2024-01-13T00:00:00Z, BRK.B at 2024-01-06T00:00:00Z"
-    ]
-    assert len({each.id for each in published(broker, queue, 24)}) == 24
-
-
-@pytest.mark.parametrize(
-    ("since", "requested"),
-    [
-        (START - DAY, [("AAPL", 0, 5), ("AAPL", 5, 10), ("AAPL", 10, 13)]),
-        (START + DAY, []),
-        (START + 12 * DAY, [("AAPL", 13, 14)]),
-    ],
-)
-def test_a_backfill_resumes_only_with_the_same_or_a_later_start(
-    run: Make, broker: BrokerAddress, since: datetime, requested: list[Requested]
-) -> None:
-    declare(broker)
-    interrupt_at(run, 6)
-    again = FakeHistoricalProvider()
-    run(again, symbols=["AAPL"], time_ranges=[TimeRange(since, max(END, since + DAY))])
-    assert again.requested == requested
-
-
-def test_another_provider_starts_from_the_beginning(run: Make, broker: BrokerAddress) -> None:
-    declare(broker)
-    interrupt_at(run, 6)
-    other = FakeHistoricalProvider("other")
-    run(other)
-    assert other.requested[0] == ("AAPL", 1, 6)
-
-
-def test_forgotten_progress_is_fetched_again(run: Make, broker: BrokerAddress, state: Engine) -> None:
-    declare(broker)
-    interrupt_at(run, 6)
-    with writing(state) as connection:
-        forget_progress(connection, ["BRK.B"], Interval.FIVE_MINUTES)
-        forget_progress(connection, ["AAPL"], Interval.DAY)
-    again = FakeHistoricalProvider()
-    run(again)
-    assert [each for each in again.requested if each[1] == 1] == [("AAPL", 1, 6)]
-
-
-def test_the_newest_days_are_fetched_again_because_their_bars_may_come_late(run: Make, broker: BrokerAddress) -> None:
-    declare(broker)
-    now = START + 11 * DAY
-    for count in (3, 1):
-        provider = FakeHistoricalProvider()
-        run(provider, symbols=["AAPL"], clock=lambda: now)
-        assert len(provider.requested) == count
-    assert provider.requested == [("AAPL", 10, 13)]
 
 
 def test_a_window_over_several_gaps_publishes_only_the_missing_prices(run: Make, broker: BrokerAddress) -> None:

@@ -3,23 +3,13 @@
 The clock of the sender is the test's, so retries of an hour take no time; the servers and the time-outs are real.
 """
 
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
-from sqlalchemy.engine import URL, make_url
 
 from consumers.alerts.handler import AlertHandler
-from consumers.alerts.notifications.channels import open_channel
 from consumers.alerts.notifications.deliveries import KEEP_SENT
 from consumers.alerts.notifications.schedule import RETRY_DELAYS
-from consumers.alerts.notifications.sender import Sender
 from consumers.alerts.notifications.signing import generate_secret
 from consumers.alerts.notifications.target_store import enable_target, find_target, read_targets, remove_target
 from consumers.alerts.notifications.targets import RateLimit
@@ -28,51 +18,24 @@ from consumers.alerts.rules.options import Options
 from consumers.alerts.rules.parser import parse_terms
 from consumers.alerts.rules.store import add_rule
 from consumers.alerts.store import read_alerts
-from consumers.alerts.tables import SCHEMA
 from infra.up.rabbitmq import free_port
-from shared.database.engine import open_engine, reading, writing
-from shared.database.schema import create_schema
+from shared.database.engine import reading, writing
 from tests.dripping_server import ANSWERS, dripping_server
 from tests.event_factories import NOW
-from tests.fake_http_server import Answer, Request, always, fake_http_server, one_after_the_other
-from tests.integration.consumers.alerts.notifications.conftest import Outbox
+from tests.fake_http_server import Answer, always, fake_http_server, one_after_the_other
+from tests.integration.consumers.alerts.notifications.conftest import (
+    FAILING,
+    OK,
+    TIMEOUT,
+    Outbox,
+    all_sent,
+    pass_time,
+    sending,
+    wait_for,
+)
 from tests.integration.consumers.alerts.test_real_prices import event, naive_alerts, rows
 from tests.polling import eventually
 from tests.webhook_receiver import HostileReceiver, first_of_each, ids, verify
-
-# Seconds of a try, instead of 10: a busy machine needs a part of them to answer.
-TIMEOUT = 1.5
-OK = Answer("ok")
-FAILING = Answer("", 500)
-
-
-def sending(outbox: Outbox) -> Sender:
-    """Return a sender on the outbox, with the clock of the test."""
-    return Sender(outbox.engine.url, outbox.clock, partial(open_channel, timeout=TIMEOUT))
-
-
-def wait_for(sender: Sender, condition: Callable[[], object]) -> None:
-    """Wait for a condition while the sender looks at the outbox again and again."""
-
-    def holds() -> object:
-        sender.wake()
-        return condition()
-
-    eventually(holds)
-
-
-def pass_time(outbox: Outbox, sender: Sender, step: timedelta, condition: Callable[[], object]) -> None:
-    """Let the sender's clock go until a condition holds."""
-
-    def holds() -> object:
-        outbox.now += step
-        return condition()
-
-    wait_for(sender, holds)
-
-
-def all_sent(outbox: Outbox) -> Callable[[], bool]:
-    return lambda: set(outbox.states()) == {"sent"}
 
 
 def test_alerts_arrive_once_in_order_and_signed(outbox: Outbox) -> None:
@@ -280,61 +243,6 @@ def test_a_digest_keeps_its_id_and_its_alerts_on_every_try(outbox: Outbox) -> No
         assert (len(digests), last.headers["webhook-id"]) == (3, "alert-4")
 
 
-def test_a_stop_sends_what_is_due_and_does_not_wait_for_retries(outbox: Outbox) -> None:
-    with fake_http_server(always(OK)) as server:
-        outbox.add_target("hook", server.url)
-        outbox.add_target("failing", f"http://127.0.0.1:{free_port()}")
-        with sending(outbox) as sender:
-            outbox.queue(1, "failing")
-            wait_for(sender, lambda: outbox.rows("attempts") == [(1,)])
-            outbox.queue(30, "hook", first=2)
-            start = time.monotonic()
-        assert set(outbox.states("hook")) == {"sent"}
-        assert time.monotonic() - start < 5
-    assert outbox.rows("state", "attempts", target="failing") == [("pending", 1)]
-
-
-def test_a_stop_loses_nothing_and_repeats_nothing(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.alerts.notifications.sender.DRAIN_TIMEOUT", 0)
-    with fake_http_server(always(Answer("ok", delay=0.02))) as server:
-        outbox.add_target("hook", server.url)
-        queued = outbox.queue(60, "hook")
-        for _ in range(3):
-            seen = len(server.requests)
-            with sending(outbox):
-                eventually(lambda seen=seen: len(server.requests) > seen + 5)
-            assert outbox.states().count("sent") == len(server.requests)
-        with sending(outbox) as sender:
-            wait_for(sender, all_sent(outbox))
-        assert ids(server.requests) == queued
-
-
-def test_a_stop_does_not_wait_for_a_target_that_hangs(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.alerts.notifications.sender.STOP_TIMEOUT", 0.5)
-    with fake_http_server(always(Answer("late", delay=60))) as server:
-        outbox.add_target("hook", server.url)
-        with Sender(outbox.engine.url, outbox.clock) as sender:
-            outbox.queue(1, "hook")
-            wait_for(sender, lambda: server.requests)
-            start = time.monotonic()
-        assert time.monotonic() - start < 5
-    assert outbox.rows("state", "attempts") == [("pending", 0)]
-
-
-def test_of_two_senders_one_sends_and_the_other_takes_over(outbox: Outbox) -> None:
-    with fake_http_server(always(OK)) as server, ExitStack() as second:
-        outbox.add_target("hook", server.url)
-        with sending(outbox) as first:
-            outbox.queue(1, "hook")
-            wait_for(first, all_sent(outbox))
-            other = second.enter_context(sending(outbox))
-            outbox.queue(50, "hook", first=2)
-            wait_for(other, all_sent(outbox))
-        queued = outbox.queue(5, "hook", first=52)
-        wait_for(other, all_sent(outbox))
-        assert ids(server.requests) == [*(f"alert-{number}" for number in range(1, 52)), *queued]
-
-
 def test_a_removed_target_gets_nothing_more_and_its_successor_only_what_is_new(outbox: Outbox) -> None:
     with fake_http_server(always(FAILING)) as old, fake_http_server(always(OK)) as new, sending(outbox) as sender:
         outbox.add_target("hook", old.url)
@@ -355,55 +263,6 @@ def test_old_deliveries_are_deleted_while_it_runs(outbox: Outbox) -> None:
         wait_for(sender, all_sent(outbox))
         outbox.now += KEEP_SENT + timedelta(seconds=1)
         wait_for(sender, lambda: outbox.states() == [])
-
-
-@pytest.fixture
-def sqlite_outbox(tmp_path: Path) -> Iterator[Outbox]:
-    yield from open_outbox(make_url(f"sqlite:///{tmp_path / 'test.db'}"))
-
-
-def open_outbox(url: URL) -> Iterator[Outbox]:
-    engine: Engine = open_engine(url)
-    create_schema(engine, SCHEMA)
-    yield Outbox(engine)
-    engine.dispose()
-
-
-def test_results_wait_for_a_locked_database_and_are_not_sent_again(
-    sqlite_outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("shared.database.engine.BUSY_TIMEOUT", 0.05)
-    other = sqlite3.connect(tmp_path / "test.db", isolation_level=None, check_same_thread=False)
-
-    def lock_and_answer(_: Request) -> Answer:
-        if not other.in_transaction:
-            other.execute("BEGIN IMMEDIATE")
-        return OK
-
-    with closing(other), fake_http_server(lock_and_answer) as server, sending(sqlite_outbox) as sender:
-        sqlite_outbox.add_target("hook", server.url)
-        queued = sqlite_outbox.queue(3, "hook")
-        wait_for(sender, lambda: "notifications wait" in caplog.text and len(server.requests) == 3)
-        assert sqlite_outbox.states() == ["pending"] * 3
-        server.answer = always(OK)
-        other.execute("ROLLBACK")
-        wait_for(sender, all_sent(sqlite_outbox))
-        assert ids(server.requests) == queued
-
-
-def test_a_database_that_is_replaced_gets_its_own_deliveries(sqlite_outbox: Outbox, tmp_path: Path) -> None:
-    with fake_http_server(always(OK)) as server, sending(sqlite_outbox) as sender:
-        sqlite_outbox.add_target("hook", server.url)
-        sqlite_outbox.queue(1, "hook")
-        wait_for(sender, all_sent(sqlite_outbox))
-        for file in tmp_path.glob("test.db*"):
-            file.rename(tmp_path / file.name.replace("test", "moved"))
-        sqlite_outbox.engine.dispose()
-        for outbox in open_outbox(sqlite_outbox.engine.url):
-            outbox.add_target("hook", server.url)
-            outbox.queue(2, "hook", first=5)
-            wait_for(sender, all_sent(outbox))
-        assert ids(server.requests) == ["alert-1", "alert-5", "alert-6"]
 
 
 def test_a_target_that_is_away_for_a_while_gets_everything_in_order(outbox: Outbox) -> None:
