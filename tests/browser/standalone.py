@@ -18,7 +18,7 @@ def browser_and_site(symbols: str, **settings: str) -> Iterator[tuple[Browser, S
     """Run a browser, RabbitMQ and a Stockwire for one block."""
     chromium = find_chromium()
     if chromium is None:
-        raise SystemExit("no Chromium is installed: apt-get install chromium")
+        raise SystemExit("no Chromium is installed: apt-get install chromium-headless-shell")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         node = shared_rabbitmq(Path(folder), os.getpid())
         try:
