@@ -214,11 +214,13 @@ def execute_create(server_url: str, kind: str, options: str = "") -> str:
 
 
 @pytest.fixture(scope="session")
-def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     def create_postgresql() -> str:
         return url_of_schema(request.getfixturevalue("postgresql_server_url"))
 
-    return Databases(tmp_path_factory.mktemp("databases"), create_postgresql)
+    made = Databases(tmp_path_factory.mktemp("databases"), create_postgresql)
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
