@@ -26,6 +26,10 @@ _KEPT_MICROS = KEPT // timedelta(microseconds=1)
 _BATCHES_PER_PRUNING = 100
 _PRUNING_INTERVAL = 60.0
 _LEVEL = 1  # of zlib: the time counts more than the size
+# Up to this size the smallest window and memory of zlib do: to clear its usual 256 KiB takes far longer than to pack a
+# few keys.
+_FEW_BYTES = 512
+_SMALLEST_WINDOW, _LEAST_MEMORY = 9, 1
 
 # The id of a series, and `as_of` in microseconds since 1970.
 PriceKey = tuple[int, int]
@@ -74,7 +78,11 @@ def prune(connection: Connection, before: int, most: int) -> None:
 def pack_keys(keys: Sequence[PriceKey]) -> bytes:
     """Return keys as compressed bytes: the steps from one id to the next, then those between the times."""
     steps = (map(sub, column, (0, *column[:-1])) for column in zip(*keys, strict=True))
-    return zlib.compress(pack(f"<{2 * len(keys)}q", *chain.from_iterable(steps)), _LEVEL)
+    data = pack(f"<{2 * len(keys)}q", *chain.from_iterable(steps))
+    if len(data) > _FEW_BYTES:
+        return zlib.compress(data, _LEVEL)
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _SMALLEST_WINDOW, _LEAST_MEMORY)
+    return packer.compress(data) + packer.flush()
 
 
 def unpack_keys(packed: bytes) -> list[PriceKey]:
