@@ -147,8 +147,9 @@ def test_what_a_killed_up_left_behind_is_ended_by_the_next(checkout: Path, broke
     words = (str(checkout / "stockwire"), "up", "--every", "1s")
     with running(*words, environment=environment, folder=checkout) as first:
         first.wait_for("AAPL")
-        for pid, command in processes_in(checkout):
-            if "infra" in command:  # `up` and its watchdog
+        # The watchdog first, which would end the others after the end of `up`.
+        for pid, command in sorted(processes_in(checkout), key=lambda each: "watchdog" not in each[1]):
+            if "infra" in command:
                 os.kill(pid, signal.SIGKILL)
         first.wait()
     assert any("celery" in command for _, command in processes_in(checkout))

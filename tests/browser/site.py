@@ -121,9 +121,11 @@ def price(
     return stock_data(symbol, text, as_of, provider, observed_at=as_of + timedelta(seconds=delay), **fields)
 
 
-def daily_bars(symbol: str, closes: list[str], provider: str = "simulated", **fields: object) -> list[StockData]:
-    """Return daily bars, one per close; the last one is of yesterday."""
-    today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+def daily_bars(
+    symbol: str, closes: list[str], provider: str = "simulated", age: float = 0, **fields: object
+) -> list[StockData]:
+    """Return daily bars, one per close; the last one is of the day before a price of this age."""
+    today = (utc_now() - timedelta(seconds=age)).replace(hour=0, minute=0, second=0, microsecond=0)
     return [
         stock_data(
             symbol,

@@ -24,7 +24,7 @@ def filled_site(shared_site: Site) -> Site:
     """Three symbols with a previous close and a course of the day."""
     for symbol, close in (("AAPL", 200), ("MSFT", 400), ("BRK.B", 412)):
         day = [price(symbol, str(close + n), 3600 - 300 * n, volume=1_000_000 + n) for n in range(10)]
-        shared_site.publish(*daily_bars(symbol, [str(close - 5), str(close)]), *day)
+        shared_site.publish(*daily_bars(symbol, [str(close - 5), str(close)], age=900), *day)
         eventually(lambda symbol=symbol, close=close: shared_site.stored(symbol, str(close + 9)))
     return shared_site
 

@@ -112,9 +112,9 @@ def test_the_error_names_an_alarm_and_publishing_continues_after_the_alarm(
                 publisher.publish([message()])
             assert caplog.text.count("has blocked publishers") == 1
             sent = messages(100)
-            lifting = threading.Timer(3, set_memory_limit, [own_broker, 0.4])
+            lifting = threading.Timer(5, set_memory_limit, [own_broker, 0.4])
             lifting.start()
-            with Publisher(own_broker.address, "patient", timeout=1, wait_while_blocked=True) as patient:
+            with Publisher(own_broker.address, "patient", timeout=3, wait_while_blocked=True) as patient:
                 assert patient.publish(sent) == 100
             lifting.join()
             assert caplog.text.count("publishing again") == 1
