@@ -2,8 +2,8 @@
 
 The libraries below are imported once, here. A forked process imports all modules of Stockwire itself, from the folder
 that the request names, and has arguments, environment, streams, session and exit status of its own. So it is a fresh
-start in all but two things that take longer than the work of most commands: the import of the libraries, and their
-destruction at the end, which comes after all code of a program has run.
+start in all but three things that take longer than the work of most commands: the import of the libraries, their
+destruction at the end, which comes after all code of a program has run, and the looks for garbage, which are fewer.
 
 tests/forked_processes.py sends the requests.
 """
@@ -170,4 +170,5 @@ if __name__ == "__main__":
         importlib.import_module(library)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
     ending.run(serve(socket.socket(fileno=int(sys.argv[1])))["module"])

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 from infra import web
 from shared.messaging.address import BrokerAddress
 from shared.settings import Settings
 from tests.web_server import TOKEN, Client, serving
+
+if TYPE_CHECKING:
+    import schemathesis
 
 MOST_EXAMPLES = 8
 
@@ -32,6 +35,9 @@ def fuzzed(
 # schemathesis draws with Python's random numbers.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 def test_no_request_is_an_error_of_the_server(fuzzed: Client) -> None:
+    # Its import takes a third of a second, which each worker of pytest would pay for the collection of this file.
+    import schemathesis
+
     # Events have no end, and health has a service of its own.
     document = schemathesis.openapi.from_url(f"{fuzzed.url}/openapi.json")
     operations = [found.ok() for found in document.exclude(path=["/v1/events", "/v1/health"]).get_all_operations()]
@@ -41,7 +47,7 @@ def test_no_request_is_an_error_of_the_server(fuzzed: Client) -> None:
 
         @given(case=operation.as_strategy())
         @settings(max_examples=MOST_EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        def call(case: schemathesis.Case) -> None:
+        def call(case: "schemathesis.Case") -> None:
             answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
             assert answer.status_code < 500, answer.text
             if answer.status_code >= 400:
