@@ -2,8 +2,8 @@
 
 The libraries below are imported once, here. A forked process imports all modules of Stockwire itself, from the folder
 that the request names, and has arguments, environment, streams, session and exit status of its own. So it is a fresh
-start in all but three things that take longer than the work of most commands: the import of the libraries, their
-destruction at the end, which comes after all code of a program has run, and the looks for garbage, which are fewer.
+start in all but two things that take longer than the work of most commands: the import of the libraries, and their
+destruction at the end, which comes after all code of a program has run.
 
 tests/forked_processes.py sends the requests.
 """
@@ -65,6 +65,11 @@ def serve(requests: socket.socket) -> dict[str, Any]:
             request, descriptors = _receive(requests)
             pid = os.fork()
             if pid == 0:
+                signal.set_wakeup_fd(-1)
+                # Selectors are in a cycle: Python would close their descriptors later, with files that have them then.
+                selector.close()
+                for own in (requests, wake_up, woken, *reports.values()):
+                    own.close()
                 _become(request, descriptors)
                 return request
             *streams, report = descriptors
@@ -95,7 +100,6 @@ def _report_ended(reports: dict[int, socket.socket]) -> None:
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     """Make this process what a fresh interpreter is at its start, and report its number."""
-    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # A run of the tests in the background of a script ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -170,5 +174,4 @@ if __name__ == "__main__":
         importlib.import_module(library)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000)
     ending.run(serve(socket.socket(fileno=int(sys.argv[1])))["module"])
