@@ -60,9 +60,6 @@ SYMBOLS = frozenset(
 # Folders by the order of their tests: the longest files come first, and the quickest tests last.
 FIRST, LAST = ROOT / "tests" / "acceptance", ROOT / "tests" / "unit"
 
-# New objects between two looks for garbage: with Python's 700, a twentieth of the time of the tests.
-NEW_OBJECTS = 50_000
-
 # Seconds of processor time. Threads that only wait, such as those of servers, take some hundredths.
 BUSY = 5
 
@@ -92,7 +89,6 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.collect()
         gc.freeze()
-        gc.set_threshold(NEW_OBJECTS)
         gc.enable()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from shared.database.engine import open_engine, opened, writing
 from shared.database.schema import Schema, create_schema
 
-# Deleted rows stay in the files of a table, which is made new if there are more than this.
+# Deleted rows stay in the file of their table, which a TRUNCATE makes new if there are more than this.
 _MANY_ROWS = 1000
 
 
@@ -58,7 +58,7 @@ class Databases:
 
 
 def _empty(engine: Engine, schema: Schema) -> None:
-    """Bring the tables back to what they are after their creation. TRUNCATE takes fifty times as long as DELETE."""
+    """Bring the tables back to what they are after their creation. DELETE of a few rows takes far less time than TRUNCATE."""
     tables = schema.metadata.sorted_tables
     with writing(engine) as connection:
         deleted = [connection.execute(delete(table)).rowcount for table in reversed(tables)]

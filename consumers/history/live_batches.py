@@ -26,8 +26,8 @@ _KEPT_MICROS = KEPT // timedelta(microseconds=1)
 _BATCHES_PER_PRUNING = 100
 _PRUNING_INTERVAL = 60.0
 _LEVEL = 1  # of zlib: the time counts more than the size
-# Up to this size the smallest window and memory of zlib do: to clear its usual 256 KiB takes far longer than to pack a
-# few keys.
+# Up to this size zlib gets its smallest window and memory: to set up the usual ones takes far longer than to pack a few
+# keys.
 _FEW_BYTES = 512
 _SMALLEST_WINDOW, _LEAST_MEMORY = 9, 1
 

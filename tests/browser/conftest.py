@@ -13,7 +13,7 @@ from tests.browser.site import Site, site
 from tests.conftest import unavailable
 
 ARTEFACTS = ROOT / "var" / "test-artefacts"
-# The first is Chromium without its windows, which loads a page in a sixth of the time of the whole program.
+# The first is Chromium without its windows, which loads a page with a sixth of the processor time.
 CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # A name that leads to this machine, as the name of another site does in an attack by DNS rebinding.
 REBOUND_NAME = "rebound.example"

@@ -124,7 +124,7 @@ def price(
 def daily_bars(
     symbol: str, closes: list[str], provider: str = "simulated", age: float = 0, **fields: object
 ) -> list[StockData]:
-    """Return daily bars, one per close; the last one is of the day before a price of this age."""
+    """Return daily bars, one per close; the last one is of the day before a price of this age in seconds."""
     today = (utc_now() - timedelta(seconds=age)).replace(hour=0, minute=0, second=0, microsecond=0)
     return [
         stock_data(

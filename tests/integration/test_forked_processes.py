@@ -87,6 +87,18 @@ def test_the_modules_of_the_project_come_from_the_folder(folder: Path) -> None:
             compiled.unlink()
 
 
+def test_no_file_is_closed_by_what_the_server_has_left(folder: Path) -> None:
+    (folder / "opener.py").write_text(
+        "import gc, os\n"
+        "opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]\n"
+        "gc.collect()\n"
+        "for each in opened:\n"
+        "    os.fstat(each)\n"
+    )
+    with forked("python", "-m", "opener", environment={}, folder=folder) as process:
+        assert process.wait() == 0, process.output
+
+
 @pytest.fixture
 def sleeper(folder: Path) -> Iterator[ForkedChild]:
     (folder / "sleeper.py").write_text("import time; print('asleep', flush=True); time.sleep(60)")

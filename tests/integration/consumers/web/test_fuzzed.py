@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +10,6 @@ from infra import web
 from shared.messaging.address import BrokerAddress
 from shared.settings import Settings
 from tests.web_server import TOKEN, Client, serving
-
-if TYPE_CHECKING:
-    import schemathesis
 
 MOST_EXAMPLES = 8
 
@@ -47,7 +43,7 @@ def test_no_request_is_an_error_of_the_server(fuzzed: Client) -> None:
 
         @given(case=operation.as_strategy())
         @settings(max_examples=MOST_EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        def call(case: "schemathesis.Case") -> None:
+        def call(case: schemathesis.Case) -> None:
             answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
             assert answer.status_code < 500, answer.text
             if answer.status_code >= 400:
