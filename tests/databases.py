@@ -58,7 +58,7 @@ class Databases:
 
 
 def _empty(engine: Engine, schema: Schema) -> None:
-    """Bring the tables back to what they are after their creation. DELETE of a few rows takes far less time than TRUNCATE."""
+    """Bring the tables back to what they were when new. For a few rows DELETE takes far less time than TRUNCATE."""
     tables = schema.metadata.sorted_tables
     with writing(engine) as connection:
         deleted = [connection.execute(delete(table)).rowcount for table in reversed(tables)]
