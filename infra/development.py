@@ -12,7 +12,7 @@ from shared.errors import ProcessError
 from shared.settings import ROOT
 
 # Most tests wait for a process most of the time. The tests of a file run in one worker, because they share fixtures.
-# Files start in the order of tests/conftest.py: pytest-xdist would start files with many tests first, which are quick.
+# Files start in the order of their names: pytest-xdist would start files with many tests first, which are quick ones.
 _IN_PARALLEL = ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
 _FAULTS = ["tests/faults", "-m", "not control and not slow", "-n", "3", "--dist", "load"]
 

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import uuid
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,9 +56,6 @@ SYMBOLS = frozenset(
     ]
 )
 
-# Folders by the order of their tests: the longest files come first, and the quickest tests last.
-FIRST, LAST = ROOT / "tests" / "acceptance", ROOT / "tests" / "unit"
-
 # Seconds of processor time. Threads that only wait, such as those of servers, take some hundredths.
 BUSY = 5
 
@@ -90,16 +86,6 @@ def pytest_collection() -> Iterator[None]:
         gc.collect()
         gc.freeze()
         gc.enable()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mix files that compute with files that mostly wait, so that the processors are busy until the end."""
-
-    def place(item: pytest.Item) -> tuple[bool, bool, int]:
-        folders = item.path.parents
-        return FIRST not in folders, LAST in folders, zlib.crc32(str(item.path.relative_to(ROOT)).encode())
-
-    items.sort(key=place)
 
 
 def interrupt(*_: object) -> None:

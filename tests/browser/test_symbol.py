@@ -77,9 +77,15 @@ def test_five_years_of_daily_candles_are_those_of_the_api(filled_site: Site, pag
     expect(rows.nth(1)).to_contain_text(f"{datetime.now(UTC) - timedelta(days=1):%-d %b %Y}")
     start = f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d}"
     stored = get(filled_site, "/v1/candles/AAPL", timeframe="1Day", tz="UTC", start=start)["candles"]
-    for candle, row in zip(reversed(stored), rows.all(), strict=False):
-        cells = [text.replace(",", "") for text in row.locator("td").all_inner_texts()]
-        assert [float(text) for text in cells[:4]] == [float(candle[name]) for name in ("open", "high", "low", "close")]
+    expected = [[float(each[name]) for name in ("open", "high", "low", "close")] for each in reversed(stored)]
+
+    def shown() -> list[list[float]]:
+        texts = [row.locator("td").all_inner_texts()[:4] for row in rows.all()[: len(expected)]]
+        return [[float(text.replace(",", "")) for text in cells] for cells in texts]
+
+    assert expected
+    # The candles of the other zone stay until those of UTC have come.
+    eventually(lambda: shown() == expected)
 
 
 def test_a_symbol_with_daily_bars_alone_shows_the_shortest_range_that_has_candles(
