@@ -2,9 +2,12 @@
 
 import queue
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+
+_LONGEST_SLEEP = 1.0  # in seconds
 
 
 class Stop:
@@ -40,10 +43,15 @@ class Stop:
             self._listeners = [each for each in self._listeners if each is not listener]
 
     def wait(self, seconds: float) -> bool:
-        """Sleep until a stop is requested, at most `seconds`. Return True if a stop is requested."""
-        if not self.requested:
+        """Sleep until a stop is requested, at most `seconds`. Return True if a stop is requested.
+
+        A signal that comes in the moment between Python's last look for signals and the sleep does not end the sleep,
+        and its handler runs after it. So no sleep takes longer than a second.
+        """
+        end = time.monotonic() + seconds
+        while not self.requested and (left := end - time.monotonic()) > 0:
             with suppress(queue.Empty):
-                self._token.get(timeout=seconds)
+                self._token.get(timeout=min(left, _LONGEST_SLEEP))
         return self.requested
 
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -44,11 +46,38 @@ def test_a_signal_requests_a_stop_and_the_earlier_handlers_are_restored() -> Non
 
 def test_a_wait_ends_with_the_request_and_not_before() -> None:
     stop = Stop()
+    assert not stop.wait(-1)
     assert not stop.wait(0.01)
     threading.Timer(0.05, stop.request).start()
     before = time.monotonic()
     assert stop.wait(30)
     assert time.monotonic() - before < 10
+
+
+@contextmanager
+def uninterrupted_sleeps() -> Iterator[None]:
+    """Have signals handled by another thread, so that none ends a sleep of this one.
+
+    A signal that comes in the moment before a sleep does not end the sleep either.
+    """
+    end = threading.Event()
+    other = threading.Thread(target=end.wait)
+    other.start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        end.set()
+        other.join()
+
+
+def test_a_signal_that_does_not_end_the_sleep_ends_the_wait_soon() -> None:
+    with stop_on_signals() as stop, uninterrupted_sleeps():
+        threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGTERM]).start()
+        before = time.monotonic()
+        assert stop.wait(60)
+        assert time.monotonic() - before < 20
 
 
 def test_every_wait_after_a_request_returns_at_once() -> None:
