@@ -54,11 +54,12 @@ class Evaluator:
             self._needs.clear()
             self._gaps.clear()
             self._revision = revision
-        missing = symbols - self._needs.keys()
+        # The difference of a set and a dict's keys would look at every key of the dict.
+        missing = {symbol for symbol in symbols if symbol not in self._needs}
         if missing:
             self._usage |= load_usage(connection, missing)
             self._needs |= {symbol: needs_of(symbol, self._usage) for symbol in missing}
-        unknown = symbols - self._feeds.keys()
+        unknown = {symbol for symbol in symbols if symbol not in self._feeds}
         self._feeds |= load_feeds(connection, unknown)
         for symbol, splits in load_pending_splits(connection, unknown).items():
             self._feeds[symbol].splits = splits

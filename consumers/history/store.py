@@ -84,7 +84,8 @@ class PriceStore:
         self, connection: Connection, keys: Sequence[SeriesKey], events: Sequence[StockData]
     ) -> dict[SeriesKey, Series]:
         """Return the series that are not in memory. A new series is inserted, with the currency of its first event."""
-        unknown = set(keys) - self._series.keys()
+        # The difference of a set and a dict's keys would look at every key of the dict.
+        unknown = {key for key in keys if key not in self._series}
         if not unknown:
             return {}
         found = _read_series(connection, unknown)

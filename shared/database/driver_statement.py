@@ -1,4 +1,7 @@
-"""A statement that the driver gets as text: SQLAlchemy takes longer for its parameters than SQLite for a row."""
+"""Statements that go to the driver past SQLAlchemy, which takes longer for one than SQLite for a row.
+
+Their errors are those of the driver; `shared.database.engine` explains both kinds.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +14,15 @@ class DriverStatement:
 
     def __init__(self, statement: ClauseElement, dialect: Dialect, names: Sequence[str]) -> None:
         self._sql = str(statement.compile(dialect=dialect))
-        self._names = () if dialect.positional else tuple(names)
+        self._names = () if dialect.name == "sqlite" else tuple(names)
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         """Run the statement with the values of each row, of which there is at least one."""
-        parameters: Any = rows
         if self._names:
-            parameters = [dict(zip(self._names, row, strict=True)) for row in rows]
-        connection.exec_driver_sql(self._sql, parameters)
+            connection.exec_driver_sql(self._sql, [dict(zip(self._names, row, strict=True)) for row in rows])
+        else:
+            driver_connection(connection).executemany(self._sql, rows)
+
+
+def driver_connection(connection: Connection) -> Any:
+    return connection.connection.driver_connection

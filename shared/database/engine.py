@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from shared.backoff import Backoff
+from shared.database.driver_statement import driver_connection
 from shared.database.sqlite.damage import ReadBack
 from shared.database.sqlite.errors import BUSY_TIMEOUT, explain_sqlite_error, primary_code, read_only
 from shared.database.sqlite.guard import SqliteGuard
@@ -198,11 +199,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def translate_errors(url: URL) -> Iterator[None]:
-    """Raise StorageError in place of SQLAlchemy's errors."""
+    """Raise StorageError in place of the errors of SQLAlchemy and sqlite3."""
     try:
         yield
     except DBAPIError as error:
         raise _explain(error, url) from error
+    except sqlite3.Error as error:
+        raise explain_sqlite_error(error, redact(url)) from error
     except SQLAlchemyError as error:
         raise StorageError(f"database {redact(url)}: {error}") from error
 
@@ -271,7 +274,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     reads = connection.get_execution_options().get("stockwire_reading")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    driver_connection(connection).execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _explain(error: DBAPIError, url: URL) -> StorageError:
