@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from shared.errors import SettingsError
@@ -175,6 +175,8 @@ def _calendar_class(calendar: str) -> Any:
     return type(_library().get_calendar(calendar, start=start, end=end))
 
 
+# A process asks for the same few years again and again, which take a tenth of a second.
+@lru_cache(maxsize=16)
 def _read_sessions(calendar: str, first: date, last: date) -> list[Session]:
     found = _library().get_calendar(calendar, start=first.isoformat(), end=last.isoformat())
     opens, closes = _instants(found.opens_nanos), _instants(found.closes_nanos)

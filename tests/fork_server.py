@@ -1,9 +1,9 @@
 """A program that forks: each request becomes a process that runs one Python module, as `python -m MODULE` does.
 
-The libraries below are imported once, here. A forked process imports all modules of Stockwire itself, from the folder
-that the request names, and has arguments, environment, streams, session and exit status of its own. So it is a fresh
-start in all but two things that take longer than the work of most commands: the import of the libraries, and their
-destruction at the end, which comes after all code of a program has run.
+The libraries below and the commands of Stockwire are imported once, here. A forked process has arguments, environment,
+streams, session and exit status of its own, and imports all other modules itself: every module of Stockwire, unless it
+runs in the folder of these tests. So it is a fresh start in all but two things that take longer than the work of most
+commands: the imports, and the destruction of the modules at the end, which comes after all code of a program has run.
 
 tests/forked_processes.py sends the requests.
 """
@@ -21,6 +21,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
@@ -43,6 +44,10 @@ LIBRARIES = (
     "statistics",
     "typer",
 )
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("consumers", "infra", "producer", "shared")
+# It makes the Celery app with the environment of the process that imports it.
+OWN_IMPORT = "producer.celery_app"
 
 
 def serve(requests: socket.socket) -> dict[str, Any]:
@@ -117,6 +122,9 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     _open_streams(unbuffered=bool(os.environ.get("PYTHONUNBUFFERED")))
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [request["folder"], *filter(None, paths), *sys.path[1:]]
+    if Path(request["folder"]) != ROOT:
+        for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
+            del sys.modules[name]
     sys.path_importer_cache.clear()
     sys.argv[:] = ["-m", *request["arguments"]]
 
@@ -167,11 +175,24 @@ class Ending:
         os._exit(self.status)
 
 
+def import_modules() -> None:
+    """Import the libraries and the commands."""
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    sys.path.insert(1, str(ROOT))
+    cli, registry = importlib.import_module("infra.cli"), importlib.import_module("consumers.registry")
+    targets = [command.target for command in cli.COMMANDS.values()]
+    targets += [target for target, _ in registry.BUILT_IN.values()]
+    for target in targets:
+        importlib.import_module(target.partition(":")[0])
+    sys.path.remove(str(ROOT))
+    assert OWN_IMPORT not in sys.modules, f"{OWN_IMPORT} must be imported by each process itself"
+
+
 if __name__ == "__main__":
     ending = Ending()
     atexit.register(ending.leave)  # before all others, because the first to register is the last to run
-    for library in LIBRARIES:
-        importlib.import_module(library)
+    import_modules()
     gc.collect()
     gc.freeze()
     ending.run(serve(socket.socket(fileno=int(sys.argv[1])))["module"])
