@@ -46,6 +46,8 @@ LIBRARIES = (
 )
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("consumers", "infra", "producer", "shared")
+# `serve` imports them when it runs.
+SERVER_MODULES = ("consumers.web.app", "consumers.web.server", "infra.web")
 # It makes the Celery app with the environment of the process that imports it.
 OWN_IMPORT = "producer.celery_app"
 
@@ -183,6 +185,7 @@ def import_modules() -> None:
     cli, registry = importlib.import_module("infra.cli"), importlib.import_module("consumers.registry")
     targets = [command.target for command in cli.COMMANDS.values()]
     targets += [target for target, _ in registry.BUILT_IN.values()]
+    targets += SERVER_MODULES
     for target in targets:
         importlib.import_module(target.partition(":")[0])
     sys.path.remove(str(ROOT))
