@@ -19,16 +19,17 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class Proxy:
     """A proxy that takes connections at `address` and passes them on to the first broker that answers.
 
-    While `silent` is set, the proxy drops all data. While `stuck` is set, the proxy reads nothing, not even the end of
-    a connection, and passes the data on afterwards, like a network that loses packets for a while. `stuck_out` and
-    `stuck_in` do the same for one direction, to the broker and from the broker. `cuts` is the number of connections
-    that the proxy ends as soon as it sees the bytes `cut_on`.
+    While `away` is set, the proxy ends each new connection at once. While `silent` is set, it drops all data. While
+    `stuck` is set, it reads nothing, not even the end of a connection, and passes the data on afterwards, like a
+    network that loses packets for a while. `stuck_out` and `stuck_in` do the same for one direction, to the broker and
+    from the broker. `cuts` is the number of connections that the proxy ends as soon as it sees the bytes `cut_on`.
     """
 
     def __init__(self, *targets: BrokerAddress) -> None:
         self._targets = targets
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.address = replace(targets[0], port=self._listener.getsockname()[1])
+        self.away = threading.Event()
         self.silent = threading.Event()
         self.stuck = threading.Event()
         self.stuck_out = threading.Event()
@@ -46,7 +47,7 @@ class Proxy:
             while True:
                 client, _ = self._listener.accept()
                 self.accepted += 1
-                server = self._connect()
+                server = None if self.away.is_set() else self._connect()
                 if server is None:
                     client.close()
                     continue

@@ -2,40 +2,33 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from decimal import Decimal
 
 import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from infra.up.rabbitmq import PrivateBroker, private_broker
-from shared.errors import ProcessError
+from shared.messaging.address import BrokerAddress
 from tests.browser.conftest import REBOUND_NAME, Snapshots
 from tests.browser.site import TOKEN, Site, price, site
-from tests.conftest import unavailable
 from tests.polling import eventually
+from tests.proxy import Proxy, proxy
 
 SYMBOLS = [f"S{number:03}" for number in range(100)]
 BURST = 10_000
 
 
 @pytest.fixture(scope="module")
-def node(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    """A RabbitMQ node that a test may restart."""
-    folder = tmp_path_factory.mktemp("live") / "rabbitmq"
-    with ExitStack() as stack:
-        try:
-            started = stack.enter_context(private_broker(folder))
-        except ProcessError as error:
-            unavailable(str(error))
-            raise
-        yield started
+def broker_proxy(browser: Browser, module_broker: BrokerAddress) -> Iterator[Proxy]:
+    """The only way from the site to RabbitMQ."""
+    with proxy(module_broker) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def live_site(node: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("live-site"), node.address, ",".join(["AAPL", "MSFT", *SYMBOLS])) as running:
+def live_site(broker_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    symbols = ",".join(["AAPL", "MSFT", *SYMBOLS])
+    with site(tmp_path_factory.mktemp("live-site"), broker_proxy.address, symbols) as running:
         running.publish(price("AAPL", "200", 60), price("MSFT", "400", 60))
         eventually(lambda: running.stored("MSFT", "400"))
         yield running
@@ -146,12 +139,11 @@ def test_a_killed_consumer_is_named_and_its_prices_come_later(
     eventually(lambda: "history consumer" not in fault_of(live_page))
 
 
-def test_prices_come_again_after_the_broker_was_restarted(
-    live_page: Page, live_site: Site, node: PrivateBroker
-) -> None:
-    node.stop()
+def test_prices_come_again_after_the_broker_was_away(live_page: Page, live_site: Site, broker_proxy: Proxy) -> None:
+    broker_proxy.away.set()
+    broker_proxy.cut()
     eventually(lambda: "RabbitMQ" in fault_of(live_page))
-    node.start()
+    broker_proxy.away.clear()
     live_site.publish(price("AAPL", "206"))
     expect(price_of(live_page, "AAPL")).to_have_text("206.00", timeout=60_000)
 
