@@ -22,6 +22,7 @@ from kombu.exceptions import KombuError
 import producer.results  # noqa: F401
 from producer.broker_errors import describe_error
 from producer.market_hours import LastSync, MarketHours
+from producer.state import BEAT_LOCK
 from producer.task_queue.topology import BEAT_DECLARING, WORKER
 from shared.errors import StorageError
 from shared.locks import file_lock
@@ -32,7 +33,6 @@ from shared.times import EPOCH, format_instant, utc_now
 
 log = logging.getLogger(__name__)
 
-BEAT_LOCK = "beat.lock"
 # How soon a standby beat notices that the active one is gone.
 STANDBY_SECONDS = 1.0
 RETRY_SECONDS = 5.0

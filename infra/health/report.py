@@ -19,7 +19,7 @@ from infra.health.problems import find_problems
 from infra.health.providers import read_providers
 from infra.health.syncs import describe_sync, read_syncs
 from infra.up.stack import CONSUMERS
-from producer.beat import BEAT_LOCK
+from producer.state import BEAT_LOCK
 from producer.task_queue.topology import QUEUE
 from shared.errors import SettingsError, StorageError
 from shared.locks import is_locked

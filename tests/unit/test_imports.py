@@ -200,12 +200,13 @@ API_MODULES = [module for path in MODULES if within(module := module_name(path),
 
 
 def loaded_libraries(modules: list[str]) -> list[str]:
-    """Import the modules in order in a new interpreter; return the modules after which an I/O library is loaded."""
+    """Import the modules in order in a new interpreter; return the modules after which each heavy library is loaded."""
     script = """
 import importlib, sys
 for module in sys.argv[1:]:
     importlib.import_module(module)
-    print(*(f"{module} loads {library}" for library in ("requests", "sqlalchemy") if library in sys.modules), sep="\\n")
+    loaded = [library for library in ("celery", "requests", "sqlalchemy") if library in sys.modules]
+    print(*(f"{module} loads {library}" for library in loaded), sep="\\n")
 """
     done = subprocess.run(
         [sys.executable, "-c", script, *modules], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
@@ -216,6 +217,11 @@ for module in sys.argv[1:]:
 def test_the_provider_apis_load_no_io_library_even_through_other_modules() -> None:
     assert len(API_MODULES) > 5
     assert [line for line in loaded_libraries(API_MODULES) if line] == []
+
+
+def test_the_server_of_the_page_does_not_load_celery() -> None:
+    found = loaded_libraries(["infra.web", "consumers.web.app", "consumers.web.server"])
+    assert not [line for line in found if line.endswith("celery")]
 
 
 def test_an_io_library_that_is_loaded_through_another_module_is_found() -> None:

@@ -20,10 +20,9 @@ from infra.health.broker_probe import BrokerProbe
 from infra.health.databases import read_databases
 from infra.health.report import QUEUES, HealthReporter
 from infra.up.sync_monitor import TASK
-from producer.beat import BEAT_LOCK
 from producer.providers.http.circuit_breaker import CircuitBreaker, save_circuit_breaker
 from producer.providers.http.quota import reserve
-from producer.state import open_state
+from producer.state import BEAT_LOCK, open_state
 from shared.accounts import Account
 from shared.database.engine import opened, writing
 from shared.database.schema import create_schema
