@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
+from xdist.scheduler import LoadFileScheduling
 
 from consumers.alerts.tables import SCHEMA as ALERTS
 from consumers.history.tables import SCHEMA as HISTORY
@@ -56,6 +58,9 @@ SYMBOLS = frozenset(
     ]
 )
 
+# A browser and its driver take seconds to start.
+BROWSER = "tests/browser/"
+
 # Seconds of processor time. Threads that only wait, such as those of servers, take some hundredths.
 BUSY = 5
 
@@ -71,6 +76,18 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, interrupt)
     # The default port is one for all tests that run `up`; a test of HTTP sets an address of its own.
     os.environ.setdefault("STOCKWIRE_HTTP", "off")
+
+
+class Scheduler(LoadFileScheduling):
+    """Gives each worker of pytest-xdist whole files, and one worker all files that need a browser."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | None:
+    return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)
