@@ -14,7 +14,7 @@ from shared.database.engine import after_reopening, opened, opened_for_reading, 
 from shared.database.sqlite.reading import database_exists
 
 FILE = "producer.db"
-# The file in the same folder that the beat which sends the syncs has locked.
+# A file in the same folder. The beat that sends the syncs holds a lock on it.
 BEAT_LOCK = "beat.lock"
 
 metadata = MetaData()

@@ -57,7 +57,7 @@ class MarketCalendar:
         self._calendar = calendar
         self._first, self._last = _bounds(calendar)
         self._years = range(0)
-        self._sessions: list[Session] = []
+        self._sessions: Sequence[Session] = []
         self._opens: list[datetime] = []
         self._closes: list[datetime] = []
 
@@ -175,9 +175,9 @@ def _calendar_class(calendar: str) -> Any:
     return type(_library().get_calendar(calendar, start=start, end=end))
 
 
-# A process asks for the same few years again and again, which take a tenth of a second.
+# A few years take a tenth of a second, and each calendar that a process loads asks for the same ones.
 @lru_cache(maxsize=16)
-def _read_sessions(calendar: str, first: date, last: date) -> list[Session]:
+def _read_sessions(calendar: str, first: date, last: date) -> Sequence[Session]:
     found = _library().get_calendar(calendar, start=first.isoformat(), end=last.isoformat())
     opens, closes = _instants(found.opens_nanos), _instants(found.closes_nanos)
     lunches = zip(_instants(found.break_starts_nanos), _instants(found.break_ends_nanos), strict=True)

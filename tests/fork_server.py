@@ -1,9 +1,10 @@
 """A program that forks: each request becomes a process that runs one Python module, as `python -m MODULE` does.
 
 The libraries below and the commands of Stockwire are imported once, here. A forked process has arguments, environment,
-streams, session and exit status of its own, and imports all other modules itself: every module of Stockwire, unless it
-runs in the folder of these tests. So it is a fresh start in all but two things that take longer than the work of most
-commands: the imports, and the destruction of the modules at the end, which comes after all code of a program has run.
+streams, session and exit status of its own, and imports all other modules itself. In another folder than that of these
+tests, it imports every module of Stockwire itself, from that folder. So it is a fresh start in all but two things that
+take longer than the work of most commands: the imports, and the destruction of the modules at the end, which comes
+after all code of a program has run.
 
 tests/forked_processes.py sends the requests.
 """
@@ -48,8 +49,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("consumers", "infra", "producer", "shared")
 # `serve` imports them when it runs.
 SERVER_MODULES = ("consumers.web.app", "consumers.web.server", "infra.web")
-# It makes the Celery app with the environment of the process that imports it.
-OWN_IMPORT = "producer.celery_app"
+# It reads the environment of the process that imports it.
+CELERY_APP = "producer.celery_app"
 
 
 def serve(requests: socket.socket) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class Ending:
 
 
 def import_modules() -> None:
-    """Import the libraries and the commands."""
+    """Import the libraries, the commands, the consumers, and what serves the page."""
     for library in LIBRARIES:
         importlib.import_module(library)
     sys.path.insert(1, str(ROOT))
@@ -189,7 +190,7 @@ def import_modules() -> None:
     for target in targets:
         importlib.import_module(target.partition(":")[0])
     sys.path.remove(str(ROOT))
-    assert OWN_IMPORT not in sys.modules, f"{OWN_IMPORT} must be imported by each process itself"
+    assert CELERY_APP not in sys.modules, f"{CELERY_APP} must be imported by each process itself"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Statements that go to the driver past SQLAlchemy, which takes longer for one than SQLite for a row.
+"""Statements for SQLite that bypass SQLAlchemy, which takes longer for a statement than SQLite for a row.
 
 Their errors are those of the driver; `shared.database.engine` explains both kinds.
 """

@@ -70,7 +70,7 @@ def _live_events(reader: Reader, after: int) -> Iterator[LiveEvent]:
             keys = unpack_keys(packed)
             first = last - len(keys) + 1
             wanted = [(first + place, key) for place, key in enumerate(keys) if first + place > after]
-            known |= _read_series(reader, {series_id for _, (series_id, _) in wanted} - known.keys())
+            known |= _read_series(reader, {series_id for _, (series_id, _) in wanted if series_id not in known})
             for number, (series_id, as_of) in wanted:
                 series = known[series_id]
                 sql = f"{_BAR if series.interval else _QUOTE} WHERE series_id = :series_id AND as_of = :as_of"
